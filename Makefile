@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything runs in .venv, which is made on demand from Python >= 3.10 and pip's registry alone.
+
+VENV := .venv
+BIN := $(VENV)/bin
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python3.10 python
+RECENT := import sys; sys.exit(sys.version_info < (3, 10))
+# The first Python that is recent enough; `make PYTHON=…` chooses another.
+PYTHON ?= $(shell for p in $(CANDIDATES); do \
+	$$p -c '$(RECENT)' 2>/dev/null && echo $$p && break; done)
+TEST_ARGS ?= --numprocesses=auto --maxprocesses=4
+BENCH_ARGS ?=
+
+.PHONY: demo test lint format bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.test
+	$(BIN)/python -m audioengine demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -p no:benchmark $(TEST_ARGS)
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m pytest benchmarks $(BENCH_ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .benchmarks .cache .hypothesis .import_linter_cache .mypy_cache \
+		.pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp for each extra: pip runs again only after pyproject.toml has changed.
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: $(VENV)/.made pyproject.toml
+	@echo "installing audioengine[$*] and what it needs into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@
+
+$(VENV)/.made:
+	@test -n '$(PYTHON)' || { echo 'audioengine needs Python 3.10 or later, and none of' \
+		'$(CANDIDATES) is. Install one, or name it: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c '$(RECENT)' 2>/dev/null || { echo '$(PYTHON) is no Python >= 3.10.' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { v=$$($(PYTHON) -c \
+		'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+		echo "$(PYTHON) can't make virtual environments: its venv package is missing." \
+		"On Debian and Ubuntu: apt install python3-venv (or $$v)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@

@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a request asks of a recording, and the same on the recording's sample clock.
+
+`Modification` and `Beep` are the request. `resolve` judges it against one recording and returns
+`Edits`: whole samples, half-open, clipped, with nothing left to interpret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal, TypeAlias, cast
+
+from audioengine.errors import InvalidRequestError, Problem
+from audioengine.notices import Notice
+from audioengine.times import (
+    MIN_EPOCH_MS,
+    Bounds,
+    Clock,
+    Interval,
+    Number,
+    exact,
+    exact_or_none,
+    ms_to_samples,
+    plain,
+    round_half_up,
+    round_outward,
+)
+
+__all__ = [
+    "AppliedMask",
+    "Beep",
+    "Dialect",
+    "Edits",
+    "Interval",
+    "MaskParty",
+    "Modification",
+    "Party",
+    "Span",
+    "join",
+    "resolve",
+]
+
+Party: TypeAlias = Literal["caller", "callee"]
+MaskParty: TypeAlias = Literal["caller", "callee", "both"]
+Dialect: TypeAlias = Literal["sqs", "rest"]
+
+_MASK_PARTIES: tuple[MaskParty, ...] = ("caller", "callee", "both")
+
+_SHORT_MASK_MS = 50  # no spoken secret is shorter; seconds taken for milliseconds are
+_LAME_LATENESS = 1105  # samples by which an untagged LAME stream holds its audio late
+
+_MIN_BEEP_HZ, _MAX_BEEP_HZ = 200, 3000
+_MAX_BEEP_SHARE_OF_RATE = Fraction(35, 100)  # LAME's low-pass swallows more
+_MIN_BEEP_DBFS, _MAX_BEEP_DBFS = -60, -3
+
+
+@dataclass(frozen=True, slots=True)
+class Modification:
+    """The edits of one recording: what to keep of it and what to mask in it.
+
+    Raises InvalidRequestError where a field is not of its type or `mask` has another key; what the
+    times are worth is judged by `resolve`, which knows the recording.
+    """
+
+    trim: Interval | None = None
+    """The stretch to keep, or None for all of it; either bound may be None."""
+    mask: Mapping[str, Sequence[Interval]] = field(default_factory=dict, hash=False)
+    """Stretches to mask, by "caller", "callee" or "both", on the untrimmed recording's clock."""
+    absolute_times: bool = False
+    """Whether all bounds are epoch milliseconds, and not relative to the recording's start."""
+    guard_ms: Number | tuple[Number, Number] = 0
+    """By how many milliseconds each mask is widened on both sides, or (before, after)."""
+    relative_unit: Literal["s", "ms"] = "s"
+    """Unit of relative bounds; "ms" is for commands in the REST dialect."""
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.trim is not None and not isinstance(self.trim, Interval):
+            problems.append(Problem("trim", self.trim, "must be an Interval or None"))
+        if not isinstance(self.absolute_times, bool):
+            problems.append(Problem("absoluteTimes", self.absolute_times, "must be true or false"))
+        if self.relative_unit not in ("s", "ms"):
+            problems.append(Problem("relative_unit", self.relative_unit, 'must be "s" or "ms"'))
+        mask = {}
+        for party, intervals in self.mask.items():
+            path = f"mask.{party}"
+            mask[party] = tuple(intervals)
+            if party not in _MASK_PARTIES:
+                problems.append(Problem(path, intervals, "is not one of caller, callee, both"))
+            problems += [
+                Problem(f"{path}[{i}]", interval, "must be an Interval")
+                for i, interval in enumerate(mask[party])
+                if not isinstance(interval, Interval)
+            ]
+        if problems:
+            raise InvalidRequestError(problems)
+        object.__setattr__(self, "mask", mask)
+
+    @classmethod
+    def from_params(
+        cls, params: Mapping[str, object] | None, dialect: Dialect = "sqs"
+    ) -> Modification:
+        """Read `modificationParams` of a command, as JSON values.
+
+        Relative times are seconds in the queue's dialect, "sqs", and milliseconds in "rest".
+
+        Raises InvalidRequestError naming every field of a wrong form.
+        """
+        from audioengine.params import parse  # pydantic is slow to import
+
+        if dialect not in ("sqs", "rest"):
+            raise InvalidRequestError.of("dialect", dialect, 'must be "sqs" or "rest"')
+        wire = parse(params)
+        return cls(
+            trim=wire.trim,
+            mask=wire.mask,
+            absolute_times=wire.absolute_times,
+            relative_unit="ms" if dialect == "rest" else "s",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Beep:
+    """What is heard in place of masked audio.
+
+    Raises InvalidRequestError where a value is out of range.
+    """
+
+    frequency_hz: Number = 1000
+    """Of the sine, 200 to 3000 Hz and below 0.35 of the recording's rate."""
+    level_dbfs: Number = -20
+    """Peak level, -60 to -3 dBFS."""
+    fill: Literal["beep", "silence"] = "beep"
+    """Whether there is a beep at all."""
+
+    def __post_init__(self) -> None:
+        problems: list[Problem] = []
+        frequency = exact_or_none(self.frequency_hz, "beep.frequency_hz", problems)
+        if frequency is not None and not _MIN_BEEP_HZ <= frequency <= _MAX_BEEP_HZ:
+            rule = f"must be {_MIN_BEEP_HZ} to {_MAX_BEEP_HZ} Hz"
+            problems.append(Problem("beep.frequency_hz", self.frequency_hz, rule))
+        level = exact_or_none(self.level_dbfs, "beep.level_dbfs", problems)
+        if level is not None and not _MIN_BEEP_DBFS <= level <= _MAX_BEEP_DBFS:
+            rule = f"must be {_MIN_BEEP_DBFS} to {_MAX_BEEP_DBFS} dBFS"
+            problems.append(Problem("beep.level_dbfs", self.level_dbfs, rule))
+        if self.fill not in ("beep", "silence"):
+            problems.append(Problem("beep.fill", self.fill, 'must be "beep" or "silence"'))
+        if problems:
+            raise InvalidRequestError(problems)
+
+    def check_rate(self, rate_hz: int) -> None:
+        """Raise InvalidRequestError where the beep is too high for a recording of this rate."""
+        limit = _MAX_BEEP_SHARE_OF_RATE * rate_hz
+        if self.fill == "beep" and exact(self.frequency_hz, "beep.frequency_hz") >= limit:
+            rule = f"must be below {plain(limit)} Hz in a recording of {rate_hz} Hz"
+            raise InvalidRequestError.of("beep.frequency_hz", self.frequency_hz, rule)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A half-open range of samples ``[start, end)``; empty where both are equal."""
+
+    start: int
+    end: int
+
+    @property
+    def length(self) -> int:
+        """Number of samples."""
+        return self.end - self.start
+
+    def clipped(self, bounds: Span) -> Span:
+        """Return the part inside `bounds`: empty, at one of its ends, where there is none."""
+        start = min(max(self.start, bounds.start), bounds.end)
+        return Span(start, min(max(self.end, start), bounds.end))
+
+
+def join(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Return the same samples as sorted spans of which no two overlap or touch."""
+    joined: list[Span] = []
+    for span in sorted(spans):
+        if joined and span.start <= joined[-1].end:
+            joined[-1] = Span(joined[-1].start, max(joined[-1].end, span.end))
+        else:
+            joined.append(span)
+    return tuple(joined)
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedMask:
+    """One mask of a request, on the recording's clock."""
+
+    party: MaskParty
+    asked: Span
+    """What was asked, rounded outward; may reach outside the recording."""
+    applied: Span
+    """The same with its guard, clipped to the recording; never empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """A request on the clock of one recording."""
+
+    samples: int
+    """Length of the recording."""
+    trim: Span
+    """What is kept, inside the recording, at least one sample unless the recording is empty."""
+    trim_asked: Span | None = None
+    """What was asked to be kept, rounded, not clipped; None: no trim was asked."""
+    masks: tuple[AppliedMask, ...] = ()
+    """In the order of the request: caller, callee, both. Also those that the trim removes."""
+    warnings: tuple[Notice, ...] = ()
+    """What looks like a mistake but can be honoured."""
+
+    def spans(self, party: Party) -> tuple[Span, ...]:
+        """Return the masked samples of one party: sorted, no two touching, in the recording."""
+        return join(mask.applied for mask in self.masks if mask.party in (party, "both"))
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether nothing changes: a plain copy is the answer."""
+        return not self.masks and self.trim == Span(0, self.samples)
+
+
+def resolve(
+    modification: Modification,
+    *,
+    rate_hz: int,
+    samples: int,
+    tagged: bool = True,
+    start_time_ms: Number | None = None,
+    encoder_delay: int = 0,
+) -> Edits:
+    """Place a request on the clock of a recording of `samples` samples at `rate_hz`.
+
+    Trim bounds are clipped, then rounded half up; mask bounds round outward. `start_time_ms` is the
+    epoch time of the recording's start, which absolute times need. It is the time of sample 0,
+    or, where the source has no gapless tag (`tagged` false), of sample `encoder_delay`.
+
+    Raises InvalidRequestError with every problem of the request.
+    """
+    problems: list[Problem] = []
+    warnings: list[Notice] = []
+    whole = Span(0, samples)
+    clock = _clock(modification, rate_hz, start_time_ms, 0 if tagged else encoder_delay, problems)
+    guard = _guard(modification.guard_ms, rate_hz, problems)
+
+    trim, trim_asked = whole, None
+    if modification.trim is not None:
+        bounds = clock.bounds(modification.trim, "trim", problems)
+        if bounds is not None:
+            trim, trim_asked = _trim(bounds, whole, clock, problems)
+
+    masks = []
+    for party in _MASK_PARTIES:
+        for i, interval in enumerate(modification.mask.get(party, ())):
+            bounds = clock.bounds(interval, f"mask.{party}[{i}]", problems, open_ends=False)
+            if bounds is not None:
+                masks += _mask(party, bounds, guard, whole, clock, problems, warnings)
+
+    if problems:
+        raise InvalidRequestError(problems)
+    if not tagged and modification.absolute_times and (trim_asked is not None or masks):
+        warnings.append(_untagged_notice(rate_hz, encoder_delay))
+    return Edits(samples, trim, trim_asked, tuple(masks), tuple(warnings))
+
+
+def _clock(
+    modification: Modification,
+    rate_hz: int,
+    start_time_ms: Number | None,
+    zero: int,
+    problems: list[Problem],
+) -> Clock:
+    asks = modification.trim is not None or any(modification.mask.values())
+    if not (modification.absolute_times and asks):
+        unit = "epoch ms" if modification.absolute_times else modification.relative_unit
+        return Clock(rate_hz, unit, None, 0)
+    if isinstance(zero, bool) or not isinstance(zero, int) or zero < 0:
+        problems.append(Problem("encoder_delay", zero, "must be a whole number of samples, >= 0"))
+        zero = 0
+    start_ms = None
+    if start_time_ms is None:
+        rule = "needs the recording's start_time_ms, which is not known"
+        problems.append(Problem("absoluteTimes", True, rule))
+    else:
+        start_ms = exact_or_none(start_time_ms, "start_time_ms", problems)
+        if start_ms is not None and start_ms <= MIN_EPOCH_MS:
+            rule = "must be epoch milliseconds, more than 10^11"
+            problems.append(Problem("start_time_ms", start_time_ms, rule))
+            start_ms = None
+    return Clock(rate_hz, "epoch ms", start_ms, zero)
+
+
+def _guard(
+    guard_ms: Number | tuple[Number, Number], rate_hz: int, problems: list[Problem]
+) -> tuple[Fraction, Fraction]:
+    """Return the guard before and after a mask, in exact samples."""
+    values = guard_ms if isinstance(guard_ms, tuple) else (guard_ms,)
+    if isinstance(guard_ms, tuple) and len(values) != 2:
+        problems.append(Problem("guard_ms", guard_ms, "must be one number or (before, after)"))
+        return Fraction(0), Fraction(0)
+    guards = []
+    for value in values:
+        guard = exact_or_none(value, "guard_ms", problems) or Fraction(0)
+        if guard < 0:
+            problems.append(Problem("guard_ms", value, "must be at least 0 ms"))
+        guards.append(ms_to_samples(guard, rate_hz))
+    return guards[0], guards[-1]
+
+
+def _trim(bounds: Bounds, whole: Span, clock: Clock, problems: list[Problem]) -> tuple[Span, Span]:
+    """Return the trim clipped and as asked, both rounded."""
+    start = Fraction(0) if bounds.start is None else bounds.start
+    end = Fraction(whole.end) if bounds.end is None else bounds.end
+    asked = Span(round_half_up(start), round_half_up(end))
+    if _is_outside(bounds, start, end, whole, clock, problems):
+        return whole, asked
+    trim = Span(
+        round_half_up(max(start, Fraction(0))), round_half_up(min(end, Fraction(whole.end)))
+    )
+    if trim.length < 1:
+        problems.append(_too_short(bounds, clock))
+        return whole, asked
+    return trim, asked
+
+
+def _mask(
+    party: MaskParty,
+    bounds: Bounds,
+    guard: tuple[Fraction, Fraction],
+    whole: Span,
+    clock: Clock,
+    problems: list[Problem],
+    warnings: list[Notice],
+) -> list[AppliedMask]:
+    """Return the mask, or nothing, with `problems` added to, where it can't be honoured."""
+    start, end = cast(Fraction, bounds.start), cast(Fraction, bounds.end)
+    asked = Span(*round_outward(start, end))
+    if _is_outside(bounds, Fraction(asked.start), Fraction(asked.end), whole, clock, problems):
+        return []
+    if end - start < 1:
+        problems.append(_too_short(bounds, clock))
+        return []
+    ms = (end - start) * 1000 / clock.rate_hz
+    if ms < _SHORT_MASK_MS:
+        message = f"{bounds.path} is only {plain(ms)} ms long, its times read as {clock.unit}."
+        warnings.append(Notice("short_mask", message))
+    guarded = Span(*round_outward(start - guard[0], end + guard[1]))
+    return [AppliedMask(party, asked, guarded.clipped(whole))]
+
+
+def _is_outside(
+    bounds: Bounds,
+    start: Fraction,
+    end: Fraction,
+    whole: Span,
+    clock: Clock,
+    problems: list[Problem],
+) -> bool:
+    """Add to `problems` where ``[start, end)`` has nothing in common with the recording."""
+    lasts = clock.describe(whole.start, whole.end)
+    rule = f"leaves the interval outside the recording, which lasts from {lasts}"
+    if start >= whole.end:
+        problems.append(Problem(f"{bounds.path}.from", bounds.asked.start, rule))
+    elif end <= 0:
+        problems.append(Problem(f"{bounds.path}.to", bounds.asked.end, rule))
+    else:
+        return False
+    return True
+
+
+def _too_short(bounds: Bounds, clock: Clock) -> Problem:
+    given = f"{bounds.asked.start} to {bounds.asked.end}"
+    one = plain(Fraction(1000, clock.rate_hz))
+    return Problem(bounds.path, given, f"must cover at least one sample, {one} ms")
+
+
+def _untagged_notice(rate_hz: int, encoder_delay: int) -> Notice:
+    late_ms = plain(Fraction(_LAME_LATENESS * 1000, rate_hz))
+    message = (
+        f"Absolute times meet a source without a gapless tag: sample {encoder_delay} is taken for "
+        f"its start. If LAME made it, its audio lies {_LAME_LATENESS} samples ({late_ms} ms) late: "
+        f"then encoder_delay={_LAME_LATENESS} is right."
+    )
+    return Notice("untagged_absolute_times", message)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The errors that leave this package: one root, one class per category.
+
+::
+
+    AudioEngineError
+    ├── InvalidRequestError   (ValueError)    the request can't be honoured as written
+    ├── MalformedAudioError   (ValueError)    the source breaks its own format, at a byte
+    ├── UnsupportedAudioError (ValueError)    legal audio that this engine does not edit
+    ├── LimitError            (ValueError)    the work would exceed a stated bound
+    ├── StorageError          (OSError)       a source can't be read, an output can't be written
+    └── VerificationError     (RuntimeError)  an output does not keep its promises
+
+Callers branch on the class and on `retryable`, never on the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Of a wrong value in a message: enough to recognise it by.
+_SHOWN_CHARACTERS = 200
+
+
+class AudioEngineError(Exception):
+    """Root of all errors that this package raises on purpose."""
+
+    retryable = False
+    """Whether the same call may succeed later without being changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One field of a request that can't be honoured."""
+
+    path: str
+    """Where the field is, for instance ``mask.caller[0].from``."""
+    value: object
+    """What was given."""
+    rule: str
+    """What would be right."""
+
+    def __str__(self) -> str:
+        shown = repr(self.value)
+        if len(shown) > _SHOWN_CHARACTERS:
+            shown = shown[:_SHOWN_CHARACTERS] + "…"
+        return f"{self.path} = {shown}: {self.rule}"
+
+
+class InvalidRequestError(AudioEngineError, ValueError):
+    """The request can't be honoured as written; `problems` names every wrong field at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+    @classmethod
+    def of(cls, path: str, value: object, rule: str) -> InvalidRequestError:
+        """The error for a single wrong field."""
+        return cls([Problem(path, value, rule)])
+
+
+class MalformedAudioError(AudioEngineError, ValueError):
+    """The source breaks its own format; `offset` is the byte where that shows, if known."""
+
+    def __init__(self, message: str, offset: int | None = None) -> None:
+        self.offset = offset
+        super().__init__(message if offset is None else f"{message} (byte {offset})")
+
+
+class UnsupportedAudioError(AudioEngineError, ValueError):
+    """Legal audio that this engine does not edit; `offset` is the byte where that shows."""
+
+    def __init__(self, message: str, offset: int | None = None) -> None:
+        self.offset = offset
+        super().__init__(message if offset is None else f"{message} (byte {offset})")
+
+
+class LimitError(AudioEngineError, ValueError):
+    """The work would exceed a stated bound."""
+
+
+class StorageError(AudioEngineError, OSError):
+    """A source can't be read or an output can't be written."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        self.retryable = retryable
+        super().__init__(message)
+
+
+class VerificationError(AudioEngineError, RuntimeError):
+    """An output does not keep its promises."""

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bitstream of MPEG-1, 2 and 2.5 Layer III, one module per stage of the standard.
+
+``header`` → ``side_info`` → ``main_data`` → ``splice`` → ``reservoir`` follow a frame from its
+sync word to its bits and back; ``tags``, ``info_tag`` and ``index`` turn a file into frames.
+Nothing in here knows of calls, edits or PCM.
+"""

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the frames of a file are.
+
+One pass reads every header and keeps one byte a frame (byte 2, which gives the size), so a day
+of audio indexes into a few megabytes. A constant-bitrate stretch repeats its padding pattern,
+so most headers are checked where the pattern says they are, many at a time; everything else is
+walked frame by frame. A frame counts only if the next ones chain on.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from audioengine.mp3.bytesource import ByteSource
+from audioengine.mp3.header import FrameHeader, StreamFormat
+from audioengine.mp3.info_tag import DECODER_DELAY, InfoTag
+from audioengine.mp3.tags import Tag
+
+_CHECKPOINT_FRAMES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Junk:
+    """Bytes between or around the frames that are neither frame nor tag."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of frames that follow one another without a gap."""
+
+    first_frame: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """Consecutive bytes of the source."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """All audio frames of one file; the Info/Xing frame is not one of them."""
+
+    header: FrameHeader
+    """The first audio frame's header."""
+    byte2: npt.NDArray[np.uint8]
+    """[shape=(frames,)] Byte 2 of each frame's header: bitrate, rate, padding."""
+    segments: tuple[Segment, ...]
+    sizes: npt.NDArray[np.uint16]
+    """[shape=(256,)] Frame size in bytes by byte 2."""
+    info_tag: InfoTag | None
+    tags: tuple[Tag, ...]
+    junk: tuple[Junk, ...]
+    incomplete_last: Junk | None
+    """A last frame that the file cuts off; it is not counted."""
+    lost: tuple[int, ...]
+    """Frames whose main data began in bytes that aren't there."""
+    free_format: bool
+
+    @property
+    def format(self) -> StreamFormat:
+        """What all frames share."""
+        return self.header.format
+
+    @property
+    def frames(self) -> int:
+        """Number of audio frames."""
+        return len(self.byte2)
+
+    @property
+    def raw_samples(self) -> int:
+        """Samples per channel that the frames decode to, nothing trimmed."""
+        return self.frames * self.format.samples_per_frame
+
+    @cached_property
+    def _gapless(self) -> tuple[int, int]:
+        tag = self.info_tag
+        if tag is None or not tag.gapless or tag.encoder_delay is None or tag.padding is None:
+            return 0, self.raw_samples
+        start = tag.encoder_delay + DECODER_DELAY
+        end = self.raw_samples - max(0, tag.padding - DECODER_DELAY)
+        return (start, end) if start < end else (0, self.raw_samples)
+
+    @property
+    def tagged(self) -> bool:
+        """Whether an honoured tag gives the encoder delay."""
+        return self._gapless != (0, self.raw_samples)
+
+    @property
+    def start(self) -> int:
+        """The raw sample that is sample 0 of the recording's clock."""
+        return self._gapless[0]
+
+    @property
+    def samples(self) -> int:
+        """Length of the recording, in samples of its clock."""
+        return self._gapless[1] - self._gapless[0]
+
+    @cached_property
+    def _segment_frames(self) -> list[int]:
+        return [segment.first_frame for segment in self.segments]
+
+    @cached_property
+    def _checkpoints(self) -> list[npt.NDArray[np.int64]]:
+        """Per segment, the offset of every _CHECKPOINT_FRAMES-th frame."""
+        out = []
+        ends = [*self._segment_frames[1:], self.frames]
+        for segment, end in zip(self.segments, ends, strict=True):
+            blocks = [0]
+            for block in range(segment.first_frame, end, _CHECKPOINT_FRAMES):
+                part = self.byte2[block : min(end, block + _CHECKPOINT_FRAMES)]
+                blocks.append(int(self.sizes[part].sum(dtype=np.int64)))
+            out.append(segment.offset + np.cumsum(blocks, dtype=np.int64))
+        return out
+
+    def offset(self, frame: int) -> int:
+        """Byte offset of a frame; of the number after the last one, the end of the last."""
+        number = max(0, bisect_right(self._segment_frames, min(frame, self.frames - 1)) - 1)
+        segment = self.segments[number]
+        block, rest = divmod(frame - segment.first_frame, _CHECKPOINT_FRAMES)
+        part = self.byte2[frame - rest : frame]
+        return int(self._checkpoints[number][block]) + int(self.sizes[part].sum(dtype=np.int64))
+
+    def size(self, frame: int) -> int:
+        """Size of a frame in bytes."""
+        return int(self.sizes[self.byte2[frame]])
+
+    def ranges(self, first: int, last: int) -> list[ByteRange]:
+        """The bytes of the frames from `first` to before `last`, one range per segment."""
+        out = []
+        while first < last:
+            number = bisect_right(self._segment_frames, first)
+            end = min(last, (*self._segment_frames[number : number + 1], last)[0])
+            start = self.offset(first)
+            stop = self.offset(end - 1) + self.size(end - 1)
+            out.append(ByteRange(start, stop - start))
+            first = end
+        return out
+
+    def segment_start(self, frame: int) -> int:
+        """The first frame of the segment that `frame` is in."""
+        return self._segment_frames[bisect_right(self._segment_frames, frame) - 1]
+
+    def read_frames(self, source: ByteSource, first: int, last: int) -> bytes:
+        """The bytes of the frames from `first` to before `last`, without what stands between."""
+        ranges = self.ranges(first, last)
+        return b"".join(source.read(part.offset, part.length) for part in ranges)
+
+    def bitrate_counts(self, first: int, last: int) -> npt.NDArray[np.int64]:
+        """[shape=(16,)] How many frames from `first` to before `last` have each bitrate_index."""
+        by_byte2 = np.bincount(self.byte2[first:last], minlength=256)
+        counts: npt.NDArray[np.int64] = by_byte2.reshape(16, 16).sum(axis=1)
+        return counts

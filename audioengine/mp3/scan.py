@@ -1,0 +1,442 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding the frames of a file: one pass over its bytes, from any source, in blocks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from audioengine.errors import MalformedAudioError, UnsupportedAudioError
+from audioengine.mp3.bytesource import ByteSource
+from audioengine.mp3.header import (
+    BITRATES_LSF_KBPS,
+    HEADER_BYTES,
+    PADDING_BIT,
+    SAMPLING_RATES_HZ,
+    FrameHeader,
+    Version,
+    parse_header,
+)
+from audioengine.mp3.index import FrameIndex, Junk, Segment
+from audioengine.mp3.info_tag import InfoTag, parse_info_tag
+from audioengine.mp3.side_info import parse_side_info
+from audioengine.mp3.tags import Tag, tag_at, trailing_tags
+
+JUNK_BEFORE_FIRST_FRAME = 64 * 1024
+"""Bytes that may stand before the first frame, tags not counted."""
+
+CHAINED_HEADERS = 3
+"""Headers that must follow one another before a sync word is believed."""
+
+_BLOCK_BYTES = 1 << 20
+# No frame is longer: free format is bounded to what a slot stream can be repacked into.
+_MAX_FRAME_BYTES = 4096
+_TAG_HEAD_BYTES = 32
+# Frames walked one by one between two tries to predict a run.
+_WALK_FRAMES = 256
+
+
+class _Window:
+    """A block of the source in memory; asking for bytes outside it reads the next block."""
+
+    def __init__(self, source: ByteSource, end: int) -> None:
+        self.source = source
+        self.end = end
+        self.base = 0
+        self.data = b""
+
+    def load(self, position: int, need: int) -> None:
+        """Have `need` bytes from `position` in memory, or all that there are."""
+        have = self.base + len(self.data)
+        if position < self.base or (position + need > have and have < self.end):
+            self.base = position
+            length = min(_BLOCK_BYTES, self.end - position)
+            self.data = self.source.read(position, length)
+            if len(self.data) < length:
+                raise MalformedAudioError(
+                    f"the source ends at byte {position + len(self.data)}, "
+                    f"its length says {self.source.size}",
+                    position + len(self.data),
+                )
+
+    def bytes_at(self, position: int, length: int) -> bytes:
+        """The bytes from `position`, fewer at the end."""
+        self.load(position, length)
+        start = position - self.base
+        return self.data[start : start + min(length, max(0, self.end - position))]
+
+    def header_at(self, position: int) -> FrameHeader | None:
+        """The Layer III header at `position`, or None."""
+        self.load(position, HEADER_BYTES)
+        return parse_header(self.data, position - self.base)
+
+
+class _Stream:
+    """What the frames of one stream look like, and their sizes."""
+
+    def __init__(self, header: FrameHeader, free_bytes: int | None) -> None:
+        self.header = header
+        self.byte1 = header.pack()[1] & 0xFE
+        sizes = list(header.format.frame_sizes)
+        if free_bytes is not None:
+            sizes = [0] * 256
+            byte2 = header.format.rate_index << 2
+            for private in (0, 1):
+                sizes[byte2 | private] = free_bytes
+                sizes[byte2 | private | PADDING_BIT] = free_bytes + 1
+        self.sizes = sizes
+        self.size_array = np.array(sizes, dtype=np.uint16)
+
+    def matches(self, header: FrameHeader | None) -> bool:
+        """Whether a frame with this header belongs to the stream."""
+        return header is not None and header.format == self.header.format
+
+    def size(self, header: FrameHeader) -> int:
+        """The frame's size; 0 where the stream can't have such a frame."""
+        return self.sizes[header.pack()[2]]
+
+
+def scan(source: ByteSource) -> FrameIndex:
+    """Index the frames of `source`.
+
+    Raises MalformedAudioError where there are none, UnsupportedAudioError for layers I and II
+    and where version, rate or channel count change inside, each with the byte offset.
+    """
+    if source.size == 0:
+        raise MalformedAudioError("the source is empty", 0)
+    trailing = trailing_tags(source)
+    end = trailing[-1].offset if trailing else source.size
+    return _Scanner(_Window(source, end), trailing).run()
+
+
+class _Scanner:
+    """The state of one pass."""
+
+    def __init__(self, window: _Window, trailing: list[Tag]) -> None:
+        self.window = window
+        self.tags: list[Tag] = []
+        self.trailing = trailing
+        self.junk: list[Junk] = []
+        self.incomplete: Junk | None = None
+        self.parts: list[npt.NDArray[np.uint8]] = []
+        self.frames = 0
+        self.segments: list[Segment] = []
+
+    def run(self) -> FrameIndex:
+        window = self.window
+        position, stream = self._first_frame()
+        info_tag = self._info_tag(position, stream)
+        if info_tag is not None:
+            header = window.header_at(position)
+            assert header is not None
+            position += stream.size(header)
+        while position < window.end:
+            self.segments.append(Segment(self.frames, position))
+            position = self._follow(position, stream)
+            if self.segments[-1].first_frame == self.frames:
+                self.segments.pop()
+            if position < window.end:
+                position = self._resume(position, stream)
+        if not self.frames:
+            raise MalformedAudioError("there is no whole audio frame", window.end)
+        first = window.header_at(self.segments[0].offset)
+        assert first is not None
+        index = FrameIndex(
+            header=first,
+            byte2=np.concatenate(self.parts),
+            segments=tuple(self.segments),
+            sizes=stream.size_array,
+            info_tag=info_tag,
+            tags=(*self.tags, *reversed(self.trailing)),
+            junk=tuple(self.junk),
+            incomplete_last=self.incomplete,
+            lost=(),
+            free_format=first.bitrate_index == 0,
+        )
+        return _with_lost_frames(index, window.source)
+
+    def _first_frame(self) -> tuple[int, _Stream]:
+        window = self.window
+        position = 0
+        while (tag := self._tag_here(position)) is not None:
+            self.tags.append(tag)
+            position = tag.offset + tag.length
+        start = position
+        found = self._search(position, position + JUNK_BEFORE_FIRST_FRAME, None)
+        if found is None:
+            raise MalformedAudioError(
+                f"no MPEG Layer III frame within {JUNK_BEFORE_FIRST_FRAME} bytes from here: "
+                "this is not an MP3 recording",
+                min(start, window.source.size),
+            )
+        position, stream = found
+        if position > start:
+            self.junk.append(Junk(start, position - start))
+        return position, stream
+
+    def _info_tag(self, position: int, stream: _Stream) -> InfoTag | None:
+        header = self.window.header_at(position)
+        assert header is not None
+        return parse_info_tag(self.window.bytes_at(position, stream.size(header)), header)
+
+    def _tag_here(self, position: int) -> Tag | None:
+        head = self.window.bytes_at(position, _TAG_HEAD_BYTES)
+        return tag_at(head, position, self.window.end - position)
+
+    def _follow(self, position: int, stream: _Stream) -> int:
+        """Count frames from `position` on; the first byte that is no whole frame of the stream."""
+        window = self.window
+        while True:
+            window.load(position, _MAX_FRAME_BYTES + HEADER_BYTES)
+            walked = bytearray()
+            start = position
+            position = self._walk(position, stream, walked)
+            self._count(np.frombuffer(bytes(walked), dtype=np.uint8))
+            if len(walked) < _WALK_FRAMES:
+                if position == start or position >= window.end:
+                    return position
+                continue
+            pattern = _repeating(walked, stream)
+            if pattern is not None:
+                position = self._predicted(position, pattern, stream)
+
+    def _count(self, byte2: npt.NDArray[np.uint8]) -> None:
+        if len(byte2):
+            self.parts.append(byte2)
+            self.frames += len(byte2)
+
+    def _walk(self, position: int, stream: _Stream, walked: bytearray) -> int:
+        """Frame by frame, at most _WALK_FRAMES, as far as the block in memory reaches."""
+        window = self.window
+        data, base = window.data, window.base
+        sizes, byte1 = stream.sizes, stream.byte1
+        mono = stream.header.format.channels == 1
+        here = position - base
+        stop = min(len(data), window.end - base)
+        whole = window.end - base
+        while len(walked) < _WALK_FRAMES and here + HEADER_BYTES <= stop:
+            if data[here] != 0xFF or data[here + 1] & 0xFE != byte1:
+                break
+            byte2 = data[here + 2]
+            size = sizes[byte2]
+            if not size or (data[here + 3] >= 0xC0) != mono or here + size > whole:
+                break
+            walked.append(byte2)
+            here += size
+        return base + here
+
+    def _predicted(self, position: int, pattern: npt.NDArray[np.uint8], stream: _Stream) -> int:
+        """Check the headers where a repeating padding pattern puts them, all in memory at once."""
+        window = self.window
+        while True:
+            window.load(position, _MAX_FRAME_BYTES + HEADER_BYTES)
+            data = np.frombuffer(window.data, dtype=np.uint8)
+            here = position - window.base
+            mean = float(stream.size_array[pattern].mean())
+            count = int((len(data) - here - HEADER_BYTES) / mean) + 1
+            byte2 = np.resize(pattern, max(count, 0))
+            ends = here + np.cumsum(stream.size_array[byte2], dtype=np.int64)
+            starts = np.concatenate((np.array([here], dtype=np.int64), ends))[:-1]
+            fits = starts + HEADER_BYTES <= len(data)
+            fits &= ends <= window.end - window.base
+            starts, byte2 = starts[fits], byte2[fits]
+            mono = stream.header.format.channels == 1
+            good = data[starts] == 0xFF
+            good &= data[starts + 1] & 0xFE == stream.byte1
+            good &= data[starts + 2] == byte2
+            good &= (data[starts + 3] >= 0xC0) == mono
+            accepted = len(good) if good.all() else int(np.argmin(good))
+            if not accepted:
+                return position
+            self._count(byte2[:accepted])
+            position = window.base + int(ends[accepted - 1])
+            if accepted < len(good) or position >= window.end:
+                return position
+            pattern = np.roll(pattern, -accepted)
+
+    def _resume(self, position: int, stream: _Stream) -> int:
+        """Where the stream goes on behind `position`, what lies between put on record."""
+        window = self.window
+        tag = self._tag_here(position)
+        if tag is not None:
+            self.tags.append(tag)
+            return tag.offset + tag.length
+        header = window.header_at(position)
+        if stream.matches(header):
+            assert header is not None
+            size = stream.size(header)
+            if position + size > window.end:
+                self.incomplete = Junk(position, window.end - position)
+                return window.end
+        found = self._search(position, window.end, stream)
+        at = window.end if found is None else found[0]
+        self.junk.append(Junk(position, at - position))
+        return at
+
+    def _search(
+        self, position: int, limit: int, stream: _Stream | None
+    ) -> tuple[int, _Stream] | None:
+        """The next place from which headers chain on, at most at `limit`.
+
+        With a `stream`, frames of that stream are sought, and others are refused.
+        """
+        window = self.window
+        limit = min(limit, window.end - HEADER_BYTES + 1)
+        while position < limit:
+            window.load(position, _MAX_FRAME_BYTES)
+            found = window.data.find(b"\xff", position - window.base)
+            if found < 0:
+                position = window.base + len(window.data)
+                continue
+            position = window.base + found
+            if position >= limit:
+                return None
+            candidate = self._chain(position)
+            if candidate is not None:
+                if stream is None:
+                    return position, candidate
+                if stream.matches(candidate.header):
+                    return position, stream
+                _refuse_change(stream.header, candidate.header, position)
+            if stream is None:
+                _refuse_other_layers(window, position)
+            position += 1
+        return None
+
+    def _chain(self, position: int) -> _Stream | None:
+        """The stream that begins at `position`, if enough headers follow one another."""
+        window = self.window
+        header = window.header_at(position)
+        if header is None:
+            return None
+        free_bytes = None
+        if header.bitrate_index == 0:
+            free_bytes = self._free_format_size(position, header)
+            if free_bytes is None:
+                return None
+        stream = _Stream(header, free_bytes)
+        at = position + stream.size(header)
+        for _ in range(CHAINED_HEADERS - 1):
+            if at >= window.end or self._tag_here(at) is not None:
+                # A short recording: all of it chains.
+                return stream if at <= window.end else None
+            following = window.header_at(at)
+            if not stream.matches(following):
+                return None
+            assert following is not None
+            size = stream.size(following)
+            if not size:
+                return None
+            if at + size > window.end:
+                return stream
+            at += size
+        return stream
+
+    def _free_format_size(self, position: int, header: FrameHeader) -> int | None:
+        """Size of an unpadded free-format frame: what lies between equal headers (2.4.2.3)."""
+        data = self.window.bytes_at(position, 2 * _MAX_FRAME_BYTES + HEADER_BYTES)
+        size = data.find(b"\xff", header.main_data_offset)
+        while 0 <= size <= _MAX_FRAME_BYTES:
+            following = parse_header(data, size)
+            if following is not None and _same_free_format(header, following):
+                base = size - header.padding
+                third = parse_header(data, size + base + following.padding)
+                if third is not None and _same_free_format(header, third):
+                    return base
+            size = data.find(b"\xff", size + 1)
+        return None
+
+
+def _same_free_format(header: FrameHeader, other: FrameHeader) -> bool:
+    return other.bitrate_index == 0 and other.format == header.format
+
+
+def _repeating(walked: bytearray, stream: _Stream) -> npt.NDArray[np.uint8] | None:
+    """The padding pattern with which the walked frames repeat, or None."""
+    bitrate_index = walked[-1] >> 4
+    period = stream.header.format.padding_period(bitrate_index) if bitrate_index else 1
+    tail = bytes(walked[-period:])
+    if tail != bytes(walked[-2 * period : -period]):
+        return None
+    return np.frombuffer(tail, dtype=np.uint8)
+
+
+def _refuse_change(first: FrameHeader, other: FrameHeader, offset: int) -> None:
+    raise UnsupportedAudioError(
+        "the format changes inside the recording: "
+        f"{_describe(first)} before, {_describe(other)} from here",
+        offset,
+    )
+
+
+def _describe(header: FrameHeader) -> str:
+    format = header.format
+    return f"{format.version} {format.rate_hz} Hz {'mono' if format.channels == 1 else 'stereo'}"
+
+
+# ISO/IEC 11172-3 2.4.2.3 and ISO/IEC 13818-3 2.4.2.3: only to name what is refused. Layer II
+# in LSF shares its table with Layer III.
+_LAYER_I_MPEG_1_KBPS = tuple(32 * step for step in range(15))
+_LAYER_I_LSF_KBPS = (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256)
+_LAYER_II_MPEG_1_KBPS = (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)
+
+
+def _refuse_other_layers(window: _Window, position: int) -> None:
+    at = position
+    layer = 0
+    for _ in range(CHAINED_HEADERS):
+        found = _other_layer_frame(window.bytes_at(at, HEADER_BYTES))
+        if found is None or (layer and found[0] != layer):
+            return
+        layer, size = found
+        at += size
+    raise UnsupportedAudioError(
+        f"this is MPEG audio Layer {'I' * layer}; only Layer III (MP3) can be edited", position
+    )
+
+
+def _other_layer_frame(word: bytes) -> tuple[int, int] | None:
+    """Layer (1 or 2) and size of the frame that `word` heads."""
+    if len(word) < HEADER_BYTES or word[0] != 0xFF or word[1] & 0xE0 != 0xE0:
+        return None
+    layer = 4 - (word[1] >> 1 & 3)
+    version = word[1] >> 3 & 3
+    rate_index, bitrate_index = word[2] >> 2 & 3, word[2] >> 4
+    if layer not in (1, 2) or version == 1 or rate_index == 3 or bitrate_index in (0, 15):
+        return None
+    rate = SAMPLING_RATES_HZ[Version(version)][rate_index]
+    padding = word[2] >> 1 & 1
+    lsf = version != Version.MPEG_1.value
+    if layer == 1:
+        kbps = (_LAYER_I_LSF_KBPS if lsf else _LAYER_I_MPEG_1_KBPS)[bitrate_index]
+        return 1, (12_000 * kbps // rate + padding) * 4
+    kbps = (BITRATES_LSF_KBPS if lsf else _LAYER_II_MPEG_1_KBPS)[bitrate_index]
+    return 2, 144_000 * kbps // rate + padding
+
+
+def _with_lost_frames(index: FrameIndex, source: ByteSource) -> FrameIndex:
+    """The index with the frames named whose main data began before a segment did."""
+    lost: list[int] = []
+    limit = index.format.max_main_data_begin
+    ends = [*(segment.first_frame for segment in index.segments[1:]), index.frames]
+    for segment, end in zip(index.segments, ends, strict=True):
+        available = 0
+        offset = segment.offset
+        for frame in range(segment.first_frame, end):
+            size = index.size(frame)
+            data = source.read(offset, min(size, 64))
+            header = parse_header(data)
+            assert header is not None
+            start = header.side_info_offset
+            info = parse_side_info(data[start : header.main_data_offset], header.format)
+            if info.main_data_begin > available:
+                lost.append(frame)
+            available += size - header.main_data_offset
+            if available >= limit:
+                break
+            offset += size
+    if not lost:
+        return index
+    return replace(index, lost=tuple(lost))

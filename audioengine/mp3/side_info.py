@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The side information (ISO/IEC 11172-3, 2.4.1.7; ISO/IEC 13818-3, 2.4.1.7).
+
+::
+
+    MPEG-1   main_data_begin 9 | private 5 mono, 3 stereo | scfsi 4 per channel | 2 × granule
+    LSF      main_data_begin 8 | private 1 mono, 2 stereo |                       1 × granule
+
+A granule holds 59 bits a channel (63 in LSF), which stay packed here as one integer, first field
+in the highest bits: a spliced channel moves whole, and the few fields that planning and splicing
+look at are read by their place::
+
+    part2_3_length 12 | big_values 9 | global_gain 8 | scalefac_compress 4 (9 in LSF)
+    | window_switching_flag 1 | block_type 2 … or table_select …
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+
+from audioengine.mp3.header import StreamFormat
+
+
+class BlockType(IntEnum):
+    """The window of a granule (2.4.2.7); a granule without window switching is LONG."""
+
+    LONG = 0
+    START = 1
+    SHORT = 2
+    STOP = 3
+
+
+# Successions of windows whose overlapping halves fit (2.4.3.4.10.3).
+LEGAL_SUCCESSIONS = frozenset(
+    {
+        (BlockType.LONG, BlockType.LONG),
+        (BlockType.LONG, BlockType.START),
+        (BlockType.START, BlockType.SHORT),
+        (BlockType.SHORT, BlockType.SHORT),
+        (BlockType.SHORT, BlockType.STOP),
+        (BlockType.STOP, BlockType.LONG),
+        (BlockType.STOP, BlockType.START),
+    }
+)
+
+MAX_PART2_3_LENGTH = 4095
+
+
+@dataclass(frozen=True)
+class GranuleLayout:
+    """Where the fields of one packed granule of one channel are, for one stream format."""
+
+    bits: int
+    scalefac_compress_bits: int
+
+    def part2_3_length(self, granule: int) -> int:
+        """Bits of main data: scale factors and Huffman code."""
+        return granule >> (self.bits - 12)
+
+    def global_gain(self, granule: int) -> int:
+        """The quantiser step, in quarters of a factor of two."""
+        return granule >> (self.bits - 29) & 0xFF
+
+    def with_global_gain(self, granule: int, global_gain: int) -> int:
+        """The same granule with another global_gain (0 to 255)."""
+        shift = self.bits - 29
+        return granule & ~(0xFF << shift) | global_gain << shift
+
+    def block_type(self, granule: int) -> BlockType:
+        """The window of the granule."""
+        bits = granule >> (self.bits - 29 - self.scalefac_compress_bits - 3) & 7
+        return BlockType(bits & 3) if bits & 4 else BlockType.LONG
+
+
+@lru_cache(maxsize=2)
+def granule_layout(lsf: bool) -> GranuleLayout:
+    """The layout of packed granules in MPEG-1 or LSF streams."""
+    return GranuleLayout(63, 9) if lsf else GranuleLayout(59, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class SideInfo:
+    """One frame's side information; private bits are not kept."""
+
+    main_data_begin: int
+    scfsi: tuple[int, ...]
+    """Per channel: which scale factors granule 1 shares with granule 0; zero in LSF."""
+    granules: tuple[tuple[int, ...], ...]
+    """Packed granules, as [granule][channel]."""
+
+
+def parse_side_info(data: bytes | memoryview, format: StreamFormat) -> SideInfo:
+    """The side information in `data`, which has exactly `format.side_info_bytes` bytes."""
+    word = int.from_bytes(data, "big")
+    channels = format.channels
+    width = granule_layout(format.lsf).bits
+    mask = (1 << width) - 1
+    packed = []
+    for _ in range(format.granules * channels):
+        packed.append(word & mask)
+        word >>= width
+    packed.reverse()
+    if format.lsf:
+        scfsi = (0,) * channels
+        begin = word >> (1 if channels == 1 else 2)
+        granules: tuple[tuple[int, ...], ...] = (tuple(packed),)
+    else:
+        scfsi = (word & 15,) if channels == 1 else (word >> 4 & 15, word & 15)
+        begin = word >> (9 if channels == 1 else 11)
+        granules = (tuple(packed[:channels]), tuple(packed[channels:]))
+    return SideInfo(begin, scfsi, granules)
+
+
+def pack_side_info(info: SideInfo, format: StreamFormat) -> bytes:
+    """The bytes of `info`, private bits clear."""
+    channels = format.channels
+    width = granule_layout(format.lsf).bits
+    if format.lsf:
+        word = info.main_data_begin << (1 if channels == 1 else 2)
+    elif channels == 1:
+        word = info.main_data_begin << 9 | info.scfsi[0]
+    else:
+        word = info.main_data_begin << 11 | info.scfsi[0] << 4 | info.scfsi[1]
+    for granule in info.granules:
+        for packed in granule:
+            word = word << width | packed
+    return word.to_bytes(format.side_info_bytes, "big")
+
+
+def main_data_bits(info: SideInfo, format: StreamFormat) -> int:
+    """Bits of the frame's own main data: the sum of its part2_3_length."""
+    shift = granule_layout(format.lsf).bits - 12
+    return sum(packed >> shift for granule in info.granules for packed in granule)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wire form of an edit, `modificationParams`: its shapes, and every wrong field at once.
+
+Only the form is judged here; what the times mean for a recording is decided in `edits.resolve`.
+Importing this module imports pydantic, so do it where params are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
+
+from audioengine.errors import InvalidRequestError, Problem
+from audioengine.times import Interval, Number, exact
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Well-formed modificationParams, with the wire's own numbers."""
+
+    absolute_times: bool = False
+    """Whether the times are epoch milliseconds; if not, their unit is the dialect's."""
+    trim: Interval | None = None
+    """The stretch to keep; a bound may be None."""
+    mask: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
+    """Stretches to mask, by "caller", "callee" or "both"."""
+
+
+def parse(params: object) -> Params:
+    """Read modificationParams as JSON values, in any of the shapes of either dialect.
+
+    Raises InvalidRequestError naming every wrong field.
+    """
+    if _absent_if_empty(params) is None:
+        return Params()
+    try:
+        wire = _Params.model_validate(params)
+    except ValidationError as error:
+        raise InvalidRequestError(
+            [_problem(e["type"], e["loc"], e["input"], e["msg"]) for e in error.errors()]
+        ) from None
+    spellings = {wire.absolute_times, wire.absolute_time} - {None}
+    if len(spellings) > 1:
+        raise InvalidRequestError.of(
+            "absoluteTime", wire.absolute_time, f"contradicts absoluteTimes = {wire.absolute_times}"
+        )
+    trim = None if wire.trim is None else wire.trim.interval("trim")
+    return Params(absolute_times=True in spellings, trim=trim, mask=_masks(wire.mask))
+
+
+def _absent_if_empty(value: object) -> object:
+    """Null, {} and [] mean that the field is absent."""
+    return None if value in (None, {}, []) else value
+
+
+def _number(value: object) -> object:
+    try:
+        exact(value, "")
+    except InvalidRequestError as error:
+        raise PydanticCustomError("number", "{rule}", {"rule": error.problems[0].rule}) from None
+    return value
+
+
+def _number_or_null(value: object) -> object:
+    return None if value is None else _number(value)
+
+
+_Number = Annotated[Number, PlainValidator(_number)]
+_OptionalNumber = Annotated[Number | None, PlainValidator(_number_or_null)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Stretch(_Strict):
+    """`{from, to}` of a mask: a missing bound could leave a secret uncovered."""
+
+    start: _Number = Field(alias="from")
+    end: _Number = Field(alias="to")
+
+    def interval(self, origin: str) -> Interval:
+        return Interval(self.start, self.end, origin)
+
+
+class _Trim(_Strict):
+    start: _OptionalNumber = Field(None, alias="from")
+    end: _OptionalNumber = Field(None, alias="to")
+
+    def interval(self, origin: str) -> Interval | None:
+        if self.start is None and self.end is None:
+            return None
+        return Interval(self.start, self.end, origin)
+
+
+# Tags of the shapes appear in pydantic's error locations; the brackets tell them from wire keys.
+_ONE, _MANY, _PARTIES = "<one>", "<many>", "<parties>"
+
+
+def _stretches_shape(value: object) -> str | None:
+    if isinstance(value, list):
+        return _MANY
+    return _ONE if isinstance(value, dict) else None
+
+
+def _mask_shape(value: object) -> str | None:
+    if isinstance(value, dict) and not value.keys() & {"from", "to"}:
+        return _PARTIES
+    return _stretches_shape(value)
+
+
+_Stretches: TypeAlias = Annotated[
+    Annotated[_Stretch, Tag(_ONE)] | Annotated[list[_Stretch], Tag(_MANY)],
+    Discriminator(
+        _stretches_shape,
+        custom_error_type="stretches",
+        custom_error_message="must be a list of intervals with from and to",
+    ),
+]
+
+
+class _Parties(_Strict):
+    caller: Annotated[_Stretches | None, BeforeValidator(_absent_if_empty)] = None
+    callee: Annotated[_Stretches | None, BeforeValidator(_absent_if_empty)] = None
+
+
+_Mask: TypeAlias = Annotated[
+    Annotated[_Stretch, Tag(_ONE)]
+    | Annotated[list[_Stretch], Tag(_MANY)]
+    | Annotated[_Parties, Tag(_PARTIES)],
+    Discriminator(
+        _mask_shape,
+        custom_error_type="mask",
+        custom_error_message="must hold lists of intervals under caller and callee, "
+        "or be one interval or a list of them for both",
+    ),
+]
+
+
+class _Params(_Strict):
+    absolute_times: bool | None = Field(None, alias="absoluteTimes")
+    absolute_time: bool | None = Field(None, alias="absoluteTime")
+    trim: Annotated[_Trim | None, BeforeValidator(_absent_if_empty)] = None
+    mask: Annotated[_Mask | None, BeforeValidator(_absent_if_empty)] = None
+
+
+def _masks(
+    mask: _Stretch | list[_Stretch] | _Parties | None,
+) -> dict[str, tuple[Interval, ...]]:
+    if isinstance(mask, _Parties):
+        by_party = {
+            "caller": _intervals(mask.caller, "mask.caller"),
+            "callee": _intervals(mask.callee, "mask.callee"),
+        }
+    else:
+        by_party = {"both": _intervals(mask, "mask")}
+    return {party: intervals for party, intervals in by_party.items() if intervals}
+
+
+def _intervals(stretches: _Stretch | list[_Stretch] | None, path: str) -> tuple[Interval, ...]:
+    if stretches is None:
+        return ()
+    if isinstance(stretches, _Stretch):
+        return (stretches.interval(path),)
+    return tuple(s.interval(f"{path}[{i}]") for i, s in enumerate(stretches))
+
+
+_RULES = {
+    "missing": "must be given",
+    "bool_type": "must be true or false",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
+
+
+def _problem(kind: str, loc: tuple[int | str, ...], value: Any, message: str) -> Problem:
+    keys = [key for key in loc if key not in (_ONE, _MANY, _PARTIES)]
+    path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+    if kind == "missing":
+        value = None  # pydantic shows the object around it
+    if kind == "extra_forbidden":
+        if len(loc) == 1:
+            known = "absoluteTimes, trim, mask"
+        else:
+            known = "caller, callee" if loc[-2] == _PARTIES else "from, to"
+        return Problem(path, value, f"is not a known key; known here: {known}")
+    return Problem(path or "modificationParams", value, _RULES.get(kind, message))

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decoding any stretch of a source exactly, without decoding what comes before it.
+
+libsndfile (mpg123) is given a small file in memory: an Info frame that says how much to drop, a
+donor frame whose slots hold the main data that the first frame reaches back for, the warm-up
+frames, and the frames asked for, all as they stand in the source. Its own idea of a file's
+length is never used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from audioengine.errors import LimitError, MalformedAudioError
+from audioengine.mp3.assemble import SlotWriter, frame_head
+from audioengine.mp3.bytesource import ByteSource
+from audioengine.mp3.crc import tag_crc
+from audioengine.mp3.header import HEADER_BYTES, FrameHeader, parse_header
+from audioengine.mp3.index import FrameIndex
+from audioengine.mp3.info_tag import DECODER_DELAY, OWN_ENCODER, build_info_tag
+from audioengine.mp3.main_data import look_back, read_frames
+from audioengine.mp3.reservoir import SlotRule, lay
+from audioengine.mp3.side_info import SideInfo
+
+# mpg123 decodes this many frames before the first audible one; from there its parity counts.
+_PREFRAMES = 4
+
+Samples = npt.NDArray[np.float32]
+
+
+def decode_raw(source: ByteSource, index: FrameIndex, start: int, end: int) -> Samples:
+    """[shape=(end - start, channels)] The raw samples of that stretch, full scale ±1.
+
+    Samples before the first frame and behind the last are zero. Frames whose main data is lost
+    decode as silence. Raises MalformedAudioError where the decoder refuses a frame.
+    """
+    spf = index.format.samples_per_frame
+    out = np.zeros((end - start, index.format.channels), dtype=np.float32)
+    first = max(0, start // spf)
+    last = min(index.frames, -(-end // spf))
+    if first >= last:
+        return out
+    # Where a stretch begins on the frame parity of a whole decode, mpg123 rounds as there.
+    first = max(0, first - _parity(index, first))
+    pcm = _decode_frames(source, index, first, last)
+    low, high = max(start, first * spf), min(end, last * spf)
+    out[low - start : high - start] = pcm[low - first * spf : high - first * spf]
+    return out
+
+
+def _parity(index: FrameIndex, frame: int) -> int:
+    """Whether `frame` is an odd number of frames from the first audible one, as 0 or 1."""
+    return (frame - index.start // index.format.samples_per_frame) % 2
+
+
+def _decode_frames(source: ByteSource, index: FrameIndex, first: int, last: int) -> Samples:
+    format = index.format
+    warm_up = min(first, format.warm_up_frames)
+    begin = first - warm_up
+    if index.free_format:
+        donor, body = _silent_frame(index.header), _repacked(source, index, begin, last)
+    else:
+        donor, body = _donor(source, index, begin), _silenced(source, index, begin, last)
+    lead = _PREFRAMES - _parity(index, first)
+    body = _silent_frame(index.header) * (lead - warm_up - 1) + donor + body
+    tag = build_info_tag(
+        _plain_header(index.header, 14),
+        constant_bitrate=False,
+        lowest_kbps=0,
+        frames=lead + last - first,
+        audio_bytes=len(body),
+        audio_crc=tag_crc(b""),
+        frame_offsets=[0] * 100,
+        encoder=OWN_ENCODER,
+        encoder_delay=lead * format.samples_per_frame - DECODER_DELAY,
+        padding=DECODER_DELAY,
+    )
+    wanted = (last - first) * format.samples_per_frame
+    try:
+        with soundfile.SoundFile(BytesIO(tag + body)) as file:
+            pcm: Samples = file.read(wanted, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise MalformedAudioError(
+            f"frames {first} to {last} can't be decoded: {error}", index.offset(first)
+        ) from error
+    if pcm.shape != (wanted, format.channels):
+        raise MalformedAudioError(
+            f"frames {first} to {last} decode to {pcm.shape[0]} samples instead of {wanted}",
+            index.offset(first),
+        )
+    return pcm
+
+
+def _plain_header(header: FrameHeader, bitrate_index: int) -> FrameHeader:
+    """A header of the same stream with a table bitrate, no CRC, no padding, left/right coded."""
+    return FrameHeader(header.format, False, bitrate_index, 0, header.mode, 0, header.flags)
+
+
+def _silent_frame(header: FrameHeader, slots: bytes = b"") -> bytes:
+    """A silent frame whose main data slots end with `slots`, main data of frames after it."""
+    format = header.format
+    need = HEADER_BYTES + format.side_info_bytes + len(slots)
+    index = next(i for i in range(1, 15) if format.frame_bytes(i) >= need)
+    empty = format.frame_bytes(index) - HEADER_BYTES - len(slots)
+    return _plain_header(header, index).pack() + bytes(empty) + slots
+
+
+def _donor(source: ByteSource, index: FrameIndex, first: int) -> bytes:
+    """A silent frame with the main data that frame `first` and those after it reach back for."""
+    start = look_back(index, first)
+    data = index.read_frames(source, start, first)
+    slots = bytearray()
+    position = 0
+    for number in range(start, first):
+        header = parse_header(data, position)
+        assert header is not None
+        end = position + index.size(number)
+        slots += data[position + header.main_data_offset : end]
+        position = end
+    return _silent_frame(index.header, bytes(slots[-index.format.max_main_data_begin :]))
+
+
+def _repacked(source: ByteSource, index: FrameIndex, first: int, last: int) -> bytes:
+    """Free-format frames as frames of the highest table bitrate."""
+    format = index.format
+    frames = read_frames(source, index, first, last)
+    rule = SlotRule(format, 14, False, HEADER_BYTES + format.side_info_bytes)
+    writer = SlotWriter(format)
+    empty = SideInfo(0, (0,) * format.channels, ((0,) * format.channels,) * format.granules)
+    behind = 0
+    for frame in frames:
+        placement = lay(len(frame.adu), frame.number, behind, 0, rule)
+        if placement is None:
+            raise LimitError(
+                f"free-format frame {frame.number} holds more than any frame of a table bitrate "
+                f"({format.bitrates_kbps[14]} kbit/s): it can't be decoded"
+            )
+        begin, behind = placement.main_data_begin, placement.free
+        info = replace(frame.side_info if frame.intact else empty, main_data_begin=begin)
+        header = replace(frame.header, protected=False, bitrate_index=14, padding=0)
+        writer.push(frame_head(header, info), rule.slot(14, 0), frame.adu, begin)
+    return b"".join(writer.flush())
+
+
+def _silenced(source: ByteSource, index: FrameIndex, first: int, last: int) -> bytes:
+    """The frames' bytes, with lost ones given empty side information in place."""
+    data = index.read_frames(source, first, last)
+    lost = [frame for frame in index.lost if first <= frame < last]
+    if not lost:
+        return data
+    patched = bytearray(data)
+    position = 0
+    number = first
+    for frame in lost:
+        while number < frame:
+            position += index.size(number)
+            number += 1
+        header = parse_header(patched, position)
+        assert header is not None
+        start, end = position + header.side_info_offset, position + header.main_data_offset
+        patched[start:end] = bytes(end - start)
+    return bytes(patched)

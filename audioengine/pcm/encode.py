@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encoding one channel so that the encoder's frames fall on a given frame grid.
+
+LAME is fed mono: a channel's frames then depend on nothing of the other one. Its own frames are
+taken apart at once; what leaves here is free of LAME's headers and reservoir.
+"""
+
+from __future__ import annotations
+
+import lameenc
+import numpy as np
+import numpy.typing as npt
+
+from audioengine.mp3.header import HEADER_BYTES, FrameHeader, StreamFormat, parse_header
+from audioengine.mp3.side_info import main_data_bits, parse_side_info
+from audioengine.mp3.splice import ChannelFrame, amplified, split_channels
+
+GRID_OFFSET = 1105
+"""LAME codes its input sample n where raw sample n + 1105 of its output is: 576 + 529."""
+
+WARM_UP_FRAMES = 4
+"""Frames after which LAME's window decisions no longer show its cold start."""
+
+LOOK_AHEAD_FRAMES = 2
+"""Frames of input behind the last wanted one, for LAME's analysis of what comes next."""
+
+QUALITY = 5
+"""LAME's noise shaping: 2 is best, 7 fastest."""
+
+# Half of full scale in quarter steps of global_gain: room for sums and decoder overshoot in
+# the 16 bits that LAME takes, given back exactly in the coded gain.
+_HEADROOM_STEPS = 2
+
+
+def input_gain(kbps: int) -> float:
+    """The factor that LAME applies to its input at constant bitrate, measured on 3.100."""
+    if kbps >= 256:
+        return 1.0
+    if kbps >= 224:
+        return 0.98
+    return 0.97 if kbps >= 192 else 0.95
+
+
+def mono_bitrate_index(format: StreamFormat, kbps: float) -> int:
+    """The bitrate_index at which LAME codes mono at no less than `kbps`, where it can."""
+    index = format.bitrate_index_at_least(kbps)
+    # LAME takes at most 64 kbit/s in MPEG-2.5.
+    return min(index, 8) if format.version.value == 0 else index
+
+
+def encode_channel(
+    pcm: npt.NDArray[np.float32], format: StreamFormat, bitrate_index: int, count: int
+) -> list[ChannelFrame]:
+    """The first `count` frames of `pcm`, coded in mono.
+
+    pcm: [shape=(n,)] samples at `format.rate_hz`, full scale ±1; its first sample belongs at
+    raw sample GRID_OFFSET of the first frame, its last at least LOOK_AHEAD_FRAMES behind the
+    last frame wanted.
+    """
+    mono = StreamFormat(format.version, format.rate_index, 1)
+    kbps = mono.bitrates_kbps[bitrate_index]
+    encoder = lameenc.Encoder()
+    encoder.silence()
+    encoder.set_channels(1)
+    encoder.set_in_sample_rate(mono.rate_hz)
+    encoder.set_out_sample_rate(mono.rate_hz)
+    encoder.set_bit_rate(kbps)
+    encoder.set_quality(QUALITY)
+    scale = 32_768 * 2 ** (-_HEADROOM_STEPS / 4) / input_gain(kbps)
+    integers = np.clip(np.rint(pcm * np.float32(scale)), -32_768, 32_767).astype("<i2")
+    stream = bytes(encoder.encode(integers.tobytes()) + encoder.flush())
+    return _take_apart(stream, mono, count)
+
+
+def _take_apart(stream: bytes, mono: StreamFormat, count: int) -> list[ChannelFrame]:
+    out: list[ChannelFrame] = []
+    slots = b""
+    position = 0
+    while len(out) < count:
+        header = parse_header(stream, position)
+        if header is None or header.format != mono:
+            raise RuntimeError(f"LAME wrote no {mono.rate_hz} Hz mono frame at byte {position}")
+        end = position + _frame_bytes(header)
+        side_info = position + HEADER_BYTES
+        main_data = side_info + mono.side_info_bytes
+        info = parse_side_info(stream[side_info:main_data], mono)
+        begin = len(slots) - info.main_data_begin
+        slots = slots[-mono.max_main_data_begin :] if begin >= 0 else slots
+        begin = len(slots) - info.main_data_begin
+        slots += stream[main_data:end]
+        adu = slots[begin : begin + (main_data_bits(info, mono) + 7) // 8]
+        (channel,) = split_channels(info, adu, mono)
+        out.append(amplified(channel, _HEADROOM_STEPS, mono))
+        position = end
+    return out
+
+
+def _frame_bytes(header: FrameHeader) -> int:
+    return header.format.frame_bytes(header.bitrate_index, header.padding)

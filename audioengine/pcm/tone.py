@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The beep: what is heard where a party is masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd
+
+import numpy as np
+import numpy.typing as npt
+
+from audioengine.edits import Beep, Span
+from audioengine.times import exact
+
+_RAMP_MS = 5
+
+# A tone whose frames repeat only after more than this is cheaper to encode as it comes.
+_MAX_PERIOD_FRAMES = 256
+
+
+@dataclass(frozen=True)
+class Tone:
+    """A beep at a sampling rate; its phase is counted in whole steps, so it repeats exactly."""
+
+    beep: Beep
+    rate_hz: int
+
+    @property
+    def silent(self) -> bool:
+        """Whether masks are filled with silence."""
+        return self.beep.fill == "silence"
+
+    @cached_property
+    def cycle(self) -> int:
+        """Phase steps in a full turn."""
+        return self.rate_hz * exact(self.beep.frequency_hz, "beep.frequency_hz").denominator
+
+    @cached_property
+    def step(self) -> int:
+        """Phase steps a sample."""
+        return exact(self.beep.frequency_hz, "beep.frequency_hz").numerator
+
+    @cached_property
+    def amplitude(self) -> float:
+        """Peak, full scale 1."""
+        return float(10 ** (exact(self.beep.level_dbfs, "beep.level_dbfs") / 20))
+
+    def steady(self, phase: int, count: int) -> npt.NDArray[np.float32]:
+        """[shape=(count,)] The tone at full level, from a phase in steps."""
+        phases = (phase + np.arange(count, dtype=np.int64) * self.step) % self.cycle
+        wave: npt.NDArray[np.float32] = (
+            self.amplitude * np.sin(2 * np.pi / self.cycle * phases)
+        ).astype(np.float32)
+        return wave
+
+    def ramp(self, mask: Span) -> int:
+        """Samples at each end of a mask in which the tone rises or falls."""
+        if self.silent:
+            return 0
+        return min(self.rate_hz * _RAMP_MS // 1000, mask.length // 2)
+
+    def steady_part(self, mask: Span) -> Span:
+        """The samples of a mask in which the tone has its full level."""
+        ramp = self.ramp(mask)
+        return Span(mask.start + ramp, mask.end - ramp)
+
+    def sound(self, mask: Span, start: int, end: int) -> npt.NDArray[np.float32]:
+        """[shape=(end - start,)] What a mask sounds like from `start` to `end`, inside it."""
+        if self.silent:
+            return np.zeros(end - start, dtype=np.float32)
+        wave = self.steady((start - mask.start) * self.step % self.cycle, end - start)
+        ramp = self.ramp(mask)
+        if ramp:
+            # Raised cosine, symmetric: sample i of the mask and sample i from its end are equal.
+            position = np.arange(start - mask.start, end - mask.start)
+            edge = np.minimum(position, mask.length - 1 - position) + 0.5
+            rising = edge < ramp
+            wave[rising] *= (0.5 - 0.5 * np.cos(np.pi * edge[rising] / ramp)).astype(np.float32)
+        return wave
+
+    def paint(self, pcm: npt.NDArray[np.float32], first: int, masks: Iterable[Span]) -> None:
+        """Replace the masked samples of one channel in place; pcm[0] is raw sample `first`."""
+        for mask in masks:
+            start, end = max(mask.start, first), min(mask.end, first + len(pcm))
+            if start < end:
+                pcm[start - first : end - first] = self.sound(mask, start, end)
+
+    def period_frames(self, samples_per_frame: int) -> int | None:
+        """After how many frames the steady tone repeats, or None where that is long."""
+        turn = samples_per_frame * self.step
+        period = self.cycle // gcd(turn, self.cycle)
+        return period if period <= _MAX_PERIOD_FRAMES else None

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which frames an output has, and the delay and padding that cut it to the sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from audioengine.edits import Span
+from audioengine.mp3.header import StreamFormat
+from audioengine.mp3.info_tag import DECODER_DELAY
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FrameRange:
+    """Consecutive frames, by number: from `first` to before `last`."""
+
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return self.last - self.first
+
+    def __contains__(self, frame: int) -> bool:
+        return self.first <= frame < self.last
+
+
+def merged(ranges: Iterable[FrameRange], gap: int = 0) -> tuple[FrameRange, ...]:
+    """The ranges sorted, those that overlap or are at most `gap` frames apart made one."""
+    out: list[FrameRange] = []
+    for part in sorted(ranges):
+        if out and part.first <= out[-1].last + gap:
+            out[-1] = FrameRange(out[-1].first, max(out[-1].last, part.last))
+        else:
+            out.append(part)
+    return tuple(out)
+
+
+def ranges_of(flags: npt.NDArray[np.bool_], first: int) -> list[FrameRange]:
+    """The frames whose flag is set, flags[0] being that of frame `first`."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
+    return [FrameRange(first + start, first + end) for start, end in edges.reshape(-1, 2).tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The output's frames, numbered like the source's, and the Info tag's two fields.
+
+    Frame j decodes to the raw samples from ``origin + j · samples_per_frame``. Frames below 0
+    stand before the source's first.
+    """
+
+    origin: int
+    """0 where the frames are those of the source."""
+    frames: FrameRange
+    encoder_delay: int
+    padding: int
+
+
+def place(format: StreamFormat, kept: Span) -> Grid:
+    """The grid of an output that plays the raw samples `kept` (at least one) and no others."""
+    spf, support = format.samples_per_frame, format.support
+    if kept.start // spf == (kept.end - 1) // spf:
+        # FFmpeg drops too little where both cuts fall into one frame, unless delay + 529 is a
+        # multiple of the frame length: such an output gets a grid of its own.
+        lead = (support - 1) // spf
+        delay = lead * spf - DECODER_DELAY
+        padding = spf + DECODER_DELAY - kept.length
+        return Grid(kept.start, FrameRange(-lead, 1), delay, padding)
+    # From the first frame whose support reaches a kept sample to the one that plays the last.
+    first = (kept.start - support) // spf + 1
+    last = -(-kept.end // spf)
+    return Grid(
+        0,
+        FrameRange(first, last),
+        kept.start - first * spf - DECODER_DELAY,
+        last * spf + DECODER_DELAY - kept.end,
+    )
+
+
+def frames_touched(format: StreamFormat, changed: Span, grid: Grid) -> FrameRange:
+    """The frames of the grid whose coded data depends on any of these raw samples."""
+    spf = format.samples_per_frame
+    first = (changed.start - grid.origin - format.support) // spf + 1
+    last = (changed.end - 1 - grid.origin) // spf + 1
+    low = min(max(first, grid.frames.first), grid.frames.last)
+    return FrameRange(low, min(max(last, low), grid.frames.last))
+
+
+def frames_within(format: StreamFormat, span: Span, grid: Grid) -> FrameRange:
+    """The frames of the grid whose coded data depends on nothing but these raw samples."""
+    spf = format.samples_per_frame
+    first = -(-(span.start - grid.origin) // spf)
+    last = (span.end - grid.origin - format.support) // spf + 1
+    low = min(max(first, grid.frames.first), grid.frames.last)
+    return FrameRange(low, min(max(last, low), grid.frames.last))

@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carrying out a plan: sections are made by workers, and laid in order as they come."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate, pairwise
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from audioengine.mp3.bytesource import ByteSource
+from audioengine.mp3.header import StreamFormat
+from audioengine.mp3.index import FrameIndex
+from audioengine.mp3.info_tag import OWN_ENCODER, build_info_tag, tag_frame_bytes
+from audioengine.mp3.main_data import Frame, read_frames
+from audioengine.mp3.side_info import granule_layout
+from audioengine.mp3.splice import ChannelFrame, silent_channel
+from audioengine.pcm.tone import Tone
+from audioengine.plan.grid import FrameRange, ranges_of
+from audioengine.plan.store import StorePlan
+from audioengine.render.output import FrameCounts, FrameOutput
+from audioengine.render.resolve import ChannelView, Flags, Windows, resolve
+from audioengine.render.section import DamagedFrameError, Section, SectionMaker, sections
+from audioengine.render.tracks import Track, legal
+from audioengine.render.weave import Remade, Weaver
+
+Reason: TypeAlias = Literal["edit", "shared", "window"]
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+class Staging(Protocol):
+    """A place for an output that nobody sees yet."""
+
+    def write(self, data: bytes) -> object:
+        """Append."""
+        ...
+
+    def rewrite_start(self, data: bytes) -> None:
+        """Replace the first bytes, which were written before."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RemadeFrames:
+    """Consecutive frames of one channel that were re-made for one reason."""
+
+    channel: int
+    frames: FrameRange
+    reason: Reason
+    """``edit``: they depend on changed samples; ``shared``: coded together with the other
+    channel's; ``window``: between a run and the next legal window sequence."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What rendering did."""
+
+    counts: FrameCounts
+    remade: tuple[RemadeFrames, ...]
+    bitrates: dict[int, int]
+    """Frames by bitrate in kbit/s."""
+    encoder_delay: int
+    padding: int
+    bytes: int
+    raised: int
+    lowered: int
+    lead_in: int
+
+
+def execute(
+    source: ByteSource,
+    index: FrameIndex,
+    plan: StorePlan,
+    tone: Tone,
+    staging: Staging,
+    *,
+    workers: int,
+    progress: Progress | None = None,
+) -> Rendered:
+    """Render `plan` into `staging`, tag frame included.
+
+    Raises DamagedFrameError where the smart path meets damage that the index did not show.
+    """
+    staging.write(bytes(tag_frame_bytes(index.header)))
+    executor = ThreadPoolExecutor(workers)
+    try:
+        run = _Execution(source, index, plan, tone, staging, executor, workers, progress)
+        return run.run()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+class _Execution:
+    """One run through a plan."""
+
+    def __init__(
+        self,
+        source: ByteSource,
+        index: FrameIndex,
+        plan: StorePlan,
+        tone: Tone,
+        staging: Staging,
+        executor: ThreadPoolExecutor,
+        workers: int,
+        progress: Progress | None,
+    ) -> None:
+        self.source = source
+        self.index = index
+        self.plan = plan
+        self.staging = staging
+        self.executor = executor
+        self.ahead = 2 * workers
+        self.progress = progress
+        self.maker = SectionMaker(source, index, plan, tone)
+        self.output = FrameOutput(index.header, staging.write)
+        self.weaver = Weaver(self.output, plan)
+        self.remade: list[RemadeFrames] = []
+        self.silent = (silent_channel(plan.format),) * plan.format.channels
+        self.lost = frozenset(plan.lost)
+        # As far as a frame's main data can reach back, in frames of the smallest size.
+        smallest = min(index.size(0), plan.format.frame_bytes(1))
+        slot = max(1, smallest - index.header.main_data_offset - 2)
+        self.reach = plan.format.max_main_data_begin // slot + 2
+
+    def run(self) -> Rendered:
+        position = self.plan.grid.frames.first
+        made = self._sections()
+        for cluster in self.plan.clusters:
+            if position < cluster.first:
+                self._copy(position, cluster.first, more=True)
+            self._cluster(cluster, made)
+            position = cluster.last
+        if position < self.plan.grid.frames.last:
+            self._copy(position, self.plan.grid.frames.last, more=False)
+        self.weaver.finish(None)
+        self.output.flush()
+        return self._finish()
+
+    def _sections(self) -> Iterator[Section]:
+        """All sections in order, a few of them made ahead."""
+        jobs = (
+            partial(self.maker.make, part, cluster)
+            for cluster in self.plan.clusters
+            for part in sections(cluster, self.plan)
+        )
+        waiting: deque[Future[Section]] = deque()
+        for job in jobs:
+            waiting.append(self.executor.submit(job))
+            if len(waiting) > self.ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _cluster(self, cluster: FrameRange, made: Iterator[Section]) -> None:
+        overhang: list[Track | None] = [None] * self.plan.format.channels
+        for _ in sections(cluster, self.plan):
+            section = next(made)
+            self._lay(section, overhang)
+            self._tell(section.frames.last)
+
+    def _lay(self, section: Section, overhang: list[Track | None]) -> None:
+        """Hand a section's frames to the weaver; `overhang` is what the one before had made."""
+        frames = section.frames
+        uses = self._uses(section)
+        self._record(section, uses)
+        channels = range(self.plan.format.channels)
+        chosen = [
+            self._units(section, channel, uses[channel], overhang[channel]) for channel in channels
+        ]
+        for number in range(frames.first, frames.last):
+            at = number - frames.first
+            kept = tuple(not use[at] for use in uses)
+            if not any(kept):
+                units = tuple(units[at] for units in chosen)
+            elif number < 0 or number in self.lost:
+                self.weaver.add(Remade(number, self.silent, (False,) * len(kept), None))
+                continue
+            elif all(kept):
+                self.weaver.add(section.source[number])
+                continue
+            else:
+                parts = section.parts[number]
+                assert parts is not None
+                units = tuple(
+                    parts[channel] if kept[channel] else chosen[channel][at] for channel in channels
+                )
+            smaller = partial(self.maker.smaller, number)
+            self.weaver.add(Remade(number, units, kept, smaller))
+        for channel in channels:
+            overhang[channel] = section.tracks[channel][-1] if section.tracks[channel] else None
+
+    def _uses(self, section: Section) -> list[Flags]:
+        if all(flags.all() for flags in section.required):
+            return list(section.required)
+        format = self.plan.format
+        views = []
+        for channel, required in enumerate(section.required):
+            first = section.frames.first
+            source: list[Windows | None] = [None] * len(required)
+            for number, frame in section.source.items():
+                if number not in self.lost:
+                    parts = section.parts[number]
+                    if parts is None:
+                        # Mid and side have the windows of left and right.
+                        source[number - first] = _coded_windows(frame, channel)
+                    else:
+                        source[number - first] = _windows(parts[channel], format)
+            remade: list[Windows | None] = [None] * len(required)
+            for track in section.tracks[channel]:
+                for number in range(track.frames.first, track.frames.last):
+                    remade[number - first] = _windows(track[number], format)
+            views.append(ChannelView(required, source, remade))
+        return resolve(views, section.coupled)
+
+    def _units(
+        self, section: Section, channel: int, use: Flags, overhang: Track | None
+    ) -> list[ChannelFrame]:
+        """The channel's re-made frames of the section; the silent one where none is used."""
+        frames = section.frames
+        units = [self.silent[0]] * frames.count
+        for track in section.tracks[channel]:
+            first, last = track.frames.first, min(track.frames.last, frames.last)
+            units[first - frames.first : last - frames.first] = track.units[: last - first]
+        if overhang is None or frames.first not in overhang.frames or not use[0]:
+            return units
+        # Both sections made the first frames: go over where the windows allow.
+        common = range(frames.first, min(overhang.frames.last, frames.last))
+        for number in common:
+            at = number - frames.first
+            if not use[at] or legal(self.plan.format, overhang[number - 1], units[at]):
+                break
+            units[at] = overhang[number]
+        return units
+
+    def _record(self, section: Section, uses: list[Flags]) -> None:
+        count = section.frames.count
+        for channel, use in enumerate(uses):
+            edit = use & section.required[channel]
+            shared = use & ~edit & section.coupled
+            reasons: dict[Reason, Flags] = {
+                "edit": edit,
+                "shared": shared,
+                "window": use & ~edit & ~shared,
+            }
+            for reason, flags in reasons.items():
+                self.remade += (
+                    RemadeFrames(channel, part, reason)
+                    for part in ranges_of(flags[:count], section.frames.first)
+                )
+
+    def _copy(self, first: int, last: int, *, more: bool) -> None:
+        """Copy frames between clusters; with `more`, a cluster comes after them."""
+        head = self._intact(first, min(last, first + self.reach))
+        self.weaver.finish(head[0])
+        position = 0
+        for frame in head:
+            back = frame.side_info.main_data_begin - position
+            if back > 0:
+                self.output.adopt(frame.adu, back)
+            position += frame.slot_bytes
+        shared = self._sharing(max(first, last - self.reach), last) if more else []
+        bulk = shared[0].number if shared else last
+        if bulk > first:
+            self.output.copy(self.source, self.index, first, bulk)
+            self.weaver.copied(0)
+        for frame in shared:
+            self.weaver.add(frame)
+        self._tell(last)
+
+    def _sharing(self, first: int, last: int) -> list[Frame]:
+        """The frames just before `last` whose slots lie behind the main data of the last one."""
+        frames = self._intact(first, last)
+        free = frames[-1].side_info.main_data_begin + frames[-1].slot_bytes - len(frames[-1].adu)
+        start = len(frames)
+        while start and free > 0:
+            start -= 1
+            free -= frames[start].slot_bytes
+        return frames[start:]
+
+    def _intact(self, first: int, last: int) -> list[Frame]:
+        frames = read_frames(self.source, self.index, first, last)
+        for frame in frames:
+            if not frame.intact:
+                raise DamagedFrameError(frame.number)
+        return frames
+
+    def _tell(self, frame: int) -> None:
+        if self.progress is not None:
+            first = self.plan.grid.frames.first
+            self.progress(frame - first, self.plan.grid.frames.count)
+
+    def _finish(self) -> Rendered:
+        format, grid, output = self.plan.format, self.plan.grid, self.output
+        byte2 = output.byte2
+        sizes = np.array(format.frame_sizes, dtype=np.uint16)[byte2]
+        counts = np.bincount(byte2 >> 4).tolist()
+        bitrates = {format.bitrates_kbps[i]: count for i, count in enumerate(counts) if count}
+        info = self.index.info_tag
+        encoder = info.encoder if info is not None and info.gapless else None
+        delay = grid.encoder_delay + self.weaver.lead_in * format.samples_per_frame
+        tag = build_info_tag(
+            self.index.header,
+            constant_bitrate=len(bitrates) == 1,
+            lowest_kbps=min(bitrates),
+            frames=len(byte2),
+            audio_bytes=output.audio_bytes,
+            audio_crc=output.audio_crc,
+            frame_offsets=_percent_offsets(sizes),
+            encoder=encoder or OWN_ENCODER,
+            encoder_delay=delay,
+            padding=grid.padding,
+        )
+        self.staging.rewrite_start(tag)
+        return Rendered(
+            counts=output.counts,
+            remade=_joined(self.remade),
+            bitrates=bitrates,
+            encoder_delay=delay,
+            padding=grid.padding,
+            bytes=len(tag) + output.audio_bytes,
+            raised=self.weaver.raised,
+            lowered=self.weaver.lowered,
+            lead_in=self.weaver.lead_in,
+        )
+
+
+def _windows(unit: ChannelFrame, format: StreamFormat) -> Windows:
+    types = unit.block_types(format)
+    return Windows(types[0], types[-1])
+
+
+def _coded_windows(frame: Frame, channel: int) -> Windows:
+    """Windows of a coupled frame's channel: those of mid and side are those of left and right."""
+    layout = granule_layout(frame.header.format.lsf)
+    granules = frame.side_info.granules
+    return Windows(
+        layout.block_type(granules[0][channel]), layout.block_type(granules[-1][channel])
+    )
+
+
+def _joined(remade: list[RemadeFrames]) -> tuple[RemadeFrames, ...]:
+    """The same, in order, with those joined that one section's end cut in two."""
+    out: list[RemadeFrames] = []
+    for part in sorted(remade, key=lambda part: (part.channel, part.frames)):
+        last = out[-1] if out else None
+        if last and (last.channel, last.reason, last.frames.last) == (
+            part.channel,
+            part.reason,
+            part.frames.first,
+        ):
+            frames = FrameRange(last.frames.first, part.frames.last)
+            out[-1] = RemadeFrames(part.channel, frames, part.reason)
+        else:
+            out.append(part)
+    return tuple(out)
+
+
+def _percent_offsets(sizes: npt.NDArray[np.uint16]) -> list[int]:
+    """Byte offsets of the frames at 0 %, 1 % … 99 %, from the first."""
+    marks = [len(sizes) * percent // 100 for percent in range(101)]
+    steps = [int(sizes[a:b].sum(dtype=np.int64)) for a, b in pairwise(marks)]
+    return list(accumulate(steps[:-1], initial=0))

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The work of one section of a cluster, which any worker can do alone: decode, edit, encode.
+
+Sections have a fixed length, so what they give does not depend on how many work at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from audioengine.mp3.bytesource import ByteSource
+from audioengine.mp3.index import FrameIndex
+from audioengine.mp3.main_data import Frame, read_frames
+from audioengine.mp3.splice import ChannelFrame
+from audioengine.pcm.tone import Tone
+from audioengine.plan.grid import FrameRange, merged, ranges_of
+from audioengine.plan.store import MAX_MOVED_FRAMES, StorePlan
+from audioengine.render.edited import EditedPcm
+from audioengine.render.resolve import Flags, any_of, coupled_closure, dilated
+from audioengine.render.tracks import Track, TrackMaker
+
+_SECTION_SAMPLES = 576 * 1024
+
+# Two encodes with fewer frames between them cost more than one over all.
+_JOIN_GAP_FRAMES = 8
+
+
+class DamagedFrameError(Exception):
+    """A frame that the smart path needs is damaged."""
+
+    def __init__(self, frame: int) -> None:
+        super().__init__(f"frame {frame} is damaged")
+        self.frame = frame
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section's material; frames from `frames.last` on are only there to look ahead."""
+
+    frames: FrameRange
+    source: dict[int, Frame]
+    """The source's frames; empty where every channel is re-made throughout."""
+    parts: dict[int, tuple[ChannelFrame, ...] | None]
+    """The same by channel; None where the channels are coded together."""
+    required: tuple[Flags, ...]
+    """Per channel, from frames.first through the look-ahead."""
+    coupled: Flags
+    """From frames.first through the look-ahead."""
+    tracks: tuple[tuple[Track, ...], ...]
+    """Per channel, what was made."""
+
+
+def sections(cluster: FrameRange, plan: StorePlan) -> Iterable[FrameRange]:
+    """The cluster in sections of fixed length."""
+    step = _SECTION_SAMPLES // plan.format.samples_per_frame
+    for first in range(cluster.first, cluster.last, step):
+        yield FrameRange(first, min(first + step, cluster.last))
+
+
+class SectionMaker:
+    """Makes the sections of one plan; may be called from many threads."""
+
+    def __init__(self, source: ByteSource, index: FrameIndex, plan: StorePlan, tone: Tone) -> None:
+        self._source = source
+        self._index = index
+        self._plan = plan
+        self._tone = tone
+        self._tracks = TrackMaker(plan, tone)
+
+    def make(self, frames: FrameRange, cluster: FrameRange) -> Section:
+        """Make one section of a cluster.
+
+        Raises DamagedFrameError where a frame of the source can't be taken apart.
+        """
+        seen = FrameRange(frames.first, min(cluster.last, frames.last + MAX_MOVED_FRAMES))
+        required = [self._required(channel, seen) for channel in self._plan.required]
+        source: dict[int, Frame] = {}
+        parts: dict[int, tuple[ChannelFrame, ...] | None] = {}
+        coupled = np.zeros(seen.count, dtype=bool)
+        if not all(flags.all() for flags in required):
+            first, last = max(0, seen.first), min(self._index.frames, seen.last)
+            for frame in read_frames(self._source, self._index, first, last):
+                lost = frame.number in self._plan.lost
+                if not frame.intact and not lost:
+                    raise DamagedFrameError(frame.number)
+                source[frame.number] = frame
+                parts[frame.number] = frame.channels()
+                coupled[frame.number - seen.first] = parts[frame.number] is None
+        needed = coupled_closure(required, coupled)
+        # Ends may move over coupled frames, which then need the other channel too.
+        near = dilated(any_of(needed), MAX_MOVED_FRAMES) & coupled
+        wanted = [
+            merged(
+                ranges_of(dilated(flags | near, MAX_MOVED_FRAMES), seen.first),
+                gap=_JOIN_GAP_FRAMES,
+            )
+            for flags in needed
+        ]
+        windows = (
+            window
+            for channel, ranges in enumerate(wanted)
+            for part in ranges
+            for window in self._tracks.windows(channel, part)
+        )
+        pcm = EditedPcm(self._source, self._index, self._plan, self._tone, windows)
+        tracks = tuple(
+            tuple(self._tracks.make(channel, part, pcm) for part in ranges)
+            for channel, ranges in enumerate(wanted)
+        )
+        return Section(frames, source, parts, tuple(required), coupled, tracks)
+
+    def smaller(self, frame: int, channels: Iterable[int]) -> Iterable[dict[int, ChannelFrame]]:
+        """The frame's re-made channels at ever lower bitrates."""
+        one = FrameRange(frame, frame + 1)
+        channels = tuple(channels)
+        window = self._tracks.window(one)
+        pcm = EditedPcm(self._source, self._index, self._plan, self._tone, [window])
+        for bitrate_index in self._tracks.lower_bitrates():
+            yield {
+                channel: self._tracks.encode(channel, one, pcm, bitrate_index)[frame]
+                for channel in channels
+            }
+
+    def _required(self, ranges: Iterable[FrameRange], seen: FrameRange) -> Flags:
+        flags = np.zeros(seen.count, dtype=bool)
+        for part in ranges:
+            flags[max(0, part.first - seen.first) : max(0, part.last - seen.first)] = True
+        return flags

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One channel's re-made frames: encoded from edited PCM, or a steady beep's frame repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import gcd
+from threading import Lock
+
+from audioengine.edits import Span
+from audioengine.mp3.header import StreamFormat
+from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
+from audioengine.mp3.splice import ChannelFrame, silent_channel
+from audioengine.pcm.encode import (
+    GRID_OFFSET,
+    LOOK_AHEAD_FRAMES,
+    WARM_UP_FRAMES,
+    encode_channel,
+    mono_bitrate_index,
+)
+from audioengine.pcm.tone import Tone
+from audioengine.plan.grid import FrameRange, Grid, frames_within
+from audioengine.plan.store import MAX_MOVED_FRAMES, StorePlan
+from audioengine.render.edited import EditedPcm
+
+# A steady stretch shorter than this costs less encoded than it costs to join.
+_MIN_FILL_FRAMES = 12
+
+# Frames after which a steady tone's coding no longer shows how it began.
+_TONE_WARM_UP_FRAMES = 8
+
+# The least that keeps a 3 kHz tone: LAME's low-pass falls with the bitrate.
+_TONE_KBPS_LSF, _TONE_KBPS_MPEG_1 = 16, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """Re-made frames of one channel, in a row."""
+
+    first: int
+    units: Sequence[ChannelFrame]
+
+    @property
+    def frames(self) -> FrameRange:
+        """The frames that the track has."""
+        return FrameRange(self.first, self.first + len(self.units))
+
+    def __getitem__(self, frame: int) -> ChannelFrame:
+        return self.units[frame - self.first]
+
+
+def legal(format: StreamFormat, before: ChannelFrame, after: ChannelFrame) -> bool:
+    """Whether the windows of two frames of a channel may follow one another."""
+    return (
+        before.block_types(format)[-1],
+        after.block_types(format)[0],
+    ) in LEGAL_SUCCESSIONS
+
+
+def seam(format: StreamFormat, before: Track, after: Track, wanted: int) -> int:
+    """The frame nearest to `wanted` at which `after` may take over from `before`."""
+    for distance in range(MAX_MOVED_FRAMES + 1):
+        for frame in (wanted + distance, wanted - distance):
+            if (
+                frame - 1 in before.frames
+                and frame in after.frames
+                and legal(format, before[frame - 1], after[frame])
+            ):
+                return frame
+    return wanted
+
+
+class ToneFrames:
+    """Frames of the steady beep, by phase; each is encoded once, whatever mask it serves."""
+
+    def __init__(self, format: StreamFormat, tone: Tone, grid: Grid) -> None:
+        self._format = format
+        self._tone = tone
+        self._origin = grid.origin
+        kbps = _TONE_KBPS_LSF if format.lsf else _TONE_KBPS_MPEG_1
+        self._bitrate_index = mono_bitrate_index(format, kbps)
+        self._cycles: dict[int, list[ChannelFrame]] = {}
+        self._lock = Lock()
+
+    def fill(self, mask: Span, frames: FrameRange) -> Track | None:
+        """The beep of `mask` over frames in its steady part, or None where it must be encoded."""
+        if self._tone.silent:
+            return Track(frames.first, (silent_channel(self._format),) * frames.count)
+        spf = self._format.samples_per_frame
+        period = self._tone.period_frames(spf)
+        if period is None or period > frames.count:
+            return None
+        cycle, turn = self._tone.cycle, spf * self._tone.step
+        phase = (self._origin + frames.first * spf - mask.start) * self._tone.step % cycle
+        # Frames whose phases differ by multiples of `unit` share one cycle of `period` frames.
+        unit = gcd(turn, cycle)
+        start = phase % unit
+        units = self._cycle(start, period)
+        if units is None:
+            return None
+        at = (phase - start) // unit * pow(turn // unit, -1, period) % period if period > 1 else 0
+        return Track(
+            frames.first, [units[(at + number) % period] for number in range(frames.count)]
+        )
+
+    def _cycle(self, phase: int, period: int) -> list[ChannelFrame] | None:
+        with self._lock:
+            if phase not in self._cycles:
+                self._cycles[phase] = self._encode(phase, period)
+            units = self._cycles[phase]
+        long_only = all(
+            block is BlockType.LONG for unit in units for block in unit.block_types(self._format)
+        )
+        return units if long_only else None
+
+    def _encode(self, phase: int, period: int) -> list[ChannelFrame]:
+        spf = self._format.samples_per_frame
+        before = _TONE_WARM_UP_FRAMES * spf - GRID_OFFSET
+        count = (_TONE_WARM_UP_FRAMES + period + LOOK_AHEAD_FRAMES) * spf
+        pcm = self._tone.steady(phase - before * self._tone.step, count)
+        units = encode_channel(
+            pcm, self._format, self._bitrate_index, _TONE_WARM_UP_FRAMES + period
+        )
+        return units[_TONE_WARM_UP_FRAMES:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of a track: encoded, or (with `mask`) filled."""
+
+    start: int
+    """The frame where it should take over from the part before it."""
+    usable: FrameRange
+    mask: Span | None
+
+
+class TrackMaker:
+    """Makes tracks for one plan."""
+
+    def __init__(self, plan: StorePlan, tone: Tone) -> None:
+        self._plan = plan
+        self._format = plan.format
+        self._tone = tone
+        self._tone_frames = ToneFrames(plan.format, tone, plan.grid)
+        kbps = plan.format.bitrates_kbps[plan.bitrate_index] / plan.format.channels
+        self._bitrate_index = mono_bitrate_index(plan.format, kbps)
+
+    def windows(self, channel: int, frames: FrameRange) -> Iterable[Span]:
+        """The raw samples that `make` will ask for."""
+        return (
+            self._window(piece.usable)
+            for piece in self._pieces(channel, frames)
+            if piece.mask is None
+        )
+
+    def make(self, channel: int, frames: FrameRange, pcm: EditedPcm) -> Track:
+        """The channel's frames, re-made."""
+        units: list[ChannelFrame] = []
+        for piece in self._pieces(channel, frames):
+            track = self._make_piece(channel, piece, pcm)
+            start = piece.start
+            if units:
+                start = seam(self._format, Track(frames.first, units), track, piece.start)
+                del units[start - frames.first :]
+            units += track.units[start - track.first :]
+        return Track(frames.first, units)
+
+    def encode(
+        self, channel: int, frames: FrameRange, pcm: EditedPcm, bitrate_index: int | None = None
+    ) -> Track:
+        """The channel's frames from edited PCM, at the plan's bitrate or another."""
+        index = self._bitrate_index if bitrate_index is None else bitrate_index
+        samples = pcm.channel(channel, self._window(frames))
+        count = WARM_UP_FRAMES + frames.count
+        return Track(
+            frames.first, encode_channel(samples, self._format, index, count)[WARM_UP_FRAMES:]
+        )
+
+    def lower_bitrates(self) -> range:
+        """Bitrate indices below the plan's, highest first."""
+        return range(self._bitrate_index - 1, 0, -1)
+
+    def window(self, frames: FrameRange) -> Span:
+        """The raw samples that encoding these frames takes."""
+        return self._window(frames)
+
+    def _window(self, frames: FrameRange) -> Span:
+        spf = self._format.samples_per_frame
+        zero = self._plan.grid.origin + GRID_OFFSET
+        return Span(
+            zero + (frames.first - WARM_UP_FRAMES) * spf,
+            zero + (frames.last + LOOK_AHEAD_FRAMES) * spf,
+        )
+
+    def _make_piece(self, channel: int, piece: _Piece, pcm: EditedPcm) -> Track:
+        if piece.mask is not None:
+            track = self._tone_frames.fill(piece.mask, piece.usable)
+            assert track is not None
+            return track
+        return self.encode(channel, piece.usable, pcm)
+
+    def _pieces(self, channel: int, frames: FrameRange) -> list[_Piece]:
+        pieces: list[_Piece] = []
+        position = frames.first
+        for mask in self._plan.masked[channel]:
+            steady = self._tone.steady_part(mask).clipped(self._plan.kept)
+            inside = frames_within(self._format, steady, self._plan.grid)
+            first, last = max(inside.first, frames.first), min(inside.last, frames.last)
+            if last - first < _MIN_FILL_FRAMES:
+                continue
+            usable = FrameRange(first, last)
+            if self._tone_frames.fill(mask, usable) is None:
+                continue
+            start = first if first == frames.first else first + MAX_MOVED_FRAMES
+            end = last if last == frames.last else last - MAX_MOVED_FRAMES
+            if position < start:
+                before = FrameRange(
+                    max(frames.first, position - MAX_MOVED_FRAMES), start + MAX_MOVED_FRAMES
+                )
+                pieces.append(_Piece(position, before, None))
+            pieces.append(_Piece(start, usable, mask))
+            position = end
+        if position < frames.last:
+            rest = FrameRange(max(frames.first, position - MAX_MOVED_FRAMES), frames.last)
+            pieces.append(_Piece(position, rest, None))
+        return pieces

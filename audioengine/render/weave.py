@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Laying copied and re-made frames into one reservoir.
+
+Frames of clusters pass through here one by one. A copied frame's main data has a fixed place
+relative to its frame; re-made main data goes into what is free before it, and leaves free what
+the next copied frame reaches back for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from audioengine.errors import LimitError
+from audioengine.mp3.info_tag import MAX_DELAY
+from audioengine.mp3.main_data import Frame
+from audioengine.mp3.reservoir import Placement, SlotRule, lay
+from audioengine.mp3.splice import ChannelFrame, join_channels, silent_channel
+from audioengine.plan.store import StorePlan
+from audioengine.render.output import FrameOutput
+
+
+@dataclass(frozen=True, slots=True)
+class Remade:
+    """A frame to be laid anew."""
+
+    number: int
+    channels: tuple[ChannelFrame, ...]
+    kept: tuple[bool, ...]
+    """Per channel, whether the granules are the source's."""
+    smaller: Callable[[Iterable[int]], Iterable[dict[int, ChannelFrame]]] | None
+    """Gives the channels named at ever lower bitrates; None where nothing can shrink."""
+
+    @property
+    def kind(self) -> str:
+        """The field of FrameCounts that counts this frame."""
+        if any(self.kept):
+            return "spliced"
+        empty = not any(any(channel.granules) for channel in self.channels)
+        return "silent" if empty else "reencoded"
+
+
+@dataclass
+class Weaver:
+    """Lays frames in order; holds a few back until it knows what must stay free for later ones."""
+
+    output: FrameOutput
+    plan: StorePlan
+    raised: int = 0
+    """Re-made frames that took a higher bitrate to fit."""
+    lowered: int = 0
+    """Re-made frames that took less quality to fit."""
+    lead_in: int = 0
+    """Silent frames added in front, to have room in the reservoir."""
+    _queue: deque[Frame | Remade] = field(default_factory=deque)
+    _behind: int = 0
+    _started: bool = False
+
+    def __post_init__(self) -> None:
+        header = self.output.header
+        self._rule = SlotRule(
+            header.format, self.plan.bitrate_index, self.plan.padded, header.main_data_offset
+        )
+        slot = max(1, self._rule.slot(self.plan.bitrate_index, 0))
+        # As far as a frame can reach back.
+        self._hold = header.format.max_main_data_begin // slot + 2
+
+    def add(self, frame: Frame | Remade) -> None:
+        """The next frame, copied or re-made."""
+        self._queue.append(frame)
+        while len(self._queue) > self._hold:
+            self._lay_first(None)
+
+    def finish(self, following: Frame | None) -> None:
+        """Lay all frames held; `following` is the copied frame after them, if there is one."""
+        while self._queue:
+            self._lay_first(following)
+
+    def copied(self, behind: int) -> None:
+        """Frames were copied in bulk; the last one left `behind` free bytes before what follows."""
+        self._behind = behind
+        self._started = True
+
+    def _lay_first(self, following: Frame | None) -> None:
+        if not self._started:
+            self._start(following)
+        frame = self._queue.popleft()
+        if isinstance(frame, Frame):
+            begin = frame.side_info.main_data_begin
+            self._behind = begin + frame.slot_bytes - len(frame.adu)
+            self.output.keep(frame)
+            return
+        reserve = self._reserve(self._queue, following)
+        frame, placement = self._fit(frame, reserve)
+        info, adu = join_channels(frame.channels, self._rule.format)
+        if placement.bitrate_index > self.plan.bitrate_index:
+            self.raised += 1
+        self._behind = placement.free
+        self.output.remake(frame.kind, info, adu, placement)
+
+    def _fit(self, frame: Remade, reserve: int) -> tuple[Remade, Placement]:
+        placement = self._place(frame, self._behind, reserve)
+        if placement is not None:
+            return frame, placement
+        remade = [channel for channel, kept in enumerate(frame.kept) if not kept]
+        for channels in frame.smaller(remade) if frame.smaller else ():
+            smaller = Remade(
+                frame.number,
+                tuple(channels.get(number, unit) for number, unit in enumerate(frame.channels)),
+                frame.kept,
+                None,
+            )
+            placement = self._place(smaller, self._behind, reserve)
+            if placement is not None:
+                self.lowered += 1
+                return smaller, placement
+        raise LimitError(
+            f"frame {frame.number} does not fit into a frame of the highest bitrate, "
+            f"{self._rule.format.bitrates_kbps[14]} kbit/s, at any quality"
+        )
+
+    def _place(self, frame: Remade, behind: int, reserve: int) -> Placement | None:
+        bits = sum(channel.bits(self._rule.format) for channel in frame.channels)
+        return lay((bits + 7) // 8, frame.number, behind, reserve, self._rule)
+
+    def _reserve(self, after: Iterable[Frame | Remade], following: Frame | None) -> int:
+        """What must stay free behind a re-made frame for the next copied one."""
+        room = 0
+        for frame in after:
+            if isinstance(frame, Frame):
+                return max(0, frame.side_info.main_data_begin - room)
+            room += self._rule.slot(self.plan.bitrate_index, self._rule.padding(frame.number))
+        return max(0, following.side_info.main_data_begin - room) if following else 0
+
+    def _start(self, following: Frame | None) -> None:
+        """Put silent frames in front where the first frames would need a higher bitrate."""
+        self._started = True
+        spf = self._rule.format.samples_per_frame
+        most = (MAX_DELAY - self.plan.grid.encoder_delay) // spf
+        raised = [self._raised_with(lead, following) for lead in range(most + 1)]
+        self.lead_in = raised.index(min(raised))
+        first = self.plan.grid.frames.first
+        silent = (silent_channel(self._rule.format),) * self._rule.format.channels
+        nothing_kept = (False,) * self._rule.format.channels
+        for number in range(first - 1, first - 1 - self.lead_in, -1):
+            self._queue.appendleft(Remade(number, silent, nothing_kept, None))
+
+    def _raised_with(self, lead: int, following: Frame | None) -> int:
+        """How many of the first frames would be raised behind `lead` more silent frames."""
+        slot = self._rule.slot(self.plan.bitrate_index, 0)
+        behind = min(lead * slot, self._rule.format.max_main_data_begin)
+        raised = 0
+        waiting: Sequence[Frame | Remade] = tuple(self._queue)
+        for position, frame in enumerate(waiting):
+            if isinstance(frame, Frame):
+                break
+            reserve = self._reserve(waiting[position + 1 :], following)
+            placement = self._place(frame, behind, reserve)
+            if placement is None:
+                return len(waiting)
+            raised += placement.bitrate_index > self.plan.bitrate_index
+            behind = placement.free
+        return raised

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Local files: read by position, written beside their place and renamed into it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from audioengine.errors import StorageError
+from audioengine.storage.base import Source, Staging
+
+_TEMPORARY_SUFFIX = ".audioengine-part"
+
+# What may be gone when the same call is made again.
+_PASSING_ERRORS = frozenset(
+    {errno.EAGAIN, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ESTALE}
+)
+
+
+@contextmanager
+def _as_storage_error(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        retryable = error.errno in _PASSING_ERRORS
+        raise StorageError(f"{doing}: {error.strerror or error}", retryable=retryable) from error
+    except ValueError as error:
+        # A path with a null character.
+        raise StorageError(f"{doing}: {error}") from error
+
+
+class FileSource(Source):
+    """A local file; it must not change while it is open."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        with _as_storage_error(f"can't read source {str(self._path)!r}"):
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(self._fd)
+            raise StorageError(f"can't read source {str(self._path)!r}: it must be a regular file")
+        self._status = status
+        self.size = status.st_size
+
+    def read(self, offset: int, length: int) -> bytes:
+        with _as_storage_error(f"can't read source {str(self._path)!r}"):
+            data = os.pread(self._fd, length, offset)
+            while len(data) < min(length, self.size - offset):
+                more = os.pread(self._fd, length - len(data), offset + len(data))
+                if not more:
+                    break
+                data += more
+            return data
+
+    def check_unchanged(self) -> None:
+        now = os.fstat(self._fd)
+        if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
+            raise StorageError(
+                f"source {str(self._path)!r} was changed while it was read", retryable=True
+            )
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class FileStaging(Staging):
+    """A file beside its destination, renamed onto it when it is whole.
+
+    While it is written, the file is locked: an unlocked one of the same destination was left by
+    a process that was killed, and is removed by the next that writes there.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        target = Path(path)
+        doing = f"can't write destination {str(target)!r}"
+        with _as_storage_error(doing):
+            # Writing through a link replaces what it points to, as any program would.
+            self._target = target.resolve() if target.is_symlink() else target
+            if self._target.is_dir():
+                raise StorageError(f"{doing}: it is a folder; name a file in it")
+            folder = self._target.parent
+            if not folder.is_dir():
+                raise StorageError(f"{doing}: there is no folder {str(folder)!r}; make it first")
+            if self._target.exists() and not self._target.is_file():
+                raise StorageError(f"{doing}: it is no regular file")
+            _remove_leftovers(self._target)
+            mode = _mode(self._target)
+            self._part = folder / _part_name(self._target.name)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._fd = os.open(self._part, flags, 0o600)
+        try:
+            with _as_storage_error(doing):
+                fcntl.flock(self._fd, fcntl.LOCK_EX)
+                os.fchmod(self._fd, mode)
+        except BaseException:
+            self.discard()
+            raise
+        self._doing = doing
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        with _as_storage_error(self._doing):
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._fd, view) :]
+        self.size += len(data)
+
+    def rewrite_start(self, data: bytes) -> None:
+        with _as_storage_error(self._doing):
+            os.pwrite(self._fd, data, 0)
+
+    def read(self, offset: int, length: int) -> bytes:
+        with _as_storage_error(self._doing):
+            return os.pread(self._fd, length, offset)
+
+    def publish(self) -> None:
+        with _as_storage_error(self._doing):
+            os.replace(self._part, self._target)
+            os.close(self._fd)
+            self._fd = -1
+
+    def discard(self) -> None:
+        if self._fd >= 0:
+            self._part.unlink(missing_ok=True)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _part_name(name: str) -> str:
+    # File names end at 255 bytes; the start of a long one is enough to recognise it.
+    kept = name.encode()[:200].decode(errors="ignore")
+    return f".{kept}.{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}"
+
+
+def _remove_leftovers(target: Path) -> None:
+    start = _part_name(target.name)[: -len(_TEMPORARY_SUFFIX) - 8]
+    for entry in os.scandir(target.parent):
+        name = entry.name
+        if not (name.startswith(start) and name.endswith(_TEMPORARY_SUFFIX)):
+            continue
+        if len(name) != len(start) + 8 + len(_TEMPORARY_SUFFIX):
+            continue
+        try:
+            fd = os.open(entry.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(entry.path)
+        except OSError:
+            # Locked: somebody is writing it now.
+            continue
+        finally:
+            os.close(fd)
+
+
+def _mode(target: Path) -> int:
+    """Permissions of the file that is replaced, or what the umask leaves of a new one."""
+    try:
+        return stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        umask = os.umask(0o077)
+        os.umask(umask)
+        return 0o666 & ~umask

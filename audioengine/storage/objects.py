@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bytes and file objects of the caller's own."""
+
+from __future__ import annotations
+
+import shutil
+from tempfile import SpooledTemporaryFile
+from threading import Lock
+from typing import BinaryIO
+
+from audioengine.errors import InvalidRequestError, StorageError
+from audioengine.storage.base import Source, Staging
+
+# An output larger than this waits on disk, in a file without a name.
+_IN_MEMORY_BYTES = 32 << 20
+
+
+class BytesSource(Source):
+    """Bytes in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
+
+
+class ObjectSource(Source):
+    """A readable binary file object, from its present position; the caller closes it.
+
+    One that can't seek is read into memory.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._lock = Lock()
+        self._data: bytes | None = None
+        try:
+            if file.seekable():
+                self._start = file.tell()
+                self.size = file.seek(0, 2) - self._start
+            else:
+                self._data = self._checked(file.read())
+                self.size = len(self._data)
+        except OSError as error:
+            raise StorageError(f"can't read the source: {error}") from error
+
+    def read(self, offset: int, length: int) -> bytes:
+        if self._data is not None:
+            return self._data[offset : offset + length]
+        length = max(0, min(length, self.size - offset))
+        parts = []
+        try:
+            with self._lock:
+                self._file.seek(self._start + offset)
+                while length and (part := self._checked(self._file.read(length))):
+                    parts.append(part)
+                    length -= len(part)
+        except OSError as error:
+            raise StorageError(f"can't read the source: {error}") from error
+        return b"".join(parts)
+
+    def _checked(self, data: object) -> bytes:
+        if isinstance(data, bytes):
+            return data
+        rule = "must be a binary file object, whose read() gives bytes"
+        raise InvalidRequestError.of("source", self._file, rule)
+
+
+class ObjectStaging(Staging):
+    """An output for a writable binary file object, which gets it in one go when it is whole."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._target = file
+        self._spool = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - discard()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        self._spool.seek(0, 2)
+        self._spool.write(data)
+        self.size += len(data)
+
+    def rewrite_start(self, data: bytes) -> None:
+        self._spool.seek(0)
+        self._spool.write(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        self._spool.seek(offset)
+        return self._spool.read(length)
+
+    def publish(self) -> None:
+        self._spool.seek(0)
+        try:
+            shutil.copyfileobj(self._spool, self._target, 1 << 20)
+        except (OSError, ValueError, TypeError) as error:
+            raise StorageError(f"can't write to the destination object: {error}") from error
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        self._spool.close()

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Times at the edge: exact numbers in, positions on a recording's sample clock out.
+
+Inside the package the only clock is integer samples. A number of a request becomes an exact
+fraction once, here, and is rounded once: no float is ever added to another.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Rational
+from typing import Literal, TypeAlias, cast
+
+from audioengine.errors import InvalidRequestError, Problem
+
+Number: TypeAlias = int | float | Decimal
+"""A number of a request. A float stands for its shortest decimal: 0.1 is one tenth."""
+
+MIN_EPOCH_MS = 10**11  # March 1973; as a relative time, three years in milliseconds
+_MAX_RELATIVE_S = 10**9  # no recording lasts 31 years; an epoch in ms is more
+
+# Far beyond any time or level, near enough that exact arithmetic on them stays instant.
+_MAX_POWER_OF_TEN = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A half-open stretch of time ``[start, end)`` as a request gives it.
+
+    Seconds from the recording's start, or epoch milliseconds where the request says so. None, which
+    only a trim may have, stands for the recording's own start or end.
+    """
+
+    start: Number | None
+    """First instant that belongs to the stretch."""
+    end: Number | None
+    """First instant that no longer does."""
+    origin: str = field(default="", compare=False, repr=False)
+    """How the request names this interval, for messages; empty: by its place in the request."""
+
+
+def exact(value: object, path: str) -> Fraction:
+    """Return the exact value of a number of a request.
+
+    A float is read as its shortest decimal. `path` names the field in errors.
+
+    Raises InvalidRequestError for booleans, strings, anything else that is no number, NaN,
+    infinities and numbers of absurd size.
+    """
+    if isinstance(value, bool) or not isinstance(value, (Rational, float, Decimal)):
+        raise InvalidRequestError.of(path, value, "must be a number")
+    if isinstance(value, Rational):  # also NumPy's integers, whose own arithmetic would overflow
+        numerator, denominator = int(value.numerator), int(value.denominator)
+        if max(numerator.bit_length(), denominator.bit_length()) > _MAX_POWER_OF_TEN * 10 // 3:
+            # Python refuses to print an integer of thousands of digits.
+            raise InvalidRequestError.of(path, "a huge number", "must be of a sensible size")
+        return Fraction(numerator, denominator)
+    if not (math.isfinite(value) if isinstance(value, float) else value.is_finite()):
+        raise InvalidRequestError.of(path, value, "must be finite")
+    if isinstance(value, float):
+        return Fraction(float.__repr__(value))
+    parts = value.as_tuple()
+    if abs(int(parts.exponent)) + len(parts.digits) > _MAX_POWER_OF_TEN:
+        raise InvalidRequestError.of(path, value, "must be of a sensible size")
+    return Fraction(value)
+
+
+def exact_or_none(value: object, path: str, problems: list[Problem]) -> Fraction | None:
+    """Return what `exact` does; None, with `problems` added to, where it raises."""
+    try:
+        return exact(value, path)
+    except InvalidRequestError as error:
+        problems += error.problems
+        return None
+
+
+def seconds_to_samples(seconds: Fraction, rate_hz: int) -> Fraction:
+    """Return the exact position, in samples, of an instant in seconds."""
+    return seconds * rate_hz
+
+
+def ms_to_samples(ms: Fraction, rate_hz: int) -> Fraction:
+    """Return the exact position or length, in samples, of one in milliseconds."""
+    return ms * rate_hz / 1000
+
+
+def epoch_ms_to_samples(epoch_ms: Fraction, start_time_ms: Fraction, rate_hz: int) -> Fraction:
+    """Return the exact position, in samples, of an epoch time in a recording begun at another."""
+    return ms_to_samples(epoch_ms - start_time_ms, rate_hz)
+
+
+def samples_to_ms(samples: int, rate_hz: int) -> float:
+    """Return samples as milliseconds, to the nearest float: for reports, never to compute with."""
+    return samples * 1000 / rate_hz
+
+
+def round_half_up(position: Fraction) -> int:
+    """Return the nearest sample, the later one of two that are as near: floor(x + 1/2)."""
+    return math.floor(position + Fraction(1, 2))
+
+
+def round_outward(start: Fraction, end: Fraction) -> tuple[int, int]:
+    """Return the smallest range of whole samples that covers ``[start, end)``."""
+    return math.floor(start), math.ceil(end)
+
+
+def plain(value: Fraction) -> str:
+    """Return the value to three decimals at most, for people."""
+    return f"{float(value):.3f}".rstrip("0").rstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """An interval in exact samples, with what messages about it need."""
+
+    path: str
+    asked: Interval
+    start: Fraction | None
+    end: Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How the numbers of a request become samples of the recording."""
+
+    rate_hz: int
+    unit: Literal["s", "ms", "epoch ms"]
+    start_ms: Fraction | None
+    """Epoch time of the recording's start; None: unknown or not needed."""
+    zero: int
+    """The sample at that time."""
+
+    def bounds(
+        self, interval: Interval, path: str, problems: list[Problem], *, open_ends: bool = True
+    ) -> Bounds | None:
+        """Return the interval in samples; None, with `problems` added to, where it has none."""
+        path = interval.origin or path
+        before = len(problems)
+        start = self._exact(interval.start, f"{path}.from", problems, open_ends)
+        end = self._exact(interval.end, f"{path}.to", problems, open_ends)
+        if start is not None and end is not None and start >= end:
+            rule = f"must be more than from, {interval.start}"
+            problems.append(Problem(f"{path}.to", interval.end, rule))
+        if len(problems) > before or (self.unit == "epoch ms" and self.start_ms is None):
+            return None
+        if start is None and end is None:
+            return None
+        return Bounds(path, interval, self._samples(start), self._samples(end))
+
+    def _exact(
+        self, value: Number | None, path: str, problems: list[Problem], open_end: bool
+    ) -> Fraction | None:
+        if value is None:
+            if not open_end:
+                problems.append(Problem(path, None, "must be given: only a trim has open ends"))
+            return None
+        number = exact_or_none(value, path, problems)
+        rule = None if number is None else self._broken_rule(number)
+        if rule is None:
+            return number
+        problems.append(Problem(path, value, rule))
+        return None
+
+    def _broken_rule(self, number: Fraction) -> str | None:
+        if self.unit == "epoch ms":
+            if number > MIN_EPOCH_MS:
+                return None
+            return "must be more than 10^11 with absolute times, which are epoch milliseconds"
+        if number < 0:
+            return "must be at least 0: relative times count from the recording's start"
+        limit = _MAX_RELATIVE_S * (1000 if self.unit == "ms" else 1)
+        if number < limit:
+            return None
+        return (
+            f"must be less than {limit} {self.unit}; "
+            "epoch milliseconds need absoluteTimes to be true"
+        )
+
+    def _samples(self, number: Fraction | None) -> Fraction | None:
+        if number is None:
+            return None
+        if self.unit == "epoch ms":
+            start_ms = cast(Fraction, self.start_ms)  # bounds() has seen to it
+            return epoch_ms_to_samples(number, start_ms, self.rate_hz) + self.zero
+        if self.unit == "ms":
+            return ms_to_samples(number, self.rate_hz)
+        return seconds_to_samples(number, self.rate_hz)
+
+    def describe(self, first: int, last: int) -> str:
+        """Return a range of samples in the request's own unit, for people."""
+        start, end = Fraction(first, self.rate_hz), Fraction(last, self.rate_hz)
+        if self.unit == "epoch ms":
+            offset = cast(Fraction, self.start_ms) - Fraction(self.zero * 1000, self.rate_hz)
+            return f"{plain(offset + start * 1000)} to {plain(offset + end * 1000)} epoch ms"
+        if self.unit == "ms":
+            return f"{plain(start * 1000)} to {plain(end * 1000)} ms"
+        return f"{plain(start)} to {plain(end)} s"

@@ -1,2 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trims and masks stereo MP3 call recordings by re-encoding only the frames an edit changes."""
+"""Trims and masks stereo MP3 call recordings by re-encoding only the frames an edit changes.
+
+``import audioengine as ae``; names are loaded when they are first used, so the import is cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from audioengine.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from audioengine.edits import Beep as Beep
+    from audioengine.edits import Interval as Interval
+    from audioengine.edits import Modification as Modification
+    from audioengine.errors import AudioEngineError as AudioEngineError
+    from audioengine.errors import InvalidRequestError as InvalidRequestError
+    from audioengine.errors import LimitError as LimitError
+    from audioengine.errors import MalformedAudioError as MalformedAudioError
+    from audioengine.errors import Problem as Problem
+    from audioengine.errors import StorageError as StorageError
+    from audioengine.errors import UnsupportedAudioError as UnsupportedAudioError
+    from audioengine.errors import VerificationError as VerificationError
+    from audioengine.notices import Notice as Notice
+    from audioengine.operations.codec import Audio as Audio
+    from audioengine.operations.codec import decode as decode
+    from audioengine.operations.codec import encode as encode
+    from audioengine.operations.inspection import inspect as inspect
+    from audioengine.operations.store import plan_store as plan_store
+    from audioengine.operations.store import store as store
+    from audioengine.report import EncodeReport as EncodeReport
+    from audioengine.report import PlanReport as PlanReport
+    from audioengine.report import RecordingInfo as RecordingInfo
+    from audioengine.report import StoreReport as StoreReport
+
+_HOMES = {
+    "Audio": "operations.codec",
+    "AudioEngineError": "errors",
+    "Beep": "edits",
+    "EncodeReport": "report",
+    "Interval": "edits",
+    "InvalidRequestError": "errors",
+    "LimitError": "errors",
+    "MalformedAudioError": "errors",
+    "Modification": "edits",
+    "Notice": "notices",
+    "PlanReport": "report",
+    "Problem": "errors",
+    "RecordingInfo": "report",
+    "StorageError": "errors",
+    "StoreReport": "report",
+    "UnsupportedAudioError": "errors",
+    "VerificationError": "errors",
+    "decode": "operations.codec",
+    "encode": "operations.codec",
+    "inspect": "operations.inspection",
+    "plan_store": "operations.store",
+    "store": "operations.store",
+}
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - tests pin the names
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

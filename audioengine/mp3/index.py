@@ -22,6 +22,7 @@ from audioengine.mp3.info_tag import DECODER_DELAY, InfoTag
 from audioengine.mp3.tags import Tag
 
 _CHECKPOINT_FRAMES = 4096
+_COUNTED_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,14 @@ class ByteRange:
 
     offset: int
     length: int
+
+
+def byte2_counts(byte2: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """[shape=(256,)] How often each value occurs, without widening a day of frames at once."""
+    counts = np.zeros(256, dtype=np.int64)
+    for start in range(0, len(byte2), _COUNTED_AT_ONCE):
+        counts += np.bincount(byte2[start : start + _COUNTED_AT_ONCE], minlength=256)
+    return counts
 
 
 @dataclass(frozen=True)
@@ -159,6 +168,6 @@ class FrameIndex:
 
     def bitrate_counts(self, first: int, last: int) -> npt.NDArray[np.int64]:
         """[shape=(16,)] How many frames from `first` to before `last` have each bitrate_index."""
-        by_byte2 = np.bincount(self.byte2[first:last], minlength=256)
+        by_byte2 = byte2_counts(self.byte2[first:last])
         counts: npt.NDArray[np.int64] = by_byte2.reshape(16, 16).sum(axis=1)
         return counts

@@ -23,6 +23,8 @@ from audioengine.mp3.splice import (
     split_channels,
 )
 
+_CHUNK_FRAMES = 512
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -113,3 +115,13 @@ def read_frames(source: ByteSource, index: FrameIndex, first: int, last: int) ->
         if len(slots) > 4 * limit:
             del slots[: len(slots) - limit]
     return out
+
+
+def damaged_frames(source: ByteSource, index: FrameIndex) -> tuple[int, ...]:
+    """All frames whose main data is lost or does not fit where the frame says it is."""
+    out = []
+    for first in range(0, index.frames, _CHUNK_FRAMES):
+        last = min(first + _CHUNK_FRAMES, index.frames)
+        frames = read_frames(source, index, first, last)
+        out += [frame.number for frame in frames if not frame.intact]
+    return tuple(out)

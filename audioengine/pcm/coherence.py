@@ -9,6 +9,7 @@ import numpy.typing as npt
 _MAX_LAG_S = 0.25
 _BLOCK_S = 4.0
 _BAND_HZ = (200.0, 3400.0)
+_LEAST_THRESHOLD = 0.2
 
 
 class Coherence:
@@ -23,6 +24,7 @@ class Coherence:
         self._lags = int(_MAX_LAG_S * rate_hz)
         self._cross: npt.NDArray[np.float64] = np.zeros(2 * self._lags + 1)
         self._energy = np.zeros(2)
+        self._samples = 0
 
     @property
     def block(self) -> int:
@@ -31,6 +33,7 @@ class Coherence:
 
     def add(self, pcm: npt.NDArray[np.float32]) -> None:
         """pcm: [shape=(n, 2)] consecutive samples of both channels."""
+        self._samples += len(pcm)
         size = 1 << (len(pcm) + self._lags).bit_length()
         spectra = np.fft.rfft(pcm, size, axis=0)
         frequency = np.fft.rfftfreq(size, 1 / self._rate_hz)
@@ -39,6 +42,12 @@ class Coherence:
         self._energy += (np.abs(spectra) ** 2).sum(axis=0)
         cross = np.fft.irfft(spectra[:, 0] * spectra[:, 1].conj(), size) * size / 2
         self._cross += np.concatenate((cross[-self._lags :], cross[: self._lags + 1]))
+
+    def threshold(self) -> float:
+        """What two voices that have nothing in common hardly reach."""
+        values = 2 * (_BAND_HZ[1] - _BAND_HZ[0]) * max(self._samples, 1) / self._rate_hz
+        chance = np.sqrt(2 * np.log(2 * self._lags + 1) / values)
+        return float(min(0.9, max(_LEAST_THRESHOLD, 1.5 * chance)))
 
     def value(self) -> float:
         """0 (nothing in common) to 1 (the same signal on both channels)."""

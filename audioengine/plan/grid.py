@@ -47,6 +47,14 @@ def ranges_of(flags: npt.NDArray[np.bool_], first: int) -> list[FrameRange]:
     return [FrameRange(first + start, first + end) for start, end in edges.reshape(-1, 2).tolist()]
 
 
+def flags_of(ranges: Iterable[FrameRange], seen: FrameRange) -> npt.NDArray[np.bool_]:
+    """[shape=(seen.count,)] Which of the frames `seen` are in any of the ranges."""
+    flags = np.zeros(seen.count, dtype=bool)
+    for part in ranges:
+        flags[max(0, part.first - seen.first) : max(0, part.last - seen.first)] = True
+    return flags
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """The output's frames, numbered like the source's, and the Info tag's two fields.

@@ -65,6 +65,8 @@ class StorePlan:
     """Per channel, the raw samples that the beep replaces."""
     required: tuple[tuple[FrameRange, ...], ...]
     """Per channel, the frames that must be re-made."""
+    trimmed: tuple[FrameRange, ...]
+    """Frames that depend on samples outside the trim, and on hidden ones."""
     lost: tuple[int, ...]
     """Source frames of the output that become silence, their main data being lost."""
     clusters: tuple[FrameRange, ...]
@@ -150,6 +152,7 @@ def plan_store(
         masks=tuple(masks),
         masked=spans,
         required=tuple(required),
+        trimmed=merged(frames_touched(format, span, grid) for span in outside),
         lost=lost,
         clusters=_clusters(required, lost, grid),
         bitrate_index=bitrate_index,
@@ -279,7 +282,7 @@ def _bitrate(index: FrameIndex, outside: Iterable[FrameRange]) -> tuple[int, boo
         counts = index.bitrate_counts(0, index.frames)
         if np.count_nonzero(counts) > 1:
             # Nothing but removed audio chose these bitrates.
-            return format.bitrate_index_at_least(_usual_kbps(format)), False
+            return format.bitrate_index_at_least(usual_kbps(format)), False
     used = np.flatnonzero(counts)
     if len(used) == 1:
         return int(used[0]), True
@@ -287,7 +290,7 @@ def _bitrate(index: FrameIndex, outside: Iterable[FrameRange]) -> tuple[int, boo
     return format.bitrate_index_at_least(float((counts * rates).sum() / counts.sum())), False
 
 
-def _usual_kbps(format: StreamFormat) -> int:
+def usual_kbps(format: StreamFormat) -> int:
     """What call recorders use for stereo at such rates."""
     if format.version is Version.MPEG_1:
         return 128

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 import numpy as np
 
 from audioengine.edits import Span, join
-from audioengine.mp3.bytesource import ByteSource
-from audioengine.mp3.index import FrameIndex
-from audioengine.pcm.decode import Samples, decode_raw
+from audioengine.pcm.decode import Samples
 from audioengine.pcm.tone import Tone
 from audioengine.plan.store import StorePlan
+
+ReadPcm: TypeAlias = Callable[[int, int], Samples]
+"""Gives the raw samples from one number to before another, shape (n, channels)."""
 
 
 class EditedPcm:
@@ -23,18 +25,14 @@ class EditedPcm:
 
     def __init__(
         self,
-        source: ByteSource,
-        index: FrameIndex,
+        read_pcm: ReadPcm,
         plan: StorePlan,
         tone: Tone,
         windows: Iterable[Span],
     ) -> None:
         self._plan = plan
         self._tone = tone
-        self._windows = [
-            (window, decode_raw(source, index, window.start, window.end))
-            for window in join(windows)
-        ]
+        self._windows = [(window, read_pcm(window.start, window.end)) for window in join(windows)]
 
     def channel(self, channel: int, span: Span) -> Samples:
         """[shape=(span.length,)] Edited raw samples of one channel, inside one of the windows."""

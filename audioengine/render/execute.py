@@ -15,22 +15,24 @@ import numpy as np
 import numpy.typing as npt
 
 from audioengine.mp3.bytesource import ByteSource
-from audioengine.mp3.header import StreamFormat
-from audioengine.mp3.index import FrameIndex
+from audioengine.mp3.header import CRC_BYTES, StreamFormat
+from audioengine.mp3.index import FrameIndex, byte2_counts
 from audioengine.mp3.info_tag import OWN_ENCODER, build_info_tag, tag_frame_bytes
 from audioengine.mp3.main_data import Frame, read_frames
 from audioengine.mp3.side_info import granule_layout
 from audioengine.mp3.splice import ChannelFrame, silent_channel
+from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
-from audioengine.plan.grid import FrameRange, ranges_of
+from audioengine.plan.grid import FrameRange, flags_of, ranges_of
 from audioengine.plan.store import StorePlan
+from audioengine.render.edited import ReadPcm
 from audioengine.render.output import FrameCounts, FrameOutput
 from audioengine.render.resolve import ChannelView, Flags, Windows, resolve
 from audioengine.render.section import DamagedFrameError, Section, SectionMaker, sections
 from audioengine.render.tracks import Track, legal
 from audioengine.render.weave import Remade, Weaver
 
-Reason: TypeAlias = Literal["edit", "shared", "window"]
+Reason: TypeAlias = Literal["mask", "trim", "shared", "window", "full"]
 Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -53,8 +55,9 @@ class RemadeFrames:
     channel: int
     frames: FrameRange
     reason: Reason
-    """``edit``: they depend on changed samples; ``shared``: coded together with the other
-    channel's; ``window``: between a run and the next legal window sequence."""
+    """``mask``, ``trim``: they depend on masked samples, on samples outside the trim; ``shared``:
+    coded together with the other channel's; ``window``: between a run and the next legal window
+    sequence; ``full``: everything was to be re-made."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,21 @@ def execute(
     *,
     workers: int,
     progress: Progress | None = None,
+    read_pcm: ReadPcm | None = None,
 ) -> Rendered:
     """Render `plan` into `staging`, tag frame included.
+
+    `progress` is told how many frames are done and how many there are. `read_pcm` takes the place
+    of decoding `source`, for a plan that copies nothing.
 
     Raises DamagedFrameError where the smart path meets damage that the index did not show.
     """
     staging.write(bytes(tag_frame_bytes(index.header)))
     executor = ThreadPoolExecutor(workers)
     try:
-        run = _Execution(source, index, plan, tone, staging, executor, workers, progress)
+        decode = read_pcm or partial(decode_raw, source, index)
+        maker = SectionMaker(source, index, plan, tone, decode)
+        run = _Execution(source, index, plan, maker, staging, executor, 2 * workers, progress)
         return run.run()
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
@@ -104,10 +113,10 @@ class _Execution:
         source: ByteSource,
         index: FrameIndex,
         plan: StorePlan,
-        tone: Tone,
+        maker: SectionMaker,
         staging: Staging,
         executor: ThreadPoolExecutor,
-        workers: int,
+        ahead: int,
         progress: Progress | None,
     ) -> None:
         self.source = source
@@ -115,18 +124,14 @@ class _Execution:
         self.plan = plan
         self.staging = staging
         self.executor = executor
-        self.ahead = 2 * workers
+        self.ahead = ahead
         self.progress = progress
-        self.maker = SectionMaker(source, index, plan, tone)
+        self.maker = maker
         self.output = FrameOutput(index.header, staging.write)
         self.weaver = Weaver(self.output, plan)
         self.remade: list[RemadeFrames] = []
         self.silent = (silent_channel(plan.format),) * plan.format.channels
         self.lost = frozenset(plan.lost)
-        # As far as a frame's main data can reach back, in frames of the smallest size.
-        smallest = min(index.size(0), plan.format.frame_bytes(1))
-        slot = max(1, smallest - index.header.main_data_offset - 2)
-        self.reach = plan.format.max_main_data_begin // slot + 2
 
     def run(self) -> Rendered:
         position = self.plan.grid.frames.first
@@ -240,14 +245,21 @@ class _Execution:
 
     def _record(self, section: Section, uses: list[Flags]) -> None:
         count = section.frames.count
+        seen = FrameRange(section.frames.first, section.frames.first + len(section.coupled))
+        trimmed = flags_of(self.plan.trimmed, seen)
         for channel, use in enumerate(uses):
-            edit = use & section.required[channel]
-            shared = use & ~edit & section.coupled
+            trim = use & trimmed
+            mask = use & section.required[channel] & ~trim
+            shared = use & ~(trim | mask) & section.coupled
+            window = use & ~(trim | mask | shared)
             reasons: dict[Reason, Flags] = {
-                "edit": edit,
+                "trim": trim,
+                "mask": mask,
                 "shared": shared,
-                "window": use & ~edit & ~shared,
+                "window": window,
             }
+            if self.plan.render == "full":
+                reasons = {"full": use}
             for reason, flags in reasons.items():
                 self.remade += (
                     RemadeFrames(channel, part, reason)
@@ -256,7 +268,8 @@ class _Execution:
 
     def _copy(self, first: int, last: int, *, more: bool) -> None:
         """Copy frames between clusters; with `more`, a cluster comes after them."""
-        head = self._intact(first, min(last, first + self.reach))
+        reach = _reach(self.index)
+        head = self._intact(first, min(last, first + reach))
         self.weaver.finish(head[0])
         position = 0
         for frame in head:
@@ -264,7 +277,7 @@ class _Execution:
             if back > 0:
                 self.output.adopt(frame.adu, back)
             position += frame.slot_bytes
-        shared = self._sharing(max(first, last - self.reach), last) if more else []
+        shared = self._sharing(max(first, last - reach), last) if more else []
         bulk = shared[0].number if shared else last
         if bulk > first:
             self.output.copy(self.source, self.index, first, bulk)
@@ -298,8 +311,7 @@ class _Execution:
     def _finish(self) -> Rendered:
         format, grid, output = self.plan.format, self.plan.grid, self.output
         byte2 = output.byte2
-        sizes = np.array(format.frame_sizes, dtype=np.uint16)[byte2]
-        counts = np.bincount(byte2 >> 4).tolist()
+        counts = byte2_counts(byte2).reshape(16, 16).sum(axis=1).tolist()
         bitrates = {format.bitrates_kbps[i]: count for i, count in enumerate(counts) if count}
         info = self.index.info_tag
         encoder = info.encoder if info is not None and info.gapless else None
@@ -311,7 +323,7 @@ class _Execution:
             frames=len(byte2),
             audio_bytes=output.audio_bytes,
             audio_crc=output.audio_crc,
-            frame_offsets=_percent_offsets(sizes),
+            frame_offsets=_percent_offsets(byte2, format),
             encoder=encoder or OWN_ENCODER,
             encoder_delay=delay,
             padding=grid.padding,
@@ -361,8 +373,16 @@ def _joined(remade: list[RemadeFrames]) -> tuple[RemadeFrames, ...]:
     return tuple(out)
 
 
-def _percent_offsets(sizes: npt.NDArray[np.uint16]) -> list[int]:
+def _reach(index: FrameIndex) -> int:
+    """As many frames as hold what a frame's main data can reach back over."""
+    sizes = index.sizes[np.flatnonzero(byte2_counts(index.byte2))]
+    smallest = int(sizes.min()) - index.header.main_data_offset - CRC_BYTES
+    return index.format.max_main_data_begin // max(1, smallest) + 2
+
+
+def _percent_offsets(byte2: npt.NDArray[np.uint8], format: StreamFormat) -> list[int]:
     """Byte offsets of the frames at 0 %, 1 % … 99 %, from the first."""
-    marks = [len(sizes) * percent // 100 for percent in range(101)]
-    steps = [int(sizes[a:b].sum(dtype=np.int64)) for a, b in pairwise(marks)]
+    sizes = np.array(format.frame_sizes)
+    marks = [len(byte2) * percent // 100 for percent in range(101)]
+    steps = [int(sizes[byte2[a:b]].sum()) for a, b in pairwise(marks)]
     return list(accumulate(steps[:-1], initial=0))

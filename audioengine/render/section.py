@@ -16,9 +16,9 @@ from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.main_data import Frame, read_frames
 from audioengine.mp3.splice import ChannelFrame
 from audioengine.pcm.tone import Tone
-from audioengine.plan.grid import FrameRange, merged, ranges_of
+from audioengine.plan.grid import FrameRange, flags_of, merged, ranges_of
 from audioengine.plan.store import MAX_MOVED_FRAMES, StorePlan
-from audioengine.render.edited import EditedPcm
+from audioengine.render.edited import EditedPcm, ReadPcm
 from audioengine.render.resolve import Flags, any_of, coupled_closure, dilated
 from audioengine.render.tracks import Track, TrackMaker
 
@@ -63,9 +63,17 @@ def sections(cluster: FrameRange, plan: StorePlan) -> Iterable[FrameRange]:
 class SectionMaker:
     """Makes the sections of one plan; may be called from many threads."""
 
-    def __init__(self, source: ByteSource, index: FrameIndex, plan: StorePlan, tone: Tone) -> None:
+    def __init__(
+        self,
+        source: ByteSource,
+        index: FrameIndex,
+        plan: StorePlan,
+        tone: Tone,
+        read_pcm: ReadPcm,
+    ) -> None:
         self._source = source
         self._index = index
+        self._read_pcm = read_pcm
         self._plan = plan
         self._tone = tone
         self._tracks = TrackMaker(plan, tone)
@@ -76,7 +84,7 @@ class SectionMaker:
         Raises DamagedFrameError where a frame of the source can't be taken apart.
         """
         seen = FrameRange(frames.first, min(cluster.last, frames.last + MAX_MOVED_FRAMES))
-        required = [self._required(channel, seen) for channel in self._plan.required]
+        required = [flags_of(channel, seen) for channel in self._plan.required]
         source: dict[int, Frame] = {}
         parts: dict[int, tuple[ChannelFrame, ...] | None] = {}
         coupled = np.zeros(seen.count, dtype=bool)
@@ -105,7 +113,7 @@ class SectionMaker:
             for part in ranges
             for window in self._tracks.windows(channel, part)
         )
-        pcm = EditedPcm(self._source, self._index, self._plan, self._tone, windows)
+        pcm = EditedPcm(self._read_pcm, self._plan, self._tone, windows)
         tracks = tuple(
             tuple(self._tracks.make(channel, part, pcm) for part in ranges)
             for channel, ranges in enumerate(wanted)
@@ -117,15 +125,9 @@ class SectionMaker:
         one = FrameRange(frame, frame + 1)
         channels = tuple(channels)
         window = self._tracks.window(one)
-        pcm = EditedPcm(self._source, self._index, self._plan, self._tone, [window])
+        pcm = EditedPcm(self._read_pcm, self._plan, self._tone, [window])
         for bitrate_index in self._tracks.lower_bitrates():
             yield {
                 channel: self._tracks.encode(channel, one, pcm, bitrate_index)[frame]
                 for channel in channels
             }
-
-    def _required(self, ranges: Iterable[FrameRange], seen: FrameRange) -> Flags:
-        flags = np.zeros(seen.count, dtype=bool)
-        for part in ranges:
-            flags[max(0, part.first - seen.first) : max(0, part.last - seen.first)] = True
-        return flags

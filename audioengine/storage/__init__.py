@@ -31,7 +31,7 @@ __all__ = [
 
 
 def open_source(source: SourceLike) -> Source:
-    """Open a source for reading; a context manager.
+    """Open a source for reading.
 
     Raises StorageError where it can't be read, InvalidRequestError where it is no source.
     """
@@ -47,7 +47,7 @@ def open_source(source: SourceLike) -> Source:
 
 
 def open_destination(destination: DestinationLike) -> Staging:
-    """Prepare a place for an output, which nobody sees before `publish`; a context manager.
+    """Prepare a place for an output, which nobody sees before `publish`.
 
     Raises StorageError where it can't be written, InvalidRequestError where it is none.
     """

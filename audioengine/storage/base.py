@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from types import TracebackType
 
 
 class Source(ABC):
@@ -20,28 +19,19 @@ class Source(ABC):
         Raises StorageError.
         """
 
+    @abstractmethod
     def check_unchanged(self) -> None:
         """Raise StorageError where the source is no longer what was opened."""
 
+    @abstractmethod
     def close(self) -> None:
         """Give back what the source holds."""
-
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Staging(ABC):
     """An output that nobody sees before it is published; left otherwise, it never was.
 
-    ``with open_destination(place) as staging: …; staging.publish()``
+    ``with closing(open_destination(place)) as staging: …; staging.publish()``
     """
 
     size: int
@@ -60,20 +50,13 @@ class Staging(ABC):
         """What was written, from `offset`. Raises StorageError."""
 
     @abstractmethod
+    def restart(self) -> None:
+        """Forget all that was written. Raises StorageError."""
+
+    @abstractmethod
     def publish(self) -> None:
         """Let the output appear under its name, whole. Raises StorageError."""
 
     @abstractmethod
-    def discard(self) -> None:
-        """Remove what was not published; nothing after `publish`."""
-
-    def __enter__(self) -> Staging:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.discard()
+    def close(self) -> None:
+        """Remove what was not published."""

@@ -95,17 +95,7 @@ class FileStaging(Staging):
             if self._target.exists() and not self._target.is_file():
                 raise StorageError(f"{doing}: it is no regular file")
             _remove_leftovers(self._target)
-            mode = _mode(self._target)
-            self._part = folder / _part_name(self._target.name)
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._fd = os.open(self._part, flags, 0o600)
-        try:
-            with _as_storage_error(doing):
-                fcntl.flock(self._fd, fcntl.LOCK_EX)
-                os.fchmod(self._fd, mode)
-        except BaseException:
-            self.discard()
-            raise
+            self._part, self._fd = _create_part(self._target)
         self._doing = doing
         self.size = 0
 
@@ -124,13 +114,19 @@ class FileStaging(Staging):
         with _as_storage_error(self._doing):
             return os.pread(self._fd, length, offset)
 
+    def restart(self) -> None:
+        with _as_storage_error(self._doing):
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+        self.size = 0
+
     def publish(self) -> None:
         with _as_storage_error(self._doing):
-            os.replace(self._part, self._target)
+            self._part.replace(self._target)
             os.close(self._fd)
             self._fd = -1
 
-    def discard(self) -> None:
+    def close(self) -> None:
         if self._fd >= 0:
             self._part.unlink(missing_ok=True)
             os.close(self._fd)
@@ -157,7 +153,7 @@ def _remove_leftovers(target: Path) -> None:
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(entry.path)
+            Path(entry.path).unlink()
         except OSError:
             # Locked: somebody is writing it now.
             continue
@@ -165,11 +161,25 @@ def _remove_leftovers(target: Path) -> None:
             os.close(fd)
 
 
-def _mode(target: Path) -> int:
-    """Permissions of the file that is replaced, or what the umask leaves of a new one."""
+def _create_part(target: Path) -> tuple[Path, int]:
+    """A new, locked file beside `target`: with its permissions, or those the umask leaves."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        return stat.S_IMODE(target.stat().st_mode)
+        mode = stat.S_IMODE(target.stat().st_mode)
     except FileNotFoundError:
-        umask = os.umask(0o077)
-        os.umask(umask)
-        return 0o666 & ~umask
+        mode = None
+    while True:
+        part = target.parent / _part_name(target.name)
+        fd = os.open(part, flags, 0o666 if mode is None else 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if os.fstat(fd).st_nlink:
+                if mode is not None:
+                    os.fchmod(fd, mode)
+                return part, fd
+        except BaseException:
+            part.unlink(missing_ok=True)
+            os.close(fd)
+            raise
+        # Another process took it for a leftover before it was locked.
+        os.close(fd)

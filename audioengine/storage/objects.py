@@ -25,6 +25,12 @@ class BytesSource(Source):
     def read(self, offset: int, length: int) -> bytes:
         return self._data[offset : offset + length]
 
+    def check_unchanged(self) -> None:
+        """Bytes can't change."""
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
 
 class ObjectSource(Source):
     """A readable binary file object, from its present position; the caller closes it.
@@ -61,6 +67,15 @@ class ObjectSource(Source):
             raise StorageError(f"can't read the source: {error}") from error
         return b"".join(parts)
 
+    def check_unchanged(self) -> None:
+        if self._data is None and self._file.seek(0, 2) != self._start + self.size:
+            raise StorageError("the source was changed while it was read", retryable=True)
+
+    def close(self) -> None:
+        """The caller opened it and closes it; it is left where it was."""
+        if self._data is None:
+            self._file.seek(self._start)
+
     def _checked(self, data: object) -> bytes:
         if isinstance(data, bytes):
             return data
@@ -73,7 +88,7 @@ class ObjectStaging(Staging):
 
     def __init__(self, file: BinaryIO) -> None:
         self._target = file
-        self._spool = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - discard()
+        self._spool = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - close()
         self.size = 0
 
     def write(self, data: bytes) -> None:
@@ -89,6 +104,11 @@ class ObjectStaging(Staging):
         self._spool.seek(offset)
         return self._spool.read(length)
 
+    def restart(self) -> None:
+        self._spool.seek(0)
+        self._spool.truncate()
+        self.size = 0
+
     def publish(self) -> None:
         self._spool.seek(0)
         try:
@@ -96,7 +116,7 @@ class ObjectStaging(Staging):
         except (OSError, ValueError, TypeError) as error:
             raise StorageError(f"can't write to the destination object: {error}") from error
         finally:
-            self.discard()
+            self.close()
 
-    def discard(self) -> None:
+    def close(self) -> None:
         self._spool.close()

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`decode` and `encode`: samples out of any window of a recording, and an exact MP3 out of samples."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from audioengine.edits import Beep, Interval, Modification, resolve
+from audioengine.errors import InvalidRequestError, Problem
+from audioengine.mp3.header import SAMPLING_RATES_HZ
+from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.recording import open_recording
+from audioengine.operations.workers import worker_count
+from audioengine.pcm.decode import decode_raw
+from audioengine.pcm.tone import Tone
+from audioengine.plan.encode import empty_index, format_for, plan_encode
+from audioengine.plan.store import CallerChannel, usual_kbps
+from audioengine.render.execute import Progress, execute
+from audioengine.report import BitratesReport, EncodeReport, FileReport
+from audioengine.storage import DestinationLike, SourceLike, open_destination
+from audioengine.storage.objects import BytesSource
+from audioengine.times import Number
+from audioengine.version import VERSION
+
+if TYPE_CHECKING:
+    from pydub import AudioSegment
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """Samples of both parties.
+
+    Raises InvalidRequestError where the arrays are not one-dimensional, equally long and real.
+    """
+
+    caller: Samples
+    """[shape=(n,)] Full scale ±1."""
+    callee: Samples
+    """[shape=(n,)] Full scale ±1; the same array as `caller` where the recording is mono."""
+    rate_hz: int
+
+    def __post_init__(self) -> None:
+        problems = []
+        for name in ("caller", "callee"):
+            values = np.asarray(getattr(self, name))
+            if values.ndim != 1 or values.dtype.kind not in "fiu":
+                given = f"{values.dtype} array of shape {values.shape}"
+                problems.append(Problem(name, given, "must be a one-dimensional array of floats"))
+            elif not np.isfinite(values).all():
+                problems.append(Problem(name, "NaN or infinity", "must be finite samples"))
+            object.__setattr__(self, name, values.astype(np.float32, copy=False))
+        if not problems and len(self.caller) != len(self.callee):
+            rule = f"must have as many samples as caller, {len(self.caller)}"
+            problems.append(Problem("callee", len(self.callee), rule))
+        if problems:
+            raise InvalidRequestError(problems)
+
+    def to_pydub(self) -> AudioSegment:
+        """The same as a 16-bit stereo AudioSegment; needs the extra ``audioengine[pydub]``."""
+        from pydub import AudioSegment
+
+        both = np.stack((self.caller, self.callee), axis=1)
+        integers = np.clip(np.rint(both * 32_768), -32_768, 32_767).astype("<i2")
+        return AudioSegment(integers.tobytes(), frame_rate=self.rate_hz, sample_width=2, channels=2)
+
+    @classmethod
+    def from_pydub(cls, segment: AudioSegment) -> Audio:
+        """The samples of a mono or stereo AudioSegment of any width."""
+        if segment.channels not in (1, 2):
+            raise InvalidRequestError.of("segment.channels", segment.channels, "must be 1 or 2")
+        scale = np.float32(1 / (1 << (8 * segment.sample_width - 1)))
+        samples = np.array(segment.get_array_of_samples(), dtype=np.float32) * scale
+        channels = samples.reshape(-1, segment.channels)
+        return cls(
+            np.ascontiguousarray(channels[:, 0]),
+            np.ascontiguousarray(channels[:, -1]),
+            segment.frame_rate,
+        )
+
+
+def decode(
+    source: SourceLike,
+    start: Number | None = None,
+    end: Number | None = None,
+    *,
+    caller_channel: CallerChannel = "left",
+    allow_truncated: bool = False,
+) -> Audio:
+    """The samples from `start` to `end`, in seconds on the recording's clock.
+
+    Any window is exact, and costs what it holds: what comes before it is not decoded. Bounds are
+    rounded to the nearest sample and clipped to the recording.
+
+    Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, StorageError.
+    """
+    with open_recording(source, allow_truncated=allow_truncated) as recording:
+        index = recording.index
+        window = Interval(start, end, origin="window")
+        asked = Modification(trim=None if start is None and end is None else window)
+        span = resolve(asked, rate_hz=index.format.rate_hz, samples=index.samples).trim
+        first = index.start
+        pcm = decode_raw(recording.source, index, first + span.start, first + span.end)
+        left, right = np.ascontiguousarray(pcm[:, 0]), np.ascontiguousarray(pcm[:, -1])
+        if index.format.channels == 1:
+            right = left
+        if caller_channel == "right":
+            left, right = right, left
+        return Audio(left, right, index.format.rate_hz)
+
+
+def encode(
+    audio: Audio,
+    destination: DestinationLike,
+    bitrate_kbps: int | None = None,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> EncodeReport:
+    """Write samples as a tagged stereo MP3 that decodes to exactly as many.
+
+    bitrate_kbps: one of the rates that MP3 has at this sampling rate; by default what call
+        recorders use (32, 48 or 128).
+
+    Raises InvalidRequestError, StorageError; there is no output then.
+    """
+    started = time.perf_counter()
+    workers = worker_count(workers)
+    problems = []
+    format = format_for(audio.rate_hz, 2)
+    if format is None:
+        rates = sorted(rate for rates in SAMPLING_RATES_HZ.values() for rate in rates)
+        rule = f"must be one of {', '.join(map(str, rates))} Hz"
+        raise InvalidRequestError.of("audio.rate_hz", audio.rate_hz, rule)
+    if not len(audio.caller):
+        problems.append(Problem("audio", "no samples", "must have at least one sample"))
+    kbps = usual_kbps(format) if bitrate_kbps is None else bitrate_kbps
+    if kbps not in format.bitrates_kbps[1:]:
+        rule = f"must be one of {', '.join(map(str, format.bitrates_kbps[1:]))} kbit/s"
+        problems.append(Problem("bitrate_kbps", kbps, rule))
+    if problems:
+        raise InvalidRequestError(problems)
+    bitrate_index = format.bitrates_kbps.index(kbps)
+    plan = plan_encode(format, len(audio.caller), bitrate_index)
+    both = np.stack((audio.caller, audio.callee), axis=1)
+
+    def read_pcm(start: int, end: int) -> Samples:
+        out = np.zeros((end - start, 2), dtype=np.float32)
+        low, high = max(start, 0), min(end, len(both))
+        if low < high:
+            out[low - start : high - start] = both[low:high]
+        return out
+
+    with closing(open_destination(destination)) as staging:
+        rendered = execute(
+            BytesSource(b""),
+            empty_index(format, bitrate_index),
+            plan,
+            Tone(Beep(), format.rate_hz),
+            staging,
+            workers=workers,
+            progress=progress,
+            read_pcm=read_pcm,
+        )
+        output = FileReport(
+            sha256=sha256_hex(staging),
+            bytes=staging.size,
+            samples=len(both),
+            rate_hz=format.rate_hz,
+            channels=2,
+            tagged=True,
+            encoder_delay=rendered.encoder_delay,
+            padding=rendered.padding,
+        )
+        staging.publish()
+    bitrates = BitratesReport(kbps, rendered.bitrates, rendered.raised, rendered.lowered)
+    return EncodeReport(output, bitrates, VERSION, time.perf_counter() - started)

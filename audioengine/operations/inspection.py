@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`inspect`: what a recording is."""
+
+from __future__ import annotations
+
+from audioengine.mp3.header import Mode
+from audioengine.mp3.index import FrameIndex
+from audioengine.operations.recording import open_recording
+from audioengine.report import RecordingInfo
+from audioengine.storage import SourceLike
+from audioengine.times import samples_to_ms
+
+_MODES = {
+    Mode.STEREO: "stereo",
+    Mode.JOINT_STEREO: "joint stereo",
+    Mode.DUAL_CHANNEL: "dual channel",
+    Mode.SINGLE_CHANNEL: "mono",
+}
+
+
+def inspect(source: SourceLike) -> RecordingInfo:
+    """Describe a recording by counting its frames; nothing is decoded.
+
+    Raises StorageError, MalformedAudioError, UnsupportedAudioError.
+    """
+    with open_recording(source, allow_truncated=True) as recording:
+        index = recording.index
+        format, tag = index.format, index.info_tag
+        bitrates = bitrates_of(index)
+        audio_bytes = sum(part.length for part in index.ranges(0, index.frames))
+        encoder = tag.encoder.rstrip(b"\0 ").decode("latin-1") if tag and tag.encoder else None
+        return RecordingInfo(
+            bytes=recording.source.size,
+            version=str(format.version),
+            rate_hz=format.rate_hz,
+            channels=format.channels,
+            mode=_MODES[index.header.mode],
+            samples=index.samples,
+            duration_ms=samples_to_ms(index.samples, format.rate_hz),
+            frames=index.frames,
+            bitrate_kbps=round(audio_bytes * 8 * format.rate_hz / index.raw_samples / 1000, 3),
+            bitrates=bitrates,
+            constant_bitrate=len(bitrates) <= 1,
+            free_format=index.free_format,
+            protected=index.header.protected,
+            tagged=index.tagged,
+            encoder=encoder,
+            encoder_delay=tag.encoder_delay if tag and index.tagged else None,
+            padding=tag.padding if tag and index.tagged else None,
+            tags=tuple(found.kind for found in index.tags),
+            warnings=recording.warnings,
+        )
+
+
+def bitrates_of(index: FrameIndex) -> dict[int, int]:
+    """Frames by bitrate in kbit/s; empty in free format."""
+    counts = enumerate(index.bitrate_counts(0, index.frames).tolist())
+    return {index.format.bitrates_kbps[i]: count for i, count in counts if count and i}

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`store`: one recording, trimmed and masked; `plan_store`: the same without doing it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import get_args
+
+from audioengine.edits import Beep, Edits, Modification, resolve
+from audioengine.errors import InvalidRequestError, Problem, UnsupportedAudioError
+from audioengine.mp3.index import FrameIndex
+from audioengine.mp3.main_data import damaged_frames
+from audioengine.notices import Notice
+from audioengine.operations import reporting
+from audioengine.operations.coherence import MeasuredCoherence, measure_coherence
+from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.recording import Recording, open_recording
+from audioengine.operations.workers import worker_count
+from audioengine.pcm.tone import Tone
+from audioengine.plan.stereo import read_coupling
+from audioengine.plan.store import (
+    CallerChannel,
+    Fallback,
+    PlannedMask,
+    Render,
+    SharedFrames,
+    StorePlan,
+)
+from audioengine.plan.store import plan_store as make_plan
+from audioengine.render.execute import Progress, Rendered, execute
+from audioengine.render.section import DamagedFrameError
+from audioengine.report import PlanReport, StoreReport
+from audioengine.storage import DestinationLike, SourceLike, Staging, open_destination
+from audioengine.times import Number
+
+_COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How a store is to be done; everything but what to edit."""
+
+    render: Render
+    beep: Beep
+    caller_channel: CallerChannel
+    shared_frames: SharedFrames
+    fallback: Fallback
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "render": Render,
+            "caller_channel": CallerChannel,
+            "shared_frames": SharedFrames,
+            "fallback": Fallback,
+        }
+        problems = []
+        for name, choices in allowed.items():
+            value, words = getattr(self, name), get_args(choices)
+            if value not in words:
+                problems.append(Problem(name, value, f"must be {' or '.join(words)}"))
+        if not isinstance(self.beep, Beep):
+            problems.append(Problem("beep", self.beep, "must be a Beep"))
+        if problems:
+            raise InvalidRequestError(problems)
+
+
+def store(
+    source: SourceLike,
+    destination: DestinationLike,
+    modification: Modification | None = None,
+    *,
+    start_time_ms: Number | None = None,
+    render: Render = "smart",
+    beep: Beep = Beep(),  # noqa: B008 - frozen
+    caller_channel: CallerChannel = "left",
+    encoder_delay: int = 0,
+    shared_frames: SharedFrames = "keep",
+    fallback: Fallback = "full",
+    allow_truncated: bool = False,
+    fail_on_crosstalk: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> StoreReport:
+    """Trim and mask a recording; every frame that the edit does not touch stays as it is.
+
+    The output appears at `destination` whole or not at all; it may be the source. Without an
+    edit it is a copy, byte for byte.
+
+    source: a path, bytes, or a readable binary file object.
+    destination: a path, or a writable binary file object.
+    start_time_ms: epoch time of the recording's start, for absolute times.
+    render: "smart", or "full" to re-encode everything.
+    caller_channel: "left", or "right" where the recorder has the parties the other way round.
+    encoder_delay: samples by which an untagged source holds its audio late (absolute times).
+    shared_frames: what becomes of the other party in frames coded as mid/side under a mask of
+        one: "keep" re-encodes it, "mask_both" masks it too.
+    fallback: where the smart path can't go, re-encode everything ("full") or raise ("refuse").
+    allow_truncated: take a recording that its tag says is cut off.
+    fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
+    workers: threads that decode and encode, default one a processor; no influence on the output.
+    progress: called with frames done and frames in all.
+
+    Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
+    StorageError; there is no output then.
+    """
+    started = time.perf_counter()
+    options = _Options(render, beep, caller_channel, shared_frames, fallback)
+    workers = worker_count(workers)
+    with open_recording(source, allow_truncated=allow_truncated) as recording:
+        edits = _resolve(recording, modification, options, start_time_ms, encoder_delay)
+        with (
+            closing(open_destination(destination)) as staging,
+            ThreadPoolExecutor(workers) as beside,
+        ):
+            source_digest = beside.submit(sha256_hex, recording.source)
+            if edits.is_identity:
+                _copy(recording, staging)
+                done = reporting.Done(recording.index, edits, None, None, ())
+            else:
+                done = _edit(
+                    recording,
+                    edits,
+                    options,
+                    staging,
+                    beside,
+                    workers,
+                    progress,
+                    fail_on_crosstalk=fail_on_crosstalk,
+                )
+            output_digest = sha256_hex(staging)
+            report = reporting.store_report(
+                done,
+                recording,
+                source_digest.result(),
+                output_digest,
+                staging.size,
+                time.perf_counter() - started,
+            )
+            recording.source.check_unchanged()
+            staging.publish()
+    return report
+
+
+def plan_store(
+    source: SourceLike,
+    modification: Modification | None = None,
+    *,
+    start_time_ms: Number | None = None,
+    render: Render = "smart",
+    beep: Beep = Beep(),  # noqa: B008 - frozen
+    caller_channel: CallerChannel = "left",
+    encoder_delay: int = 0,
+    shared_frames: SharedFrames = "keep",
+    fallback: Fallback = "full",
+    allow_truncated: bool = False,
+) -> PlanReport:
+    """Say what `store` would do with the same arguments, without decoding or writing anything.
+
+    Raises what `store` would raise before it renders.
+    """
+    options = _Options(render, beep, caller_channel, shared_frames, fallback)
+    with open_recording(source, allow_truncated=allow_truncated) as recording:
+        edits = _resolve(recording, modification, options, start_time_ms, encoder_delay)
+        plan = None if edits.is_identity else _plan(recording, recording.index, edits, options)
+        return reporting.plan_report(recording, edits, plan)
+
+
+def _resolve(
+    recording: Recording,
+    modification: Modification | None,
+    options: _Options,
+    start_time_ms: Number | None,
+    encoder_delay: int,
+) -> Edits:
+    index = recording.index
+    edits = resolve(
+        modification or Modification(),
+        rate_hz=index.format.rate_hz,
+        samples=index.samples,
+        tagged=index.tagged,
+        start_time_ms=start_time_ms,
+        encoder_delay=encoder_delay,
+    )
+    if edits.masks:
+        options.beep.check_rate(index.format.rate_hz)
+    return edits
+
+
+def _plan(recording: Recording, index: FrameIndex, edits: Edits, options: _Options) -> StorePlan:
+    return make_plan(
+        index,
+        edits,
+        partial(read_coupling, recording.source, index),
+        render=options.render,
+        fallback=options.fallback,
+        caller_channel=options.caller_channel,
+        shared_frames=options.shared_frames,
+    )
+
+
+def _copy(recording: Recording, staging: Staging) -> None:
+    for offset in range(0, recording.source.size, _COPY_BYTES):
+        staging.write(recording.source.read(offset, _COPY_BYTES))
+
+
+def _edit(
+    recording: Recording,
+    edits: Edits,
+    options: _Options,
+    staging: Staging,
+    beside: ThreadPoolExecutor,
+    workers: int,
+    progress: Progress | None,
+    *,
+    fail_on_crosstalk: bool,
+) -> reporting.Done:
+    index = recording.index
+    plan = _plan(recording, index, edits, options)
+    if any(notice.code == "damage" for notice in plan.fallbacks):
+        index = replace(index, lost=damaged_frames(recording.source, index))
+    measured = [
+        beside.submit(measure_coherence, recording.source, index, mask) for mask in plan.masks
+    ]
+    tone = Tone(options.beep, index.format.rate_hz)
+    try:
+        rendered = _execute(recording, index, plan, tone, staging, workers, progress)
+    except DamagedFrameError as error:
+        plan, index = _around_damage(recording, edits, options, error.frame)
+        staging.restart()
+        rendered = _execute(recording, index, plan, tone, staging, workers, progress)
+    coherence = [future.result() for future in measured]
+    if fail_on_crosstalk:
+        _refuse_crosstalk(plan.masks, coherence)
+    return reporting.Done(index, edits, plan, rendered, tuple(coherence))
+
+
+def _execute(
+    recording: Recording,
+    index: FrameIndex,
+    plan: StorePlan,
+    tone: Tone,
+    staging: Staging,
+    workers: int,
+    progress: Progress | None,
+) -> Rendered:
+    return execute(recording.source, index, plan, tone, staging, workers=workers, progress=progress)
+
+
+def _around_damage(
+    recording: Recording, edits: Edits, options: _Options, frame: int
+) -> tuple[StorePlan, FrameIndex]:
+    """The full plan for a source that turned out to be damaged where the smart one went."""
+    place = f"frame {frame} (byte {recording.index.offset(frame)})"
+    notice = Notice("damage", f"The recording is damaged near an edit, at {place}")
+    if options.fallback == "refuse":
+        raise UnsupportedAudioError(
+            f'{notice.message}; fallback="full" re-encodes the whole recording instead',
+            recording.index.offset(frame),
+        )
+    lost = damaged_frames(recording.source, recording.index)
+    index = replace(recording.index, lost=lost)
+    plan = _plan(recording, index, edits, replace(options, render="full"))
+    return replace(plan, fallbacks=(*plan.fallbacks, notice)), index
+
+
+def _refuse_crosstalk(
+    masks: Sequence[PlannedMask], coherence: Sequence[MeasuredCoherence | None]
+) -> None:
+    problems = []
+    for mask, measured in zip(masks, coherence, strict=True):
+        notice = measured.notice(mask) if measured else None
+        if notice is not None:
+            problems.append(Problem(f"mask.{mask.mask.party}", "fail_on_crosstalk", notice.message))
+    if problems:
+        raise InvalidRequestError(problems)

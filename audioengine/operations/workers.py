@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many threads to work with."""
+
+from __future__ import annotations
+
+import os
+
+from audioengine.errors import InvalidRequestError
+
+
+def worker_count(asked: int | None) -> int:
+    """As many as asked, or one for each processor that this process may use."""
+    if asked is None:
+        affinity = getattr(os, "sched_getaffinity", None)
+        return len(affinity(0)) if affinity else os.cpu_count() or 1
+    if isinstance(asked, bool) or not isinstance(asked, int) or asked < 1:
+        raise InvalidRequestError.of("workers", asked, "must be a whole number, at least 1")
+    return asked

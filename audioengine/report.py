@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operation says of itself: frozen values with the same keys in Python and JSON.
+
+Samples count on the recording's clock, as players play it; milliseconds are the same places for
+people. All intervals are half-open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from audioengine.edits import Span
+from audioengine.notices import Notice
+from audioengine.times import samples_to_ms
+
+
+class _Json:
+    """Reports as JSON."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The report as one JSON object."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalReport:
+    """A stretch of the recording."""
+
+    samples: tuple[int, int]
+    ms: tuple[float, float]
+
+    @classmethod
+    def of(cls, span: Span, rate_hz: int) -> IntervalReport:
+        """The stretch that a span is, at a sampling rate."""
+        ms = (samples_to_ms(span.start, rate_hz), samples_to_ms(span.end, rate_hz))
+        return cls((span.start, span.end), ms)
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """A source or an output."""
+
+    sha256: str
+    bytes: int
+    samples: int
+    """Per channel, as players play them."""
+    rate_hz: int
+    channels: int
+    tagged: bool
+    """Whether an Info/Xing tag tells decoders what to trim."""
+    encoder_delay: int | None
+    """Raw field of the tag, in samples; None without one."""
+    padding: int | None
+    """Raw field of the tag, in samples; None without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrimReport:
+    """What was kept."""
+
+    asked: IntervalReport | None
+    """None: no trim was asked."""
+    applied: IntervalReport
+
+
+@dataclass(frozen=True, slots=True)
+class MaskReport:
+    """What became of one mask."""
+
+    party: str
+    channel: str
+    """``left``, ``right``, ``both`` or ``mono``."""
+    asked: IntervalReport
+    applied: IntervalReport
+    """With guard, clipped to the recording."""
+    moved_frames: tuple[int, int]
+    """Frames by which the re-made run's ends lie further out than the mask alone requires."""
+    coherence: float | None
+    """How much of one channel is on the other under the mask, 0 to 1; None where not measured."""
+    shared_frames: int
+    """Frames under the mask in which the other party was coded together with this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FramesReport:
+    """How many frames came to be in which way."""
+
+    verbatim: int
+    """Every byte is the source's."""
+    slot_rewritten: int
+    """Audio is the source's; bytes that held removed frames' data are replaced."""
+    spliced: int
+    """One party's granules are the source's, bit for bit."""
+    reencoded: int
+    silent: int
+    """No audio data."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemadeReport:
+    """Consecutive frames in which a channel is not the source's coded data."""
+
+    channel: str
+    """``left``, ``right`` or ``mono``."""
+    reason: str
+    """``edit``: depends on masked or trimmed samples; ``shared``: coded together with the other
+    party's; ``window``: up to the next place where the window sequence stays legal."""
+    frames: tuple[int, int]
+    """Numbers of the source's frames."""
+    interval: IntervalReport
+    """What those frames decode to."""
+
+
+@dataclass(frozen=True, slots=True)
+class BitratesReport:
+    """Bitrates of the output."""
+
+    nominal_kbps: int | None
+    """That of re-made frames; None where nothing was re-made."""
+    frames: Mapping[int, int]
+    """Frames by bitrate in kbit/s."""
+    raised: int
+    """Re-made frames that took a higher bitrate to fit."""
+    lowered: int
+    """Re-made frames coded at less than the source's quality to fit the highest bitrate."""
+
+
+@dataclass(frozen=True)
+class StoreReport(_Json):
+    """What `store` did."""
+
+    source: FileReport
+    output: FileReport
+    trim: TrimReport
+    masks: tuple[MaskReport, ...]
+    frames: FramesReport
+    remade: tuple[RemadeReport, ...]
+    render: str
+    """``copy``, ``smart`` or ``full``."""
+    bitrates: BitratesReport
+    seconds_reencoded: float
+    """Seconds of audio in frames of which a channel was re-made."""
+    fallbacks: tuple[Notice, ...]
+    """Why the full path was taken."""
+    warnings: tuple[Notice, ...]
+    version: str
+    wall_seconds: float
+
+
+@dataclass(frozen=True)
+class PlanReport(_Json):
+    """What `store` would do."""
+
+    trim: TrimReport
+    masks: tuple[MaskReport, ...]
+    render: str
+    frames: int
+    """Frames of the output."""
+    copied: int
+    """Frames that are copied; up to three more at each end of a run may be re-made."""
+    remade: tuple[RemadeReport, ...]
+    seconds_reencoded: float
+    output_samples: int
+    fallbacks: tuple[Notice, ...]
+    warnings: tuple[Notice, ...]
+    version: str
+
+
+@dataclass(frozen=True)
+class EncodeReport(_Json):
+    """What `encode` wrote."""
+
+    output: FileReport
+    bitrates: BitratesReport
+    version: str
+    wall_seconds: float
+
+
+@dataclass(frozen=True)
+class RecordingInfo(_Json):
+    """What a recording is, by its frames."""
+
+    bytes: int
+    version: str
+    """``MPEG-1``, ``MPEG-2`` or ``MPEG-2.5``, always Layer III."""
+    rate_hz: int
+    channels: int
+    mode: str
+    samples: int
+    """Per channel, as players play them."""
+    duration_ms: float
+    frames: int
+    bitrate_kbps: float
+    """Mean over the audio frames."""
+    bitrates: Mapping[int, int]
+    """Frames by bitrate in kbit/s; empty in free format."""
+    constant_bitrate: bool
+    free_format: bool
+    protected: bool
+    """Whether frames carry a CRC."""
+    tagged: bool
+    """Whether an Info/Xing tag tells decoders what to trim."""
+    encoder: str | None
+    encoder_delay: int | None
+    padding: int | None
+    tags: tuple[str, ...]
+    """Metadata around the frames: ``id3v1``, ``id3v2``, ``ape``, ``lyrics3``."""
+    warnings: tuple[Notice, ...]

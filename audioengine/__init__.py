@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from audioengine.version import VERSION as __version__
+from audioengine import version
 
 if TYPE_CHECKING:
     from audioengine.edits import Beep as Beep
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from audioengine.report import PlanReport as PlanReport
     from audioengine.report import RecordingInfo as RecordingInfo
     from audioengine.report import StoreReport as StoreReport
+
+__version__ = version.VERSION
 
 _HOMES = {
     "Audio": "operations.codec",

@@ -21,8 +21,10 @@ from audioengine.mp3.header import FrameHeader, StreamFormat
 from audioengine.mp3.info_tag import DECODER_DELAY, InfoTag
 from audioengine.mp3.tags import Tag
 
-_CHECKPOINT_FRAMES = 4096
-_COUNTED_AT_ONCE = 1 << 16
+_CHECKPOINT_FRAMES = 256
+
+# Frames looked at together: a multiple of the above that stays small when widened.
+_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,8 @@ class ByteRange:
 def byte2_counts(byte2: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """[shape=(256,)] How often each value occurs, without widening a day of frames at once."""
     counts = np.zeros(256, dtype=np.int64)
-    for start in range(0, len(byte2), _COUNTED_AT_ONCE):
-        counts += np.bincount(byte2[start : start + _COUNTED_AT_ONCE], minlength=256)
+    for start in range(0, len(byte2), _AT_ONCE):
+        counts += np.bincount(byte2[start : start + _AT_ONCE], minlength=256)
     return counts
 
 
@@ -123,15 +125,21 @@ class FrameIndex:
     @cached_property
     def _checkpoints(self) -> list[npt.NDArray[np.int64]]:
         """Per segment, the offset of every _CHECKPOINT_FRAMES-th frame."""
-        out = []
         ends = [*self._segment_frames[1:], self.frames]
-        for segment, end in zip(self.segments, ends, strict=True):
-            blocks = [0]
-            for block in range(segment.first_frame, end, _CHECKPOINT_FRAMES):
-                part = self.byte2[block : min(end, block + _CHECKPOINT_FRAMES)]
-                blocks.append(int(self.sizes[part].sum(dtype=np.int64)))
-            out.append(segment.offset + np.cumsum(blocks, dtype=np.int64))
-        return out
+        return [
+            segment.offset + self._distances(segment.first_frame, end)
+            for segment, end in zip(self.segments, ends, strict=True)
+        ]
+
+    def _distances(self, first: int, last: int) -> npt.NDArray[np.int64]:
+        """Bytes from frame `first` to every _CHECKPOINT_FRAMES-th after it, before `last`."""
+        steps = [np.zeros(1, dtype=np.int64)]
+        for start in range(first, last, _AT_ONCE):
+            sizes = self.sizes[self.byte2[start : min(last, start + _AT_ONCE)]]
+            marks = np.arange(0, len(sizes), _CHECKPOINT_FRAMES)
+            steps.append(np.add.reduceat(sizes, marks, dtype=np.int64))
+        distances: npt.NDArray[np.int64] = np.cumsum(np.concatenate(steps))
+        return distances
 
     def offset(self, frame: int) -> int:
         """Byte offset of a frame; of the number after the last one, the end of the last."""

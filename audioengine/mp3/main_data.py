@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.header import FrameHeader, parse_header
 from audioengine.mp3.index import FrameIndex
-from audioengine.mp3.side_info import SideInfo, main_data_bits, parse_side_info
+from audioengine.mp3.side_info import SideInfo, main_data_bits, parse_side_info, side_is_empty
 from audioengine.mp3.splice import (
     MID_TO_EACH_SIDE,
     ChannelFrame,
     amplified,
-    side_is_empty,
     silent_channel,
     split_channels,
 )

@@ -236,7 +236,7 @@ class _Scanner:
             here = position - window.base
             mean = float(stream.size_array[pattern].mean())
             count = int((len(data) - here - HEADER_BYTES) / mean) + 1
-            byte2 = np.resize(pattern, max(count, 0))
+            byte2 = pattern[np.arange(max(count, 0)) % len(pattern)]
             ends = here + np.cumsum(stream.size_array[byte2], dtype=np.int64)
             starts = np.concatenate((np.array([here], dtype=np.int64), ends))[:-1]
             fits = starts + HEADER_BYTES <= len(data)

@@ -133,3 +133,9 @@ def main_data_bits(info: SideInfo, format: StreamFormat) -> int:
     """Bits of the frame's own main data: the sum of its part2_3_length."""
     shift = granule_layout(format.lsf).bits - 12
     return sum(packed >> shift for granule in info.granules for packed in granule)
+
+
+def side_is_empty(info: SideInfo, format: StreamFormat) -> bool:
+    """Whether channel 1 has no main data; of a mid/side frame, left and right are then equal."""
+    layout = granule_layout(format.lsf)
+    return all(layout.part2_3_length(granule[1]) == 0 for granule in info.granules)

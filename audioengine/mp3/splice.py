@@ -113,11 +113,5 @@ def amplified(channel: ChannelFrame, quarter_steps: int, format: StreamFormat) -
     return ChannelFrame(channel.scfsi, tuple(map(louder, channel.granules)), channel.data)
 
 
-def side_is_empty(info: SideInfo, format: StreamFormat) -> bool:
-    """Whether channel 1 has no main data; of a mid/side frame, left and right are then equal."""
-    layout = granule_layout(format.lsf)
-    return all(layout.part2_3_length(granule[1]) == 0 for granule in info.granules)
-
-
 # Mid/side decoding divides by the square root of two: two quarter steps of global_gain.
 MID_TO_EACH_SIDE = -2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`decode` and `encode`: samples out of any window of a recording, and an exact MP3 out of samples."""
+"""`decode` and `encode`: samples of any window of a recording, and an MP3 of samples."""
 
 from __future__ import annotations
 

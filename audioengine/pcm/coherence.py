@@ -9,7 +9,11 @@ import numpy.typing as npt
 _MAX_LAG_S = 0.25
 _BLOCK_S = 4.0
 _BAND_HZ = (200.0, 3400.0)
+_SMOOTHED_HZ = 100.0
 _LEAST_THRESHOLD = 0.2
+
+# The speech band needs no more; averaging neighbours is filter enough to get there.
+_WORKING_RATE_HZ = 8000
 
 
 class Coherence:
@@ -20,27 +24,35 @@ class Coherence:
     """
 
     def __init__(self, rate_hz: int) -> None:
-        self._rate_hz = rate_hz
-        self._lags = int(_MAX_LAG_S * rate_hz)
+        self._factor = max(1, rate_hz // _WORKING_RATE_HZ)
+        self._rate_hz = rate_hz / self._factor
+        self._lags = int(_MAX_LAG_S * self._rate_hz)
+        # A power of two, silence as long as the largest lag included: no lag wraps around.
+        self._size = 1 << int(_BLOCK_S * self._rate_hz).bit_length()
+        bin_hz = self._rate_hz / self._size
+        self._band = slice(int(_BAND_HZ[0] / bin_hz), int(_BAND_HZ[1] / bin_hz))
+        self._smoothing = int(_SMOOTHED_HZ / bin_hz) | 1
         self._cross: npt.NDArray[np.float64] = np.zeros(2 * self._lags + 1)
-        self._energy = np.zeros(2)
+        self._energy: npt.NDArray[np.float64] = np.zeros(2)
         self._samples = 0
 
     @property
     def block(self) -> int:
-        """Samples that are best added at once."""
-        return int(_BLOCK_S * self._rate_hz)
+        """The most samples that `add` takes at once."""
+        return (self._size - self._lags) * self._factor
 
     def add(self, pcm: npt.NDArray[np.float32]) -> None:
-        """pcm: [shape=(n, 2)] consecutive samples of both channels."""
-        self._samples += len(pcm)
-        size = 1 << (len(pcm) + self._lags).bit_length()
-        spectra = np.fft.rfft(pcm, size, axis=0)
-        frequency = np.fft.rfftfreq(size, 1 / self._rate_hz)
-        spectra[(frequency < _BAND_HZ[0]) | (frequency > _BAND_HZ[1])] = 0
-        spectra /= _smoothed(np.abs(spectra), size * 100 // self._rate_hz) + 1e-9
-        self._energy += (np.abs(spectra) ** 2).sum(axis=0)
-        cross = np.fft.irfft(spectra[:, 0] * spectra[:, 1].conj(), size) * size / 2
+        """pcm: [shape=(n, 2)] consecutive samples of both channels, at most `block`."""
+        count = len(pcm) // self._factor
+        self._samples += count
+        channels = pcm[: count * self._factor].T.reshape(2, count, self._factor).mean(axis=2)
+        spectra = np.fft.rfft(channels, self._size)
+        band = spectra[:, self._band]
+        band /= _smoothed(np.abs(band), self._smoothing) + 1e-9
+        self._energy += (np.abs(band) ** 2).sum(axis=1)
+        product = np.zeros(self._size // 2 + 1, dtype=np.complex128)
+        product[self._band] = band[0] * band[1].conj()
+        cross = np.fft.irfft(product, self._size) * self._size / 2
         self._cross += np.concatenate((cross[-self._lags :], cross[: self._lags + 1]))
 
     def threshold(self) -> float:
@@ -55,10 +67,9 @@ class Coherence:
         return 0.0 if scale == 0 else min(1.0, float(np.abs(self._cross).max()) / scale)
 
 
-def _smoothed(magnitude: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.float64]:
-    """Moving average along axis 0 over about `width` bins."""
-    width = max(1, width) | 1
-    padded = np.pad(magnitude, ((width // 2 + 1, width // 2), (0, 0)), mode="edge")
-    total = np.cumsum(padded, axis=0)
-    smooth: npt.NDArray[np.float64] = (total[width:] - total[:-width]) / width
+def _smoothed(magnitude: npt.NDArray[np.floating], width: int) -> npt.NDArray[np.float64]:
+    """Moving average along the last axis over `width` bins, an odd number."""
+    padded = np.pad(magnitude, ((0, 0), (width // 2 + 1, width // 2)), mode="edge")
+    total = np.cumsum(padded, axis=-1, dtype=np.float64)
+    smooth: npt.NDArray[np.float64] = (total[:, width:] - total[:, :-width]) / width
     return smooth

@@ -11,7 +11,7 @@ import lameenc
 import numpy as np
 import numpy.typing as npt
 
-from audioengine.mp3.header import HEADER_BYTES, FrameHeader, StreamFormat, parse_header
+from audioengine.mp3.header import StreamFormat, parse_header
 from audioengine.mp3.side_info import main_data_bits, parse_side_info
 from audioengine.mp3.splice import ChannelFrame, amplified, split_channels
 
@@ -49,9 +49,9 @@ def mono_bitrate_index(format: StreamFormat, kbps: float) -> int:
 
 
 def encode_channel(
-    pcm: npt.NDArray[np.float32], format: StreamFormat, bitrate_index: int, count: int
+    pcm: npt.NDArray[np.float32], format: StreamFormat, bitrate_index: int, skip: int, count: int
 ) -> list[ChannelFrame]:
-    """The first `count` frames of `pcm`, coded in mono.
+    """`count` frames of `pcm` behind the first `skip`, coded in mono.
 
     pcm: [shape=(n,)] samples at `format.rate_hz`, full scale ±1; its first sample belongs at
     raw sample GRID_OFFSET of the first frame, its last at least LOOK_AHEAD_FRAMES behind the
@@ -66,34 +66,30 @@ def encode_channel(
     encoder.set_out_sample_rate(mono.rate_hz)
     encoder.set_bit_rate(kbps)
     encoder.set_quality(QUALITY)
-    scale = 32_768 * 2 ** (-_HEADROOM_STEPS / 4) / input_gain(kbps)
-    integers = np.clip(np.rint(pcm * np.float32(scale)), -32_768, 32_767).astype("<i2")
+    scale = np.float32(32_768 * 2 ** (-_HEADROOM_STEPS / 4) / input_gain(kbps))
+    integers = np.clip(np.rint(pcm * scale), -32_768, 32_767).astype("<i2")
     stream = bytes(encoder.encode(integers.tobytes()) + encoder.flush())
-    return _take_apart(stream, mono, count)
+    return _take_apart(stream, mono, skip, count)
 
 
-def _take_apart(stream: bytes, mono: StreamFormat, count: int) -> list[ChannelFrame]:
+def _take_apart(stream: bytes, mono: StreamFormat, skip: int, count: int) -> list[ChannelFrame]:
     out: list[ChannelFrame] = []
+    reach = mono.max_main_data_begin
     slots = b""
     position = 0
-    while len(out) < count:
+    for number in range(skip + count):
         header = parse_header(stream, position)
         if header is None or header.format != mono:
             raise RuntimeError(f"LAME wrote no {mono.rate_hz} Hz mono frame at byte {position}")
-        end = position + _frame_bytes(header)
-        side_info = position + HEADER_BYTES
-        main_data = side_info + mono.side_info_bytes
-        info = parse_side_info(stream[side_info:main_data], mono)
-        begin = len(slots) - info.main_data_begin
-        slots = slots[-mono.max_main_data_begin :] if begin >= 0 else slots
-        begin = len(slots) - info.main_data_begin
-        slots += stream[main_data:end]
-        adu = slots[begin : begin + (main_data_bits(info, mono) + 7) // 8]
-        (channel,) = split_channels(info, adu, mono)
-        out.append(amplified(channel, _HEADROOM_STEPS, mono))
+        end = position + mono.frame_bytes(header.bitrate_index, header.padding)
+        main_data = position + header.main_data_offset
+        if number >= skip:
+            info = parse_side_info(stream[position + header.side_info_offset : main_data], mono)
+            begin = len(slots) - info.main_data_begin
+            length = (main_data_bits(info, mono) + 7) // 8
+            adu = (slots + stream[main_data:end])[begin : begin + length]
+            (channel,) = split_channels(info, adu, mono)
+            out.append(amplified(channel, _HEADROOM_STEPS, mono))
+        slots = (slots + stream[main_data:end])[-reach:]
         position = end
     return out
-
-
-def _frame_bytes(header: FrameHeader) -> int:
-    return header.format.frame_bytes(header.bitrate_index, header.padding)

@@ -19,7 +19,7 @@ from audioengine.mp3.header import CRC_BYTES, StreamFormat
 from audioengine.mp3.index import FrameIndex, byte2_counts
 from audioengine.mp3.info_tag import OWN_ENCODER, build_info_tag, tag_frame_bytes
 from audioengine.mp3.main_data import Frame, read_frames
-from audioengine.mp3.side_info import granule_layout
+from audioengine.mp3.side_info import SideInfo, granule_layout
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
@@ -203,25 +203,31 @@ class _Execution:
     def _uses(self, section: Section) -> list[Flags]:
         if all(flags.all() for flags in section.required):
             return list(section.required)
-        format = self.plan.format
-        views = []
-        for channel, required in enumerate(section.required):
-            first = section.frames.first
-            source: list[Windows | None] = [None] * len(required)
-            for number, frame in section.source.items():
-                if number not in self.lost:
-                    parts = section.parts[number]
-                    if parts is None:
-                        # Mid and side have the windows of left and right.
-                        source[number - first] = _coded_windows(frame, channel)
-                    else:
-                        source[number - first] = _windows(parts[channel], format)
-            remade: list[Windows | None] = [None] * len(required)
-            for track in section.tracks[channel]:
-                for number in range(track.frames.first, track.frames.last):
-                    remade[number - first] = _windows(track[number], format)
-            views.append(ChannelView(required, source, remade))
+        views = [
+            ChannelView(
+                required,
+                partial(self._source_windows, section, channel),
+                partial(self._remade_windows, section, channel),
+            )
+            for channel, required in enumerate(section.required)
+        ]
         return resolve(views, section.coupled)
+
+    def _source_windows(self, section: Section, channel: int, place: int) -> Windows | None:
+        number = section.frames.first + place
+        frame = section.source.get(number)
+        if frame is None or number in self.lost:
+            return None
+        # The windows of mid and side are those of left and right.
+        return _windows(frame.side_info, channel, self.plan.format)
+
+    def _remade_windows(self, section: Section, channel: int, place: int) -> Windows | None:
+        number = section.frames.first + place
+        for track in section.tracks[channel]:
+            if number in track.frames:
+                types = track[number].block_types(self.plan.format)
+                return Windows(types[0], types[-1])
+        return None
 
     def _units(
         self, section: Section, channel: int, use: Flags, overhang: Track | None
@@ -342,17 +348,10 @@ class _Execution:
         )
 
 
-def _windows(unit: ChannelFrame, format: StreamFormat) -> Windows:
-    types = unit.block_types(format)
-    return Windows(types[0], types[-1])
-
-
-def _coded_windows(frame: Frame, channel: int) -> Windows:
-    """Windows of a coupled frame's channel: those of mid and side are those of left and right."""
-    layout = granule_layout(frame.header.format.lsf)
-    granules = frame.side_info.granules
+def _windows(info: SideInfo, channel: int, format: StreamFormat) -> Windows:
+    layout = granule_layout(format.lsf)
     return Windows(
-        layout.block_type(granules[0][channel]), layout.block_type(granules[-1][channel])
+        layout.block_type(info.granules[0][channel]), layout.block_type(info.granules[-1][channel])
     )
 
 

@@ -21,6 +21,7 @@ from audioengine.mp3.reservoir import Placement
 from audioengine.mp3.side_info import SideInfo
 
 _COPY_BYTES = 1 << 20
+_FRAMES_AT_ONCE = 512
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ class FrameOutput:
         self._slots = SlotWriter(self.header.format)
         self._pending: deque[_Pending] = deque()
         self._byte2: list[npt.NDArray[np.uint8]] = []
-        self._small = bytearray()
+        self._drained: list[bytes] = []
 
     def copy(self, source: ByteSource, index: FrameIndex, first: int, last: int) -> None:
         """Copy the source's frames from `first` to before `last` in bulk."""
@@ -107,9 +108,7 @@ class FrameOutput:
     def flush(self) -> None:
         """Finish all frames so far: no later frame reaches into their slots."""
         self._drain(self._slots.flush())
-        if self._small:
-            self._byte2.append(np.frombuffer(bytes(self._small), dtype=np.uint8))
-            self._small.clear()
+        self._emit_drained()
 
     def _drain(self, frames: list[bytes]) -> None:
         for data in frames:
@@ -118,9 +117,15 @@ class FrameOutput:
             if kind == "kept":
                 kind = "verbatim" if data == pending.original else "slot_rewritten"
             setattr(self.counts, kind, getattr(self.counts, kind) + 1)
-            self._small.append(data[2])
-        if frames:
-            self._emit(b"".join(frames))
+            self._drained.append(data)
+        if len(self._drained) >= _FRAMES_AT_ONCE:
+            self._emit_drained()
+
+    def _emit_drained(self) -> None:
+        if self._drained:
+            self._byte2.append(np.array([data[2] for data in self._drained], dtype=np.uint8))
+            self._emit(b"".join(self._drained))
+            self._drained.clear()
 
     def _emit(self, data: bytes) -> None:
         self.audio_crc = tag_crc(data, self.audio_crc)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which frames of which channel are re-made, once the windows on both sides are known.
 
-Pure: arrays in, arrays out. All arrays speak of the same consecutive frames, one per channel.
+Pure: flags in, flags out. All flags and places speak of the same consecutive frames.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,10 +32,10 @@ class ChannelView:
 
     required: Flags
     """Frames that must be re-made."""
-    source: Sequence[Windows | None]
-    """Windows of the source's frames; None where there is none or it is lost."""
-    remade: Sequence[Windows | None]
-    """Windows of the re-made frames; None where the channel has none."""
+    source: Callable[[int], Windows | None]
+    """Windows of the source's frame at a place; None where there is none or it is lost."""
+    remade: Callable[[int], Windows | None]
+    """Windows of the re-made frame at a place; None where the channel has none."""
 
 
 def dilated(flags: Flags, reach: int) -> Flags:
@@ -100,11 +100,11 @@ def _starts_legally(view: ChannelView, use: Flags, reach: Flags, frame: int) -> 
     """Whether a run of re-made frames may begin with `frame`."""
     if frame < 0 or not reach[frame]:
         return False
-    remade = view.remade[frame]
+    remade = view.remade(frame)
     if remade is None:
         # Only required frames are surely there; a lost one is silent and fits anything.
         return bool(use[frame])
-    before = view.source[frame - 1] if frame else None
+    before = view.source(frame - 1) if frame else None
     if before is None or use[frame - 1]:
         return True
     return (before.last, remade.first) in LEGAL_SUCCESSIONS
@@ -114,10 +114,10 @@ def _ends_legally(view: ChannelView, use: Flags, reach: Flags, frame: int) -> bo
     """Whether a run of re-made frames may end with `frame`."""
     if frame >= len(use) or not reach[frame]:
         return False
-    remade = view.remade[frame]
+    remade = view.remade(frame)
     if remade is None:
         return bool(use[frame])
-    after = view.source[frame + 1] if frame + 1 < len(use) else None
+    after = view.source(frame + 1) if frame + 1 < len(use) else None
     if after is None or use[frame + 1]:
         return True
     return (remade.last, after.first) in LEGAL_SUCCESSIONS

@@ -25,7 +25,7 @@ from audioengine.render.tracks import Track, TrackMaker
 _SECTION_SAMPLES = 576 * 1024
 
 # Two encodes with fewer frames between them cost more than one over all.
-_JOIN_GAP_FRAMES = 8
+_JOIN_GAP_FRAMES = 24
 
 
 class DamagedFrameError(Exception):

@@ -25,7 +25,7 @@ from audioengine.plan.store import MAX_MOVED_FRAMES, StorePlan
 from audioengine.render.edited import EditedPcm
 
 # A steady stretch shorter than this costs less encoded than it costs to join.
-_MIN_FILL_FRAMES = 12
+_MIN_FILL_FRAMES = 32
 
 # Frames after which a steady tone's coding no longer shows how it began.
 _TONE_WARM_UP_FRAMES = 8
@@ -119,10 +119,7 @@ class ToneFrames:
         before = _TONE_WARM_UP_FRAMES * spf - GRID_OFFSET
         count = (_TONE_WARM_UP_FRAMES + period + LOOK_AHEAD_FRAMES) * spf
         pcm = self._tone.steady(phase - before * self._tone.step, count)
-        units = encode_channel(
-            pcm, self._format, self._bitrate_index, _TONE_WARM_UP_FRAMES + period
-        )
-        return units[_TONE_WARM_UP_FRAMES:]
+        return encode_channel(pcm, self._format, self._bitrate_index, _TONE_WARM_UP_FRAMES, period)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +169,8 @@ class TrackMaker:
         """The channel's frames from edited PCM, at the plan's bitrate or another."""
         index = self._bitrate_index if bitrate_index is None else bitrate_index
         samples = pcm.channel(channel, self._window(frames))
-        count = WARM_UP_FRAMES + frames.count
-        return Track(
-            frames.first, encode_channel(samples, self._format, index, count)[WARM_UP_FRAMES:]
-        )
+        units = encode_channel(samples, self._format, index, WARM_UP_FRAMES, frames.count)
+        return Track(frames.first, units)
 
     def lower_bitrates(self) -> range:
         """Bitrate indices below the plan's, highest first."""

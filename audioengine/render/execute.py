@@ -105,6 +105,21 @@ def execute(
         executor.shutdown(wait=True, cancel_futures=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Overhang:
+    """What one section of a cluster decided and made of the frames that come after it."""
+
+    tracks: tuple[Track | None, ...]
+    """Per channel, its last track, which may reach on."""
+    uses: tuple[Flags, ...]
+    """Per channel, which of the next frames must be taken re-made."""
+
+    @classmethod
+    def nothing(cls, channels: int) -> _Overhang:
+        """What stands before a cluster's first section."""
+        return cls((None,) * channels, (np.zeros(0, dtype=bool),) * channels)
+
+
 class _Execution:
     """One run through a plan."""
 
@@ -163,20 +178,21 @@ class _Execution:
             yield waiting.popleft().result()
 
     def _cluster(self, cluster: FrameRange, made: Iterator[Section]) -> None:
-        overhang: list[Track | None] = [None] * self.plan.format.channels
+        before = _Overhang.nothing(self.plan.format.channels)
         for _ in sections(cluster, self.plan):
             section = next(made)
-            self._lay(section, overhang)
+            before = self._lay(section, before)
             self._tell(section.frames.last)
 
-    def _lay(self, section: Section, overhang: list[Track | None]) -> None:
-        """Hand a section's frames to the weaver; `overhang` is what the one before had made."""
+    def _lay(self, section: Section, before: _Overhang) -> _Overhang:
+        """Hand a section's frames to the weaver; give what the next section has to go on with."""
         frames = section.frames
-        uses = self._uses(section)
+        uses = self._uses(section, before)
         self._record(section, uses)
         channels = range(self.plan.format.channels)
         chosen = [
-            self._units(section, channel, uses[channel], overhang[channel]) for channel in channels
+            self._units(section, channel, uses[channel], before.tracks[channel])
+            for channel in channels
         ]
         for number in range(frames.first, frames.last):
             at = number - frames.first
@@ -197,19 +213,27 @@ class _Execution:
                 )
             smaller = partial(self.maker.smaller, number)
             self.weaver.add(Remade(number, units, kept, smaller))
-        for channel in channels:
-            overhang[channel] = section.tracks[channel][-1] if section.tracks[channel] else None
+        return _Overhang(
+            tuple(tracks[-1] if tracks else None for tracks in section.tracks),
+            tuple(use[frames.count :] for use in uses),
+        )
 
-    def _uses(self, section: Section) -> list[Flags]:
-        if all(flags.all() for flags in section.required):
-            return list(section.required)
+    def _uses(self, section: Section, before: _Overhang) -> list[Flags]:
+        """Per channel, the frames to take re-made, through the section's look-ahead."""
+        required = []
+        for flags, decided in zip(section.required, before.uses, strict=True):
+            both = flags.copy()
+            both[: len(decided)] |= decided
+            required.append(both)
+        if all(flags.all() for flags in required):
+            return required
         views = [
             ChannelView(
-                required,
+                flags,
                 partial(self._source_windows, section, channel),
-                partial(self._remade_windows, section, channel),
+                partial(self._remade_windows, section, channel, before.tracks[channel]),
             )
-            for channel, required in enumerate(section.required)
+            for channel, flags in enumerate(required)
         ]
         return resolve(views, section.coupled)
 
@@ -221,10 +245,12 @@ class _Execution:
         # The windows of mid and side are those of left and right.
         return _windows(frame.side_info, channel, self.plan.format)
 
-    def _remade_windows(self, section: Section, channel: int, place: int) -> Windows | None:
+    def _remade_windows(
+        self, section: Section, channel: int, overhang: Track | None, place: int
+    ) -> Windows | None:
         number = section.frames.first + place
-        for track in section.tracks[channel]:
-            if number in track.frames:
+        for track in (*section.tracks[channel], overhang):
+            if track is not None and number in track.frames:
                 types = track[number].block_types(self.plan.format)
                 return Windows(types[0], types[-1])
         return None
@@ -235,14 +261,16 @@ class _Execution:
         """The channel's re-made frames of the section; the silent one where none is used."""
         frames = section.frames
         units = [self.silent[0]] * frames.count
-        for track in section.tracks[channel]:
-            first, last = track.frames.first, min(track.frames.last, frames.last)
-            units[first - frames.first : last - frames.first] = track.units[: last - first]
+        tracks = section.tracks[channel]
+        for track in (overhang, *tracks) if overhang is not None else tracks:
+            first, last = max(track.frames.first, frames.first), min(track.frames.last, frames.last)
+            if first < last:
+                part = track.units[first - track.first : last - track.first]
+                units[first - frames.first : last - frames.first] = part
         if overhang is None or frames.first not in overhang.frames or not use[0]:
             return units
         # Both sections made the first frames: go over where the windows allow.
-        common = range(frames.first, min(overhang.frames.last, frames.last))
-        for number in common:
+        for number in range(frames.first, min(overhang.frames.last, frames.last)):
             at = number - frames.first
             if not use[at] or legal(self.plan.format, overhang[number - 1], units[at]):
                 break

@@ -12,7 +12,7 @@ from audioengine.mp3.side_info import SideInfo, pack_side_info
 
 def frame_head(header: FrameHeader, side_info: SideInfo) -> bytes:
     """The bytes of a frame before its slots."""
-    word = header.pack()
+    word = header.word
     side = pack_side_info(side_info, header.format)
     return word + (frame_crc(word, side) if header.protected else b"") + side
 

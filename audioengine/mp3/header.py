@@ -159,7 +159,7 @@ class StreamFormat:
         return 14
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FrameHeader:
     """One frame's header, by the fields of the standard."""
 
@@ -173,12 +173,12 @@ class FrameHeader:
     flags: int
     """copyright, original and emphasis: the low four bits of byte 3."""
 
-    @property
+    @cached_property
     def side_info_offset(self) -> int:
         """Where the side information starts, from the frame's first byte."""
         return HEADER_BYTES + (CRC_BYTES if self.protected else 0)
 
-    @property
+    @cached_property
     def main_data_offset(self) -> int:
         """Where the frame's main data slots start, from the frame's first byte."""
         return self.side_info_offset + self.format.side_info_bytes
@@ -195,7 +195,8 @@ class FrameHeader:
             self.mode_extension & ModeExtension.INTENSITY
         )
 
-    def pack(self) -> bytes:
+    @cached_property
+    def word(self) -> bytes:
         """The four bytes of this header, with the private bit clear."""
         byte1 = 0xE0 | self.format.version.value << 3 | LAYER_III << 1 | (not self.protected)
         byte2 = self.bitrate_index << 4 | self.format.rate_index << 2 | self.padding << 1

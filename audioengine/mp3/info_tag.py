@@ -157,6 +157,6 @@ def build_info_tag(
         )
     )
     start = HEADER_BYTES + header.format.side_info_bytes
-    head = header.pack() + bytes(header.format.side_info_bytes) + body
+    head = header.word + bytes(header.format.side_info_bytes) + body
     assert len(head) == start + _LAME_OFFSET + _CRC_BYTES_BEFORE_TAG_CRC
     return (head + tag_crc(head).to_bytes(2, "big")).ljust(size, b"\0")

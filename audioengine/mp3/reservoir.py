@@ -10,12 +10,13 @@ slot bytes `behind` its own slot are still free.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from audioengine.mp3.header import StreamFormat
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     """Where one re-made frame's ADU lies and how large the frame became."""
 
     main_data_begin: int
@@ -25,7 +26,7 @@ class Placement:
     """Free slot bytes before the frame that follows."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SlotRule:
     """The sizes that re-made frames may take: a base bitrate, its padding pattern, overhead."""
 
@@ -36,13 +37,27 @@ class SlotRule:
     overhead: int
     """Bytes of a frame that are no slot: header, CRC and side information."""
 
+    @cached_property
+    def slots(self) -> tuple[int, ...]:
+        """Main data bytes of an unpadded frame, by bitrate_index."""
+        sizes = (self.format.frame_bytes(index) for index in range(1, 15))
+        return (0, *(size - self.overhead for size in sizes))
+
+    @cached_property
+    def _pattern(self) -> tuple[int, ...]:
+        """The padding bits of the first frames, until they repeat."""
+        if not self.padded:
+            return (0,)
+        period = self.format.padding_period(self.bitrate_index)
+        return tuple(self.format.padding_at(self.bitrate_index, frame) for frame in range(period))
+
     def padding(self, frame: int) -> int:
         """The padding bit of the re-made frame with this number."""
-        return self.format.padding_at(self.bitrate_index, frame) if self.padded else 0
+        return self._pattern[frame % len(self._pattern)]
 
-    def slot(self, bitrate_index: int, padding: int) -> int:
-        """Main data bytes of a frame of that size."""
-        return self.format.frame_bytes(bitrate_index, padding) - self.overhead
+    def slot(self, frame: int) -> int:
+        """Main data bytes of the re-made frame with this number, at the base bitrate."""
+        return self.slots[self.bitrate_index] + self.padding(frame)
 
 
 def lay(length: int, frame: int, behind: int, reserve: int, rule: SlotRule) -> Placement | None:
@@ -54,9 +69,11 @@ def lay(length: int, frame: int, behind: int, reserve: int, rule: SlotRule) -> P
     """
     begin = min(behind, rule.format.max_main_data_begin)
     padding = rule.padding(frame)
-    for index in range(rule.bitrate_index, 15):
-        free = begin + rule.slot(index, padding) - length
+    free = begin + rule.slots[rule.bitrate_index] + padding - length
+    if free >= reserve:
+        return Placement(begin, rule.bitrate_index, padding, free)
+    for index in range(rule.bitrate_index + 1, 15):
+        free = begin + rule.slots[index] - length
         if free >= reserve:
-            return Placement(begin, index, padding, free)
-        padding = 0
+            return Placement(begin, index, 0, free)
     return None

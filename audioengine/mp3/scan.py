@@ -78,7 +78,7 @@ class _Stream:
 
     def __init__(self, header: FrameHeader, free_bytes: int | None) -> None:
         self.header = header
-        self.byte1 = header.pack()[1] & 0xFE
+        self.byte1 = header.word[1] & 0xFE
         sizes = list(header.format.frame_sizes)
         if free_bytes is not None:
             sizes = [0] * 256
@@ -95,7 +95,7 @@ class _Stream:
 
     def size(self, header: FrameHeader) -> int:
         """The frame's size; 0 where the stream can't have such a frame."""
-        return self.sizes[header.pack()[2]]
+        return self.sizes[header.word[2]]
 
 
 def scan(source: ByteSource) -> FrameIndex:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from audioengine.mp3.header import StreamFormat
 
@@ -53,35 +54,37 @@ class GranuleLayout:
     """Where the fields of one packed granule of one channel are, for one stream format."""
 
     bits: int
-    scalefac_compress_bits: int
+    length_shift: int
+    gain_shift: int
+    window_shift: int
+    """Of window_switching_flag and block_type, three bits."""
 
     def part2_3_length(self, granule: int) -> int:
         """Bits of main data: scale factors and Huffman code."""
-        return granule >> (self.bits - 12)
+        return granule >> self.length_shift
 
     def global_gain(self, granule: int) -> int:
         """The quantiser step, in quarters of a factor of two."""
-        return granule >> (self.bits - 29) & 0xFF
+        return granule >> self.gain_shift & 0xFF
 
     def with_global_gain(self, granule: int, global_gain: int) -> int:
         """The same granule with another global_gain (0 to 255)."""
-        shift = self.bits - 29
-        return granule & ~(0xFF << shift) | global_gain << shift
+        return granule & ~(0xFF << self.gain_shift) | global_gain << self.gain_shift
 
     def block_type(self, granule: int) -> BlockType:
         """The window of the granule."""
-        bits = granule >> (self.bits - 29 - self.scalefac_compress_bits - 3) & 7
+        bits = granule >> self.window_shift & 7
         return BlockType(bits & 3) if bits & 4 else BlockType.LONG
 
 
 @lru_cache(maxsize=2)
 def granule_layout(lsf: bool) -> GranuleLayout:
     """The layout of packed granules in MPEG-1 or LSF streams."""
-    return GranuleLayout(63, 9) if lsf else GranuleLayout(59, 4)
+    bits, scalefac_compress = (63, 9) if lsf else (59, 4)
+    return GranuleLayout(bits, bits - 12, bits - 29, bits - 29 - scalefac_compress - 3)
 
 
-@dataclass(frozen=True, slots=True)
-class SideInfo:
+class SideInfo(NamedTuple):
     """One frame's side information; private bits are not kept."""
 
     main_data_begin: int
@@ -115,14 +118,15 @@ def parse_side_info(data: bytes | memoryview, format: StreamFormat) -> SideInfo:
 
 def pack_side_info(info: SideInfo, format: StreamFormat) -> bytes:
     """The bytes of `info`, private bits clear."""
-    channels = format.channels
+    mono = format.channels == 1
     width = granule_layout(format.lsf).bits
+    # The private bits follow main_data_begin.
     if format.lsf:
-        word = info.main_data_begin << (1 if channels == 1 else 2)
-    elif channels == 1:
-        word = info.main_data_begin << 9 | info.scfsi[0]
+        word = info.main_data_begin << (1 if mono else 2)
     else:
-        word = info.main_data_begin << 11 | info.scfsi[0] << 4 | info.scfsi[1]
+        word = info.main_data_begin << (5 if mono else 3)
+        for scfsi in info.scfsi:
+            word = word << 4 | scfsi
     for granule in info.granules:
         for packed in granule:
             word = word << width | packed
@@ -131,8 +135,8 @@ def pack_side_info(info: SideInfo, format: StreamFormat) -> bytes:
 
 def main_data_bits(info: SideInfo, format: StreamFormat) -> int:
     """Bits of the frame's own main data: the sum of its part2_3_length."""
-    shift = granule_layout(format.lsf).bits - 12
-    return sum(packed >> shift for granule in info.granules for packed in granule)
+    shift = granule_layout(format.lsf).length_shift
+    return sum([packed >> shift for granule in info.granules for packed in granule])
 
 
 def side_is_empty(info: SideInfo, format: StreamFormat) -> bool:

@@ -9,7 +9,7 @@ aligned. Where a frame is coded left/right, nothing of one channel depends on th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.side_info import (
@@ -20,8 +20,7 @@ from audioengine.mp3.side_info import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelFrame:
+class ChannelFrame(NamedTuple):
     """One channel's part of one frame, free of any place in a file."""
 
     scfsi: int
@@ -37,8 +36,8 @@ class ChannelFrame:
 
     def bits(self, format: StreamFormat) -> int:
         """Main data bits of the channel in this frame."""
-        layout = granule_layout(format.lsf)
-        return sum(layout.part2_3_length(granule) for granule in self.granules)
+        shift = granule_layout(format.lsf).length_shift
+        return sum([granule >> shift for granule in self.granules])
 
 
 def silent_channel(format: StreamFormat) -> ChannelFrame:
@@ -51,23 +50,19 @@ def split_channels(info: SideInfo, adu: bytes, format: StreamFormat) -> tuple[Ch
 
     The parts are what stands in the stream: of a mid/side frame they are mid and side.
     """
-    shift = granule_layout(format.lsf).bits - 12
-    total = main_data_bits(info, format)
-    word = int.from_bytes(adu, "big") >> (8 * len(adu) - total)
-    left = total
-    data: list[list[int]] = [[] for _ in range(format.channels)]
+    shift = granule_layout(format.lsf).length_shift
+    left = main_data_bits(info, format)
+    word = int.from_bytes(adu, "big") >> (8 * len(adu) - left)
+    data: list[tuple[int, ...]] = []
     for granule in info.granules:
-        for channel, packed in enumerate(granule):
+        parts = []
+        for packed in granule:
             length = packed >> shift
             left -= length
-            data[channel].append(word >> left & ((1 << length) - 1))
+            parts.append(word >> left & ((1 << length) - 1))
+        data.append(tuple(parts))
     return tuple(
-        ChannelFrame(
-            info.scfsi[channel],
-            tuple(granule[channel] for granule in info.granules),
-            tuple(data[channel]),
-        )
-        for channel in range(format.channels)
+        map(ChannelFrame, info.scfsi, zip(*info.granules, strict=True), zip(*data, strict=True))
     )
 
 
@@ -75,23 +70,18 @@ def join_channels(
     channels: Sequence[ChannelFrame], format: StreamFormat, main_data_begin: int = 0
 ) -> tuple[SideInfo, bytes]:
     """The side information and main data of a frame of these channels, coded left/right."""
-    shift = granule_layout(format.lsf).bits - 12
+    shift = granule_layout(format.lsf).length_shift
+    scfsi, granules, data = zip(*channels, strict=True)
+    by_granule = tuple(zip(*granules, strict=True))
     word = 0
     total = 0
-    for granule in range(format.granules):
-        for channel in channels:
-            length = channel.granules[granule] >> shift
-            word = word << length | channel.data[granule]
+    for lengths, parts in zip(by_granule, zip(*data, strict=True), strict=True):
+        for packed, part in zip(lengths, parts, strict=True):
+            length = packed >> shift
+            word = word << length | part
             total += length
     size = (total + 7) // 8
-    info = SideInfo(
-        main_data_begin,
-        tuple(channel.scfsi for channel in channels),
-        tuple(
-            tuple(channel.granules[granule] for channel in channels)
-            for granule in range(format.granules)
-        ),
-    )
+    info = SideInfo(main_data_begin, scfsi, by_granule)
     return info, (word << (8 * size - total)).to_bytes(size, "big")
 
 
@@ -101,16 +91,16 @@ def amplified(channel: ChannelFrame, quarter_steps: int, format: StreamFormat) -
     Raises ValueError where global_gain can't hold the result.
     """
     layout = granule_layout(format.lsf)
-
-    def louder(granule: int) -> int:
-        if not layout.part2_3_length(granule):
-            return granule
-        gain = layout.global_gain(granule) + quarter_steps
-        if not 0 <= gain <= 255:
-            raise ValueError(f"global_gain {gain} is outside 0 to 255")
-        return layout.with_global_gain(granule, gain)
-
-    return ChannelFrame(channel.scfsi, tuple(map(louder, channel.granules)), channel.data)
+    granules = []
+    for granule in channel.granules:
+        louder = granule
+        if granule >> layout.length_shift:
+            gain = (granule >> layout.gain_shift & 0xFF) + quarter_steps
+            if not 0 <= gain <= 255:
+                raise ValueError(f"global_gain {gain} is outside 0 to 255")
+            louder = layout.with_global_gain(granule, gain)
+        granules.append(louder)
+    return ChannelFrame(channel.scfsi, tuple(granules), channel.data)
 
 
 # Mid/side decoding divides by the square root of two: two quarter steps of global_gain.

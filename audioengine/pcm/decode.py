@@ -107,7 +107,7 @@ def _silent_frame(header: FrameHeader, slots: bytes = b"") -> bytes:
     need = HEADER_BYTES + format.side_info_bytes + len(slots)
     index = next(i for i in range(1, 15) if format.frame_bytes(i) >= need)
     empty = format.frame_bytes(index) - HEADER_BYTES - len(slots)
-    return _plain_header(header, index).pack() + bytes(empty) + slots
+    return _plain_header(header, index).word + bytes(empty) + slots
 
 
 def _donor(source: ByteSource, index: FrameIndex, first: int) -> bytes:
@@ -141,9 +141,9 @@ def _repacked(source: ByteSource, index: FrameIndex, first: int, last: int) -> b
                 f"({format.bitrates_kbps[14]} kbit/s): it can't be decoded"
             )
         begin, behind = placement.main_data_begin, placement.free
-        info = replace(frame.side_info if frame.intact else empty, main_data_begin=begin)
+        info = (frame.side_info if frame.intact else empty)._replace(main_data_begin=begin)
         header = replace(frame.header, protected=False, bitrate_index=14, padding=0)
-        writer.push(frame_head(header, info), rule.slot(14, 0), frame.adu, begin)
+        writer.push(frame_head(header, info), rule.slots[14], frame.adu, begin)
     return b"".join(writer.flush())
 
 

@@ -73,23 +73,26 @@ def encode_channel(
 
 
 def _take_apart(stream: bytes, mono: StreamFormat, skip: int, count: int) -> list[ChannelFrame]:
-    out: list[ChannelFrame] = []
-    reach = mono.max_main_data_begin
-    slots = b""
+    heads: list[bytes] = []
+    slots: list[bytes] = []
     position = 0
-    for number in range(skip + count):
+    while len(heads) < skip + count:
         header = parse_header(stream, position)
         if header is None or header.format != mono:
             raise RuntimeError(f"LAME wrote no {mono.rate_hz} Hz mono frame at byte {position}")
-        end = position + mono.frame_bytes(header.bitrate_index, header.padding)
+        end = position + mono.frame_sizes[stream[position + 2]]
         main_data = position + header.main_data_offset
-        if number >= skip:
-            info = parse_side_info(stream[position + header.side_info_offset : main_data], mono)
-            begin = len(slots) - info.main_data_begin
-            length = (main_data_bits(info, mono) + 7) // 8
-            adu = (slots + stream[main_data:end])[begin : begin + length]
-            (channel,) = split_channels(info, adu, mono)
-            out.append(amplified(channel, _HEADROOM_STEPS, mono))
-        slots = (slots + stream[main_data:end])[-reach:]
+        heads.append(stream[position + header.side_info_offset : main_data])
+        slots.append(stream[main_data:end])
         position = end
+    main_data_stream = b"".join(slots)
+    position = sum(map(len, slots[:skip]))
+    out: list[ChannelFrame] = []
+    for head, slot in zip(heads[skip:], slots[skip:], strict=True):
+        info = parse_side_info(head, mono)
+        begin = position - info.main_data_begin
+        adu = main_data_stream[begin : begin + (main_data_bits(info, mono) + 7) // 8]
+        (channel,) = split_channels(info, adu, mono)
+        out.append(amplified(channel, _HEADROOM_STEPS, mono))
+        position += len(slot)
     return out

@@ -143,7 +143,7 @@ class _Execution:
         self.progress = progress
         self.maker = maker
         self.output = FrameOutput(index.header, staging.write)
-        self.weaver = Weaver(self.output, plan)
+        self.weaver = Weaver(self.output, plan, maker.smaller)
         self.remade: list[RemadeFrames] = []
         self.silent = (silent_channel(plan.format),) * plan.format.channels
         self.lost = frozenset(plan.lost)
@@ -194,13 +194,18 @@ class _Execution:
             self._units(section, channel, uses[channel], before.tracks[channel])
             for channel in channels
         ]
+        if all(use.all() for use in uses):
+            none_kept = (False,) * len(uses)
+            for number, units in enumerate(zip(*chosen, strict=True), frames.first):
+                self.weaver.add(Remade(number, units, none_kept))
+            return self._overhang(section, uses)
         for number in range(frames.first, frames.last):
             at = number - frames.first
             kept = tuple(not use[at] for use in uses)
             if not any(kept):
                 units = tuple(units[at] for units in chosen)
             elif number < 0 or number in self.lost:
-                self.weaver.add(Remade(number, self.silent, (False,) * len(kept), None))
+                self.weaver.add(Remade(number, self.silent, (False,) * len(kept)))
                 continue
             elif all(kept):
                 self.weaver.add(section.source[number])
@@ -211,11 +216,13 @@ class _Execution:
                 units = tuple(
                     parts[channel] if kept[channel] else chosen[channel][at] for channel in channels
                 )
-            smaller = partial(self.maker.smaller, number)
-            self.weaver.add(Remade(number, units, kept, smaller))
+            self.weaver.add(Remade(number, units, kept))
+        return self._overhang(section, uses)
+
+    def _overhang(self, section: Section, uses: list[Flags]) -> _Overhang:
         return _Overhang(
             tuple(tracks[-1] if tracks else None for tracks in section.tracks),
-            tuple(use[frames.count :] for use in uses),
+            tuple(use[section.frames.count :] for use in uses),
         )
 
     def _uses(self, section: Section, before: _Overhang) -> list[Flags]:

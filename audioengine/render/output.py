@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from dataclasses import replace as with_fields
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,8 +40,7 @@ class FrameCounts:
     """Empty main data."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pending:
+class _Pending(NamedTuple):
     """A frame in the slot writer."""
 
     kind: str
@@ -64,6 +64,7 @@ class FrameOutput:
         self._pending: deque[_Pending] = deque()
         self._byte2: list[npt.NDArray[np.uint8]] = []
         self._drained: list[bytes] = []
+        self._headers: dict[tuple[int, int], tuple[FrameHeader, int]] = {}
 
     def copy(self, source: ByteSource, index: FrameIndex, first: int, last: int) -> None:
         """Copy the source's frames from `first` to before `last` in bulk."""
@@ -85,21 +86,21 @@ class FrameOutput:
 
     def remake(self, kind: str, info: SideInfo, adu: bytes, placement: Placement) -> None:
         """Add a re-made frame, counted as `kind`."""
-        header = FrameHeader(
-            self.header.format,
-            self.header.protected,
-            placement.bitrate_index,
-            placement.padding,
-            self.header.mode,
-            0,
-            self.header.flags,
-        )
-        begin = placement.main_data_begin
-        head = frame_head(header, with_fields(info, main_data_begin=begin))
-        size = header.format.frame_bytes(placement.bitrate_index, placement.padding)
+        header, size = self._header(placement.bitrate_index, placement.padding)
+        head = frame_head(header, info)
         self._pending.append(_Pending(kind, b""))
-        self._slots.push(head, size - len(head), adu, begin)
+        self._slots.push(head, size - len(head), adu, info.main_data_begin)
         self._drain(self._slots.finished())
+
+    def _header(self, bitrate_index: int, padding: int) -> tuple[FrameHeader, int]:
+        """The header of a re-made frame, and the frame's size."""
+        key = bitrate_index, padding
+        if key not in self._headers:
+            header = with_fields(
+                self.header, bitrate_index=bitrate_index, padding=padding, mode_extension=0
+            )
+            self._headers[key] = header, header.format.frame_bytes(bitrate_index, padding)
+        return self._headers[key]
 
     def adopt(self, adu: bytes, main_data_begin: int) -> None:
         """Take main data of a frame that will be copied, as far as it lies in slots held here."""

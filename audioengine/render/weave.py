@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 from audioengine.errors import LimitError
 from audioengine.mp3.info_tag import MAX_DELAY
@@ -20,25 +21,17 @@ from audioengine.mp3.splice import ChannelFrame, join_channels, silent_channel
 from audioengine.plan.store import StorePlan
 from audioengine.render.output import FrameOutput
 
+Smaller: TypeAlias = Callable[[int, Iterable[int]], Iterable[dict[int, ChannelFrame]]]
+"""Gives some channels of a frame at ever lower bitrates."""
 
-@dataclass(frozen=True, slots=True)
-class Remade:
+
+class Remade(NamedTuple):
     """A frame to be laid anew."""
 
     number: int
     channels: tuple[ChannelFrame, ...]
     kept: tuple[bool, ...]
     """Per channel, whether the granules are the source's."""
-    smaller: Callable[[Iterable[int]], Iterable[dict[int, ChannelFrame]]] | None
-    """Gives the channels named at ever lower bitrates; None where nothing can shrink."""
-
-    @property
-    def kind(self) -> str:
-        """The field of FrameCounts that counts this frame."""
-        if any(self.kept):
-            return "spliced"
-        empty = not any(any(channel.granules) for channel in self.channels)
-        return "silent" if empty else "reencoded"
 
 
 @dataclass
@@ -47,6 +40,7 @@ class Weaver:
 
     output: FrameOutput
     plan: StorePlan
+    smaller: Smaller
     raised: int = 0
     """Re-made frames that took a higher bitrate to fit."""
     lowered: int = 0
@@ -54,6 +48,8 @@ class Weaver:
     lead_in: int = 0
     """Silent frames added in front, to have room in the reservoir."""
     _queue: deque[Frame | Remade] = field(default_factory=deque)
+    _copies: int = 0
+    """Copied frames in the queue."""
     _behind: int = 0
     _started: bool = False
 
@@ -62,13 +58,14 @@ class Weaver:
         self._rule = SlotRule(
             header.format, self.plan.bitrate_index, self.plan.padded, header.main_data_offset
         )
-        slot = max(1, self._rule.slot(self.plan.bitrate_index, 0))
+        slot = max(1, self._rule.slot(0))
         # As far as a frame can reach back.
         self._hold = header.format.max_main_data_begin // slot + 2
 
     def add(self, frame: Frame | Remade) -> None:
         """The next frame, copied or re-made."""
         self._queue.append(frame)
+        self._copies += isinstance(frame, Frame)
         while len(self._queue) > self._hold:
             self._lay_first(None)
 
@@ -87,30 +84,29 @@ class Weaver:
             self._start(following)
         frame = self._queue.popleft()
         if isinstance(frame, Frame):
+            self._copies -= 1
             begin = frame.side_info.main_data_begin
             self._behind = begin + frame.slot_bytes - len(frame.adu)
             self.output.keep(frame)
             return
-        reserve = self._reserve(self._queue, following)
+        reserve = self._reserve(self._queue, following) if self._copies or following else 0
         frame, placement = self._fit(frame, reserve)
-        info, adu = join_channels(frame.channels, self._rule.format)
+        begin = placement.main_data_begin
+        info, adu = join_channels(frame.channels, self._rule.format, begin)
         if placement.bitrate_index > self.plan.bitrate_index:
             self.raised += 1
         self._behind = placement.free
-        self.output.remake(frame.kind, info, adu, placement)
+        kind = "spliced" if any(frame.kept) else "reencoded" if adu else "silent"
+        self.output.remake(kind, info, adu, placement)
 
     def _fit(self, frame: Remade, reserve: int) -> tuple[Remade, Placement]:
         placement = self._place(frame, self._behind, reserve)
         if placement is not None:
             return frame, placement
         remade = [channel for channel, kept in enumerate(frame.kept) if not kept]
-        for channels in frame.smaller(remade) if frame.smaller else ():
-            smaller = Remade(
-                frame.number,
-                tuple(channels.get(number, unit) for number, unit in enumerate(frame.channels)),
-                frame.kept,
-                None,
-            )
+        for channels in self.smaller(frame.number, remade):
+            parts = (channels.get(number, unit) for number, unit in enumerate(frame.channels))
+            smaller = frame._replace(channels=tuple(parts))
             placement = self._place(smaller, self._behind, reserve)
             if placement is not None:
                 self.lowered += 1
@@ -121,7 +117,7 @@ class Weaver:
         )
 
     def _place(self, frame: Remade, behind: int, reserve: int) -> Placement | None:
-        bits = sum(channel.bits(self._rule.format) for channel in frame.channels)
+        bits = sum([channel.bits(self._rule.format) for channel in frame.channels])
         return lay((bits + 7) // 8, frame.number, behind, reserve, self._rule)
 
     def _reserve(self, after: Iterable[Frame | Remade], following: Frame | None) -> int:
@@ -130,7 +126,7 @@ class Weaver:
         for frame in after:
             if isinstance(frame, Frame):
                 return max(0, frame.side_info.main_data_begin - room)
-            room += self._rule.slot(self.plan.bitrate_index, self._rule.padding(frame.number))
+            room += self._rule.slot(frame.number)
         return max(0, following.side_info.main_data_begin - room) if following else 0
 
     def _start(self, following: Frame | None) -> None:
@@ -144,11 +140,11 @@ class Weaver:
         silent = (silent_channel(self._rule.format),) * self._rule.format.channels
         nothing_kept = (False,) * self._rule.format.channels
         for number in range(first - 1, first - 1 - self.lead_in, -1):
-            self._queue.appendleft(Remade(number, silent, nothing_kept, None))
+            self._queue.appendleft(Remade(number, silent, nothing_kept))
 
     def _raised_with(self, lead: int, following: Frame | None) -> int:
         """How many of the first frames would be raised behind `lead` more silent frames."""
-        slot = self._rule.slot(self.plan.bitrate_index, 0)
+        slot = self._rule.slot(0)
         behind = min(lead * slot, self._rule.format.max_main_data_begin)
         raised = 0
         waiting: Sequence[Frame | Remade] = tuple(self._queue)

@@ -66,22 +66,55 @@ def split_channels(info: SideInfo, adu: bytes, format: StreamFormat) -> tuple[Ch
     )
 
 
+def mono_channel(
+    side_info: bytes, main_data: bytes, position: int, format: StreamFormat
+) -> ChannelFrame:
+    """The channel of a mono frame whose own slots begin at `position` of all `main_data`.
+
+    The same as parsing and splitting the frame, in one step: encoding runs through here.
+    """
+    layout = granule_layout(format.lsf)
+    word = int.from_bytes(side_info, "big")
+    shift = layout.length_shift
+    mask = (1 << layout.bits) - 1
+    if format.lsf:
+        granule = word & mask
+        # main_data_begin stands above one private bit.
+        begin = position - (word >> layout.bits + 1)
+        bits = granule >> shift
+        adu = main_data[begin : begin + (bits + 7 >> 3)]
+        return ChannelFrame(0, (granule,), (int.from_bytes(adu, "big") >> (-bits & 7),))
+    second = word & mask
+    word >>= layout.bits
+    first = word & mask
+    word >>= layout.bits
+    # main_data_begin stands above five private bits and four of scfsi.
+    begin = position - (word >> 9)
+    length = second >> shift
+    bits = (first >> shift) + length
+    adu = main_data[begin : begin + (bits + 7 >> 3)]
+    data = int.from_bytes(adu, "big") >> (-bits & 7)
+    return ChannelFrame(word & 15, (first, second), (data >> length, data & ((1 << length) - 1)))
+
+
 def join_channels(
     channels: Sequence[ChannelFrame], format: StreamFormat, main_data_begin: int = 0
 ) -> tuple[SideInfo, bytes]:
     """The side information and main data of a frame of these channels, coded left/right."""
     shift = granule_layout(format.lsf).length_shift
-    scfsi, granules, data = zip(*channels, strict=True)
-    by_granule = tuple(zip(*granules, strict=True))
     word = 0
     total = 0
-    for lengths, parts in zip(by_granule, zip(*data, strict=True), strict=True):
-        for packed, part in zip(lengths, parts, strict=True):
-            length = packed >> shift
-            word = word << length | part
+    for granule in range(format.granules):
+        for channel in channels:
+            length = channel.granules[granule] >> shift
+            word = word << length | channel.data[granule]
             total += length
-    size = (total + 7) // 8
-    info = SideInfo(main_data_begin, scfsi, by_granule)
+    size = (total + 7) >> 3
+    info = SideInfo(
+        main_data_begin,
+        tuple([channel.scfsi for channel in channels]),
+        tuple(zip(*[channel.granules for channel in channels], strict=True)),
+    )
     return info, (word << (8 * size - total)).to_bytes(size, "big")
 
 
@@ -93,13 +126,11 @@ def amplified(channel: ChannelFrame, quarter_steps: int, format: StreamFormat) -
     layout = granule_layout(format.lsf)
     granules = []
     for granule in channel.granules:
-        louder = granule
-        if granule >> layout.length_shift:
-            gain = (granule >> layout.gain_shift & 0xFF) + quarter_steps
-            if not 0 <= gain <= 255:
-                raise ValueError(f"global_gain {gain} is outside 0 to 255")
-            louder = layout.with_global_gain(granule, gain)
-        granules.append(louder)
+        steps = quarter_steps if granule >> layout.length_shift else 0
+        gain = (granule >> layout.gain_shift & 0xFF) + steps
+        if not 0 <= gain <= 255:
+            raise ValueError(f"global_gain {gain} is outside 0 to 255")
+        granules.append(granule + (steps << layout.gain_shift))
     return ChannelFrame(channel.scfsi, tuple(granules), channel.data)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from audioengine.edits import Edits, Span
 from audioengine.mp3.index import FrameIndex
@@ -99,7 +99,7 @@ def store_report(
             _mask(mask, measured, _moved(mask, plan, rendered), index)
             for mask, measured in zip(plan.masks, done.coherence, strict=True)
         ),
-        frames=FramesReport(**asdict(rendered.counts)),
+        frames=FramesReport(**rendered.counts),
         remade=tuple(_remade(part, plan, index) for part in rendered.remade),
         render=plan.render,
         bitrates=BitratesReport(

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audioengine.mp3.header import StreamFormat, parse_header
-from audioengine.mp3.side_info import main_data_bits, parse_side_info
-from audioengine.mp3.splice import ChannelFrame, amplified, split_channels
+from audioengine.mp3.splice import ChannelFrame, amplified, mono_channel
 
 GRID_OFFSET = 1105
 """LAME codes its input sample n where raw sample n + 1105 of its output is: 576 + 529."""
@@ -85,14 +84,11 @@ def _take_apart(stream: bytes, mono: StreamFormat, skip: int, count: int) -> lis
         heads.append(stream[position + header.side_info_offset : main_data])
         slots.append(stream[main_data:end])
         position = end
-    main_data_stream = b"".join(slots)
+    stream_slots = b"".join(slots)
     position = sum(map(len, slots[:skip]))
     out: list[ChannelFrame] = []
     for head, slot in zip(heads[skip:], slots[skip:], strict=True):
-        info = parse_side_info(head, mono)
-        begin = position - info.main_data_begin
-        adu = main_data_stream[begin : begin + (main_data_bits(info, mono) + 7) // 8]
-        (channel,) = split_channels(info, adu, mono)
+        channel = mono_channel(head, stream_slots, position, mono)
         out.append(amplified(channel, _HEADROOM_STEPS, mono))
         position += len(slot)
     return out

@@ -26,7 +26,7 @@ from audioengine.pcm.tone import Tone
 from audioengine.plan.grid import FrameRange, flags_of, ranges_of
 from audioengine.plan.store import StorePlan
 from audioengine.render.edited import ReadPcm
-from audioengine.render.output import FrameCounts, FrameOutput
+from audioengine.render.output import FrameOutput, Kind
 from audioengine.render.resolve import ChannelView, Flags, Windows, resolve
 from audioengine.render.section import DamagedFrameError, Section, SectionMaker, sections
 from audioengine.render.tracks import Track, legal
@@ -64,7 +64,7 @@ class RemadeFrames:
 class Rendered:
     """What rendering did."""
 
-    counts: FrameCounts
+    counts: dict[Kind, int]
     remade: tuple[RemadeFrames, ...]
     bitrates: dict[int, int]
     """Frames by bitrate in kbit/s."""

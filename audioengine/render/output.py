@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from dataclasses import replace as with_fields
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,30 +22,23 @@ from audioengine.mp3.reservoir import Placement
 from audioengine.mp3.side_info import SideInfo
 
 _COPY_BYTES = 1 << 20
-_FRAMES_AT_ONCE = 512
+_FRAMES_AT_ONCE = 256
 
 
-@dataclass(slots=True)
-class FrameCounts:
-    """How many frames of an output came to be in which way."""
+Kind: TypeAlias = Literal["verbatim", "slot_rewritten", "spliced", "reencoded", "silent"]
+"""How a frame of an output came to be.
 
-    verbatim: int = 0
-    """All bytes are the source's."""
-    slot_rewritten: int = 0
-    """Header, side information and main data are the source's; slots of others' data are not."""
-    spliced: int = 0
-    """One party's granules are the source's."""
-    reencoded: int = 0
-    silent: int = 0
-    """Empty main data."""
+verbatim: all bytes are the source's; slot_rewritten: header, side information and main data are,
+slots of others' data are not; spliced: one party's granules are; silent: empty main data.
+"""
 
 
 class _Pending(NamedTuple):
     """A frame in the slot writer."""
 
-    kind: str
-    """A field of FrameCounts, or "kept"."""
+    kind: Kind
     original: bytes
+    """Of a copied frame, what it was before its slots were written to."""
 
 
 @dataclass
@@ -55,7 +48,7 @@ class FrameOutput:
     header: FrameHeader
     """The source's first header: what re-made frames share with it."""
     write: Callable[[bytes], object]
-    counts: FrameCounts = field(default_factory=FrameCounts)
+    counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(get_args(Kind), 0))
     audio_bytes: int = 0
     audio_crc: int = 0
 
@@ -63,7 +56,6 @@ class FrameOutput:
         self._slots = SlotWriter(self.header.format)
         self._pending: deque[_Pending] = deque()
         self._byte2: list[npt.NDArray[np.uint8]] = []
-        self._drained: list[bytes] = []
         self._headers: dict[tuple[int, int], tuple[FrameHeader, int]] = {}
 
     def copy(self, source: ByteSource, index: FrameIndex, first: int, last: int) -> None:
@@ -74,23 +66,23 @@ class FrameOutput:
                 length = min(_COPY_BYTES, part.offset + part.length - offset)
                 self._emit(source.read(offset, length))
         self._byte2.append(index.byte2[first:last])
-        self.counts.verbatim += last - first
+        self.counts["verbatim"] += last - first
 
     def keep(self, frame: Frame) -> None:
         """Add a source frame whose slots others may change."""
         head = frame.data[: frame.header.main_data_offset]
-        self._pending.append(_Pending("kept", frame.data))
+        self._pending.append(_Pending("verbatim", frame.data))
         begin = frame.side_info.main_data_begin
         self._slots.push(head, frame.slot_bytes, frame.adu, begin)
-        self._drain(self._slots.finished())
+        self._drain_some()
 
-    def remake(self, kind: str, info: SideInfo, adu: bytes, placement: Placement) -> None:
+    def remake(self, kind: Kind, info: SideInfo, adu: bytes, placement: Placement) -> None:
         """Add a re-made frame, counted as `kind`."""
         header, size = self._header(placement.bitrate_index, placement.padding)
         head = frame_head(header, info)
         self._pending.append(_Pending(kind, b""))
         self._slots.push(head, size - len(head), adu, info.main_data_begin)
-        self._drain(self._slots.finished())
+        self._drain_some()
 
     def _header(self, bitrate_index: int, padding: int) -> tuple[FrameHeader, int]:
         """The header of a re-made frame, and the frame's size."""
@@ -109,24 +101,20 @@ class FrameOutput:
     def flush(self) -> None:
         """Finish all frames so far: no later frame reaches into their slots."""
         self._drain(self._slots.flush())
-        self._emit_drained()
+
+    def _drain_some(self) -> None:
+        if len(self._pending) >= _FRAMES_AT_ONCE:
+            self._drain(self._slots.finished())
 
     def _drain(self, frames: list[bytes]) -> None:
         for data in frames:
-            pending = self._pending.popleft()
-            kind = pending.kind
-            if kind == "kept":
-                kind = "verbatim" if data == pending.original else "slot_rewritten"
-            setattr(self.counts, kind, getattr(self.counts, kind) + 1)
-            self._drained.append(data)
-        if len(self._drained) >= _FRAMES_AT_ONCE:
-            self._emit_drained()
-
-    def _emit_drained(self) -> None:
-        if self._drained:
-            self._byte2.append(np.array([data[2] for data in self._drained], dtype=np.uint8))
-            self._emit(b"".join(self._drained))
-            self._drained.clear()
+            kind, original = self._pending.popleft()
+            if original and data != original:
+                kind = "slot_rewritten"
+            self.counts[kind] += 1
+        if frames:
+            self._byte2.append(np.array([data[2] for data in frames], dtype=np.uint8))
+            self._emit(b"".join(frames))
 
     def _emit(self, data: bytes) -> None:
         self.audio_crc = tag_crc(data, self.audio_crc)

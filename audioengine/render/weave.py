@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from audioengine.errors import LimitError
-from audioengine.mp3.info_tag import MAX_DELAY
+from audioengine.mp3.info_tag import DECODER_DELAY, MAX_DELAY
 from audioengine.mp3.main_data import Frame
 from audioengine.mp3.reservoir import Placement, SlotRule, lay
+from audioengine.mp3.side_info import SideInfo
 from audioengine.mp3.splice import ChannelFrame, join_channels, silent_channel
 from audioengine.plan.store import StorePlan
-from audioengine.render.output import FrameOutput
+from audioengine.render.output import FrameOutput, Kind
 
 Smaller: TypeAlias = Callable[[int, Iterable[int]], Iterable[dict[int, ChannelFrame]]]
 """Gives some channels of a frame at ever lower bitrates."""
@@ -90,35 +91,31 @@ class Weaver:
             self.output.keep(frame)
             return
         reserve = self._reserve(self._queue, following) if self._copies or following else 0
-        frame, placement = self._fit(frame, reserve)
-        begin = placement.main_data_begin
-        info, adu = join_channels(frame.channels, self._rule.format, begin)
+        placement, info, adu = self._fit(frame, reserve)
         if placement.bitrate_index > self.plan.bitrate_index:
             self.raised += 1
         self._behind = placement.free
-        kind = "spliced" if any(frame.kept) else "reencoded" if adu else "silent"
+        info = SideInfo(placement.main_data_begin, info.scfsi, info.granules)
+        kind: Kind = "spliced" if any(frame.kept) else "reencoded" if adu else "silent"
         self.output.remake(kind, info, adu, placement)
 
-    def _fit(self, frame: Remade, reserve: int) -> tuple[Remade, Placement]:
-        placement = self._place(frame, self._behind, reserve)
+    def _fit(self, frame: Remade, reserve: int) -> tuple[Placement, SideInfo, bytes]:
+        info, adu = join_channels(frame.channels, self._rule.format)
+        placement = lay(len(adu), frame.number, self._behind, reserve, self._rule)
         if placement is not None:
-            return frame, placement
+            return placement, info, adu
         remade = [channel for channel, kept in enumerate(frame.kept) if not kept]
         for channels in self.smaller(frame.number, remade):
-            parts = (channels.get(number, unit) for number, unit in enumerate(frame.channels))
-            smaller = frame._replace(channels=tuple(parts))
-            placement = self._place(smaller, self._behind, reserve)
+            parts = [channels.get(number, unit) for number, unit in enumerate(frame.channels)]
+            info, adu = join_channels(parts, self._rule.format)
+            placement = lay(len(adu), frame.number, self._behind, reserve, self._rule)
             if placement is not None:
                 self.lowered += 1
-                return smaller, placement
+                return placement, info, adu
         raise LimitError(
             f"frame {frame.number} does not fit into a frame of the highest bitrate, "
             f"{self._rule.format.bitrates_kbps[14]} kbit/s, at any quality"
         )
-
-    def _place(self, frame: Remade, behind: int, reserve: int) -> Placement | None:
-        bits = sum([channel.bits(self._rule.format) for channel in frame.channels])
-        return lay((bits + 7) // 8, frame.number, behind, reserve, self._rule)
 
     def _reserve(self, after: Iterable[Frame | Remade], following: Frame | None) -> int:
         """What must stay free behind a re-made frame for the next copied one."""
@@ -132,15 +129,31 @@ class Weaver:
     def _start(self, following: Frame | None) -> None:
         """Put silent frames in front where the first frames would need a higher bitrate."""
         self._started = True
-        spf = self._rule.format.samples_per_frame
-        most = (MAX_DELAY - self.plan.grid.encoder_delay) // spf
-        raised = [self._raised_with(lead, following) for lead in range(most + 1)]
-        self.lead_in = raised.index(min(raised))
+        raised = {lead: self._raised_with(lead, following) for lead in self._possible_leads()}
+        self.lead_in = min(raised, key=raised.__getitem__)
         first = self.plan.grid.frames.first
         silent = (silent_channel(self._rule.format),) * self._rule.format.channels
         nothing_kept = (False,) * self._rule.format.channels
         for number in range(first - 1, first - 1 - self.lead_in, -1):
             self._queue.appendleft(Remade(number, silent, nothing_kept))
+
+    def _possible_leads(self) -> Sequence[int]:
+        """How many more silent frames there may be in front, fewest first."""
+        format, grid = self._rule.format, self.plan.grid
+        spf = format.samples_per_frame
+        leads = range((MAX_DELAY - grid.encoder_delay) // spf + 1)
+        if self.plan.edits.trim.start:
+            return leads
+        # mpg123 rounds by its synthesis phase, which counts from the file's first frame where at
+        # most four frames are hidden: where the start is kept, so is the phase, if it can be.
+        turn = 8 if format.channels == 1 else 4
+        hidden = (grid.encoder_delay + DECODER_DELAY) // spf
+        same_phase = [
+            lead
+            for lead in leads
+            if hidden + lead <= 4 and (lead - grid.frames.first) * 18 * format.granules % turn == 0
+        ]
+        return same_phase or leads
 
     def _raised_with(self, lead: int, following: Frame | None) -> int:
         """How many of the first frames would be raised behind `lead` more silent frames."""
@@ -152,7 +165,8 @@ class Weaver:
             if isinstance(frame, Frame):
                 break
             reserve = self._reserve(waiting[position + 1 :], following)
-            placement = self._place(frame, behind, reserve)
+            bits = sum(channel.bits(self._rule.format) for channel in frame.channels)
+            placement = lay((bits + 7) // 8, frame.number, behind, reserve, self._rule)
             if placement is None:
                 return len(waiting)
             raised += placement.bitrate_index > self.plan.bitrate_index

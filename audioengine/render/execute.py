@@ -199,25 +199,33 @@ class _Execution:
             for number, units in enumerate(zip(*chosen, strict=True), frames.first):
                 self.weaver.add(Remade(number, units, none_kept))
             return self._overhang(section, uses)
-        for number in range(frames.first, frames.last):
-            at = number - frames.first
-            kept = tuple(not use[at] for use in uses)
-            if not any(kept):
-                units = tuple(units[at] for units in chosen)
-            elif number < 0 or number in self.lost:
-                self.weaver.add(Remade(number, self.silent, (False,) * len(kept)))
-                continue
-            elif all(kept):
-                self.weaver.add(section.source[number])
-                continue
-            else:
-                parts = section.parts[number]
-                assert parts is not None
-                units = tuple(
-                    parts[channel] if kept[channel] else chosen[channel][at] for channel in channels
-                )
-            self.weaver.add(Remade(number, units, kept))
+        for number, made in enumerate(zip(*chosen, strict=True), frames.first):
+            kept = tuple(not use[number - frames.first] for use in uses)
+            self.weaver.add(self._frame(section, number, kept, made))
         return self._overhang(section, uses)
+
+    def _frame(
+        self,
+        section: Section,
+        number: int,
+        kept: tuple[bool, ...],
+        made: tuple[ChannelFrame, ...],
+    ) -> Frame | Remade:
+        """A frame of which some channels may be kept; `made` are those that aren't."""
+        parts: tuple[ChannelFrame, ...] | None = made
+        if number < 0 or number in self.lost:
+            # What the source has not is kept as silence.
+            parts = self.silent
+        elif all(kept):
+            return section.source[number]
+        elif any(kept):
+            parts = section.parts[number]
+        assert parts is not None
+        pairs = zip(kept, parts, made, strict=True)
+        units = tuple(part if is_kept else unit for is_kept, part, unit in pairs)
+        if parts is self.silent:
+            kept = (False,) * len(kept)
+        return Remade(number, units, kept)
 
     def _overhang(self, section: Section, uses: list[Flags]) -> _Overhang:
         return _Overhang(

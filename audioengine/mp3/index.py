@@ -9,7 +9,7 @@ walked frame by frame. A frame counts only if the next ones chain on.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -168,6 +168,15 @@ class FrameIndex:
     def segment_start(self, frame: int) -> int:
         """The first frame of the segment that `frame` is in."""
         return self._segment_frames[bisect_right(self._segment_frames, frame) - 1]
+
+    def segments_between(self, first: int, last: int) -> frozenset[int]:
+        """The frames from `first` to before `last` that begin a segment."""
+        starts = self._segment_frames
+        return frozenset(starts[bisect_left(starts, first) : bisect_left(starts, last)])
+
+    def lost_between(self, first: int, last: int) -> frozenset[int]:
+        """The frames from `first` to before `last` whose main data is lost."""
+        return frozenset(self.lost[bisect_left(self.lost, first) : bisect_left(self.lost, last)])
 
     def read_frames(self, source: ByteSource, first: int, last: int) -> bytes:
         """The bytes of the frames from `first` to before `last`, without what stands between."""

@@ -8,7 +8,7 @@ look at the reservoir.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.header import FrameHeader, parse_header
@@ -25,8 +25,7 @@ from audioengine.mp3.splice import (
 _CHUNK_FRAMES = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame of a source, with its own main data."""
 
     number: int
@@ -87,10 +86,10 @@ def read_frames(source: ByteSource, index: FrameIndex, first: int, last: int) ->
         return []
     start = look_back(index, first)
     data = index.read_frames(source, start, last)
-    lost = set(index.lost)
+    lost = index.lost_between(start, last)
+    segments = index.segments_between(start, last)
     out = []
     slots = bytearray()
-    segments = {segment.first_frame for segment in index.segments}
     limit = index.format.max_main_data_begin
     position = 0
     for number in range(start, last):

@@ -150,7 +150,7 @@ def _repacked(source: ByteSource, index: FrameIndex, first: int, last: int) -> b
 def _silenced(source: ByteSource, index: FrameIndex, first: int, last: int) -> bytes:
     """The frames' bytes, with lost ones given empty side information in place."""
     data = index.read_frames(source, first, last)
-    lost = [frame for frame in index.lost if first <= frame < last]
+    lost = sorted(index.lost_between(first, last))
     if not lost:
         return data
     patched = bytearray(data)

@@ -77,6 +77,8 @@ class FrameIndex:
     """A last frame that the file cuts off; it is not counted."""
     lost: tuple[int, ...]
     """Frames whose main data began in bytes that aren't there."""
+    inner_tags: tuple[int, ...]
+    """Frames that are an Info/Xing frame inside the recording; they play as silence."""
     free_format: bool
 
     @property

@@ -26,6 +26,7 @@ MAX_DELAY = 4095
 
 # Decoders honour delay and padding only behind these names.
 GAPLESS_ENCODERS = (b"LAME", b"Lavf", b"Lavc")
+TAG_KINDS = (b"Xing", b"Info")
 OWN_ENCODER = b"LAME3.100"
 
 _FRAMES_FLAG, _BYTES_FLAG, _TABLE_FLAG, _QUALITY_FLAG = 1, 2, 4, 8
@@ -71,10 +72,10 @@ def parse_info_tag(frame: bytes, header: FrameHeader) -> InfoTag | None:
         )
     # Behind a CRC, LAME leaves the tag where it would stand without one.
     start = HEADER_BYTES + header.format.side_info_bytes
-    if header.protected and frame[start : start + 4] not in (b"Xing", b"Info"):
+    if header.protected and frame[start : start + 4] not in TAG_KINDS:
         start += 2
     kind = frame[start : start + 4]
-    if kind not in (b"Xing", b"Info"):
+    if kind not in TAG_KINDS:
         return None
     flags = int.from_bytes(frame[start + 4 : start + 8], "big")
     position = start + 8

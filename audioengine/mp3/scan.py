@@ -20,7 +20,7 @@ from audioengine.mp3.header import (
     parse_header,
 )
 from audioengine.mp3.index import FrameIndex, Junk, Segment
-from audioengine.mp3.info_tag import InfoTag, parse_info_tag
+from audioengine.mp3.info_tag import TAG_KINDS, InfoTag, parse_info_tag
 from audioengine.mp3.side_info import parse_side_info
 from audioengine.mp3.tags import Tag, tag_at, trailing_tags
 
@@ -34,6 +34,7 @@ _BLOCK_BYTES = 1 << 20
 # No frame is longer: free format is bounded to what a slot stream can be repacked into.
 _MAX_FRAME_BYTES = 4096
 _TAG_HEAD_BYTES = 32
+_TAG_LETTERS = frozenset(kind[:1] for kind in TAG_KINDS)
 # Frames walked one by one between two tries to predict a run.
 _WALK_FRAMES = 256
 
@@ -88,10 +89,16 @@ class _Stream:
                 sizes[byte2 | private | PADDING_BIT] = free_bytes + 1
         self.sizes = sizes
         self.size_array = np.array(sizes, dtype=np.uint16)
+        self.tag_offset = HEADER_BYTES + header.format.side_info_bytes
 
     def matches(self, header: FrameHeader | None) -> bool:
         """Whether a frame with this header belongs to the stream."""
         return header is not None and header.format == self.header.format
+
+    def is_tag(self, data: bytes, start: int) -> bool:
+        """Whether the frame at `start` is an Info/Xing frame: its name behind nothing but zeros."""
+        name = start + self.tag_offset
+        return data[name : name + 4] in TAG_KINDS and not any(data[start + 6 : name])
 
     def size(self, header: FrameHeader) -> int:
         """The frame's size; 0 where the stream can't have such a frame."""
@@ -123,6 +130,7 @@ class _Scanner:
         self.parts: list[npt.NDArray[np.uint8]] = []
         self.frames = 0
         self.segments: list[Segment] = []
+        self.inner_tags: list[int] = []
 
     def run(self) -> FrameIndex:
         window = self.window
@@ -153,6 +161,7 @@ class _Scanner:
             junk=tuple(self.junk),
             incomplete_last=self.incomplete,
             lost=(),
+            inner_tags=tuple(self.inner_tags),
             free_format=first.bitrate_index == 0,
         )
         return _with_lost_frames(index, window.source)
@@ -213,9 +222,11 @@ class _Scanner:
         data, base = window.data, window.base
         sizes, byte1 = stream.sizes, stream.byte1
         mono = stream.header.format.channels == 1
+        tag_at = stream.tag_offset
         here = position - base
-        stop = min(len(data), window.end - base)
         whole = window.end - base
+        # Whole frames only, as far as the block has them.
+        stop = min(len(data), whole) if len(data) >= whole else len(data) - _MAX_FRAME_BYTES
         while len(walked) < _WALK_FRAMES and here + HEADER_BYTES <= stop:
             if data[here] != 0xFF or data[here + 1] & 0xFE != byte1:
                 break
@@ -223,6 +234,10 @@ class _Scanner:
             size = sizes[byte2]
             if not size or (data[here + 3] >= 0xC0) != mono or here + size > whole:
                 break
+            if data[here + tag_at : here + tag_at + 1] in _TAG_LETTERS and stream.is_tag(
+                data, here
+            ):
+                self.inner_tags.append(self.frames + len(walked))
             walked.append(byte2)
             here += size
         return base + here
@@ -239,8 +254,7 @@ class _Scanner:
             byte2 = pattern[np.arange(max(count, 0)) % len(pattern)]
             ends = here + np.cumsum(stream.size_array[byte2], dtype=np.int64)
             starts = np.concatenate((np.array([here], dtype=np.int64), ends))[:-1]
-            fits = starts + HEADER_BYTES <= len(data)
-            fits &= ends <= window.end - window.base
+            fits = ends <= min(len(data), window.end - window.base)
             starts, byte2 = starts[fits], byte2[fits]
             mono = stream.header.format.channels == 1
             good = data[starts] == 0xFF
@@ -250,11 +264,22 @@ class _Scanner:
             accepted = len(good) if good.all() else int(np.argmin(good))
             if not accepted:
                 return position
+            self._note_inner_tags(data, starts[:accepted], stream)
             self._count(byte2[:accepted])
             position = window.base + int(ends[accepted - 1])
             if accepted < len(good) or position >= window.end:
                 return position
             pattern = np.roll(pattern, -accepted)
+
+    def _note_inner_tags(
+        self, data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], stream: _Stream
+    ) -> None:
+        places = starts + stream.tag_offset
+        letters = data[np.minimum(places, len(data) - 1)]
+        maybe = np.logical_or.reduce([letters == kind[0] for kind in TAG_KINDS])
+        for number in np.flatnonzero(maybe).tolist():
+            if stream.is_tag(self.window.data, int(starts[number])):
+                self.inner_tags.append(self.frames + number)
 
     def _resume(self, position: int, stream: _Stream) -> int:
         """Where the stream goes on behind `position`, what lies between put on record."""

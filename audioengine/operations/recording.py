@@ -80,6 +80,12 @@ def source_warnings(index: FrameIndex) -> tuple[Notice, ...]:
     if len(index.lost) > _NAMED_AT_MOST:
         message = f"{len(index.lost) - _NAMED_AT_MOST} more frames have lost their audio."
         out.append(Notice("lost_main_data", message))
+    if index.inner_tags:
+        message = (
+            f"Frame {index.inner_tags[0]} (byte {index.offset(index.inner_tags[0])}) is an Info "
+            "frame inside the recording, as joining files leaves it; it plays as silence."
+        )
+        out.append(Notice("inner_tag", message))
     tag = index.info_tag
     if tag is not None and tag.frames is not None and tag.frames != index.frames:
         out.append(

@@ -48,6 +48,7 @@ def empty_index(format: StreamFormat, bitrate_index: int) -> FrameIndex:
         junk=(),
         incomplete_last=None,
         lost=(),
+        inner_tags=(),
         free_format=False,
     )
 

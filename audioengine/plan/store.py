@@ -68,7 +68,8 @@ class StorePlan:
     trimmed: tuple[FrameRange, ...]
     """Frames that depend on samples outside the trim, and on hidden ones."""
     lost: tuple[int, ...]
-    """Source frames of the output that become silence, their main data being lost."""
+    """Source frames of the output that become silent ones: those whose main data is lost, and
+    Info frames inside the recording."""
     clusters: tuple[FrameRange, ...]
     """Stretches that are laid frame by frame; all between them is copied in bulk."""
     bitrate_index: int
@@ -129,7 +130,8 @@ def plan_store(
         changed = (*(span for span in audible if span.length), *outside)
         touched = (frames_touched(format, span, grid) for span in changed)
         required.append(merged(part for part in touched if part.count))
-    lost = tuple(frame for frame in index.lost if frame in grid.frames)
+    silent = sorted({*index.lost, *index.inner_tags})
+    lost = tuple(frame for frame in silent if frame in grid.frames)
     fallbacks += _reasons(index, required)
     if grid.origin:
         render = "full"

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: one verb an operation.
+
+Importing this package imports click and nothing heavy: a verb imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import click
+
+from audioengine.cli.demo import demo
+from audioengine.cli.program import Program
+from audioengine.cli.verbs import inspect, plan, store
+from audioengine.version import VERSION
+
+__all__ = ["main"]
+
+
+@click.group(cls=Program, context_settings={"max_content_width": 100})
+@click.version_option(VERSION, prog_name="audioengine")
+def main() -> None:
+    """Trim and mask stereo MP3 call recordings, re-encoding only the frames an edit changes.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage or invalid request, 130 interrupted. After anything
+    but 0 there is no output.
+    """
+
+
+for _verb in (store, plan, inspect, demo):
+    main.add_command(_verb)

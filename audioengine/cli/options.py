@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of verbs that edit, and how their text becomes a request.
+
+Times stay exact: text becomes a Decimal, and no float is made of it on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from functools import reduce
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from audioengine.edits import Beep, Dialect, Interval, Modification
+from audioengine.times import Number
+
+_Callback = TypeVar("_Callback", bound=Callable[..., Any])
+
+# Signs are read, so that a negative time is refused as one and not as a misspelt interval. Still
+# there is one way at most to read a text: between two numbers, one "-" is left over.
+_NUMBER = r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_INTERVAL = re.compile(rf"({_NUMBER})?-({_NUMBER})?")
+_PARTIES = ("caller", "callee", "both")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to do with a recording."""
+
+    modification: Modification
+    options: dict[str, Any]
+    """Keyword arguments that `store` and `plan_store` have in common."""
+
+
+def _number(text: str) -> Decimal:
+    if not re.fullmatch(_NUMBER, text):
+        raise click.BadParameter(f"{text!r} is not a number.")
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise click.BadParameter(f"{text!r} is too large or too small a number.") from None
+
+
+def _interval(text: str, origin: str) -> Interval:
+    found = _INTERVAL.fullmatch(text)
+    if found is None or text == "-":
+        hint = "must be FROM-TO in seconds, for instance 10-50 or 12.5-15"
+        raise click.BadParameter(f"{text!r} {hint}; a trim may leave out one end: 10- or -50.")
+    start, end = (None if bound is None else _number(bound) for bound in found.groups())
+    return Interval(start, end, origin)
+
+
+def _read_trim(
+    _ctx: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> Interval | None:
+    if len(texts) > 1:
+        raise click.BadParameter("may be given once: one stretch of a recording is kept.")
+    return _interval(texts[0], f"--trim {texts[0]}") if texts else None
+
+
+def _read_masks(
+    _ctx: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> dict[str, list[Interval]]:
+    masks: dict[str, list[Interval]] = {}
+    for text in texts:
+        party, equals, bounds = text.partition("=")
+        if not equals or party not in _PARTIES:
+            hint = f"must be PARTY=FROM-TO, PARTY one of {', '.join(_PARTIES)}"
+            raise click.BadParameter(f"{text!r} {hint}: for instance caller=12.5-15.")
+        masks.setdefault(party, []).append(_interval(bounds, f"--mask {text}"))
+    return masks
+
+
+def _read_number(_ctx: click.Context, _option: click.Parameter, text: str | None) -> Decimal | None:
+    return None if text is None else _number(text)
+
+
+def _read_guard(
+    _ctx: click.Context, _option: click.Parameter, text: str
+) -> Number | tuple[Number, Number]:
+    before, comma, after = text.partition(",")
+    return (_number(before), _number(after)) if comma else _number(before)
+
+
+def _read_params(_ctx: click.Context, _option: click.Parameter, text: str | None) -> object:
+    """The JSON value itself, or that in the file after ``@``; what it means is judged later."""
+    if text is None:
+        return None
+    where = "it"
+    if text.startswith("@"):
+        where = text[1:]
+        try:
+            text = Path(where).read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            raise click.BadParameter(f"can't read {where!r}: {error}") from None
+    try:
+        value = json.loads(text, parse_float=Decimal, object_pairs_hook=_object_without_repeats)
+    except (ValueError, RecursionError, InvalidOperation) as error:
+        raise click.BadParameter(f"{where} is not the JSON of one object: {error}") from None
+    return {} if value is None else value
+
+
+def _object_without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A key given twice would silently drop one of its masks."""
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} appears twice in an object")
+    return out
+
+
+_EDIT_OPTIONS = (
+    click.option(
+        "--trim",
+        multiple=True,
+        callback=_read_trim,
+        metavar="FROM-TO",
+        help="Keep this stretch, in seconds; 10- and -50 leave one end open.",
+    ),
+    click.option(
+        "--mask",
+        multiple=True,
+        callback=_read_masks,
+        metavar="PARTY=FROM-TO",
+        help="Mask caller, callee or both there, in seconds. May be repeated.",
+    ),
+    click.option(
+        "--absolute",
+        is_flag=True,
+        help="Times of --trim and --mask are epoch milliseconds; needs --start-time-ms.",
+    ),
+    click.option(
+        "--start-time-ms",
+        callback=_read_number,
+        metavar="MS",
+        help="When the recording began, in epoch milliseconds.",
+    ),
+    click.option(
+        "--params",
+        callback=_read_params,
+        metavar="JSON|@FILE",
+        help="The edit as modificationParams of a command, in place of --trim and --mask.",
+    ),
+    click.option(
+        "--dialect",
+        type=click.Choice(("sqs", "rest")),
+        help="Unit of relative times in --params: seconds (sqs, the default) or ms (rest).",
+    ),
+    click.option(
+        "--guard-ms",
+        default="0",
+        show_default=True,
+        callback=_read_guard,
+        metavar="MS[,MS]",
+        help="Widen every mask on both sides, or before and after; 10,40 for card numbers.",
+    ),
+    click.option(
+        "--beep-hz",
+        default="1000",
+        show_default=True,
+        callback=_read_number,
+        metavar="HZ",
+        help="Frequency of the beep.",
+    ),
+    click.option(
+        "--beep-dbfs",
+        default="-20",
+        show_default=True,
+        callback=_read_number,
+        metavar="DB",
+        help="Peak level of the beep.",
+    ),
+    click.option(
+        "--fill",
+        type=click.Choice(("beep", "silence")),
+        default="beep",
+        show_default=True,
+        help="What is heard under a mask.",
+    ),
+    click.option(
+        "--render",
+        type=click.Choice(("smart", "full")),
+        default="smart",
+        show_default=True,
+        help="full re-encodes everything.",
+    ),
+    click.option(
+        "--caller-channel",
+        type=click.Choice(("left", "right")),
+        default="left",
+        show_default=True,
+        help="The channel that holds the caller.",
+    ),
+    click.option(
+        "--encoder-delay",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="SAMPLES",
+        help="How late an untagged source holds its audio, for --absolute; 1105 if LAME made it.",
+    ),
+    click.option(
+        "--shared-frames",
+        type=click.Choice(("keep", "mask_both")),
+        default="keep",
+        show_default=True,
+        help="The other party in frames coded as mid/side: re-encode it, or mask it too.",
+    ),
+    click.option(
+        "--fallback",
+        type=click.Choice(("full", "refuse")),
+        default="full",
+        show_default=True,
+        help="Where frames can't be copied: re-encode everything, or fail.",
+    ),
+    click.option(
+        "--allow-truncated",
+        is_flag=True,
+        help="Take a recording that its tag says is cut off.",
+    ),
+)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object; errors too."
+)
+
+
+def edit_options(verb: _Callback) -> _Callback:
+    """Give a verb all options from which `read_request` makes a request."""
+    return reduce(lambda inner, option: option(inner), reversed(_EDIT_OPTIONS), verb)
+
+
+def read_request(
+    *,
+    trim: Interval | None,
+    mask: dict[str, list[Interval]],
+    absolute: bool,
+    params: object,
+    dialect: Dialect | None,
+    guard_ms: Number | tuple[Number, Number],
+    beep_hz: Number,
+    beep_dbfs: Number,
+    fill: Any,
+    **options: Any,
+) -> Request:
+    """Make a request of the values of `edit_options`.
+
+    Raises click.UsageError for options that exclude each other, InvalidRequestError.
+    """
+    if params is None:
+        if dialect is not None:
+            raise click.UsageError("--dialect says how to read --params, which is not given.")
+        modification = Modification(trim, mask, absolute_times=absolute, guard_ms=guard_ms)
+    else:
+        if trim is not None or mask or absolute:
+            raise click.UsageError(
+                "--params holds the whole edit: --trim, --mask and --absolute can't be added."
+            )
+        # Not a mapping? Then this raises, with the rest of what is wrong with it.
+        wire: Any = params
+        modification = replace(Modification.from_params(wire, dialect or "sqs"), guard_ms=guard_ms)
+    beep = Beep(beep_hz, beep_dbfs, fill)
+    return Request(modification, {"beep": beep, **options})

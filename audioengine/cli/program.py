@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What surrounds every verb: stopping in an orderly way, and turning failures into exit codes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from audioengine.cli.failures import Failure
+from audioengine.errors import AudioEngineError
+
+# Whoever stops the command leaves no output, however it is done, short of SIGKILL.
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# Keys of click's meta: whether an option is on the command line, valid or not.
+_JSON = "audioengine.json"
+_PARAMS = "audioengine.params"
+
+
+class Program(click.Group):
+    """The group of verbs.
+
+    Failures are handled around the verbs and not in `main`, so that click's own runner for tests
+    sees the same as a shell.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note how the command line is written, for messages about it."""
+        # An argument that can't be parsed is answered in JSON too, so this can't wait for parsing.
+        ctx.meta[_JSON] = "--json" in args
+        ctx.meta[_PARAMS] = any(arg.split("=")[0] == "--params" for arg in args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; what it raises becomes a message and an exit code."""
+        try:
+            with _orderly_stop():
+                return super().invoke(ctx)
+        except click.UsageError as error:
+            self._fail(ctx, Failure.of_usage(error))
+        except AudioEngineError as error:
+            self._fail(ctx, Failure.of_error(error, params=ctx.meta[_PARAMS]))
+        except KeyboardInterrupt:
+            self._fail(ctx, Failure.of_interrupt())
+        except click.exceptions.Exit:
+            raise
+        except Exception as error:
+            # A bug: machines still get their object, people get the traceback.
+            if ctx.meta[_JSON]:
+                click.echo(Failure.of_bug(error).to_json())
+            raise
+
+    def _fail(self, ctx: click.Context, failure: Failure) -> NoReturn:
+        if ctx.meta[_JSON]:
+            click.echo(failure.to_json())
+        click.echo(failure.text, err=True)
+        raise click.exceptions.Exit(failure.exit_code)
+
+
+@contextmanager
+def _orderly_stop() -> Iterator[None]:
+    """Let the first signal that asks to stop raise KeyboardInterrupt, and no further one.
+
+    A second Ctrl-C must not interrupt the removal of what was half written.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    # A signal that the parent had us ignore (nohup, a shell's background job) stays ignored.
+    before = {
+        number: handler
+        for number in _STOPPING
+        if (handler := signal.getsignal(number)) in (signal.SIG_DFL, signal.default_int_handler)
+    }
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs `store`, `plan` and `inspect`: a library call each, and its report printed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from audioengine.cli.options import Request, edit_options, json_option, read_request
+
+_SOURCE = click.argument("source", metavar="SRC")
+
+
+@click.command(
+    epilog="Example: audioengine store in.mp3 out.mp3 --trim 10-50 --mask caller=12.5-15"
+)
+@_SOURCE
+@click.argument("destination", metavar="DST")
+@edit_options
+@click.option(
+    "--fail-on-crosstalk",
+    is_flag=True,
+    help="Fail where a masked voice seems to be on the other party's channel too.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads that decode and encode; default one a processor.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done, like plan.")
+@json_option
+def store(
+    source: str,
+    destination: str,
+    fail_on_crosstalk: bool,
+    workers: int | None,
+    dry_run: bool,
+    as_json: bool,
+    **edit: Any,
+) -> None:
+    """Trim and mask the recording SRC into DST, which may be the same file.
+
+    DST appears whole or not at all. Without an edit it is a copy, byte for byte.
+    """
+    request = read_request(**edit)
+    if dry_run:
+        _plan(source, request, as_json=as_json)
+        return
+    from audioengine.cli import text
+    from audioengine.cli.progress import progress_bar
+    from audioengine.operations.store import store as run
+
+    with progress_bar(shown=not as_json) as progress:
+        report = run(
+            source,
+            destination,
+            request.modification,
+            **request.options,
+            fail_on_crosstalk=fail_on_crosstalk,
+            workers=workers,
+            progress=progress,
+        )
+    click.echo(report.to_json() if as_json else text.stored(report, source, destination))
+
+
+@click.command()
+@_SOURCE
+@edit_options
+@json_option
+def plan(source: str, as_json: bool, **edit: Any) -> None:
+    """Say what `store` would do with SRC. Nothing is decoded or written."""
+    _plan(source, read_request(**edit), as_json=as_json)
+
+
+def _plan(source: str, request: Request, *, as_json: bool) -> None:
+    from audioengine.cli import text
+    from audioengine.operations.store import plan_store
+
+    report = plan_store(source, request.modification, **request.options)
+    click.echo(report.to_json() if as_json else text.planned(report, source))
+
+
+@click.command()
+@_SOURCE
+@json_option
+def inspect(source: str, as_json: bool) -> None:
+    """Describe the recording SRC by its frames. Nothing is decoded."""
+    from audioengine.cli import text
+    from audioengine.operations.inspection import inspect as run
+
+    info = run(source)
+    click.echo(info.to_json() if as_json else text.inspected(info, source))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from audioengine.report import StoreReport
 
 _FIXTURES = Path(audioengine.__file__).parent.parent / "fixtures"
-_SHORTEST_MS = 10_000  # masks of less than half a second are too short to tell chance from speech
+_SHORTEST_MS = 6000  # shorter masks can't tell speech from chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ def demo(folder: Path, source: Path | None, as_json: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"can't make folder {str(folder)!r}: {error.strerror}") from error
-    # Were everything re-encoded, there would be nothing to show.
     beep = Beep()
+    # Were everything re-encoded, there would be nothing to show.
     report = store(job.source, output, job.modification, beep=beep, fallback="refuse")
     if not as_json:
         click.echo("\n".join(job.words) + "\n")

@@ -76,7 +76,7 @@ class Failure:
     @classmethod
     def of_interrupt(cls) -> Failure:
         """Ctrl-C, or a signal that asks to stop."""
-        message = "interrupted; there is no output"
+        message = "interrupted"
         details = {"type": "Interrupted", "message": message, "retryable": True}
         return cls(130, f"Error: {message}", details)
 

@@ -67,16 +67,19 @@ class Program(click.Group):
 def _orderly_stop() -> Iterator[None]:
     """Let the first signal that asks to stop raise KeyboardInterrupt, and no further one.
 
-    A second Ctrl-C must not interrupt the removal of what was half written.
+    A second Ctrl-C must not interrupt the removal of what was half written, nor the message.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    stopped = False
+
     def stop(_number: int, _frame: FrameType | None) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            raise KeyboardInterrupt
 
     # A signal that the parent had us ignore (nohup, a shell's background job) stays ignored.
     before = {
@@ -89,5 +92,6 @@ def _orderly_stop() -> Iterator[None]:
     try:
         yield
     finally:
+        # The process is about to end when it was stopped; Python gives up handlers before it does.
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if stopped else handler)

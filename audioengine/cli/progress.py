@@ -39,6 +39,8 @@ def progress_bar(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
                 bar = stack.enter_context(drawn)
             # The work may begin anew, with other frames, where damage ends the smart path.
             bar.length = total
+            if done < bar.pos:
+                bar.pos = 0
             bar.update(done - bar.pos)
 
         yield draw

@@ -169,20 +169,23 @@ def _remade(remade: Iterable[RemadeReport], seconds: float) -> list[str]:
 
 def _bitrates(bitrates: BitratesReport) -> list[str]:
     if bitrates.nominal_kbps is None:
-        return [_counts(bitrates.frames)] if bitrates.frames else []
-    out = [f"re-made frames {bitrates.nominal_kbps} kbit/s; all: {_counts(bitrates.frames)}"]
+        return [f"{_counts(bitrates.frames)} kbit/s"] if bitrates.frames else []
+    out = [f"{_counts(bitrates.frames)} kbit/s; re-made at {bitrates.nominal_kbps} kbit/s"]
     if bitrates.raised:
-        out.append(f"{bitrates.raised} re-made frames needed more to fit")
+        out.append(f"{bitrates.raised:,} re-made at more than that, to fit")
     if bitrates.lowered:
-        out.append(f"{bitrates.lowered} re-made frames were coded coarser to fit")
+        out.append(f"{bitrates.lowered:,} re-made coarser than the source, to fit")
     return out
 
 
 def _counts(frames_by_kbps: Mapping[int, int]) -> str:
     return ", ".join(
-        f"{count:,} {'frame' if count == 1 else 'frames'} at {kbps}"
-        for kbps, count in sorted(frames_by_kbps.items())
+        f"{_number(count)} at {kbps}" for kbps, count in sorted(frames_by_kbps.items())
     )
+
+
+def _number(frames: int) -> str:
+    return f"{frames:,} {'frame' if frames == 1 else 'frames'}"
 
 
 def _notices(notices: Iterable[Notice]) -> list[str]:

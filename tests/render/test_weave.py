@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Copied and re-made frames in one reservoir: each finds its own main data, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audioengine.edits import Edits, Span
+from audioengine.errors import LimitError
+from audioengine.mp3.header import StreamFormat
+from audioengine.mp3.main_data import Frame
+from audioengine.mp3.side_info import granule_layout
+from audioengine.mp3.splice import ChannelFrame, join_channels, silent_channel
+from audioengine.plan.encode import plan_encode
+from audioengine.plan.grid import FrameRange, Grid
+from audioengine.plan.store import StorePlan
+from audioengine.render.output import FrameOutput
+from audioengine.render.weave import Remade, Weaver
+from fixtures import mpeg
+from tests.strategies import examples
+from tests.support import indexed, main_data, read
+
+NAMES = ("stereo-8k", "mpeg2-16k-48k", "stereo-44k", "vbr-16k", "crc-44k", "mono-8k", "nores-16k")
+
+
+def plan_for(name: str, grid: Grid, *, trimmed: bool = False) -> StorePlan:
+    """A plan of the right bitrate; nothing else of it matters here."""
+    index = indexed(name)
+    plan = plan_encode(index.format, index.raw_samples, int(index.byte2[10]) >> 4)
+    start = 1 if trimmed else 0
+    edits = Edits(index.raw_samples, Span(start, index.raw_samples))
+    return replace(plan, grid=grid, edits=edits, padded=not name.startswith("vbr"))
+
+
+def coded(random: np.random.Generator, format: StreamFormat, most: int) -> ChannelFrame:
+    """A channel's frame with up to `most` bits of anything in each granule."""
+    rest = granule_layout(format.lsf).bits - 12
+    granules, data = [], []
+    for _ in range(format.granules):
+        length = int(random.integers(0, most + 1))
+        granules.append(length << rest | int(random.integers(0, 1 << 40)))
+        data.append(int.from_bytes(random.bytes(512), "big") >> (4096 - length))
+    return ChannelFrame(0, tuple(granules), tuple(data))
+
+
+class Woven:
+    """What a weaver made of frames."""
+
+    def __init__(self, name: str, plan: StorePlan) -> None:
+        self.format = indexed(name).format
+        self.written = bytearray()
+        self.output = FrameOutput(indexed(name).header, self.written.extend)
+        self.weaver = Weaver(self.output, plan, self.smaller)
+        self.asked: list[int] = []
+
+    def smaller(self, number: int, channels: Iterable[int]) -> Iterator[dict[int, ChannelFrame]]:
+        self.asked.append(number)
+        yield {channel: silent_channel(self.format) for channel in channels}
+
+    def add(self, frames: Iterable[Frame | Remade]) -> None:
+        for frame in frames:
+            self.weaver.add(frame)
+
+    def frames(self) -> list[mpeg.Frame]:
+        self.output.flush()
+        return list(mpeg.frames(bytes(self.written)))
+
+
+def prove(woven: Woven, given_frames: Sequence[Frame | Remade]) -> None:
+    """Each frame has its main data, copied ones all their fields; other bytes are zero."""
+    frames = woven.frames()
+    lead = woven.weaver.lead_in
+    assert len(frames) == len(given_frames) + lead
+    assert sum(len(frame.data) for frame in frames) == len(woven.written)
+    gathered = main_data(frames)
+    owned = owned_bytes(frames)
+    for number, frame in enumerate(frames):
+        asked = given_frames[number - lead] if number >= lead else None
+        adu = gathered[number]
+        assert adu is not None
+        if isinstance(asked, Frame):
+            head = asked.header.main_data_offset
+            assert frame.data[:head] == asked.data[:head]
+            assert (adu, len(frame.data)) == (asked.adu, len(asked.data))
+        elif asked is None or asked.number in woven.asked:
+            assert asked is not None or adu == b""
+        else:
+            info, expected = join_channels(asked.channels, woven.format)
+            assert adu == expected
+            lengths = granule_layout(woven.format.lsf).part2_3_length
+            assert frame.part2_3_lengths == tuple(
+                tuple(map(lengths, granule)) for granule in info.granules
+            )
+    slots = b"".join(frame.data[frame.side_offset + frame.side_length :] for frame in frames)
+    assert len(owned) == len(slots)
+    assert not np.frombuffer(slots, dtype=np.uint8)[~owned].any()
+    kinds = woven.output.counts
+    copied = sum(isinstance(frame, Frame) for frame in given_frames)
+    assert kinds["verbatim"] + kinds["slot_rewritten"] == copied
+    assert sum(kinds.values()) == len(frames)
+
+
+def owned_bytes(frames: Sequence[mpeg.Frame]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which slot bytes hold main data; none holds that of two frames."""
+    slots = [len(frame.data) - frame.side_offset - frame.side_length for frame in frames]
+    owned = np.zeros(sum(slots), dtype=bool)
+    position = 0
+    for frame, slot in zip(frames, slots, strict=True):
+        start = position - frame.main_data_begin
+        length = (sum(map(sum, frame.part2_3_lengths)) + 7) // 8
+        assert start >= 0
+        assert not owned[start : start + length].any()
+        assert start + length <= position + slot
+        owned[start : start + length] = True
+        position += slot
+    return owned
+
+
+@dataclass(frozen=True)
+class Mix:
+    """The frames of a recording, some of them re-made."""
+
+    name: str
+    frames: tuple[Frame | Remade, ...]
+
+
+@st.composite
+def mixes(draw: st.DrawFn) -> Mix:
+    """From anywhere in it, in runs of any length, as large as they may be and larger."""
+    name = draw(st.sampled_from(NAMES))
+    format = indexed(name).format
+    first = draw(st.integers(0, 20))
+    source = read(name)[first : first + draw(st.integers(1, 40))]
+    random = np.random.default_rng(draw(st.integers(0, 9999)))
+    # The mean of what a frame holds and far more, for each granule of each channel.
+    slot = 8 * source[0].slot_bytes // (format.granules * format.channels)
+    most = min(4095, int(slot * draw(st.sampled_from((0.2, 1, 2, 4)))))
+    runs = draw(st.lists(st.tuples(st.integers(0, 39), st.integers(1, 9)), max_size=4))
+    remade = {at + step for at, length in runs for step in range(length)}
+    if first:
+        # What the first frames lean on isn't there.
+        remade |= set(range(4))
+    out: list[Frame | Remade] = []
+    for place, frame in enumerate(source):
+        if place not in remade:
+            out.append(frame)
+            continue
+        parts = tuple(coded(random, format, most) for _ in range(format.channels))
+        out.append(Remade(frame.number, parts, (False,) * format.channels))
+    return Mix(name, tuple(out))
+
+
+@given(mixes())
+@examples(120)
+def test_every_frame_finds_its_own_main_data_and_nothing_else_is_left(mix: Mix) -> None:
+    first, last = mix.frames[0].number, mix.frames[-1].number + 1
+    plan = plan_for(mix.name, Grid(0, FrameRange(first, last), 576, 1000))
+    woven = Woven(mix.name, plan)
+    woven.add(mix.frames)
+    woven.weaver.finish(None)
+    prove(woven, mix.frames)
+    weaver = woven.weaver
+    assert weaver.lowered == len(woven.asked)
+    assert 576 + weaver.lead_in * woven.format.samples_per_frame <= 4095
+    frames = woven.frames()[weaver.lead_in :]
+    kbps = woven.format.bitrates_kbps[plan.bitrate_index]
+    raised = [
+        frame.kbps > kbps
+        for frame, asked in zip(frames, mix.frames, strict=True)
+        if isinstance(asked, Remade)
+    ]
+    assert weaver.raised >= sum(raised)
+    assert all(
+        frame.kbps >= kbps
+        for frame, asked in zip(frames, mix.frames, strict=True)
+        if isinstance(asked, Remade)
+    )
+
+
+@given(mixes())
+@examples(60)
+def test_what_the_next_copied_frame_reaches_back_for_stays_free(mix: Mix) -> None:
+    """Also where that frame is not woven but copied in bulk."""
+    following = read(mix.name)[min(mix.frames[-1].number + 1, len(read(mix.name)) - 1)]
+    first = mix.frames[0].number
+    woven = Woven(mix.name, plan_for(mix.name, Grid(0, FrameRange(first, 999), 576, 1000)))
+    frames = mix.frames if isinstance(mix.frames[-1], Remade) else mix.frames[:-1]
+    if frames is not mix.frames:
+        following = read(mix.name)[mix.frames[-1].number]
+    if not frames:
+        return
+    woven.add(frames)
+    woven.weaver.finish(following)
+    owned = owned_bytes(woven.frames())
+    free = len(owned) - int(np.flatnonzero(owned)[-1]) - 1 if owned.any() else len(owned)
+    assert free >= following.side_info.main_data_begin
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_frames_that_no_edit_touches_pass_through(name: str) -> None:
+    frames = read(name)
+    woven = Woven(name, plan_for(name, Grid(0, FrameRange(0, len(frames)), 0, 600)))
+    woven.add(frames)
+    woven.weaver.finish(None)
+    prove(woven, frames)
+    assert (woven.weaver.lead_in, woven.weaver.raised, woven.weaver.lowered) == (0, 0, 0)
+    # What LAME put behind the last frame's main data may go, all else stays.
+    assert woven.output.counts["verbatim"] > 0.8 * len(frames) or "nores" in name
+
+
+def silences(name: str, first: int, count: int) -> list[Remade]:
+    format = indexed(name).format
+    silent = (silent_channel(format),) * format.channels
+    return [Remade(first + step, silent, (False,) * format.channels) for step in range(count)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_kinds_say_how_frames_came_to_be(name: str) -> None:
+    format = indexed(name).format
+    random = np.random.default_rng(1)
+    parts = tuple(coded(random, format, 300) for _ in range(format.channels))
+    no, yes = (False,) * format.channels, (True, *(False,) * (format.channels - 1))
+    woven = Woven(name, plan_for(name, Grid(0, FrameRange(0, 9), 576, 600)))
+    woven.add([*silences(name, 0, 3), Remade(3, parts, no), Remade(4, parts, yes)])
+    woven.weaver.finish(None)
+    woven.output.flush()
+    counts = woven.output.counts
+    silent = 3 + woven.weaver.lead_in
+    assert (counts["silent"], counts["reencoded"], counts["spliced"]) == (silent, 1, 1)
+
+
+@given(st.sampled_from(NAMES), st.integers(0, 9999), st.integers(0, 3500), st.booleans())
+@examples(60)
+def test_silence_in_front_makes_room_where_the_delay_can_hide_it(
+    name: str, seed: int, delay: int, trimmed: bool
+) -> None:
+    """Never does it raise more frames than no silence would."""
+    format = indexed(name).format
+    plan = plan_for(name, Grid(0, FrameRange(0, 20), delay, 600), trimmed=trimmed)
+    random = np.random.default_rng(seed)
+    slot = 8 * read(name)[0].slot_bytes // (format.granules * format.channels)
+    channels = range(format.channels)
+    frames = [
+        Remade(
+            number,
+            tuple(coded(random, format, min(4095, int(1.6 * slot))) for _ in channels),
+            (False,) * format.channels,
+        )
+        for number in range(20)
+    ]
+    woven = Woven(name, plan)
+    woven.add(frames)
+    woven.weaver.finish(None)
+    prove(woven, frames)
+    assert delay + woven.weaver.lead_in * format.samples_per_frame <= 4095
+    if trimmed:
+        # One that may hide nothing: its delay is used up.
+        plain = Woven(name, replace(plan, grid=replace(plan.grid, encoder_delay=4095)))
+        plain.add(frames)
+        plain.weaver.finish(None)
+        assert plain.weaver.lead_in == 0
+        assert woven.weaver.raised <= plain.weaver.raised
+
+
+def test_a_kept_start_is_not_moved_to_another_rounding() -> None:
+    """mpg123 rounds by the synthesis phase, which frames put in front may shift."""
+    name = "mpeg2-16k-48k"
+    format = indexed(name).format
+    random = np.random.default_rng(5)
+    frames: list[Frame | Remade] = [
+        Remade(number, (coded(random, format, 800), coded(random, format, 800)), (False, False))
+        for number in range(3)
+    ]
+    frames += read(name)[3:20]
+    for first in (0, -2):
+        woven = Woven(name, plan_for(name, Grid(0, FrameRange(first, 20), 576, 600)))
+        woven.add([*silences(name, first, -first), *frames])
+        woven.weaver.finish(None)
+        assert (woven.weaver.lead_in - first) % 2 == 0
+
+
+def test_what_fits_nowhere_is_refused() -> None:
+    name = "mpeg2-16k-48k"
+    format = indexed(name).format
+    plan = plan_for(name, Grid(0, FrameRange(0, 5), 4000, 600))
+    full = (1 << 4095) - 1
+    huge = ChannelFrame(0, (4095 << 51,), (full,))
+
+    def never(_: int, __: Iterable[int]) -> list[dict[int, ChannelFrame]]:
+        return []
+
+    weaver = Weaver(FrameOutput(indexed(name).header, lambda _: None), plan, never)
+    weaver.add(Remade(0, (huge, huge), (False,) * format.channels))
+    with pytest.raises(LimitError, match="frame 0"):
+        weaver.finish(None)
+
+
+def test_behind_copied_frames_only_what_they_left_is_taken() -> None:
+    name = "mpeg2-16k-48k"
+    format = indexed(name).format
+    random = np.random.default_rng(3)
+    for behind in (0, 17, 400):
+        woven = Woven(name, plan_for(name, Grid(0, FrameRange(0, 99), 576, 600)))
+        woven.weaver.copied(behind)
+        parts = (coded(random, format, 500), coded(random, format, 500))
+        woven.add([Remade(40, parts, (False, False))])
+        woven.weaver.finish(None)
+        (frame,) = woven.frames()
+        assert frame.main_data_begin == min(behind, 255)
+        assert woven.weaver.lead_in == 0
+
+
+def test_runs_are_woven_one_behind_the_other() -> None:
+    """Masks that follow one another closely, with copied frames between."""
+    name = "stereo-44k"
+    format = indexed(name).format
+    random = np.random.default_rng(7)
+    frames: list[Frame | Remade] = []
+    for masked, group in groupby(read(name)[:90], key=lambda frame: frame.number % 7 < 3):
+        for frame in group:
+            parts = tuple(coded(random, format, 1200) for _ in range(2))
+            frames.append(Remade(frame.number, parts, (False, False)) if masked else frame)
+    woven = Woven(name, plan_for(name, Grid(0, FrameRange(0, 90), 576, 600)))
+    woven.add(frames)
+    woven.weaver.finish(None)
+    prove(woven, frames)

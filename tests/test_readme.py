@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The README's examples run, and its tables name what there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import audioengine as ae
+from audioengine.cli import main
+from audioengine.cli.verbs import plan, store
+from audioengine.report import StoreReport
+from tests.support import FIXTURES
+
+README = (FIXTURES.parent / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """All fenced examples in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+COMMANDS = [
+    line.removeprefix("$ ")
+    for block in blocks("sh") + blocks("console")
+    for line in block.splitlines()
+    if line.removeprefix("$ ").startswith("audioengine ")
+]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a recording in it."""
+    shutil.copyfile(FIXTURES / "demo-call.mp3", tmp_path / "in.mp3")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_python_examples(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They run one after the other, as they stand."""
+    names: dict[str, object] = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("FramesReport(verbatim=")
+    assert re.fullmatch(r"42000\.0 \d+ 88928", printed[-1])
+    assert sorted(path.name for path in folder.iterdir()) == ["card.mp3", "in.mp3", "out.mp3"]
+    assert ae.inspect("card.mp3").samples == 88_928
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(command: str) -> None:
+    """Every command of the README does what it says, or at least succeeds."""
+    result = CliRunner().invoke(main, shlex.split(command)[1:])
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+
+
+def test_every_option_is_named() -> None:
+    """The table of options is complete, and holds none that is gone."""
+    options = {name for verb in (store, plan) for option in verb.params for name in option.opts}
+    there = {name for name in options if name.startswith("--")}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README))
+    assert there <= named
+    assert named <= there | {"--source", "--strict"}
+
+
+def test_every_report_key_is_named() -> None:
+    """So is the table of the report's keys."""
+    section = README.split("## Report")[1].split("\n## ")[0]
+    keys = set(re.findall(r"`(\w+)`", section))
+    assert {field.name for field in dataclasses.fields(StoreReport)} <= keys
+
+
+def test_every_error_is_named() -> None:
+    """And that of errors."""
+    errors = {name for name in ae.__all__ if name.endswith("Error")}
+    assert errors <= set(re.findall(r"`(?:ae\.)?(\w+Error)`", README))
+
+
+def test_folders_are_there() -> None:
+    """The picture shows every layer of the package."""
+    picture = blocks("text")[0]
+    root = FIXTURES.parent
+    packages = {path.parent.name for path in root.glob("audioengine/*/__init__.py")}
+    assert {f"{name}/" for name in packages} <= set(re.findall(r"\w+/", picture))
+    for name in re.findall(r"(\w+\.py)", picture):
+        assert (root / "audioengine" / name).is_file()

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audioengine.mp3.bytesource import ByteSource
-from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
 from audioengine.pcm.coherence import Coherence
-from audioengine.pcm.decode import decode_raw
 from audioengine.plan.store import PlannedMask
 
 
@@ -35,15 +33,13 @@ class MeasuredCoherence:
         )
 
 
-def measure_coherence(
-    source: ByteSource, index: FrameIndex, planned: PlannedMask
-) -> MeasuredCoherence | None:
-    """Measure under a mask; None where it covers all channels or the trim removes it."""
-    if len(planned.channels) == index.format.channels or not planned.core.count:
-        return None
-    coherence = Coherence(index.format.rate_hz)
-    span = planned.mask.applied
-    start, end = index.start + span.start, index.start + span.end
-    for block in range(start, end, coherence.block):
-        coherence.add(decode_raw(source, index, block, min(end, block + coherence.block)))
-    return MeasuredCoherence(coherence.value(), coherence.threshold())
+def measured_coherence(
+    masks: Sequence[PlannedMask], found: Mapping[int, Coherence]
+) -> tuple[MeasuredCoherence | None, ...]:
+    """For each mask what was found under it; None where nothing was measured."""
+    return tuple(
+        MeasuredCoherence(found[number].value(), found[number].threshold())
+        if number in found
+        else None
+        for number in range(len(masks))
+    )

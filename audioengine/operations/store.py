@@ -17,7 +17,7 @@ from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.main_data import damaged_frames
 from audioengine.notices import Notice
 from audioengine.operations import reporting
-from audioengine.operations.coherence import MeasuredCoherence, measure_coherence
+from audioengine.operations.coherence import MeasuredCoherence, measured_coherence
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.workers import worker_count
@@ -115,7 +115,7 @@ def store(
         edits = _resolve(recording, modification, options, start_time_ms, encoder_delay)
         with (
             closing(open_destination(destination)) as staging,
-            ThreadPoolExecutor(workers) as beside,
+            ThreadPoolExecutor(1) as beside,
         ):
             source_digest = beside.submit(sha256_hex, recording.source)
             if edits.is_identity:
@@ -127,7 +127,6 @@ def store(
                     edits,
                     options,
                     staging,
-                    beside,
                     workers,
                     progress,
                     fail_on_crosstalk=fail_on_crosstalk,
@@ -213,7 +212,6 @@ def _edit(
     edits: Edits,
     options: _Options,
     staging: Staging,
-    beside: ThreadPoolExecutor,
     workers: int,
     progress: Progress | None,
     *,
@@ -223,9 +221,6 @@ def _edit(
     plan = _plan(recording, index, edits, options)
     if any(notice.code == "damage" for notice in plan.fallbacks):
         index = replace(index, lost=damaged_frames(recording.source, index))
-    measured = [
-        beside.submit(measure_coherence, recording.source, index, mask) for mask in plan.masks
-    ]
     tone = Tone(options.beep, index.format.rate_hz)
     try:
         rendered = _execute(recording, index, plan, tone, staging, workers, progress)
@@ -233,10 +228,10 @@ def _edit(
         plan, index = _around_damage(recording, edits, options, error.frame)
         staging.restart()
         rendered = _execute(recording, index, plan, tone, staging, workers, progress)
-    coherence = [future.result() for future in measured]
+    coherence = measured_coherence(plan.masks, rendered.coherence)
     if fail_on_crosstalk:
         _refuse_crosstalk(plan.masks, coherence)
-    return reporting.Done(index, edits, plan, rendered, tuple(coherence))
+    return reporting.Done(index, edits, plan, rendered, coherence)
 
 
 def _execute(

@@ -8,30 +8,25 @@ import numpy.typing as npt
 
 _MAX_LAG_S = 0.25
 _BLOCK_S = 4.0
-_BAND_HZ = (200.0, 3400.0)
+_BAND_HZ = (200.0, 1900.0)
 _SMOOTHED_HZ = 100.0
 _LEAST_THRESHOLD = 0.2
 
-# The speech band needs no more; averaging neighbours is filter enough to get there.
-_WORKING_RATE_HZ = 8000
+# Voiced speech is strongest below 2 kHz; averaging neighbours is filter enough to get there.
+_WORKING_RATE_HZ = 4000
 
 
 class Coherence:
     """Gathers blocks of both channels; the largest correlation at any lag is the coherence.
 
-    Blocks are whitened inside the speech band first, so that two voices with alike spectra do
-    not pass for one, and quiet copies count like loud ones.
+    Blocks are whitened inside the band of voiced speech first, so that two voices with alike
+    spectra do not pass for one, and quiet copies count like loud ones.
     """
 
     def __init__(self, rate_hz: int) -> None:
         self._factor = max(1, rate_hz // _WORKING_RATE_HZ)
         self._rate_hz = rate_hz / self._factor
         self._lags = int(_MAX_LAG_S * self._rate_hz)
-        # A power of two, silence as long as the largest lag included: no lag wraps around.
-        self._size = 1 << int(_BLOCK_S * self._rate_hz).bit_length()
-        bin_hz = self._rate_hz / self._size
-        self._band = slice(int(_BAND_HZ[0] / bin_hz), int(_BAND_HZ[1] / bin_hz))
-        self._smoothing = int(_SMOOTHED_HZ / bin_hz) | 1
         self._cross: npt.NDArray[np.float64] = np.zeros(2 * self._lags + 1)
         self._energy: npt.NDArray[np.float64] = np.zeros(2)
         self._samples = 0
@@ -39,21 +34,32 @@ class Coherence:
     @property
     def block(self) -> int:
         """The most samples that `add` takes at once."""
-        return (self._size - self._lags) * self._factor
+        return ((1 << int(_BLOCK_S * self._rate_hz).bit_length()) - self._lags) * self._factor
 
     def add(self, pcm: npt.NDArray[np.float32]) -> None:
         """pcm: [shape=(n, 2)] consecutive samples of both channels, at most `block`."""
         count = len(pcm) // self._factor
         self._samples += count
         channels = pcm[: count * self._factor].T.reshape(2, count, self._factor).mean(axis=2)
-        spectra = np.fft.rfft(channels, self._size)
-        band = spectra[:, self._band]
-        band /= _smoothed(np.abs(band), self._smoothing) + 1e-9
-        self._energy += (np.abs(band) ** 2).sum(axis=1)
-        product = np.zeros(self._size // 2 + 1, dtype=np.complex128)
-        product[self._band] = band[0] * band[1].conj()
-        cross = np.fft.irfft(product, self._size) * self._size / 2
+        # A power of two, silence as long as the largest lag included: no lag wraps around.
+        size = 1 << (count + self._lags - 1).bit_length()
+        bin_hz = self._rate_hz / size
+        band = slice(int(_BAND_HZ[0] / bin_hz), int(_BAND_HZ[1] / bin_hz))
+        spectra = np.fft.rfft(channels, size)
+        heard = spectra[:, band]
+        heard /= _smoothed(np.abs(heard), int(_SMOOTHED_HZ / bin_hz) | 1) + 1e-9
+        # Whitened, all blocks are equally loud: each counts by its length.
+        self._energy += (np.abs(heard) ** 2).sum(axis=1) * (count / size)
+        product = np.zeros(size // 2 + 1, dtype=heard.dtype)
+        product[band] = heard[0] * heard[1].conj()
+        cross = np.fft.irfft(product, size) * (count / 2)
         self._cross += np.concatenate((cross[-self._lags :], cross[: self._lags + 1]))
+
+    def merge(self, other: Coherence) -> None:
+        """Add what another one gathered at the same sampling rate."""
+        self._samples += other._samples
+        self._energy += other._energy
+        self._cross += other._cross
 
     def threshold(self) -> float:
         """What two voices that have nothing in common hardly reach."""

@@ -47,13 +47,22 @@ class Tone:
         """Peak, full scale 1."""
         return float(10 ** (exact(self.beep.level_dbfs, "beep.level_dbfs") / 20))
 
-    def steady(self, phase: int, count: int) -> npt.NDArray[np.float32]:
-        """[shape=(count,)] The tone at full level, from a phase in steps."""
-        phases = (phase + np.arange(count, dtype=np.int64) * self.step) % self.cycle
+    @cached_property
+    def _turn(self) -> npt.NDArray[np.float32]:
+        """The tone by phase, for every phase that is whole steps from zero."""
+        phases = np.arange(self.cycle)
         wave: npt.NDArray[np.float32] = (
             self.amplitude * np.sin(2 * np.pi / self.cycle * phases)
         ).astype(np.float32)
         return wave
+
+    def steady(self, phase: int, count: int) -> npt.NDArray[np.float32]:
+        """[shape=(count,)] The tone at full level, from a phase in steps."""
+        step = self.step % self.cycle
+        period = self.cycle // gcd(step, self.cycle)
+        phases = (phase + np.arange(min(count, period), dtype=np.int64) * step) % self.cycle
+        once = self._turn[phases]
+        return np.tile(once, -(-count // period))[:count]
 
     def ramp(self, mask: Span) -> int:
         """Samples at each end of a mask in which the tone rises or falls."""

@@ -45,8 +45,10 @@ class PlannedMask:
     mask: AppliedMask
     channels: tuple[int, ...]
     """Channels of the source that it covers: 0 left, 1 right."""
+    span: Span
+    """The raw samples that it covers and the output plays; empty where the trim removes it."""
     core: FrameRange
-    """Frames that depend on masked samples; empty where the trim removes the mask."""
+    """Frames that depend on those samples."""
     shared_frames: int
     """Frames of the core in which the other party is coded together with this one."""
 
@@ -189,18 +191,18 @@ def _plan_mask(
     core = frames_touched(index.format, audible, grid) if audible.length else FrameRange(0, 0)
     nothing = _AlsoChanged([], [], [])
     if index.format.channels == 1:
-        return PlannedMask(mask, (0,), core, 0), nothing
+        return PlannedMask(mask, (0,), audible, core, 0), nothing
     if mask.party == "both":
-        return PlannedMask(mask, (0, 1), core, 0), nothing
+        return PlannedMask(mask, (0, 1), audible, core, 0), nothing
     own = int((mask.party == "caller") != (caller_channel == "left"))
     if not core.count:
-        return PlannedMask(mask, (own,), core, 0), nothing
+        return PlannedMask(mask, (own,), audible, core, 0), nothing
     coupling = read_coupling(core)
     name = f"the mask of {mask.party} at samples {mask.applied.start} to {mask.applied.end}"
     equal = np.isin(coupling, (Coupling.EQUAL, Coupling.SILENT))
     if equal.all() and (coupling == Coupling.EQUAL).any():
         notice = Notice("equal_channels", f"Both channels are equal under {name}: both are masked.")
-        return PlannedMask(mask, (0, 1), core, 0), _AlsoChanged([], [notice], [])
+        return PlannedMask(mask, (0, 1), audible, core, 0), _AlsoChanged([], [notice], [])
     shared = int((coupling == Coupling.MID_SIDE).sum())
     fallbacks = []
     joint = np.zeros(core.count, dtype=bool)
@@ -221,7 +223,7 @@ def _plan_mask(
         part = Span(start, start + index.format.support).clipped(raw)
         if part.length:
             other.append(part)
-    return PlannedMask(mask, (own,), core, shared), _AlsoChanged(other, [], fallbacks)
+    return PlannedMask(mask, (own,), audible, core, shared), _AlsoChanged(other, [], fallbacks)
 
 
 def _raw(span: Span, index: FrameIndex) -> Span:

@@ -13,14 +13,17 @@ from audioengine.pcm.decode import Samples
 from audioengine.pcm.tone import Tone
 from audioengine.plan.store import StorePlan
 
+_NEAR_SAMPLES = 1 << 14
+
 ReadPcm: TypeAlias = Callable[[int, int], Samples]
 """Gives the raw samples from one number to before another, shape (n, channels)."""
 
 
 class EditedPcm:
-    """Windows of the edited recording, each decoded once for both channels.
+    """Windows of the recording, each decoded once for both channels.
 
-    Nothing of the source is in them where a channel is masked or where the output is silent.
+    What `channel` gives has nothing of the source where that channel is masked or where the
+    output is silent.
     """
 
     def __init__(
@@ -32,19 +35,30 @@ class EditedPcm:
     ) -> None:
         self._plan = plan
         self._tone = tone
-        self._windows = [(window, read_pcm(window.start, window.end)) for window in join(windows)]
+        self._windows = [
+            (window, read_pcm(window.start, window.end)) for window in _near_joined(windows)
+        ]
 
-    def channel(self, channel: int, span: Span) -> Samples:
-        """[shape=(span.length,)] Edited raw samples of one channel, inside one of the windows."""
+    def unedited(self, span: Span) -> Samples:
+        """[shape=(span.length, channels)] The source's raw samples, inside one of the windows."""
         window, decoded = next(
             (window, decoded)
             for window, decoded in self._windows
             if window.start <= span.start and span.end <= window.end
         )
-        start = span.start - window.start
-        pcm: Samples = decoded[start : start + span.length, channel].copy()
+        return decoded[span.start - window.start : span.end - window.start]
+
+    def channel(self, channel: int, span: Span) -> Samples:
+        """[shape=(span.length,)] Edited raw samples of one channel, inside one of the windows."""
+        pcm: Samples = self.unedited(span)[:, channel].copy()
         self._tone.paint(pcm, span.start, self._plan.masked[channel])
         kept = self._plan.kept
         pcm[: max(0, kept.start - span.start)] = 0
         pcm[max(0, kept.end - span.start) :] = np.float32(0)
         return pcm
+
+
+def _near_joined(windows: Iterable[Span]) -> Iterable[Span]:
+    """The windows, those that are near one another as one: a decode has a price of its own."""
+    widened = join(Span(window.start, window.end + _NEAR_SAMPLES) for window in windows)
+    return (Span(window.start, window.end - _NEAR_SAMPLES) for window in widened)

@@ -21,6 +21,7 @@ from audioengine.mp3.info_tag import OWN_ENCODER, build_info_tag, tag_frame_byte
 from audioengine.mp3.main_data import Frame, read_frames
 from audioengine.mp3.side_info import SideInfo, granule_layout
 from audioengine.mp3.splice import ChannelFrame, silent_channel
+from audioengine.pcm.coherence import Coherence
 from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
 from audioengine.plan.grid import FrameRange, flags_of, ranges_of
@@ -66,6 +67,8 @@ class Rendered:
 
     counts: dict[Kind, int]
     remade: tuple[RemadeFrames, ...]
+    coherence: dict[int, Coherence]
+    """By number of a mask of one party, that of the source's channels under it."""
     bitrates: dict[int, int]
     """Frames by bitrate in kbit/s."""
     encoder_delay: int
@@ -145,6 +148,7 @@ class _Execution:
         self.output = FrameOutput(index.header, staging.write)
         self.weaver = Weaver(self.output, plan, maker.smaller)
         self.remade: list[RemadeFrames] = []
+        self.coherence: dict[int, Coherence] = {}
         self.silent = (silent_channel(plan.format),) * plan.format.channels
         self.lost = frozenset(plan.lost)
 
@@ -189,6 +193,11 @@ class _Execution:
         frames = section.frames
         uses = self._uses(section, before)
         self._record(section, uses)
+        for number, part in section.coherence.items():
+            if number in self.coherence:
+                self.coherence[number].merge(part)
+            else:
+                self.coherence[number] = part
         channels = range(self.plan.format.channels)
         chosen = [
             self._units(section, channel, uses[channel], before.tracks[channel])
@@ -381,6 +390,7 @@ class _Execution:
         return Rendered(
             counts=output.counts,
             remade=_joined(self.remade),
+            coherence=self.coherence,
             bitrates=bitrates,
             encoder_delay=delay,
             padding=grid.padding,

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
+from audioengine.edits import Span
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.main_data import Frame, read_frames
 from audioengine.mp3.splice import ChannelFrame
+from audioengine.pcm.coherence import Coherence
 from audioengine.pcm.tone import Tone
 from audioengine.plan.grid import FrameRange, flags_of, merged, ranges_of
 from audioengine.plan.store import MAX_MOVED_FRAMES, StorePlan
@@ -51,6 +54,8 @@ class Section:
     """From frames.first through the look-ahead."""
     tracks: tuple[tuple[Track, ...], ...]
     """Per channel, what was made."""
+    coherence: dict[int, Coherence]
+    """By number of a mask of one party, that of the source's channels under it."""
 
 
 def sections(cluster: FrameRange, plan: StorePlan) -> Iterable[FrameRange]:
@@ -107,18 +112,46 @@ class SectionMaker:
             )
             for flags in needed
         ]
-        windows = (
-            window
+        pieces = [
+            [self._tracks.pieces(channel, part) for part in ranges]
             for channel, ranges in enumerate(wanted)
-            for part in ranges
-            for window in self._tracks.windows(channel, part)
+        ]
+        heard = self._heard(frames)
+        windows = [self._tracks.windows(part) for parts in pieces for part in parts]
+        pcm = EditedPcm(
+            self._read_pcm,
+            self._plan,
+            self._tone,
+            (*chain.from_iterable(windows), *heard.values()),
         )
-        pcm = EditedPcm(self._read_pcm, self._plan, self._tone, windows)
         tracks = tuple(
-            tuple(self._tracks.make(channel, part, pcm) for part in ranges)
-            for channel, ranges in enumerate(wanted)
+            tuple(self._tracks.make(channel, part, pcm) for part in parts)
+            for channel, parts in enumerate(pieces)
         )
-        return Section(frames, source, parts, tuple(required), coupled, tracks)
+        coherence = {number: self._coherence(pcm, span) for number, span in heard.items()}
+        return Section(frames, source, parts, tuple(required), coupled, tracks, coherence)
+
+    def _heard(self, frames: FrameRange) -> dict[int, Span]:
+        """By mask of one party, the masked samples that these frames play."""
+        plan = self._plan
+        if plan.format.channels == 1:
+            return {}
+        spf = plan.format.samples_per_frame
+        zero = plan.grid.origin
+        played = Span(zero + frames.first * spf, zero + frames.last * spf)
+        spans = {
+            number: mask.span.clipped(played)
+            for number, mask in enumerate(plan.masks)
+            if len(mask.channels) == 1
+        }
+        return {number: span for number, span in spans.items() if span.length}
+
+    def _coherence(self, pcm: EditedPcm, span: Span) -> Coherence:
+        coherence = Coherence(self._plan.format.rate_hz)
+        samples = pcm.unedited(span)
+        for start in range(0, span.length, coherence.block):
+            coherence.add(samples[start : start + coherence.block])
+        return coherence
 
     def smaller(self, frame: int, channels: Iterable[int]) -> Iterable[dict[int, ChannelFrame]]:
         """The frame's re-made channels at ever lower bitrates."""

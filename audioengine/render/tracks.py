@@ -27,6 +27,9 @@ from audioengine.render.edited import EditedPcm
 # A steady stretch shorter than this costs less encoded than it costs to join.
 _MIN_FILL_FRAMES = 32
 
+# How far the encoded frames on either side reach into it, to find legal windows for the seam.
+_FILL_MARGIN_FRAMES = 2
+
 # Frames after which a steady tone's coding no longer shows how it began.
 _TONE_WARM_UP_FRAMES = 8
 
@@ -123,13 +126,14 @@ class ToneFrames:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """A part of a track: encoded, or (with `mask`) filled."""
+class Piece:
+    """A part of a track: to be encoded, or a steady beep."""
 
     start: int
     """The frame where it should take over from the part before it."""
     usable: FrameRange
-    mask: Span | None
+    fill: Track | None
+    """The beep's frames; None where the part is to be encoded."""
 
 
 class TrackMaker:
@@ -143,32 +147,56 @@ class TrackMaker:
         kbps = plan.format.bitrates_kbps[plan.bitrate_index] / plan.format.channels
         self._bitrate_index = mono_bitrate_index(plan.format, kbps)
 
-    def windows(self, channel: int, frames: FrameRange) -> Iterable[Span]:
-        """The raw samples that `make` will ask for."""
-        return (
-            self._window(piece.usable)
-            for piece in self._pieces(channel, frames)
-            if piece.mask is None
-        )
+    def pieces(self, channel: int, frames: FrameRange) -> list[Piece]:
+        """How to make the channel's frames: stretches to encode, and steady beeps between."""
+        pieces: list[Piece] = []
+        position = frames.first
+        for mask in self._plan.masked[channel]:
+            steady = self._tone.steady_part(mask).clipped(self._plan.kept)
+            inside = frames_within(self._format, steady, self._plan.grid)
+            first, last = max(inside.first, frames.first), min(inside.last, frames.last)
+            if last - first < _MIN_FILL_FRAMES:
+                continue
+            fill = self._tone_frames.fill(mask, FrameRange(first, last))
+            if fill is None:
+                continue
+            start = first if first == frames.first else first + _FILL_MARGIN_FRAMES
+            end = last if last == frames.last else last - _FILL_MARGIN_FRAMES
+            if position < start:
+                usable = FrameRange(
+                    max(frames.first, position - _FILL_MARGIN_FRAMES), start + _FILL_MARGIN_FRAMES
+                )
+                pieces.append(Piece(position, usable, None))
+            pieces.append(Piece(start, fill.frames, fill))
+            position = end
+        if position < frames.last:
+            rest = FrameRange(max(frames.first, position - _FILL_MARGIN_FRAMES), frames.last)
+            pieces.append(Piece(position, rest, None))
+        return pieces
 
-    def make(self, channel: int, frames: FrameRange, pcm: EditedPcm) -> Track:
+    def windows(self, pieces: Iterable[Piece]) -> Iterable[Span]:
+        """The raw samples that `make` will ask for."""
+        return (self.window(piece.usable) for piece in pieces if piece.fill is None)
+
+    def make(self, channel: int, pieces: Sequence[Piece], pcm: EditedPcm) -> Track:
         """The channel's frames, re-made."""
+        first = pieces[0].usable.first
         units: list[ChannelFrame] = []
-        for piece in self._pieces(channel, frames):
-            track = self._make_piece(channel, piece, pcm)
+        for piece in pieces:
+            track = piece.fill or self.encode(channel, piece.usable, pcm)
             start = piece.start
             if units:
-                start = seam(self._format, Track(frames.first, units), track, piece.start)
-                del units[start - frames.first :]
+                start = seam(self._format, Track(first, units), track, piece.start)
+                del units[start - first :]
             units += track.units[start - track.first :]
-        return Track(frames.first, units)
+        return Track(first, units)
 
     def encode(
         self, channel: int, frames: FrameRange, pcm: EditedPcm, bitrate_index: int | None = None
     ) -> Track:
         """The channel's frames from edited PCM, at the plan's bitrate or another."""
         index = self._bitrate_index if bitrate_index is None else bitrate_index
-        samples = pcm.channel(channel, self._window(frames))
+        samples = pcm.channel(channel, self.window(frames))
         units = encode_channel(samples, self._format, index, WARM_UP_FRAMES, frames.count)
         return Track(frames.first, units)
 
@@ -178,45 +206,9 @@ class TrackMaker:
 
     def window(self, frames: FrameRange) -> Span:
         """The raw samples that encoding these frames takes."""
-        return self._window(frames)
-
-    def _window(self, frames: FrameRange) -> Span:
         spf = self._format.samples_per_frame
         zero = self._plan.grid.origin + GRID_OFFSET
         return Span(
             zero + (frames.first - WARM_UP_FRAMES) * spf,
             zero + (frames.last + LOOK_AHEAD_FRAMES) * spf,
         )
-
-    def _make_piece(self, channel: int, piece: _Piece, pcm: EditedPcm) -> Track:
-        if piece.mask is not None:
-            track = self._tone_frames.fill(piece.mask, piece.usable)
-            assert track is not None
-            return track
-        return self.encode(channel, piece.usable, pcm)
-
-    def _pieces(self, channel: int, frames: FrameRange) -> list[_Piece]:
-        pieces: list[_Piece] = []
-        position = frames.first
-        for mask in self._plan.masked[channel]:
-            steady = self._tone.steady_part(mask).clipped(self._plan.kept)
-            inside = frames_within(self._format, steady, self._plan.grid)
-            first, last = max(inside.first, frames.first), min(inside.last, frames.last)
-            if last - first < _MIN_FILL_FRAMES:
-                continue
-            usable = FrameRange(first, last)
-            if self._tone_frames.fill(mask, usable) is None:
-                continue
-            start = first if first == frames.first else first + MAX_MOVED_FRAMES
-            end = last if last == frames.last else last - MAX_MOVED_FRAMES
-            if position < start:
-                before = FrameRange(
-                    max(frames.first, position - MAX_MOVED_FRAMES), start + MAX_MOVED_FRAMES
-                )
-                pieces.append(_Piece(position, before, None))
-            pieces.append(_Piece(start, usable, mask))
-            position = end
-        if position < frames.last:
-            rest = FrameRange(max(frames.first, position - MAX_MOVED_FRAMES), frames.last)
-            pieces.append(_Piece(position, rest, None))
-        return pieces

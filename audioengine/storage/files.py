@@ -8,8 +8,6 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from audioengine.errors import StorageError
@@ -23,36 +21,45 @@ _PASSING_ERRORS = frozenset(
 )
 
 
-@contextmanager
-def _as_storage_error(doing: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        retryable = error.errno in _PASSING_ERRORS
-        raise StorageError(f"{doing}: {error.strerror or error}", retryable=retryable) from error
-    except ValueError as error:
-        # A path with a null character.
-        raise StorageError(f"{doing}: {error}") from error
+class _Failing:
+    """Turns what the system says into StorageError; one for each thing that is done to a file."""
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> None:
+        if isinstance(error, OSError) and not isinstance(error, StorageError):
+            message = f"{self._doing}: {error.strerror or error}"
+            raise StorageError(message, retryable=error.errno in _PASSING_ERRORS) from error
+        if isinstance(error, ValueError) and not isinstance(error, StorageError):
+            # A path with a null character.
+            raise StorageError(f"{self._doing}: {error}") from error
 
 
 class FileSource(Source):
     """A local file; it must not change while it is open."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
-        with _as_storage_error(f"can't read source {str(self._path)!r}"):
+        self._path = os.fspath(path)
+        self._reading = _Failing(f"can't read source {self._path!r}")
+        with self._reading:
             self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             os.close(self._fd)
-            raise StorageError(f"can't read source {str(self._path)!r}: it must be a regular file")
+            raise StorageError(f"can't read source {self._path!r}: it must be a regular file")
         self._status = status
         self.size = status.st_size
 
     def read(self, offset: int, length: int) -> bytes:
-        with _as_storage_error(f"can't read source {str(self._path)!r}"):
+        with self._reading:
             data = os.pread(self._fd, length, offset)
             while len(data) < min(length, self.size - offset):
                 more = os.pread(self._fd, length - len(data), offset + len(data))
@@ -65,7 +72,7 @@ class FileSource(Source):
         now = os.fstat(self._fd)
         if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
             raise StorageError(
-                f"source {str(self._path)!r} was changed while it was read", retryable=True
+                f"source {self._path!r} was changed while it was read", retryable=True
             )
 
     def close(self) -> None:
@@ -83,8 +90,11 @@ class FileStaging(Staging):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         target = Path(path)
-        doing = f"can't write destination {str(target)!r}"
-        with _as_storage_error(doing):
+        doing = f"can't write destination {os.fspath(path)!r}"
+        self._writing = _Failing(doing)
+        with self._writing:
+            if not os.fspath(path):
+                raise StorageError(f"{doing}: it has no name")
             # Writing through a link replaces what it points to, as any program would.
             self._target = target.resolve() if target.is_symlink() else target
             if self._target.is_dir():
@@ -96,32 +106,31 @@ class FileStaging(Staging):
                 raise StorageError(f"{doing}: it is no regular file")
             _remove_leftovers(self._target)
             self._part, self._fd = _create_part(self._target)
-        self._doing = doing
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        with _as_storage_error(self._doing):
+        with self._writing:
             view = memoryview(data)
             while view:
                 view = view[os.write(self._fd, view) :]
         self.size += len(data)
 
     def rewrite_start(self, data: bytes) -> None:
-        with _as_storage_error(self._doing):
+        with self._writing:
             os.pwrite(self._fd, data, 0)
 
     def read(self, offset: int, length: int) -> bytes:
-        with _as_storage_error(self._doing):
+        with self._writing:
             return os.pread(self._fd, length, offset)
 
     def restart(self) -> None:
-        with _as_storage_error(self._doing):
+        with self._writing:
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
         self.size = 0
 
     def publish(self) -> None:
-        with _as_storage_error(self._doing):
+        with self._writing:
             self._part.replace(self._target)
             os.close(self._fd)
             self._fd = -1

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tools that audioengine is measured against, each doing the same job in its fastest way."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypedDict
+
+import imageio_ffmpeg
+
+from benchmarks.material import PARTIES, Call
+
+BEEP_HZ = 1000
+BEEP_DBFS = -20
+LAME_QUALITY = 5
+"""What lameenc's default is: all encode alike."""
+
+Stretch = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to keep of a recording and what to mask in it, in seconds of the recording."""
+
+    keep: Stretch
+    masks: Mapping[str, list[Stretch]]
+
+
+class Lone(TypedDict):
+    """What a job in a process of its own cost (see lone.py)."""
+
+    seconds: float
+    imported_mib: float
+    peak_mib: float
+
+
+def run(*command: str) -> None:
+    """Run one command quietly; its complaint is the error's message."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed: {done.stderr.strip()[-2000:]}")
+
+
+def lone(tool: str, call: Call, job: Job, target: Path) -> Lone:
+    """Do a job with "audioengine" or "pydub" in a fresh process."""
+    order = {
+        "tool": tool,
+        "source": str(call.path),
+        "target": str(target),
+        "rate": call.format.rate,
+        "kbps": call.format.kbps,
+        "job": asdict(job),
+    }
+    command = [sys.executable, "-m", "benchmarks.lone", json.dumps(order)]
+    root = Path(__file__).parent.parent
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
+    if done.returncode:
+        raise RuntimeError(f"{tool} failed: {done.stderr.strip()[-2000:]}")
+    cost: Lone = json.loads(done.stdout)
+    return cost
+
+
+# --- FFmpeg ---
+
+
+@dataclass(frozen=True, slots=True)
+class Ffmpeg:
+    """One FFmpeg with libmp3lame."""
+
+    path: str
+    version: str
+    origin: str
+    """ "PATH" or "wheel"."""
+
+    def __str__(self) -> str:
+        return f"ffmpeg {self.version} ({self.origin})"
+
+    def _run(self, call: Call, target: Path, before: list[str], after: list[str]) -> None:
+        run(
+            self.path, "-v", "error", "-nostdin", "-y", *before, "-i", str(call.path), *after,
+            "-f", "mp3", str(target),
+        )  # fmt: skip
+
+    def edit(self, call: Call, job: Job, target: Path) -> None:
+        """Mask and trim. Edges of masks fall on decoded frames: less than what is asked."""
+        self._run(call, target, [], ["-filter_complex", _filters(call, job), *_lame(call)])
+
+    def copy_trim(self, call: Call, job: Job, target: Path) -> None:
+        """Trim alone, without coding."""
+        start, end = job.keep
+        self._run(call, target, ["-ss", f"{start}", "-t", f"{end - start}"], ["-c", "copy"])
+
+    def reencode(self, call: Call, target: Path) -> None:
+        self._run(call, target, [], _lame(call))
+
+
+def _lame(call: Call) -> list[str]:
+    quality = str(LAME_QUALITY)
+    kbps = f"{call.format.kbps}k"
+    return ["-c:a", "libmp3lame", "-b:a", kbps, "-compression_level", quality]
+
+
+def _filters(call: Call, job: Job) -> str:
+    """Gates on the voice, and a sine through the opposite gates; twice as fast as `aeval`."""
+    steps = ["[0:a]channelsplit=channel_layout=stereo[caller][callee]"]
+    heard = []
+    amplitude = 10 ** (BEEP_DBFS / 20) / 0.125  # FFmpeg's sine peaks at 1/8
+    for party in PARTIES:
+        masks = job.masks.get(party, [])
+        heard.append(f"[{party}]")
+        if not masks:
+            continue
+        inside = "+".join(f"between(t,{start},{end})" for start, end in masks)
+        steps += [
+            f"[{party}]volume=0:enable='{inside}'[{party}_gated]",
+            (
+                f"sine=frequency={BEEP_HZ}:sample_rate={call.format.rate}:duration={call.seconds},"
+                f"volume={amplitude},volume=0:enable='not({inside})'[{party}_beep]"
+            ),
+            (
+                f"[{party}_gated][{party}_beep]"
+                f"amix=inputs=2:normalize=0:duration=first[{party}_masked]"
+            ),
+        ]
+        heard[-1] = f"[{party}_masked]"
+    start, end = job.keep
+    steps.append(
+        f"{''.join(heard)}join=inputs=2:channel_layout=stereo,"
+        f"atrim=start={start}:end={end},asetpts=PTS-STARTPTS"
+    )
+    return ";".join(steps)
+
+
+@cache
+def ffmpegs() -> tuple[Ffmpeg, ...]:
+    """Every FFmpeg there is: on the PATH, in the wheel. Each file once."""
+    found: dict[Path, Ffmpeg] = {}
+    for origin, path in (("PATH", shutil.which("ffmpeg")), ("wheel", _wheel_ffmpeg())):
+        if path and Path(path).resolve() not in found:
+            text = subprocess.run([path, "-version"], capture_output=True, text=True, check=True)
+            match = re.match(r"ffmpeg version n?(\d[\d.]*)", text.stdout)
+            version = match[1] if match else "of unknown version"
+            found[Path(path).resolve()] = Ffmpeg(path, version, origin)
+    return tuple(found.values())
+
+
+def _wheel_ffmpeg() -> str:
+    # get_ffmpeg_exe() may answer with another one (IMAGEIO_FFMPEG_EXE): that is measured as well.
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+# --- SoX ---
+
+
+@cache
+def sox_version() -> str | None:
+    """SoX's version if it is installed with MP3, else None."""
+    if not shutil.which("sox"):
+        return None
+    text = subprocess.run(["sox", "--help"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"v(\d[\d.]*)", text)
+    return match[1] if match and " mp3 " in text else None
+
+
+def sox_edit(call: Call, job: Job, target: Path) -> None:
+    """Mask and trim: each party is put together from pieces of the decoded file and beeps."""
+    whole = target.with_suffix(".whole.wav")
+    run("sox", str(call.path), str(whole))
+    sides = []
+    for channel, party in enumerate(PARTIES, start=1):
+        pieces = []
+        now, end = job.keep
+        for mask_start, mask_end in [*job.masks.get(party, []), (end, end)]:
+            pieces.append(f"|sox {whole} -p trim {now} {mask_start - now} remix {channel}")
+            if mask_end > mask_start:
+                pieces.append(
+                    f"|sox -n -r {call.format.rate} -b 16 -c 1 -p"
+                    f" synth {mask_end - mask_start} sine {BEEP_HZ} gain {BEEP_DBFS}"
+                )
+            now = mask_end
+        side = target.with_suffix(f".{party}.wav")
+        run("sox", *pieces, str(side))
+        sides.append(side)
+    rate_quality = f"{call.format.kbps}.{LAME_QUALITY}"
+    run("sox", "-M", *map(str, sides), "-C", rate_quality, str(target))
+    for path in (whole, *sides):
+        path.unlink()
+
+
+# --- pydub ---
+
+
+def pydub_version() -> str | None:
+    if not importlib.util.find_spec("pydub"):
+        return None
+    return importlib.metadata.version("pydub")
+
+
+def pydub_edit(call: Call, job: Job, target: Path) -> Lone:
+    """Mask and trim, in a process of its own for the memory's sake."""
+    return lone("pydub", call, job, target)

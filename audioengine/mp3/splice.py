@@ -67,23 +67,29 @@ def split_channels(info: SideInfo, adu: bytes, format: StreamFormat) -> tuple[Ch
 
 
 def mono_channel(
-    side_info: bytes, main_data: bytes, position: int, format: StreamFormat
+    side_info: bytes, main_data: bytes, position: int, format: StreamFormat, quarter_steps: int
 ) -> ChannelFrame:
     """The channel of a mono frame whose own slots begin at `position` of all `main_data`.
 
-    The same as parsing and splitting the frame, in one step: encoding runs through here.
+    The same as parsing, splitting and amplifying the frame, in one step: all that is encoded
+    runs through here. `quarter_steps` must not be negative.
     """
     layout = granule_layout(format.lsf)
     word = int.from_bytes(side_info, "big")
     shift = layout.length_shift
     mask = (1 << layout.bits) - 1
+    most = 255 - quarter_steps
     if format.lsf:
         granule = word & mask
         # main_data_begin stands above one private bit.
         begin = position - (word >> layout.bits + 1)
         bits = granule >> shift
-        adu = main_data[begin : begin + (bits + 7 >> 3)]
-        return ChannelFrame(0, (granule,), (int.from_bytes(adu, "big") >> (-bits & 7),))
+        data = int.from_bytes(main_data[begin : begin + (bits + 7 >> 3)], "big") >> (-bits & 7)
+        if bits:
+            if granule >> layout.gain_shift & 0xFF > most:
+                raise ValueError(f"global_gain of {granule:#x} has no room for {quarter_steps}")
+            granule += quarter_steps << layout.gain_shift
+        return ChannelFrame(0, (granule,), (data,))
     second = word & mask
     word >>= layout.bits
     first = word & mask
@@ -92,9 +98,9 @@ def mono_channel(
     begin = position - (word >> 9)
     length = second >> shift
     bits = (first >> shift) + length
-    adu = main_data[begin : begin + (bits + 7 >> 3)]
-    data = int.from_bytes(adu, "big") >> (-bits & 7)
-    return ChannelFrame(word & 15, (first, second), (data >> length, data & ((1 << length) - 1)))
+    data = int.from_bytes(main_data[begin : begin + (bits + 7 >> 3)], "big") >> (-bits & 7)
+    channel = ChannelFrame(word & 15, (first, second), (data >> length, data & (1 << length) - 1))
+    return amplified(channel, quarter_steps, format)
 
 
 def join_channels(

@@ -9,6 +9,7 @@ length is never used.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from io import BytesIO
 
@@ -82,7 +83,7 @@ def _decode_frames(source: ByteSource, index: FrameIndex, first: int, last: int)
     )
     wanted = (last - first) * format.samples_per_frame
     try:
-        with soundfile.SoundFile(BytesIO(tag + body)) as file:
+        with _open_in_memory(tag + body) as file:
             pcm: Samples = file.read(wanted, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise MalformedAudioError(
@@ -94,6 +95,23 @@ def _decode_frames(source: ByteSource, index: FrameIndex, first: int, last: int)
             index.offset(first),
         )
     return pcm
+
+
+def _open_in_memory(data: bytes) -> soundfile.SoundFile:
+    """An MP3 that is nowhere but in memory."""
+    if not hasattr(os, "memfd_create"):
+        return soundfile.SoundFile(BytesIO(data))
+    # A file object would be read through a callback, which takes Python's lock for every block.
+    descriptor = os.memfd_create("audioengine")
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return soundfile.SoundFile(descriptor, closefd=True)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def _plain_header(header: FrameHeader, bitrate_index: int) -> FrameHeader:

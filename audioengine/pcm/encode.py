@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audioengine.mp3.header import StreamFormat, parse_header
-from audioengine.mp3.splice import ChannelFrame, amplified, mono_channel
+from audioengine.mp3.splice import ChannelFrame, mono_channel
 
 GRID_OFFSET = 1105
 """LAME codes its input sample n where raw sample n + 1105 of its output is: 576 + 529."""
@@ -65,8 +65,9 @@ def encode_channel(
     encoder.set_out_sample_rate(mono.rate_hz)
     encoder.set_bit_rate(kbps)
     encoder.set_quality(QUALITY)
-    scale = np.float32(32_768 * 2 ** (-_HEADROOM_STEPS / 4) / input_gain(kbps))
-    integers = np.clip(np.rint(pcm * scale), -32_768, 32_767).astype("<i2")
+    scaled = pcm * np.float32(32_768 * 2 ** (-_HEADROOM_STEPS / 4) / input_gain(kbps))
+    np.rint(scaled, out=scaled)
+    integers = np.clip(scaled, -32_768, 32_767, out=scaled).astype("<i2")
     stream = bytes(encoder.encode(integers.tobytes()) + encoder.flush())
     return _take_apart(stream, mono, skip, count)
 
@@ -88,7 +89,6 @@ def _take_apart(stream: bytes, mono: StreamFormat, skip: int, count: int) -> lis
     position = sum(map(len, slots[:skip]))
     out: list[ChannelFrame] = []
     for head, slot in zip(heads[skip:], slots[skip:], strict=True):
-        channel = mono_channel(head, stream_slots, position, mono)
-        out.append(amplified(channel, _HEADROOM_STEPS, mono))
+        out.append(mono_channel(head, stream_slots, position, mono, _HEADROOM_STEPS))
         position += len(slot)
     return out

@@ -110,8 +110,9 @@ class RemadeReport:
     channel: str
     """``left``, ``right`` or ``mono``."""
     reason: str
-    """``edit``: depends on masked or trimmed samples; ``shared``: coded together with the other
-    party's; ``window``: up to the next place where the window sequence stays legal."""
+    """``mask``, ``trim``: depends on masked samples, on samples outside the trim; ``shared``: coded
+    together with the other party's; ``window``: up to the next place where the window sequence
+    stays legal; ``full``: everything is."""
     frames: tuple[int, int]
     """Numbers of the source's frames."""
     interval: IntervalReport
@@ -164,7 +165,7 @@ class PlanReport(_Json):
     frames: int
     """Frames of the output."""
     copied: int
-    """Frames that are copied; up to three more at each end of a run may be re-made."""
+    """Frames that are copied for sure; up to three at each end of a run may be as well."""
     remade: tuple[RemadeReport, ...]
     seconds_reencoded: float
     output_samples: int

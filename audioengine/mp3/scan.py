@@ -322,7 +322,7 @@ class _Scanner:
             if candidate is not None:
                 if stream is None:
                     return position, candidate
-                if stream.matches(candidate.header):
+                if stream.matches(candidate.header) and stream.size(candidate.header):
                     return position, stream
                 _refuse_change(stream.header, candidate.header, position)
             if stream is None:
@@ -398,7 +398,9 @@ def _refuse_change(first: FrameHeader, other: FrameHeader, offset: int) -> None:
 
 def _describe(header: FrameHeader) -> str:
     format = header.format
-    return f"{format.version} {format.rate_hz} Hz {'mono' if format.channels == 1 else 'stereo'}"
+    channels = "mono" if format.channels == 1 else "stereo"
+    free = ", free format" if header.bitrate_index == 0 else ""
+    return f"{format.version} {format.rate_hz} Hz {channels}{free}"
 
 
 # ISO/IEC 11172-3 2.4.2.3 and ISO/IEC 13818-3 2.4.2.3: only to name what is refused. Layer II

@@ -11,9 +11,9 @@ from audioengine.mp3.index import FrameIndex
 from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.inspection import bitrates_of
 from audioengine.operations.recording import Recording, source_warnings
-from audioengine.plan.grid import FrameRange, merged
+from audioengine.plan.grid import Flags, FrameRange, flags_of, merged, ranges_of
 from audioengine.plan.store import MAX_MOVED_FRAMES, PlannedMask, StorePlan
-from audioengine.render.execute import RemadeFrames, Rendered
+from audioengine.render.execute import Reason, RemadeFrames, Rendered
 from audioengine.report import (
     BitratesReport,
     FileReport,
@@ -124,15 +124,7 @@ def store_report(
 def plan_report(recording: Recording, edits: Edits, plan: StorePlan | None) -> PlanReport:
     """The report of a plan; without one, of a plain copy."""
     index = recording.index
-    remade = (
-        [
-            RemadeFrames(channel, part, "full" if plan.render == "full" else "mask")
-            for channel, parts in enumerate(plan.required)
-            for part in parts
-        ]
-        if plan
-        else []
-    )
+    remade = _to_remake(plan) if plan else []
     return PlanReport(
         trim=_trim(edits, index),
         masks=tuple(_mask(mask, None, (0, 0), index) for mask in plan.masks) if plan else (),
@@ -146,6 +138,24 @@ def plan_report(recording: Recording, edits: Edits, plan: StorePlan | None) -> P
         warnings=(*recording.warnings, *edits.warnings, *(plan.warnings if plan else ())),
         version=VERSION,
     )
+
+
+def _to_remake(plan: StorePlan) -> list[RemadeFrames]:
+    """What a plan requires, by reason."""
+    out = []
+    for channel, parts in enumerate(plan.required):
+        for part in parts:
+            if plan.render == "full":
+                out.append(RemadeFrames(channel, part, "full"))
+                continue
+            trimmed = flags_of(plan.trimmed, part)
+            reasons: tuple[tuple[Reason, Flags], ...] = (("trim", trimmed), ("mask", ~trimmed))
+            out += [
+                RemadeFrames(channel, frames, reason)
+                for reason, flags in reasons
+                for frames in ranges_of(flags, part.first)
+            ]
+    return sorted(out, key=lambda part: (part.channel, part.frames))
 
 
 def _source_file(recording: Recording, sha256: str) -> FileReport:

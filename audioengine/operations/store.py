@@ -270,6 +270,8 @@ def _refuse_crosstalk(
     for mask, measured in zip(masks, coherence, strict=True):
         notice = measured.notice(mask) if measured else None
         if notice is not None:
-            problems.append(Problem(f"mask.{mask.mask.party}", "fail_on_crosstalk", notice.message))
+            applied = mask.mask.applied
+            value = f"samples {applied.start} to {applied.end}"
+            problems.append(Problem(f"mask.{mask.mask.party}", value, notice.message))
     if problems:
         raise InvalidRequestError(problems)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ import numpy.typing as npt
 from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.info_tag import DECODER_DELAY
+
+Flags: TypeAlias = npt.NDArray[np.bool_]
+"""One truth value for each of some consecutive frames."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,13 +45,13 @@ def merged(ranges: Iterable[FrameRange], gap: int = 0) -> tuple[FrameRange, ...]
     return tuple(out)
 
 
-def ranges_of(flags: npt.NDArray[np.bool_], first: int) -> list[FrameRange]:
+def ranges_of(flags: Flags, first: int) -> list[FrameRange]:
     """The frames whose flag is set, flags[0] being that of frame `first`."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
     return [FrameRange(first + start, first + end) for start, end in edges.reshape(-1, 2).tolist()]
 
 
-def flags_of(ranges: Iterable[FrameRange], seen: FrameRange) -> npt.NDArray[np.bool_]:
+def flags_of(ranges: Iterable[FrameRange], seen: FrameRange) -> Flags:
     """[shape=(seen.count,)] Which of the frames `seen` are in any of the ranges."""
     flags = np.zeros(seen.count, dtype=bool)
     for part in ranges:

@@ -34,6 +34,11 @@ MAX_MOVED_FRAMES = 3
 # Damage this near to a re-made run may reach into the samples that the run is made from.
 _NEIGHBOURHOOD_FRAMES = 16
 
+_WITHIN_A_FRAME = (
+    "The kept stretch begins and ends within one frame, which decoders cut right only where it "
+    "begins at a frame's start"
+)
+
 # Everything far outside the recording.
 _FAR = 1 << 60
 
@@ -136,6 +141,7 @@ def plan_store(
     lost = tuple(frame for frame in silent if frame in grid.frames)
     fallbacks += _reasons(index, required)
     if grid.origin:
+        fallbacks.append(Notice("within_a_frame", _WITHIN_A_FRAME))
         render = "full"
     elif fallbacks and render == "smart":
         if fallback == "refuse":

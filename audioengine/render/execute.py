@@ -24,11 +24,11 @@ from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.coherence import Coherence
 from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
-from audioengine.plan.grid import FrameRange, flags_of, ranges_of
+from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
 from audioengine.plan.store import StorePlan
 from audioengine.render.edited import ReadPcm
 from audioengine.render.output import FrameOutput, Kind
-from audioengine.render.resolve import ChannelView, Flags, Windows, resolve
+from audioengine.render.resolve import ChannelView, Windows, resolve
 from audioengine.render.section import DamagedFrameError, Section, SectionMaker, sections
 from audioengine.render.tracks import Track, legal
 from audioengine.render.weave import Remade, Weaver

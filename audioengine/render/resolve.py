@@ -10,12 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
+from audioengine.plan.grid import Flags
 from audioengine.plan.store import MAX_MOVED_FRAMES
-
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from audioengine.mp3.main_data import Frame, read_frames
 from audioengine.mp3.splice import ChannelFrame
 from audioengine.pcm.coherence import Coherence
 from audioengine.pcm.tone import Tone
-from audioengine.plan.grid import FrameRange, flags_of, merged, ranges_of
+from audioengine.plan.grid import Flags, FrameRange, flags_of, merged, ranges_of
 from audioengine.plan.store import MAX_MOVED_FRAMES, StorePlan
 from audioengine.render.edited import EditedPcm, ReadPcm
-from audioengine.render.resolve import Flags, any_of, coupled_closure, dilated
+from audioengine.render.resolve import any_of, coupled_closure, dilated
 from audioengine.render.tracks import Track, TrackMaker
 
 _SECTION_SAMPLES = 576 * 1024

@@ -20,7 +20,7 @@ def frame_head(header: FrameHeader, side_info: SideInfo) -> bytes:
 class SlotWriter:
     """Consecutive frames whose slots may still be filled by frames that come after them.
 
-    Every slot byte that no ADU takes is zero.
+    A slot byte that no ADU takes is zero, unless the frame came with its own.
     """
 
     def __init__(self, format: StreamFormat) -> None:
@@ -28,10 +28,20 @@ class SlotWriter:
         self._heads: deque[tuple[bytes, int]] = deque()
         self._slots = bytearray()
 
-    def push(self, head: bytes, slot_bytes: int, adu: bytes, main_data_begin: int) -> None:
-        """Add a frame. What of `adu` lies before the first frame held here is left out."""
+    def push(
+        self,
+        head: bytes,
+        slot_bytes: int,
+        adu: bytes,
+        main_data_begin: int,
+        slots: bytes | None = None,
+    ) -> None:
+        """Add a frame. What of `adu` lies before the first frame held here is left out.
+
+        `slots` are the bytes that its slots come with, `slot_bytes` of them.
+        """
         start = len(self._slots) - main_data_begin
-        self._slots += bytes(slot_bytes)
+        self._slots += bytes(slot_bytes) if slots is None else slots
         self._heads.append((head, slot_bytes))
         self._write(start, adu)
 

@@ -34,6 +34,8 @@ _BLOCK_BYTES = 1 << 20
 # No frame is longer: free format is bounded to what a slot stream can be repacked into.
 _MAX_FRAME_BYTES = 4096
 _TAG_HEAD_BYTES = 32
+# Places that look like the next header of free format before this one is given up.
+_FREE_FORMAT_TRIES = 8
 _TAG_LETTERS = frozenset(kind[:1] for kind in TAG_KINDS)
 # Frames walked one by one between two tries to predict a run.
 _WALK_FRAMES = 256
@@ -131,6 +133,7 @@ class _Scanner:
         self.frames = 0
         self.segments: list[Segment] = []
         self.inner_tags: list[int] = []
+        self.first_header: FrameHeader | None = None
 
     def run(self) -> FrameIndex:
         window = self.window
@@ -142,14 +145,17 @@ class _Scanner:
             position += stream.size(header)
         while position < window.end:
             self.segments.append(Segment(self.frames, position))
+            header = window.header_at(position)
             position = self._follow(position, stream)
             if self.segments[-1].first_frame == self.frames:
                 self.segments.pop()
+            elif self.first_header is None:
+                self.first_header = header
             if position < window.end:
                 position = self._resume(position, stream)
         if not self.frames:
             raise MalformedAudioError("there is no whole audio frame", window.end)
-        first = window.header_at(self.segments[0].offset)
+        first = self.first_header
         assert first is not None
         index = FrameIndex(
             header=first,
@@ -362,15 +368,18 @@ class _Scanner:
     def _free_format_size(self, position: int, header: FrameHeader) -> int | None:
         """Size of an unpadded free-format frame: what lies between equal headers (2.4.2.3)."""
         data = self.window.bytes_at(position, 2 * _MAX_FRAME_BYTES + HEADER_BYTES)
-        size = data.find(b"\xff", header.main_data_offset)
-        while 0 <= size <= _MAX_FRAME_BYTES:
+        sync = data[:2]
+        size = header.main_data_offset - 1
+        for _ in range(_FREE_FORMAT_TRIES):
+            size = data.find(sync, size + 1)
+            if not 0 <= size <= _MAX_FRAME_BYTES:
+                break
             following = parse_header(data, size)
             if following is not None and _same_free_format(header, following):
                 base = size - header.padding
                 third = parse_header(data, size + base + following.padding)
                 if third is not None and _same_free_format(header, third):
                     return base
-            size = data.find(b"\xff", size + 1)
         return None
 
 

@@ -64,7 +64,9 @@ def trailing_tags(source: ByteSource) -> list[Tag]:
 def _tag_before(source: ByteSource, end: int) -> Tag | None:
     start = max(0, end - ID3V1_BYTES)
     tail = source.read(start, end - start)
-    if len(tail) == ID3V1_BYTES and tail[:3] == b"TAG" and end == source.size:
+    # The header of an APE tag that begins three bytes before looks like an ID3v1 tag, too.
+    ape_header = tail[3:5] == b"EX" and source.read(max(0, start - 3), min(3, start)) == b"APE"
+    if len(tail) == ID3V1_BYTES and tail[:3] == b"TAG" and end == source.size and not ape_header:
         return Tag("id3v1", end - ID3V1_BYTES, ID3V1_BYTES)
     if tail[-_APE_HEADER_BYTES:][:8] == b"APETAGEX" and len(tail) >= _APE_HEADER_BYTES:
         footer = tail[-_APE_HEADER_BYTES:]

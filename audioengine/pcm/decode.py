@@ -21,14 +21,14 @@ from audioengine.errors import LimitError, MalformedAudioError
 from audioengine.mp3.assemble import SlotWriter, frame_head
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.crc import tag_crc
-from audioengine.mp3.header import HEADER_BYTES, FrameHeader, parse_header
+from audioengine.mp3.header import HEADER_BYTES, FrameHeader, StreamFormat, parse_header
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.info_tag import DECODER_DELAY, OWN_ENCODER, build_info_tag
 from audioengine.mp3.main_data import look_back, read_frames
 from audioengine.mp3.reservoir import SlotRule, lay
 from audioengine.mp3.side_info import SideInfo
 
-# mpg123 decodes this many frames before the first audible one; from there its parity counts.
+# mpg123 decodes this many frames before the first audible one; its phase counts from there.
 _PREFRAMES = 4
 
 Samples = npt.NDArray[np.float32]
@@ -46,17 +46,25 @@ def decode_raw(source: ByteSource, index: FrameIndex, start: int, end: int) -> S
     last = min(index.frames, -(-end // spf))
     if first >= last:
         return out
-    # Where a stretch begins on the frame parity of a whole decode, mpg123 rounds as there.
-    first = max(0, first - _parity(index, first))
+    # A stretch that begins where the phase of a whole decode does is rounded as there.
+    first = max(0, first - _phase(index, first))
     pcm = _decode_frames(source, index, first, last)
     low, high = max(start, first * spf), min(end, last * spf)
     out[low - start : high - start] = pcm[low - first * spf : high - first * spf]
     return out
 
 
-def _parity(index: FrameIndex, frame: int) -> int:
-    """Whether `frame` is an odd number of frames from the first audible one, as 0 or 1."""
-    return (frame - index.start // index.format.samples_per_frame) % 2
+def phase_turn(format: StreamFormat) -> int:
+    """Frames after which mpg123's synthesis, and with it its rounding, is in the same phase."""
+    if format.lsf:
+        return 4 if format.channels == 1 else 2
+    return 2 if format.channels == 1 else 1
+
+
+def _phase(index: FrameIndex, frame: int) -> int:
+    """The phase of a frame when libsndfile reads the whole source: from the first audible one."""
+    audible = index.start // index.format.samples_per_frame
+    return (frame - audible) % phase_turn(index.format)
 
 
 def _decode_frames(source: ByteSource, index: FrameIndex, first: int, last: int) -> Samples:
@@ -67,7 +75,7 @@ def _decode_frames(source: ByteSource, index: FrameIndex, first: int, last: int)
         donor, body = _silent_frame(index.header), _repacked(source, index, begin, last)
     else:
         donor, body = _donor(source, index, begin), _silenced(source, index, begin, last)
-    lead = _PREFRAMES - _parity(index, first)
+    lead = _phase(index, first) or _PREFRAMES
     body = _silent_frame(index.header) * (lead - warm_up - 1) + donor + body
     tag = build_info_tag(
         _plain_header(index.header, 14),

@@ -12,7 +12,7 @@ from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.header import parse_header
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.side_info import SideInfo, main_data_bits, parse_side_info, side_is_empty
-from audioengine.plan.grid import FrameRange
+from audioengine.plan.grid import Flags, FrameRange
 
 _CHUNK_FRAMES = 4096
 
@@ -36,31 +36,48 @@ def read_coupling(
     """[shape=(frames.count,)] The Coupling of each frame; those outside the source are SILENT."""
     out = np.full(frames.count, Coupling.SILENT, dtype=np.uint8)
     first, last = max(frames.first, 0), min(frames.last, index.frames)
-    for start in range(first, last, _CHUNK_FRAMES):
-        end = min(start + _CHUNK_FRAMES, last)
-        out[start - frames.first : end - frames.first] = _chunk(source, index, start, end)
+    chunks = [
+        FrameRange(start, min(start + _CHUNK_FRAMES, last))
+        for start in range(first, last, _CHUNK_FRAMES)
+    ]
+    for chunk in chunks:
+        out[chunk.first - frames.first : chunk.last - frames.first] = _by_header(
+            source, index, chunk
+        )
+    if (out == Coupling.EQUAL).any():
+        # Equal channels are judged by all frames that say anything.
+        for chunk in chunks:
+            silent = _silent(source, index, chunk)
+            out[chunk.first - frames.first : chunk.last - frames.first][silent] = Coupling.SILENT
     return out
 
 
-def _chunk(source: ByteSource, index: FrameIndex, first: int, last: int) -> npt.NDArray[np.uint8]:
-    data = index.read_frames(source, first, last)
-    sizes = index.sizes[index.byte2[first:last]]
-    offsets = np.cumsum(sizes, dtype=np.int64) - sizes
+def _by_header(source: ByteSource, index: FrameIndex, frames: FrameRange) -> npt.NDArray[np.uint8]:
+    data = index.read_frames(source, frames.first, frames.last)
+    offsets = _offsets(index, frames)
     byte3 = np.frombuffer(data, dtype=np.uint8)[offsets + 3]
     # mode 01 is joint stereo; mode_extension 10 is mid/side, 01 intensity.
     joint = byte3 & 0xC0 == 0x40
-    out = np.zeros(last - first, dtype=np.uint8)
+    out = np.zeros(frames.count, dtype=np.uint8)
     out[joint & (byte3 & 0x20 > 0)] = Coupling.MID_SIDE
     out[joint & (byte3 & 0x10 > 0)] = Coupling.INTENSITY
     for number in np.flatnonzero(out == Coupling.MID_SIDE).tolist():
         if side_is_empty(_side_info(data, int(offsets[number])), index.format):
             out[number] = Coupling.EQUAL
-    if (out == Coupling.EQUAL).any():
-        # Equal channels are judged by all frames that say anything.
-        for number in np.flatnonzero(out != Coupling.INTENSITY).tolist():
-            if main_data_bits(_side_info(data, int(offsets[number])), index.format) == 0:
-                out[number] = Coupling.SILENT
     return out
+
+
+def _silent(source: ByteSource, index: FrameIndex, frames: FrameRange) -> Flags:
+    data = index.read_frames(source, frames.first, frames.last)
+    infos = (_side_info(data, offset) for offset in _offsets(index, frames).tolist())
+    return np.array([main_data_bits(info, index.format) == 0 for info in infos], dtype=bool)
+
+
+def _offsets(index: FrameIndex, frames: FrameRange) -> npt.NDArray[np.int64]:
+    """Where each frame begins in their joined bytes."""
+    sizes = index.sizes[index.byte2[frames.first : frames.last]]
+    offsets: npt.NDArray[np.int64] = np.cumsum(sizes, dtype=np.int64) - sizes
+    return offsets
 
 
 def _side_info(data: bytes, offset: int) -> SideInfo:

@@ -131,16 +131,18 @@ def plan_store(
             masked[channel] += [raw] if channel in planned.channels else also.other_party
     spans = tuple(join(channel) for channel in masked)
     outside = _outside(kept, index)
-    required = []
+    required: list[tuple[FrameRange, ...]] = []
     for channel_spans in spans:
         audible = (span.clipped(kept) for span in channel_spans)
         changed = (*(span for span in audible if span.length), *outside)
         touched = (frames_touched(format, span, grid) for span in changed)
         required.append(merged(part for part in touched if part.count))
+    own_grid = grid.origin != 0
+    remade = [(_source_frames(index, kept),)] if own_grid else required
+    fallbacks += _reasons(index, remade)
     silent = sorted({*index.lost, *index.inner_tags})
-    lost = tuple(frame for frame in silent if frame in grid.frames)
-    fallbacks += _reasons(index, required)
-    if grid.origin:
+    lost = tuple(frame for frame in silent if frame in grid.frames and not own_grid)
+    if own_grid:
         fallbacks.append(Notice("within_a_frame", _WITHIN_A_FRAME))
         render = "full"
     elif fallbacks and render == "smart":
@@ -150,7 +152,7 @@ def plan_store(
                 + '; fallback="full" re-encodes the whole recording instead'
             )
         render = "full"
-    untouched = _source_frames_outside(required, grid, index)
+    untouched = () if own_grid else _source_frames_outside(required, grid, index)
     if render == "full":
         required = [(grid.frames,)] * format.channels
     bitrate_index, padded = _bitrate(index, untouched)
@@ -203,7 +205,8 @@ def _plan_mask(
     own = int((mask.party == "caller") != (caller_channel == "left"))
     if not core.count:
         return PlannedMask(mask, (own,), audible, core, 0), nothing
-    coupling = read_coupling(core)
+    under = _source_frames(index, audible)
+    coupling = read_coupling(under)
     name = f"the mask of {mask.party} at samples {mask.applied.start} to {mask.applied.end}"
     equal = np.isin(coupling, (Coupling.EQUAL, Coupling.SILENT))
     if equal.all() and (coupling == Coupling.EQUAL).any():
@@ -211,7 +214,7 @@ def _plan_mask(
         return PlannedMask(mask, (0, 1), audible, core, 0), _AlsoChanged([], [notice], [])
     shared = int((coupling == Coupling.MID_SIDE).sum())
     fallbacks = []
-    joint = np.zeros(core.count, dtype=bool)
+    joint = np.zeros(under.count, dtype=bool)
     if (coupling == Coupling.INTENSITY).any():
         joint |= coupling == Coupling.INTENSITY
         fallbacks.append(
@@ -225,11 +228,16 @@ def _plan_mask(
     spf = index.format.samples_per_frame
     other = []
     for frame in np.flatnonzero(joint).tolist():
-        start = grid.origin + (core.first + frame) * spf
+        start = (under.first + frame) * spf
         part = Span(start, start + index.format.support).clipped(raw)
         if part.length:
             other.append(part)
     return PlannedMask(mask, (own,), audible, core, shared), _AlsoChanged(other, [], fallbacks)
+
+
+def _source_frames(index: FrameIndex, span: Span) -> FrameRange:
+    """The source's frames that depend on any of these raw samples."""
+    return frames_touched(index.format, span, Grid(0, FrameRange(0, index.frames), 0, 0))
 
 
 def _raw(span: Span, index: FrameIndex) -> Span:

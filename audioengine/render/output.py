@@ -68,12 +68,16 @@ class FrameOutput:
         self._byte2.append(index.byte2[first:last])
         self.counts["verbatim"] += last - first
 
-    def keep(self, frame: Frame) -> None:
-        """Add a source frame whose slots others may change."""
+    def keep(self, frame: Frame, *, shared: bool) -> None:
+        """Add a source frame; `shared` where a re-made frame's main data may lie in its slots.
+
+        A shared frame keeps main data only, one that is not keeps its stuffing too.
+        """
         head = frame.data[: frame.header.main_data_offset]
         self._pending.append(_Pending("verbatim", frame.data))
         begin = frame.side_info.main_data_begin
-        self._slots.push(head, frame.slot_bytes, frame.adu, begin)
+        slots = None if shared else frame.data[frame.header.main_data_offset :]
+        self._slots.push(head, frame.slot_bytes, frame.adu, begin, slots)
         self._drain_some()
 
     def remake(self, kind: Kind, info: SideInfo, adu: bytes, placement: Placement) -> None:

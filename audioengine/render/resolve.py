@@ -6,8 +6,9 @@ Pure: flags in, flags out. All flags and places speak of the same consecutive fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -78,26 +79,30 @@ def resolve(channels: Sequence[ChannelView], coupled: Flags) -> list[Flags]:
 
 def _with_legal_ends(view: ChannelView, use: Flags, reach: Flags) -> Flags:
     out: Flags = use.copy()
+    steps = range(MAX_MOVED_FRAMES + 1)
     edges = np.flatnonzero(np.diff(use.astype(np.int8)))
     for edge in edges.tolist():
         # `edge` is the last frame before the change.
         if use[edge + 1]:
-            places = [edge + 1 - distance for distance in range(MAX_MOVED_FRAMES + 1)]
-            place = next((at for at in places if _starts_legally(view, use, reach, at)), None)
-            if place is not None:
-                out[place : edge + 1] = True
+            for place in _reached((edge + 1 - step for step in steps), reach):
+                if _starts_legally(view, use, place):
+                    out[place : edge + 1] = True
+                    break
         else:
-            places = [edge + distance for distance in range(MAX_MOVED_FRAMES + 1)]
-            place = next((at for at in places if _ends_legally(view, use, reach, at)), None)
-            if place is not None:
-                out[edge + 1 : place + 1] = True
+            for place in _reached((edge + step for step in steps), reach):
+                if _ends_legally(view, use, place):
+                    out[edge + 1 : place + 1] = True
+                    break
     return out
 
 
-def _starts_legally(view: ChannelView, use: Flags, reach: Flags, frame: int) -> bool:
+def _reached(places: Iterable[int], reach: Flags) -> Iterator[int]:
+    """The places up to the first that is out of reach."""
+    return takewhile(lambda place: 0 <= place < len(reach) and bool(reach[place]), places)
+
+
+def _starts_legally(view: ChannelView, use: Flags, frame: int) -> bool:
     """Whether a run of re-made frames may begin with `frame`."""
-    if frame < 0 or not reach[frame]:
-        return False
     remade = view.remade(frame)
     if remade is None:
         # Only required frames are surely there; a lost one is silent and fits anything.
@@ -108,10 +113,8 @@ def _starts_legally(view: ChannelView, use: Flags, reach: Flags, frame: int) -> 
     return (before.last, remade.first) in LEGAL_SUCCESSIONS
 
 
-def _ends_legally(view: ChannelView, use: Flags, reach: Flags, frame: int) -> bool:
+def _ends_legally(view: ChannelView, use: Flags, frame: int) -> bool:
     """Whether a run of re-made frames may end with `frame`."""
-    if frame >= len(use) or not reach[frame]:
-        return False
     remade = view.remade(frame)
     if remade is None:
         return bool(use[frame])

@@ -19,6 +19,7 @@ from audioengine.mp3.main_data import Frame
 from audioengine.mp3.reservoir import Placement, SlotRule, lay
 from audioengine.mp3.side_info import SideInfo
 from audioengine.mp3.splice import ChannelFrame, join_channels, silent_channel
+from audioengine.pcm.decode import phase_turn
 from audioengine.plan.store import StorePlan
 from audioengine.render.output import FrameOutput, Kind
 
@@ -88,7 +89,7 @@ class Weaver:
             self._copies -= 1
             begin = frame.side_info.main_data_begin
             self._behind = begin + frame.slot_bytes - len(frame.adu)
-            self.output.keep(frame)
+            self.output.keep(frame, shared=self._shared())
             return
         reserve = self._reserve(self._queue, following) if self._copies or following else 0
         placement, info, adu = self._fit(frame, reserve)
@@ -117,6 +118,16 @@ class Weaver:
             f"{self._rule.format.bitrates_kbps[14]} kbit/s, at any quality"
         )
 
+    def _shared(self) -> bool:
+        """Whether the next re-made frame finds free bytes in the slots of the frame just taken."""
+        free, room = self._behind, 0
+        for frame in self._queue:
+            if not isinstance(frame, Frame):
+                return free > room
+            free = frame.side_info.main_data_begin + frame.slot_bytes - len(frame.adu)
+            room += frame.slot_bytes
+        return False
+
     def _reserve(self, after: Iterable[Frame | Remade], following: Frame | None) -> int:
         """What must stay free behind a re-made frame for the next copied one."""
         room = 0
@@ -144,14 +155,12 @@ class Weaver:
         leads = range((MAX_DELAY - grid.encoder_delay) // spf + 1)
         if self.plan.edits.trim.start:
             return leads
-        # mpg123 rounds by its synthesis phase, which counts from the file's first frame where at
-        # most four frames are hidden: where the start is kept, so is the phase, if it can be.
-        turn = 8 if format.channels == 1 else 4
+        # mpg123's phase counts from the file's first frame where at most four frames are hidden:
+        # where the start is kept, so is the phase, if it can be.
+        turn = phase_turn(format)
         hidden = (grid.encoder_delay + DECODER_DELAY) // spf
         same_phase = [
-            lead
-            for lead in leads
-            if hidden + lead <= 4 and (lead - grid.frames.first) * 18 * format.granules % turn == 0
+            lead for lead in leads if hidden + lead <= 4 and (lead - grid.frames.first) % turn == 0
         ]
         return same_phase or leads
 

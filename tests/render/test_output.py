@@ -79,9 +79,20 @@ def test_what_is_copied_is_read_in_blocks() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_frames_kept_whole_are_the_sources_bytes(name: str) -> None:
+    out, written = output(name)
+    for frame in read(name):
+        out.keep(frame, shared=False)
+    out.flush()
+    assert written == mpeg.join(list(sound(name)))
+    assert out.counts["verbatim"] == len(read(name))
+    prove_sums(out, written)
+
+
+@pytest.mark.parametrize("name", NAMES)
 @given(st.data())
 @examples(8)
-def test_frames_kept_one_by_one_are_the_sources_but_for_bytes_that_no_frame_owns(
+def test_frames_that_share_their_slots_are_the_sources_but_for_bytes_that_no_frame_owns(
     name: str, data: st.DataObject
 ) -> None:
     first = data.draw(st.integers(0, indexed(name).frames - 1))
@@ -89,7 +100,7 @@ def test_frames_kept_one_by_one_are_the_sources_but_for_bytes_that_no_frame_owns
     frames = list(read(name)[first:last])
     out, written = output(name)
     for frame in frames:
-        out.keep(frame)
+        out.keep(frame, shared=True)
     out.flush()
     expected = emptied(frames)
     assert written == expected
@@ -131,7 +142,7 @@ def test_main_data_of_frames_to_be_copied_is_adopted_before_them() -> None:
     frames = read(name)
     out, written = output(name)
     for frame in frames[cut - 5 : cut]:
-        out.keep(frame)
+        out.keep(frame, shared=True)
     position = 0
     for frame in frames[cut : cut + 5]:
         back = frame.side_info.main_data_begin - position
@@ -152,7 +163,7 @@ def test_many_frames_are_written_before_the_end() -> None:
     held = 0
     for frame in read(name):
         before = len(written)
-        out.keep(frame)
+        out.keep(frame, shared=True)
         held += len(frame.data) - (len(written) - before)
         most = max(most, held)
     assert most < 300 * len(read(name)[0].data)

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
+from audioengine.plan.grid import Flags
 from audioengine.plan.store import MAX_MOVED_FRAMES
 from audioengine.render.resolve import (
     ChannelView,
-    Flags,
     Windows,
     any_of,
     coupled_closure,
@@ -230,3 +230,20 @@ def test_the_closure_adds_the_other_channel_of_coupled_frames() -> None:
     got = coupled_closure([left, right], coupled)
     assert [flags.astype(int).tolist() for flags in got] == [[1, 0, 1, 0], [1, 0, 0, 1]]
     assert any_of([left, right]).tolist() == [True, False, True, True]
+
+
+def test_an_end_does_not_cross_frames_out_of_reach_into_the_reach_of_another_run() -> None:
+    """Frame 5 is four frames from what is required on either side, of either channel."""
+    count = 12
+    short = Windows(SHORT, LONG)
+    left: list[Windows | None] = [QUIET] * count
+    right: list[Windows | None] = [QUIET] * count
+    left[5] = right[2] = right[3] = right[4] = short
+    stretch = Stretch(
+        [[False] * count, [place in (0, 1, 9) for place in range(count)]],
+        [left, right],
+        [[QUIET] * count, [QUIET] * count],
+        [True] * count,
+    )
+    for flags in stretch.resolved():
+        assert not flags[5]

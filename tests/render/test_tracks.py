@@ -174,9 +174,10 @@ class Work:
     def made(self, frames: FrameRange) -> tuple[Track, list[Span], list[Span]]:
         """The track, the windows that it said it would need, and those that it asked for."""
         maker = TrackMaker(self.plan, self.tone)
-        windows = list(maker.windows(0, frames))
+        pieces = maker.pieces(0, frames)
+        windows = list(maker.windows(pieces))
         pcm = Watched(EditedPcm(self.read, self.plan, self.tone, windows))
-        return maker.make(0, frames, pcm), windows, pcm.asked
+        return maker.make(0, pieces, pcm), windows, pcm.asked
 
     def read(self, start: int, end: int) -> Samples:
         return decode_raw(Bytes(fixture(self.name)), indexed(self.name), start, end)

@@ -5,18 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from audioengine.edits import Edits, Span
 from audioengine.errors import LimitError
+from audioengine.mp3.assemble import frame_head
 from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.main_data import Frame
-from audioengine.mp3.side_info import granule_layout
+from audioengine.mp3.side_info import SideInfo, granule_layout
 from audioengine.mp3.splice import ChannelFrame, join_channels, silent_channel
 from audioengine.plan.encode import plan_encode
 from audioengine.plan.grid import FrameRange, Grid
@@ -25,7 +28,7 @@ from audioengine.render.output import FrameOutput
 from audioengine.render.weave import Remade, Weaver
 from fixtures import mpeg
 from tests.strategies import examples
-from tests.support import indexed, main_data, read
+from tests.support import indexed, main_data, read, sound
 
 NAMES = ("stereo-8k", "mpeg2-16k-48k", "stereo-44k", "vbr-16k", "crc-44k", "mono-8k", "nores-16k")
 
@@ -54,6 +57,7 @@ class Woven:
     """What a weaver made of frames."""
 
     def __init__(self, name: str, plan: StorePlan) -> None:
+        self.name = name
         self.format = indexed(name).format
         self.written = bytearray()
         self.output = FrameOutput(indexed(name).header, self.written.extend)
@@ -74,7 +78,10 @@ class Woven:
 
 
 def prove(woven: Woven, given_frames: Sequence[Frame | Remade]) -> None:
-    """Each frame has its main data, copied ones all their fields; other bytes are zero."""
+    """Each frame has its main data, copied ones all their fields; other bytes are zero.
+
+    But for the stuffing of copied frames: bytes that were no frame's main data in the source.
+    """
     frames = woven.frames()
     lead = woven.weaver.lead_in
     assert len(frames) == len(given_frames) + lead
@@ -98,18 +105,38 @@ def prove(woven: Woven, given_frames: Sequence[Frame | Remade]) -> None:
             assert frame.part2_3_lengths == tuple(
                 tuple(map(lengths, granule)) for granule in info.granules
             )
-    slots = b"".join(frame.data[frame.side_offset + frame.side_length :] for frame in frames)
-    assert len(owned) == len(slots)
-    assert not np.frombuffer(slots, dtype=np.uint8)[~owned].any()
+    position = 0
+    for number, frame in enumerate(frames):
+        slots = np.frombuffer(slots_of(frame), dtype=np.uint8)
+        stale = (slots != 0) & ~owned[position : position + len(slots)]
+        position += len(slots)
+        asked = given_frames[number - lead] if number >= lead else None
+        if stale.any():
+            assert isinstance(asked, Frame)
+            assert frame.data == asked.data
+            assert not (stale & source_owned(woven.name)[asked.number]).any()
+    assert position == len(owned)
     kinds = woven.output.counts
     copied = sum(isinstance(frame, Frame) for frame in given_frames)
     assert kinds["verbatim"] + kinds["slot_rewritten"] == copied
     assert sum(kinds.values()) == len(frames)
 
 
-def owned_bytes(frames: Sequence[mpeg.Frame]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def slots_of(frame: mpeg.Frame) -> bytes:
+    return frame.data[frame.side_offset + frame.side_length :]
+
+
+@cache
+def source_owned(name: str) -> list[npt.NDArray[np.bool_]]:
+    """Per frame of a recording, which of its slot bytes are main data of any frame."""
+    owned = owned_bytes(sound(name))
+    ends = np.cumsum([len(slots_of(frame)) for frame in sound(name)])
+    return np.split(owned, ends[:-1])
+
+
+def owned_bytes(frames: Sequence[mpeg.Frame]) -> npt.NDArray[np.bool_]:
     """Which slot bytes hold main data; none holds that of two frames."""
-    slots = [len(frame.data) - frame.side_offset - frame.side_length for frame in frames]
+    slots = [len(slots_of(frame)) for frame in frames]
     owned = np.zeros(sum(slots), dtype=bool)
     position = 0
     for frame, slot in zip(frames, slots, strict=True):
@@ -154,6 +181,10 @@ def mixes(draw: st.DrawFn) -> Mix:
             continue
         parts = tuple(coded(random, format, most) for _ in range(format.channels))
         out.append(Remade(frame.number, parts, (False,) * format.channels))
+    if out[-1].number < len(read(name)) - 1:
+        # Where the source goes on and the output does not, what it goes on with is removed.
+        parts = tuple(coded(random, format, most) for _ in range(format.channels))
+        out.append(Remade(out[-1].number + 1, parts, (False,) * format.channels))
     return Mix(name, tuple(out))
 
 
@@ -188,15 +219,13 @@ def test_every_frame_finds_its_own_main_data_and_nothing_else_is_left(mix: Mix) 
 @examples(60)
 def test_what_the_next_copied_frame_reaches_back_for_stays_free(mix: Mix) -> None:
     """Also where that frame is not woven but copied in bulk."""
-    following = read(mix.name)[min(mix.frames[-1].number + 1, len(read(mix.name)) - 1)]
+    source = read(mix.name)
+    following = source[min(mix.frames[-1].number + 1, len(source) - 1)]
+    if isinstance(mix.frames[-1], Frame):
+        return
     first = mix.frames[0].number
     woven = Woven(mix.name, plan_for(mix.name, Grid(0, FrameRange(first, 999), 576, 1000)))
-    frames = mix.frames if isinstance(mix.frames[-1], Remade) else mix.frames[:-1]
-    if frames is not mix.frames:
-        following = read(mix.name)[mix.frames[-1].number]
-    if not frames:
-        return
-    woven.add(frames)
+    woven.add(mix.frames)
     woven.weaver.finish(following)
     owned = owned_bytes(woven.frames())
     free = len(owned) - int(np.flatnonzero(owned)[-1]) - 1 if owned.any() else len(owned)
@@ -327,7 +356,32 @@ def test_runs_are_woven_one_behind_the_other() -> None:
         for frame in group:
             parts = tuple(coded(random, format, 1200) for _ in range(2))
             frames.append(Remade(frame.number, parts, (False, False)) if masked else frame)
-    woven = Woven(name, plan_for(name, Grid(0, FrameRange(0, 90), 576, 600)))
+    frames += silences(name, 90, 1)
+    woven = Woven(name, plan_for(name, Grid(0, FrameRange(0, 91), 576, 600)))
     woven.add(frames)
     woven.weaver.finish(None)
     prove(woven, frames)
+
+
+def test_removed_main_data_is_gone_from_slots_many_frames_before() -> None:
+    """A large frame behind many tiny ones, as VBR has them, reaches back over all of them."""
+    name = "vbr-16k"
+    format = indexed(name).format
+    secret = b"\xa5" * 255
+    empty = SideInfo(0, (0, 0), ((0, 0),))
+    header = replace(indexed(name).header, bitrate_index=1, padding=0)
+    size = format.frame_bytes(1)
+    slot = size - header.main_data_offset
+    count = len(secret) // slot
+    frames: list[Frame | Remade] = []
+    for number in range(count):
+        data = frame_head(header, empty) + secret[:slot]
+        assert len(data) == size
+        frames.append(Frame(number, data, header, empty, b"", True))
+    # What began in the slots of frame 0 is masked; the frame that takes its place is small.
+    frames += silences(name, count, 1)
+    woven = Woven(name, plan_for(name, Grid(0, FrameRange(0, count + 1), 576, 600)))
+    woven.add(frames)
+    woven.weaver.finish(None)
+    assert len(woven.frames()) == len(frames)
+    assert b"\xa5" not in woven.written

@@ -41,7 +41,9 @@ def middle_mask(source: Recording, party: str, **options: object) -> Result:
     return store(source, replace(Cut(), **{party: ((quarter, 3 * quarter),)}), **options)
 
 
-def assert_beep(result: Result, channel: int, span: tuple[int, int], within_db: float = -30) -> None:
+def assert_beep(
+    result: Result, channel: int, span: tuple[int, int], within_db: float = -30
+) -> None:
     """All of the span sounds like the beep, with errors that far below it at most."""
     wanted = beep(span[1] - span[0], result.source.rate)
     for decoder in ("pyav", "soundfile"):
@@ -57,9 +59,14 @@ def test_a_left_right_coded_party_is_exact_throughout_a_mask(name: str, party: s
     source = recording(name)
     result = middle_mask(source, party)
     other = 1 - PARTIES.index(party)
-    reasons = {part.reason for part in result.report.remade if part.channel == "left right".split()[other]}
+    reasons = {
+        part.reason for part in result.report.remade if part.channel == ["left", "right"][other]
+    }
     assert reasons <= {"trim", "window"}  # at the hidden start and end
-    same = flags(result.length, [(2 * source.ext + 3 * source.spf, result.length - 2 * source.ext - 3 * source.spf)])
+    same = flags(
+        result.length,
+        [(2 * source.ext + 3 * source.spf, result.length - 2 * source.ext - 3 * source.spf)],
+    )
     for decoder in DECODERS:
         got, want = result.decoded(decoder)[same, other], result.expected(decoder)[same, other]
         assert (got == want).all(), decoder
@@ -78,7 +85,9 @@ def test_only_mid_side_frames_are_re_made_for_the_other_party(name: str, party: 
     names = ("left", "right")
     coupled = {i for i, sound in enumerate(source.sounds) if sound.coupled and not sound.equal}
     low, high = source.samples // 4 - source.ext, source.samples * 3 // 4
-    core = range((source.start + low) // source.spf + 1, (source.start + high - 1) // source.spf + 1)
+    core = range(
+        (source.start + low) // source.spf + 1, (source.start + high - 1) // source.spf + 1
+    )
     masks = result.report.masks
     assert masks[0].shared_frames == len(coupled & set(core)) > 0
     for part in result.report.remade:

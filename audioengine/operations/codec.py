@@ -56,7 +56,8 @@ class Audio:
                 problems.append(Problem(name, given, "must be a one-dimensional array of floats"))
             elif not np.isfinite(values).all():
                 problems.append(Problem(name, "NaN or infinity", "must be finite samples"))
-            object.__setattr__(self, name, values.astype(np.float32, copy=False))
+            else:
+                object.__setattr__(self, name, values.astype(np.float32, copy=False))
         if not problems and len(self.caller) != len(self.callee):
             rule = f"must have as many samples as caller, {len(self.caller)}"
             problems.append(Problem("callee", len(self.callee), rule))
@@ -101,6 +102,8 @@ def decode(
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, StorageError.
     """
+    if caller_channel not in ("left", "right"):
+        raise InvalidRequestError.of("caller_channel", caller_channel, "must be left or right")
     with open_recording(source, allow_truncated=allow_truncated) as recording:
         index = recording.index
         window = Interval(start, end, origin="window")

@@ -65,7 +65,7 @@ class Coherence:
         """What two voices that have nothing in common hardly reach."""
         values = 2 * (_BAND_HZ[1] - _BAND_HZ[0]) * max(self._samples, 1) / self._rate_hz
         chance = np.sqrt(2 * np.log(2 * self._lags + 1) / values)
-        return float(min(0.9, max(_LEAST_THRESHOLD, 1.5 * chance)))
+        return float(min(0.9, max(_LEAST_THRESHOLD, 2 * chance)))
 
     def value(self) -> float:
         """0 (nothing in common) to 1 (the same signal on both channels)."""

@@ -62,9 +62,9 @@ def phase_turn(format: StreamFormat) -> int:
 
 
 def _phase(index: FrameIndex, frame: int) -> int:
-    """The phase of a frame when libsndfile reads the whole source: from the first audible one."""
+    """The phase of a frame in what `soundfile.read` gives, which seeks to the start first."""
     audible = index.start // index.format.samples_per_frame
-    return (frame - audible) % phase_turn(index.format)
+    return (frame + audible) % phase_turn(index.format)
 
 
 def _decode_frames(source: ByteSource, index: FrameIndex, first: int, last: int) -> Samples:
@@ -107,15 +107,21 @@ def _decode_frames(source: ByteSource, index: FrameIndex, first: int, last: int)
 
 def _open_in_memory(data: bytes) -> soundfile.SoundFile:
     """An MP3 that is nowhere but in memory."""
-    if not hasattr(os, "memfd_create"):
-        return soundfile.SoundFile(BytesIO(data))
     # A file object would be read through a callback, which takes Python's lock for every block.
-    descriptor = os.memfd_create("audioengine")
+    try:
+        descriptor = os.memfd_create("audioengine")
+    except (AttributeError, OSError):
+        return soundfile.SoundFile(BytesIO(data))
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
         os.lseek(descriptor, 0, os.SEEK_SET)
+    except OSError:
+        # A limit on file sizes counts here too.
+        os.close(descriptor)
+        return soundfile.SoundFile(BytesIO(data))
+    try:
         return soundfile.SoundFile(descriptor, closefd=True)
     except BaseException:
         os.close(descriptor)

@@ -345,13 +345,13 @@ class _Execution:
         self._tell(last)
 
     def _sharing(self, first: int, last: int) -> list[Frame]:
-        """The frames just before `last` whose slots lie behind the main data of the last one."""
+        """The frames before `last` in whose slots main data of frame `last` may begin."""
         frames = self._intact(first, last)
-        free = frames[-1].side_info.main_data_begin + frames[-1].slot_bytes - len(frames[-1].adu)
         start = len(frames)
-        while start and free > 0:
+        room = 0
+        while start and room < self.plan.format.max_main_data_begin:
             start -= 1
-            free -= frames[start].slot_bytes
+            room += frames[start].slot_bytes
         return frames[start:]
 
     def _intact(self, first: int, last: int) -> list[Frame]:

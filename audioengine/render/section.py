@@ -30,6 +30,9 @@ _SECTION_SAMPLES = 576 * 1024
 # Two encodes with fewer frames between them cost more than one over all.
 _JOIN_GAP_FRAMES = 24
 
+# Shorter masks have too few samples to tell one voice on both channels from two.
+_HEARD_MS = 50
+
 
 class DamagedFrameError(Exception):
     """A frame that the smart path needs is damaged."""
@@ -143,6 +146,7 @@ class SectionMaker:
             number: mask.span.clipped(played)
             for number, mask in enumerate(plan.masks)
             if len(mask.channels) == 1
+            and mask.span.length >= plan.format.rate_hz * _HEARD_MS // 1000
         }
         return {number: span for number, span in spans.items() if span.length}
 

@@ -60,8 +60,8 @@ class Weaver:
         self._rule = SlotRule(
             header.format, self.plan.bitrate_index, self.plan.padded, header.main_data_offset
         )
-        slot = max(1, self._rule.slot(0))
-        # As far as a frame can reach back.
+        slot = max(1, self._rule.slots[1])
+        # As far as a frame can reach back over the smallest ones.
         self._hold = header.format.max_main_data_begin // slot + 2
 
     def add(self, frame: Frame | Remade) -> None:
@@ -119,12 +119,14 @@ class Weaver:
         )
 
     def _shared(self) -> bool:
-        """Whether the next re-made frame finds free bytes in the slots of the frame just taken."""
-        free, room = self._behind, 0
+        """Whether main data of what a re-made frame replaces may be in the frame just taken.
+
+        Wherever a main_data_begin can reach: what the replaced frame's was, must not matter.
+        """
+        room = 0
         for frame in self._queue:
             if not isinstance(frame, Frame):
-                return free > room
-            free = frame.side_info.main_data_begin + frame.slot_bytes - len(frame.adu)
+                return room < self._rule.format.max_main_data_begin
             room += frame.slot_bytes
         return False
 

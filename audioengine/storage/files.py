@@ -144,7 +144,7 @@ class FileStaging(Staging):
 
 def _part_name(name: str) -> str:
     # File names end at 255 bytes; the start of a long one is enough to recognise it.
-    kept = name.encode()[:200].decode(errors="ignore")
+    kept = os.fsdecode(os.fsencode(name)[:200])
     return f".{kept}.{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}"
 
 

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import shutil
 from tempfile import SpooledTemporaryFile
 from threading import Lock
 from typing import BinaryIO
 
-from audioengine.errors import InvalidRequestError, StorageError
+from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.storage.base import Source, Staging
 
 # An output larger than this waits on disk, in a file without a name.
 _IN_MEMORY_BYTES = 32 << 20
+_BLOCK_BYTES = 1 << 20
 
 
 class BytesSource(Source):
@@ -49,7 +49,9 @@ class ObjectSource(Source):
             else:
                 self._data = self._checked(file.read())
                 self.size = len(self._data)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            if isinstance(error, AudioEngineError):
+                raise
             raise StorageError(f"can't read the source: {error}") from error
 
     def read(self, offset: int, length: int) -> bytes:
@@ -63,7 +65,9 @@ class ObjectSource(Source):
                 while length and (part := self._checked(self._file.read(length))):
                     parts.append(part)
                     length -= len(part)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            if isinstance(error, AudioEngineError):
+                raise
             raise StorageError(f"can't read the source: {error}") from error
         return b"".join(parts)
 
@@ -112,8 +116,19 @@ class ObjectStaging(Staging):
     def publish(self) -> None:
         self._spool.seek(0)
         try:
-            shutil.copyfileobj(self._spool, self._target, 1 << 20)
+            while block := self._spool.read(_BLOCK_BYTES):
+                view = memoryview(block)
+                while view:
+                    # A raw object may take less than it is given.
+                    taken = self._target.write(view)
+                    if not taken:
+                        raise StorageError(
+                            "can't write to the destination object: it takes no more"
+                        )
+                    view = view[taken:]
         except (OSError, ValueError, TypeError) as error:
+            if isinstance(error, StorageError):
+                raise
             raise StorageError(f"can't write to the destination object: {error}") from error
         finally:
             self.close()

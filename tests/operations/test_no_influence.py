@@ -27,6 +27,7 @@ from tests.operations.helpers import (
     Recording,
     Result,
     call,
+    masking,
     number,
     recorded,
     recording,
@@ -108,7 +109,7 @@ def removals(draw: st.DrawFn, source: Recording) -> tuple[Cut, str, list[int], d
     else:
         start, end = draw(spans(source.samples, shortest))
         trims = st.sampled_from((None, (3, source.samples), (0, source.samples - 3)))
-        cut = replace(Cut(draw(trims)), **{what: ((start, end),)})
+        cut = masking(what, (start, end), trim=draw(trims))
         numbers = list(source.frames_within(start, end))
     options = {
         "render": draw(st.sampled_from(("smart", "smart", "full"))),
@@ -151,8 +152,7 @@ def test_what_is_removed_has_no_influence(name: str, data: st.DataObject) -> Non
 def test_a_mask_over_everything_leaves_no_influence(name: str, what: str, render: str) -> None:
     """Not even of sizes, bitrates or the hidden start and end."""
     source = recording(name)
-    everything = ((0, source.samples),)
-    cut = replace(Cut(), **{what: everything})
+    cut = masking(what, (0, source.samples))
     numbers = range(len(source.frames))
     assert_no_influence(source, cut, what, numbers, 1, {"render": render})
 
@@ -182,7 +182,7 @@ def test_sizes_of_masked_frames_have_no_influence_in_vbr(what: str) -> None:
     smallest = min(source.frames, key=lambda frame: len(frame.data))
     largest = max(source.frames, key=lambda frame: len(frame.data))
     assert len(largest.data) > 2 * len(smallest.data)
-    cut = replace(Cut(), **{what: ((start, end),)})
+    cut = masking(what, (start, end))
     outputs = set()
     for frame in (smallest, largest):
         frames = list(source.frames)
@@ -291,7 +291,7 @@ CALLS = ((8000, 32), (16000, 48), (44100, 128))
 def masked_call(rate: int, kbps: int, party: str) -> Result:
     """A call of 14 s in which one party is masked for 8 s."""
     source = call(rate, 14, kbps)
-    return store(source, replace(Cut(), **{party: ((3 * rate, 11 * rate),)}))
+    return store(source, masking(party, (3 * rate, 11 * rate)))
 
 
 @pytest.mark.parametrize("party", PARTIES)
@@ -365,7 +365,7 @@ def test_no_coded_data_of_the_masked_party_is_left(name: str, party: str, render
     """Not in the reservoir either, at any bit shift."""
     source = recording(name)
     start, end = source.samples // 8, source.samples * 7 // 8
-    result = store(source, replace(Cut(), **{party: ((start, end),)}), render=render)
+    result = store(source, masking(party, (start, end)), render=render)
     channels = (0, 1) if party == "both" else (PARTIES.index(party),)
     digits = [
         part

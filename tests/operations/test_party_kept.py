@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
 
@@ -26,6 +25,7 @@ from tests.operations.helpers import (
     beep,
     db,
     flags,
+    masking,
     recorded,
     recording,
     store,
@@ -38,7 +38,7 @@ JOINT = ("mpeg25-8k-32k", "mpeg2-16k-48k", "mpeg1-44k-128k", "vbr-16k", "vbr-44k
 def middle_mask(source: Recording, party: str, **options: object) -> Result:
     """The party masked in the middle half, far from the hidden start and end."""
     quarter = source.samples // 4
-    return store(source, replace(Cut(), **{party: ((quarter, 3 * quarter),)}), **options)
+    return store(source, masking(party, (quarter, 3 * quarter)), **options)
 
 
 def assert_beep(
@@ -214,7 +214,7 @@ def half_equal() -> Recording:
 def test_frames_with_an_empty_side_are_taken_apart_exactly(party: str) -> None:
     """Where a mask meets equal channels and others, the kept party stays bit for bit in both."""
     source = half_equal()
-    result = store(source, replace(Cut(), **{party: ((12_000, 30_000),)}))
+    result = store(source, masking(party, (12_000, 30_000)))
     assert_promises(result)
     mask = result.report.masks[0]
     assert mask.channel == ("left", "right")[PARTIES.index(party)]
@@ -250,7 +250,7 @@ def test_voices_apart_are_not_warned_of(name: str, party: str) -> None:
     source = recording(name)
     for start, end in ((0.2, 2.2), (1.5, 3.2), (3.3, 3.9)):
         span = (round(start * source.rate), round(end * source.rate))
-        result = store(source, replace(Cut(), **{party: (span,)}))
+        result = store(source, masking(party, span))
         assert result.report.warnings == ()
         coherence = result.report.masks[0].coherence
         assert coherence is not None

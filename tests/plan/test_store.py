@@ -87,7 +87,7 @@ def cut(draw: st.DrawFn, samples: int, whole: Span | None = None) -> Span:
 def cases(draw: st.DrawFn, *, mixed: bool = True) -> Case:
     """Trims longer than two frames: what lies within one has a grid of its own."""
     format = draw(st.sampled_from((LSF, MPEG_1, MONO)))
-    frames = draw(st.integers(8, 70))
+    frames = draw(st.integers(14, 70))
     bitrates = draw(
         st.one_of(
             st.integers(2, 12).map(lambda one: [one] * frames),

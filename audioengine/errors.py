@@ -55,6 +55,9 @@ class InvalidRequestError(AudioEngineError, ValueError):
         self.problems = tuple(problems)
         super().__init__("; ".join(map(str, self.problems)))
 
+    def __reduce__(self) -> tuple[type[InvalidRequestError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
+
     @classmethod
     def of(cls, path: str, value: object, rule: str) -> InvalidRequestError:
         """The error for a single wrong field."""

@@ -14,10 +14,10 @@ from audioengine.storage.base import Source, Staging
 from audioengine.storage.files import FileSource, FileStaging
 from audioengine.storage.objects import BytesSource, ObjectSource, ObjectStaging
 
-SourceLike: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
+SourceLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 """A path, the bytes themselves, or a readable binary file object."""
 
-DestinationLike: TypeAlias = "str | os.PathLike[str] | BinaryIO"
+DestinationLike: TypeAlias = str | os.PathLike[str] | BinaryIO
 """A path, or a writable binary file object."""
 
 __all__ = [

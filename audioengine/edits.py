@@ -40,6 +40,7 @@ __all__ = [
     "Span",
     "join",
     "resolve",
+    "untagged_notice",
 ]
 
 Party: TypeAlias = Literal["caller", "callee"]
@@ -262,7 +263,7 @@ def resolve(
     if problems:
         raise InvalidRequestError(problems)
     if not tagged and modification.absolute_times and (trim_asked is not None or masks):
-        warnings.append(_untagged_notice(rate_hz, encoder_delay))
+        warnings.append(untagged_notice(rate_hz, encoder_delay))
     return Edits(samples, trim, trim_asked, tuple(masks), tuple(warnings))
 
 
@@ -377,10 +378,11 @@ def _too_short(bounds: Bounds, clock: Clock) -> Problem:
     return Problem(bounds.path, given, f"must cover at least one sample, {one} ms")
 
 
-def _untagged_notice(rate_hz: int, encoder_delay: int) -> Notice:
+def untagged_notice(rate_hz: int, encoder_delay: int, what: str = "Absolute times") -> Notice:
+    """The warning that `what` meets a source whose start nothing tells."""
     late_ms = plain(Fraction(_LAME_LATENESS * 1000, rate_hz))
     message = (
-        f"Absolute times meet a source without a gapless tag: sample {encoder_delay} is taken for "
+        f"{what} meet a source without a gapless tag: sample {encoder_delay} is taken for "
         f"its start. If LAME made it, its audio lies {_LAME_LATENESS} samples ({late_ms} ms) late: "
         f"then encoder_delay={_LAME_LATENESS} is right."
     )

@@ -26,7 +26,7 @@ from audioengine.mp3.main_data import Frame, read_frames
 from audioengine.mp3.scan import scan
 from audioengine.mp3.side_info import pack_side_info
 from audioengine.mp3.splice import ChannelFrame, join_channels
-from audioengine.plan.encode import empty_index
+from audioengine.plan.encode import header_for
 from fixtures import mpeg
 
 FIXTURES = Path(fixtures.__file__).parent
@@ -120,6 +120,23 @@ def stream(format: StreamFormat, frames: Iterable[Sequence[ChannelFrame]]) -> by
         slots[start : start + len(adu)] = adu
         free = len(slots) - start - len(adu)
     return b"".join(head + slots[i * slot : (i + 1) * slot] for i, head in enumerate(heads))
+
+
+def empty_index(format: StreamFormat, bitrate_index: int) -> FrameIndex:
+    """The index of a recording without frames."""
+    return FrameIndex(
+        header=header_for(format, bitrate_index),
+        byte2=np.empty(0, dtype=np.uint8),
+        segments=(),
+        sizes=np.array(format.frame_sizes, dtype=np.uint16),
+        info_tag=None,
+        tags=(),
+        junk=(),
+        incomplete_last=None,
+        lost=(),
+        inner_tags=(),
+        free_format=False,
+    )
 
 
 def index_of(

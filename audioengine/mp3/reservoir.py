@@ -51,6 +51,11 @@ class SlotRule:
         period = self.format.padding_period(self.bitrate_index)
         return tuple(self.format.padding_at(self.bitrate_index, frame) for frame in range(period))
 
+    @property
+    def padding_period(self) -> int:
+        """Frames after which the padding repeats."""
+        return len(self._pattern)
+
     def padding(self, frame: int) -> int:
         """The padding bit of the re-made frame with this number."""
         return self._pattern[frame % len(self._pattern)]

@@ -14,17 +14,19 @@ import numpy.typing as npt
 from audioengine.edits import Beep, Interval, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.mp3.header import SAMPLING_RATES_HZ
+from audioengine.mp3.info_tag import OWN_ENCODER
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import open_recording
 from audioengine.operations.workers import worker_count
 from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
-from audioengine.plan.encode import empty_index, format_for, plan_encode
-from audioengine.plan.store import CallerChannel, usual_kbps
+from audioengine.plan.bitrate import usual_kbps
+from audioengine.plan.encode import format_for, header_for, plan_encode
+from audioengine.plan.masks import CallerChannel
 from audioengine.render.execute import Progress, execute
+from audioengine.render.stream import PatchedStream
 from audioengine.report import BitratesReport, EncodeReport, FileReport
 from audioengine.storage import DestinationLike, SourceLike, open_destination
-from audioengine.storage.objects import BytesSource
 from audioengine.times import Number
 from audioengine.version import VERSION
 
@@ -163,14 +165,13 @@ def encode(
 
     with closing(open_destination(destination)) as staging:
         rendered = execute(
-            BytesSource(b""),
-            empty_index(format, bitrate_index),
+            PatchedStream(header_for(format, bitrate_index), OWN_ENCODER, ()),
             plan,
             Tone(Beep(), format.rate_hz),
             staging,
+            read_pcm,
             workers=workers,
             progress=progress,
-            read_pcm=read_pcm,
         )
         output = FileReport(
             sha256=sha256_hex(staging),

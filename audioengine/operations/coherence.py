@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from audioengine.mp3.header import StreamFormat
 from audioengine.notices import Notice
-from audioengine.pcm.coherence import Coherence
-from audioengine.plan.store import PlannedMask
+from audioengine.pcm.coherence import LEAST_MS, Coherence
+from audioengine.plan.masks import PlannedMask
+from audioengine.render.edited import ReadPcm
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +45,18 @@ def measured_coherence(
         else None
         for number in range(len(masks))
     )
+
+
+def coherence_under(
+    mask: PlannedMask, read_raw: ReadPcm, format: StreamFormat
+) -> MeasuredCoherence | None:
+    """That of the source's channels under a mask of one party; None where there is no telling."""
+    span = mask.span
+    if format.channels == 1 or len(mask.channels) == 2:
+        return None
+    if span.length < format.rate_hz * LEAST_MS // 1000:
+        return None
+    found = Coherence(format.rate_hz)
+    for start in range(span.start, span.end, found.block):
+        found.add(read_raw(start, min(span.end, start + found.block)))
+    return MeasuredCoherence(found.value(), found.threshold())

@@ -6,14 +6,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from audioengine.edits import Edits, Span
+from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.index import FrameIndex
 from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.inspection import bitrates_of
 from audioengine.operations.recording import Recording, source_warnings
-from audioengine.plan.grid import Flags, FrameRange, flags_of, merged, ranges_of
-from audioengine.plan.store import MAX_MOVED_FRAMES, PlannedMask, StorePlan
-from audioengine.render.execute import Reason, RemadeFrames, Rendered
+from audioengine.plan.grid import FrameRange, flags_of, merged, ranges_of
+from audioengine.plan.masks import PlannedMask
+from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
+from audioengine.plan.store import StorePlan
+from audioengine.render.execute import RemadeFrames, Rendered
 from audioengine.report import (
     BitratesReport,
     FileReport,
@@ -49,7 +54,7 @@ def store_report(
 ) -> StoreReport:
     """The report of a finished store."""
     index, edits, plan, rendered = done.index, done.edits, done.plan, done.rendered
-    source = _source_file(recording, source_sha256)
+    source = source_file(recording, source_sha256)
     if plan is None or rendered is None:
         output = FileReport(
             output_sha256,
@@ -64,7 +69,7 @@ def store_report(
         return StoreReport(
             source=source,
             output=output,
-            trim=_trim(edits, index),
+            trim=trim_report(edits, index),
             masks=(),
             frames=FramesReport(index.frames, 0, 0, 0, 0),
             remade=(),
@@ -94,13 +99,15 @@ def store_report(
     return StoreReport(
         source=source,
         output=output,
-        trim=_trim(edits, index),
+        trim=trim_report(edits, index),
         masks=tuple(
             _mask(mask, measured, _moved(mask, plan, rendered), index)
             for mask, measured in zip(plan.masks, done.coherence, strict=True)
         ),
         frames=FramesReport(**rendered.counts),
-        remade=tuple(_remade(part, plan, index) for part in rendered.remade),
+        remade=tuple(
+            remade_report(part, plan, index.start, index.samples) for part in rendered.remade
+        ),
         render=plan.render,
         bitrates=BitratesReport(
             index.format.bitrates_kbps[plan.bitrate_index],
@@ -108,7 +115,7 @@ def store_report(
             rendered.raised,
             rendered.lowered,
         ),
-        seconds_reencoded=_seconds((part.frames for part in rendered.remade), index),
+        seconds_reencoded=seconds_of((part.frames for part in rendered.remade), plan.format),
         fallbacks=plan.fallbacks,
         warnings=(
             *source_warnings(index),
@@ -124,15 +131,17 @@ def store_report(
 def plan_report(recording: Recording, edits: Edits, plan: StorePlan | None) -> PlanReport:
     """The report of a plan; without one, of a plain copy."""
     index = recording.index
-    remade = _to_remake(plan) if plan else []
+    remade = to_remake(plan) if plan else []
     return PlanReport(
-        trim=_trim(edits, index),
+        trim=trim_report(edits, index),
         masks=tuple(_mask(mask, None, (0, 0), index) for mask in plan.masks) if plan else (),
         render=plan.render if plan else "copy",
         frames=plan.grid.frames.count if plan else index.frames,
         copied=plan.copied_frames if plan else index.frames,
-        remade=tuple(_remade(part, plan, index) for part in remade) if plan else (),
-        seconds_reencoded=_seconds((part.frames for part in remade), index),
+        remade=tuple(remade_report(part, plan, index.start, index.samples) for part in remade)
+        if plan
+        else (),
+        seconds_reencoded=seconds_of((part.frames for part in remade), index.format),
         output_samples=edits.trim.length,
         fallbacks=plan.fallbacks if plan else (),
         warnings=(*recording.warnings, *edits.warnings, *(plan.warnings if plan else ())),
@@ -140,25 +149,24 @@ def plan_report(recording: Recording, edits: Edits, plan: StorePlan | None) -> P
     )
 
 
-def _to_remake(plan: StorePlan) -> list[RemadeFrames]:
+def to_remake(plan: RenderPlan) -> list[RemadeFrames]:
     """What a plan requires, by reason."""
     out = []
     for channel, parts in enumerate(plan.required):
         for part in parts:
-            if plan.render == "full":
-                out.append(RemadeFrames(channel, part, "full"))
-                continue
-            trimmed = flags_of(plan.trimmed, part)
-            reasons: tuple[tuple[Reason, Flags], ...] = (("trim", trimmed), ("mask", ~trimmed))
-            out += [
-                RemadeFrames(channel, frames, reason)
-                for reason, flags in reasons
-                for frames in ranges_of(flags, part.first)
-            ]
+            rest = np.ones(part.count, dtype=bool)
+            for cause in plan.causes:
+                flags = rest & flags_of(cause.frames, part)
+                rest &= ~flags
+                ranges = ranges_of(flags, part.first)
+                out += [RemadeFrames(channel, frames, cause.reason) for frames in ranges]
+            ranges = ranges_of(rest, part.first)
+            out += [RemadeFrames(channel, frames, "mask") for frames in ranges]
     return sorted(out, key=lambda part: (part.channel, part.frames))
 
 
-def _source_file(recording: Recording, sha256: str) -> FileReport:
+def source_file(recording: Recording, sha256: str) -> FileReport:
+    """What a source is."""
     index, tag = recording.index, recording.index.info_tag
     return FileReport(
         sha256,
@@ -172,7 +180,8 @@ def _source_file(recording: Recording, sha256: str) -> FileReport:
     )
 
 
-def _trim(edits: Edits, index: FrameIndex) -> TrimReport:
+def trim_report(edits: Edits, index: FrameIndex) -> TrimReport:
+    """What was kept of a source."""
     rate = index.format.rate_hz
     asked = IntervalReport.of(edits.trim_asked, rate) if edits.trim_asked else None
     return TrimReport(asked, IntervalReport.of(edits.trim, rate))
@@ -185,13 +194,9 @@ def _mask(
     index: FrameIndex,
 ) -> MaskReport:
     rate = index.format.rate_hz
-    if index.format.channels == 1:
-        channel = "mono"
-    else:
-        channel = "both" if len(planned.channels) == 2 else _channel(planned.channels[0], index)
     return MaskReport(
         party=planned.mask.party,
-        channel=channel,
+        channel=channels_of(planned, index.format),
         asked=IntervalReport.of(planned.mask.asked, rate),
         applied=IntervalReport.of(planned.mask.applied, rate),
         moved_frames=moved,
@@ -200,8 +205,15 @@ def _mask(
     )
 
 
-def _channel(channel: int, index: FrameIndex) -> str:
-    return "mono" if index.format.channels == 1 else ("left", "right")[channel]
+def _channel(channel: int, format: StreamFormat) -> str:
+    return "mono" if format.channels == 1 else ("left", "right")[channel]
+
+
+def channels_of(planned: PlannedMask, format: StreamFormat) -> str:
+    """The channels of a source that a mask covers."""
+    if len(planned.channels) == 2:
+        return "both"
+    return _channel(planned.channels[0], format)
 
 
 def _moved(planned: PlannedMask, plan: StorePlan, rendered: Rendered) -> tuple[int, int]:
@@ -223,18 +235,20 @@ def _moved(planned: PlannedMask, plan: StorePlan, rendered: Rendered) -> tuple[i
     return before, after
 
 
-def _remade(part: RemadeFrames, plan: StorePlan, index: FrameIndex) -> RemadeReport:
-    spf = index.format.samples_per_frame
-    zero = plan.grid.origin - index.start
+def remade_report(part: RemadeFrames, plan: RenderPlan, start: int, samples: int) -> RemadeReport:
+    """What was re-made, on a clock of `samples` samples that begins with raw sample `start`."""
+    spf, rate = plan.format.samples_per_frame, plan.format.rate_hz
+    zero = plan.grid.origin - start
     played = Span(zero + part.frames.first * spf, zero + part.frames.last * spf)
     return RemadeReport(
-        channel=_channel(part.channel, index),
+        channel=_channel(part.channel, plan.format),
         reason=part.reason,
         frames=(part.frames.first, part.frames.last),
-        interval=IntervalReport.of(played.clipped(Span(0, index.samples)), index.format.rate_hz),
+        interval=IntervalReport.of(played.clipped(Span(0, samples)), rate),
     )
 
 
-def _seconds(ranges: Iterable[FrameRange], index: FrameIndex) -> float:
+def seconds_of(ranges: Iterable[FrameRange], format: StreamFormat) -> float:
+    """How long the frames last, those in several ranges counted once."""
     frames = sum(part.count for part in merged(ranges))
-    return frames * index.format.samples_per_frame / index.format.rate_hz
+    return frames * format.samples_per_frame / format.rate_hz

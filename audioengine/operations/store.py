@@ -18,27 +18,23 @@ from audioengine.mp3.main_data import damaged_frames
 from audioengine.notices import Notice
 from audioengine.operations import reporting
 from audioengine.operations.coherence import MeasuredCoherence, measured_coherence
+from audioengine.operations.copying import copy_whole
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.workers import worker_count
+from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
+from audioengine.plan.masks import CallerChannel, PlannedMask, SharedFrames
+from audioengine.plan.rendering import Render
 from audioengine.plan.stereo import read_coupling
-from audioengine.plan.store import (
-    CallerChannel,
-    Fallback,
-    PlannedMask,
-    Render,
-    SharedFrames,
-    StorePlan,
-)
+from audioengine.plan.store import Fallback, StorePlan
 from audioengine.plan.store import plan_store as make_plan
 from audioengine.render.execute import Progress, Rendered, execute
 from audioengine.render.section import DamagedFrameError
+from audioengine.render.stream import RecordingStream
 from audioengine.report import PlanReport, StoreReport
 from audioengine.storage import DestinationLike, SourceLike, Staging, open_destination
 from audioengine.times import Number
-
-_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +115,7 @@ def store(
         ):
             source_digest = beside.submit(sha256_hex, recording.source)
             if edits.is_identity:
-                _copy(recording, staging)
+                copy_whole(recording.source, staging)
                 done = reporting.Done(recording.index, edits, None, None, ())
             else:
                 done = _edit(
@@ -202,11 +198,6 @@ def _plan(recording: Recording, index: FrameIndex, edits: Edits, options: _Optio
     )
 
 
-def _copy(recording: Recording, staging: Staging) -> None:
-    for offset in range(0, recording.source.size, _COPY_BYTES):
-        staging.write(recording.source.read(offset, _COPY_BYTES))
-
-
 def _edit(
     recording: Recording,
     edits: Edits,
@@ -243,7 +234,15 @@ def _execute(
     workers: int,
     progress: Progress | None,
 ) -> Rendered:
-    return execute(recording.source, index, plan, tone, staging, workers=workers, progress=progress)
+    return execute(
+        RecordingStream(recording.source, index),
+        plan,
+        tone,
+        staging,
+        partial(decode_raw, recording.source, index),
+        workers=workers,
+        progress=progress,
+    )
 
 
 def _around_damage(

@@ -6,6 +6,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+LEAST_MS = 50
+"""Shorter stretches have too few samples to tell one voice on both channels from two."""
+
 _MAX_LAG_S = 0.25
 _BLOCK_S = 4.0
 _BAND_HZ = (200.0, 1900.0)
@@ -71,6 +74,14 @@ class Coherence:
         """0 (nothing in common) to 1 (the same signal on both channels)."""
         scale = float(np.sqrt(self._energy[0] * self._energy[1]))
         return 0.0 if scale == 0 else min(1.0, float(np.abs(self._cross).max()) / scale)
+
+
+def coherence_of(pcm: npt.NDArray[np.float32], rate_hz: int) -> Coherence:
+    """pcm: [shape=(n, 2)] a stretch of both channels of any length."""
+    coherence = Coherence(rate_hz)
+    for start in range(0, len(pcm), coherence.block):
+        coherence.add(pcm[start : start + coherence.block])
+    return coherence
 
 
 def _smoothed(magnitude: npt.NDArray[np.floating], width: int) -> npt.NDArray[np.float64]:

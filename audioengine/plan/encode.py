@@ -3,54 +3,38 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from audioengine.edits import Edits, Span
+from audioengine.edits import Span
 from audioengine.mp3.header import FrameHeader, Mode, StreamFormat, Version
-from audioengine.mp3.index import FrameIndex
 from audioengine.plan.grid import place
-from audioengine.plan.store import StorePlan
+from audioengine.plan.rendering import Cause, RenderPlan
 
 
-def plan_encode(format: StreamFormat, samples: int, bitrate_index: int) -> StorePlan:
+def plan_encode(format: StreamFormat, samples: int, bitrate_index: int) -> RenderPlan:
     """The plan of a file that plays raw samples 0 to `samples`."""
     kept = Span(0, samples)
     grid = place(format, kept)
-    return StorePlan(
+    return RenderPlan(
         format=format,
-        edits=Edits(samples, kept),
         kept=kept,
         grid=grid,
         masks=(),
         masked=((),) * format.channels,
         required=((grid.frames,),) * format.channels,
-        trimmed=(),
+        causes=(Cause("full", (grid.frames,)),),
         lost=(),
         clusters=(grid.frames,),
+        silences=(),
         bitrate_index=bitrate_index,
         padded=True,
+        keeps_start=True,
         render="full",
-        fallbacks=(),
-        warnings=(),
     )
 
 
-def empty_index(format: StreamFormat, bitrate_index: int) -> FrameIndex:
-    """The index of a source without frames; its header is what the new frames share."""
+def header_for(format: StreamFormat, bitrate_index: int) -> FrameHeader:
+    """What the frames of a file that no source shapes have in common."""
     mode = Mode.SINGLE_CHANNEL if format.channels == 1 else Mode.JOINT_STEREO
-    return FrameIndex(
-        header=FrameHeader(format, False, bitrate_index, 0, mode, 0, 0),
-        byte2=np.empty(0, dtype=np.uint8),
-        segments=(),
-        sizes=np.array(format.frame_sizes, dtype=np.uint16),
-        info_tag=None,
-        tags=(),
-        junk=(),
-        incomplete_last=None,
-        lost=(),
-        inner_tags=(),
-        free_format=False,
-    )
+    return FrameHeader(format, False, bitrate_index, 0, mode, 0, 0)
 
 
 def format_for(rate_hz: int, channels: int) -> StreamFormat | None:

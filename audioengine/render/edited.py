@@ -11,7 +11,7 @@ import numpy as np
 from audioengine.edits import Span, join
 from audioengine.pcm.decode import Samples
 from audioengine.pcm.tone import Tone
-from audioengine.plan.store import StorePlan
+from audioengine.plan.rendering import RenderPlan
 
 _NEAR_SAMPLES = 1 << 14
 
@@ -29,7 +29,7 @@ class EditedPcm:
     def __init__(
         self,
         read_pcm: ReadPcm,
-        plan: StorePlan,
+        plan: RenderPlan,
         tone: Tone,
         windows: Iterable[Span],
     ) -> None:

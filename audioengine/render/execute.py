@@ -9,31 +9,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from audioengine.mp3.bytesource import ByteSource
-from audioengine.mp3.header import CRC_BYTES, StreamFormat
-from audioengine.mp3.index import FrameIndex, byte2_counts
-from audioengine.mp3.info_tag import OWN_ENCODER, build_info_tag, tag_frame_bytes
-from audioengine.mp3.main_data import Frame, read_frames
+from audioengine.mp3.header import StreamFormat
+from audioengine.mp3.index import byte2_counts
+from audioengine.mp3.info_tag import build_info_tag, tag_frame_bytes
+from audioengine.mp3.main_data import Frame
 from audioengine.mp3.side_info import SideInfo, granule_layout
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.coherence import Coherence
-from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
 from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
-from audioengine.plan.store import StorePlan
+from audioengine.plan.rendering import Reason, RenderPlan
 from audioengine.render.edited import ReadPcm
 from audioengine.render.output import FrameOutput, Kind
 from audioengine.render.resolve import ChannelView, Windows, resolve
 from audioengine.render.section import DamagedFrameError, Section, SectionMaker, sections
+from audioengine.render.stream import FrameStream
 from audioengine.render.tracks import Track, legal
 from audioengine.render.weave import Remade, Weaver
 
-Reason: TypeAlias = Literal["mask", "trim", "shared", "window", "full"]
 Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -56,9 +54,6 @@ class RemadeFrames:
     channel: int
     frames: FrameRange
     reason: Reason
-    """``mask``, ``trim``: they depend on masked samples, on samples outside the trim; ``shared``:
-    coded together with the other channel's; ``window``: between a run and the next legal window
-    sequence; ``full``: everything was to be re-made."""
 
 
 @dataclass(frozen=True)
@@ -80,30 +75,27 @@ class Rendered:
 
 
 def execute(
-    source: ByteSource,
-    index: FrameIndex,
-    plan: StorePlan,
+    stream: FrameStream,
+    plan: RenderPlan,
     tone: Tone,
     staging: Staging,
+    read_pcm: ReadPcm,
     *,
     workers: int,
     progress: Progress | None = None,
-    read_pcm: ReadPcm | None = None,
 ) -> Rendered:
     """Render `plan` into `staging`, tag frame included.
 
-    `progress` is told how many frames are done and how many there are. `read_pcm` takes the place
-    of decoding `source`, for a plan that copies nothing.
+    `stream` has the frames that the plan copies, `read_pcm` gives the samples that it re-makes
+    frames from. `progress` is told how many frames are done and how many there are.
 
-    Raises DamagedFrameError where the smart path meets damage that the index did not show.
+    Raises DamagedFrameError where the smart path meets damage that no index showed.
     """
-    staging.write(bytes(tag_frame_bytes(index.header)))
+    staging.write(bytes(tag_frame_bytes(stream.header)))
     executor = ThreadPoolExecutor(workers)
     try:
-        decode = read_pcm or partial(decode_raw, source, index)
-        maker = SectionMaker(source, index, plan, tone, decode)
-        run = _Execution(source, index, plan, maker, staging, executor, 2 * workers, progress)
-        return run.run()
+        maker = SectionMaker(stream, plan, tone, read_pcm)
+        return _Execution(stream, plan, maker, staging, executor, 2 * workers, progress).run()
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
@@ -128,24 +120,22 @@ class _Execution:
 
     def __init__(
         self,
-        source: ByteSource,
-        index: FrameIndex,
-        plan: StorePlan,
+        stream: FrameStream,
+        plan: RenderPlan,
         maker: SectionMaker,
         staging: Staging,
         executor: ThreadPoolExecutor,
         ahead: int,
         progress: Progress | None,
     ) -> None:
-        self.source = source
-        self.index = index
+        self.stream = stream
         self.plan = plan
         self.staging = staging
         self.executor = executor
         self.ahead = ahead
         self.progress = progress
         self.maker = maker
-        self.output = FrameOutput(index.header, staging.write)
+        self.output = FrameOutput(stream.header, staging.write)
         self.weaver = Weaver(self.output, plan, maker.smaller)
         self.remade: list[RemadeFrames] = []
         self.coherence: dict[int, Coherence] = {}
@@ -153,13 +143,18 @@ class _Execution:
         self.lost = frozenset(plan.lost)
 
     def run(self) -> Rendered:
-        position = self.plan.grid.frames.first
         made = self._sections()
-        for cluster in self.plan.clusters:
-            if position < cluster.first:
-                self._copy(position, cluster.first, more=True)
-            self._cluster(cluster, made)
-            position = cluster.last
+        position = self.plan.grid.frames.first
+        clusters = frozenset(self.plan.clusters)
+        for part in sorted((*self.plan.clusters, *self.plan.silences)):
+            if position < part.first:
+                self._copy(position, part.first, more=part in clusters)
+            if part in clusters:
+                self._cluster(part, made)
+            else:
+                self.weaver.silence(part)
+                self._tell(part.last)
+            position = part.last
         if position < self.plan.grid.frames.last:
             self._copy(position, self.plan.grid.frames.last, more=False)
         self.weaver.finish(None)
@@ -222,8 +217,8 @@ class _Execution:
     ) -> Frame | Remade:
         """A frame of which some channels may be kept; `made` are those that aren't."""
         parts: tuple[ChannelFrame, ...] | None = made
-        if number < 0 or number in self.lost:
-            # What the source has not is kept as silence.
+        if number in self.lost or number not in section.source:
+            # What the stream has not is kept as silence.
             parts = self.silent
         elif all(kept):
             return section.source[number]
@@ -304,21 +299,16 @@ class _Execution:
     def _record(self, section: Section, uses: list[Flags]) -> None:
         count = section.frames.count
         seen = FrameRange(section.frames.first, section.frames.first + len(section.coupled))
-        trimmed = flags_of(self.plan.trimmed, seen)
         for channel, use in enumerate(uses):
-            trim = use & trimmed
-            mask = use & section.required[channel] & ~trim
-            shared = use & ~(trim | mask) & section.coupled
-            window = use & ~(trim | mask | shared)
-            reasons: dict[Reason, Flags] = {
-                "trim": trim,
-                "mask": mask,
-                "shared": shared,
-                "window": window,
-            }
-            if self.plan.render == "full":
-                reasons = {"full": use}
-            for reason, flags in reasons.items():
+            rest = use
+            found: list[tuple[Reason, Flags]] = []
+            for cause in self.plan.causes:
+                found.append((cause.reason, rest & flags_of(cause.frames, seen)))
+                rest = rest & ~found[-1][1]
+            found.append(("mask", rest & section.required[channel]))
+            rest = rest & ~section.required[channel]
+            found += [("shared", rest & section.coupled), ("window", rest & ~section.coupled)]
+            for reason, flags in found:
                 self.remade += (
                     RemadeFrames(channel, part, reason)
                     for part in ranges_of(flags[:count], section.frames.first)
@@ -326,7 +316,7 @@ class _Execution:
 
     def _copy(self, first: int, last: int, *, more: bool) -> None:
         """Copy frames between clusters; with `more`, a cluster comes after them."""
-        reach = _reach(self.index)
+        reach = self.stream.reach
         head = self._intact(first, min(last, first + reach))
         self.weaver.finish(head[0])
         position = 0
@@ -338,7 +328,7 @@ class _Execution:
         shared = self._sharing(max(first, last - reach), last) if more else []
         bulk = shared[0].number if shared else last
         if bulk > first:
-            self.output.copy(self.source, self.index, first, bulk)
+            self.output.copy(self.stream, first, bulk)
             self.weaver.copied(0)
         for frame in shared:
             self.weaver.add(frame)
@@ -355,7 +345,7 @@ class _Execution:
         return frames[start:]
 
     def _intact(self, first: int, last: int) -> list[Frame]:
-        frames = read_frames(self.source, self.index, first, last)
+        frames = self.stream.read(first, last)
         for frame in frames:
             if not frame.intact:
                 raise DamagedFrameError(frame.number)
@@ -371,18 +361,16 @@ class _Execution:
         byte2 = output.byte2
         counts = byte2_counts(byte2).reshape(16, 16).sum(axis=1).tolist()
         bitrates = {format.bitrates_kbps[i]: count for i, count in enumerate(counts) if count}
-        info = self.index.info_tag
-        encoder = info.encoder if info is not None and info.gapless else None
         delay = grid.encoder_delay + self.weaver.lead_in * format.samples_per_frame
         tag = build_info_tag(
-            self.index.header,
+            self.stream.header,
             constant_bitrate=len(bitrates) == 1,
             lowest_kbps=min(bitrates),
             frames=len(byte2),
             audio_bytes=output.audio_bytes,
             audio_crc=output.audio_crc,
             frame_offsets=_percent_offsets(byte2, format),
-            encoder=encoder or OWN_ENCODER,
+            encoder=self.stream.encoder,
             encoder_delay=delay,
             padding=grid.padding,
         )
@@ -423,13 +411,6 @@ def _joined(remade: list[RemadeFrames]) -> tuple[RemadeFrames, ...]:
         else:
             out.append(part)
     return tuple(out)
-
-
-def _reach(index: FrameIndex) -> int:
-    """As many frames as hold what a frame's main data can reach back over."""
-    sizes = index.sizes[np.flatnonzero(byte2_counts(index.byte2))]
-    smallest = int(sizes.min()) - index.header.main_data_offset - CRC_BYTES
-    return index.format.max_main_data_begin // max(1, smallest) + 2
 
 
 def _percent_offsets(byte2: npt.NDArray[np.uint8], format: StreamFormat) -> list[int]:

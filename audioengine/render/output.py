@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from audioengine.mp3.assemble import SlotWriter, frame_head
-from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.crc import tag_crc
 from audioengine.mp3.header import FrameHeader
-from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.main_data import Frame
-from audioengine.mp3.reservoir import Placement
+from audioengine.mp3.reservoir import Placement, SlotRule
 from audioengine.mp3.side_info import SideInfo
+from audioengine.plan.grid import FrameRange
+from audioengine.render.stream import FrameStream
 
 _COPY_BYTES = 1 << 20
 _FRAMES_AT_ONCE = 256
@@ -46,7 +46,7 @@ class FrameOutput:
     """Writes frames in order and counts them."""
 
     header: FrameHeader
-    """The source's first header: what re-made frames share with it."""
+    """What re-made frames share with the stream's."""
     write: Callable[[bytes], object]
     counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(get_args(Kind), 0))
     audio_bytes: int = 0
@@ -58,15 +58,31 @@ class FrameOutput:
         self._byte2: list[npt.NDArray[np.uint8]] = []
         self._headers: dict[tuple[int, int], tuple[FrameHeader, int]] = {}
 
-    def copy(self, source: ByteSource, index: FrameIndex, first: int, last: int) -> None:
-        """Copy the source's frames from `first` to before `last` in bulk."""
+    def copy(self, stream: FrameStream, first: int, last: int) -> None:
+        """Copy the stream's frames from `first` to before `last` in bulk."""
         self.flush()
-        for part in index.ranges(first, last):
-            for offset in range(part.offset, part.offset + part.length, _COPY_BYTES):
-                length = min(_COPY_BYTES, part.offset + part.length - offset)
-                self._emit(source.read(offset, length))
-        self._byte2.append(index.byte2[first:last])
+        for block in stream.bulk(first, last):
+            self._emit(block)
+        self._byte2.append(stream.byte2(first, last))
         self.counts["verbatim"] += last - first
+
+    def silence(self, frames: FrameRange, rule: SlotRule) -> None:
+        """Add frames without main data in bulk, by `rule`'s bitrate and padding."""
+        self.flush()
+        format = self.header.format
+        empty = SideInfo(0, (0,) * format.channels, ((0,) * format.channels,) * format.granules)
+        cycle = []
+        for number in range(frames.first, frames.first + rule.padding_period):
+            header, size = self._header(rule.bitrate_index, rule.padding(number))
+            cycle.append(frame_head(header, empty).ljust(size, b"\0"))
+        blocks = max(1, _COPY_BYTES // sum(map(len, cycle)))
+        byte2 = np.array([frame[2] for frame in cycle], dtype=np.uint8)
+        for first in range(frames.first, frames.last, blocks * len(cycle)):
+            count = min(blocks * len(cycle), frames.last - first)
+            turns = -(-count // len(cycle))
+            self._emit(b"".join((cycle * turns)[:count]))
+            self._byte2.append(np.tile(byte2, turns)[:count])
+        self.counts["silent"] += frames.count
 
     def keep(self, frame: Frame, *, shared: bool) -> None:
         """Add a source frame; `shared` where a re-made frame's main data may lie in its slots.

@@ -14,7 +14,7 @@ import numpy as np
 
 from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
 from audioengine.plan.grid import Flags
-from audioengine.plan.store import MAX_MOVED_FRAMES
+from audioengine.plan.rendering import MAX_MOVED_FRAMES
 
 
 @dataclass(frozen=True, slots=True)

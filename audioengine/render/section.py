@@ -13,25 +13,21 @@ from itertools import chain
 import numpy as np
 
 from audioengine.edits import Span
-from audioengine.mp3.bytesource import ByteSource
-from audioengine.mp3.index import FrameIndex
-from audioengine.mp3.main_data import Frame, read_frames
+from audioengine.mp3.main_data import Frame
 from audioengine.mp3.splice import ChannelFrame
-from audioengine.pcm.coherence import Coherence
+from audioengine.pcm.coherence import LEAST_MS, Coherence, coherence_of
 from audioengine.pcm.tone import Tone
 from audioengine.plan.grid import Flags, FrameRange, flags_of, merged, ranges_of
-from audioengine.plan.store import MAX_MOVED_FRAMES, StorePlan
+from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
 from audioengine.render.edited import EditedPcm, ReadPcm
 from audioengine.render.resolve import any_of, coupled_closure, dilated
+from audioengine.render.stream import FrameStream
 from audioengine.render.tracks import Track, TrackMaker
 
 _SECTION_SAMPLES = 576 * 1024
 
 # Two encodes with fewer frames between them cost more than one over all.
 _JOIN_GAP_FRAMES = 24
-
-# Shorter masks have too few samples to tell one voice on both channels from two.
-_HEARD_MS = 50
 
 
 class DamagedFrameError(Exception):
@@ -61,7 +57,7 @@ class Section:
     """By number of a mask of one party, that of the source's channels under it."""
 
 
-def sections(cluster: FrameRange, plan: StorePlan) -> Iterable[FrameRange]:
+def sections(cluster: FrameRange, plan: RenderPlan) -> Iterable[FrameRange]:
     """The cluster in sections of fixed length."""
     step = _SECTION_SAMPLES // plan.format.samples_per_frame
     for first in range(cluster.first, cluster.last, step):
@@ -73,14 +69,12 @@ class SectionMaker:
 
     def __init__(
         self,
-        source: ByteSource,
-        index: FrameIndex,
-        plan: StorePlan,
+        stream: FrameStream,
+        plan: RenderPlan,
         tone: Tone,
         read_pcm: ReadPcm,
     ) -> None:
-        self._source = source
-        self._index = index
+        self._stream = stream
         self._read_pcm = read_pcm
         self._plan = plan
         self._tone = tone
@@ -97,8 +91,7 @@ class SectionMaker:
         parts: dict[int, tuple[ChannelFrame, ...] | None] = {}
         coupled = np.zeros(seen.count, dtype=bool)
         if not all(flags.all() for flags in required):
-            first, last = max(0, seen.first), min(self._index.frames, seen.last)
-            for frame in read_frames(self._source, self._index, first, last):
+            for frame in self._stream.read(seen.first, seen.last):
                 lost = frame.number in self._plan.lost
                 if not frame.intact and not lost:
                     raise DamagedFrameError(frame.number)
@@ -131,7 +124,10 @@ class SectionMaker:
             tuple(self._tracks.make(channel, part, pcm) for part in parts)
             for channel, parts in enumerate(pieces)
         )
-        coherence = {number: self._coherence(pcm, span) for number, span in heard.items()}
+        rate = self._plan.format.rate_hz
+        coherence = {
+            number: coherence_of(pcm.unedited(span), rate) for number, span in heard.items()
+        }
         return Section(frames, source, parts, tuple(required), coupled, tracks, coherence)
 
     def _heard(self, frames: FrameRange) -> dict[int, Span]:
@@ -146,16 +142,9 @@ class SectionMaker:
             number: mask.span.clipped(played)
             for number, mask in enumerate(plan.masks)
             if len(mask.channels) == 1
-            and mask.span.length >= plan.format.rate_hz * _HEARD_MS // 1000
+            and mask.span.length >= plan.format.rate_hz * LEAST_MS // 1000
         }
         return {number: span for number, span in spans.items() if span.length}
-
-    def _coherence(self, pcm: EditedPcm, span: Span) -> Coherence:
-        coherence = Coherence(self._plan.format.rate_hz)
-        samples = pcm.unedited(span)
-        for start in range(0, span.length, coherence.block):
-            coherence.add(samples[start : start + coherence.block])
-        return coherence
 
     def smaller(self, frame: int, channels: Iterable[int]) -> Iterable[dict[int, ChannelFrame]]:
         """The frame's re-made channels at ever lower bitrates."""

@@ -21,7 +21,7 @@ from audioengine.pcm.encode import (
 )
 from audioengine.pcm.tone import Tone
 from audioengine.plan.grid import FrameRange, Grid, frames_within
-from audioengine.plan.store import MAX_MOVED_FRAMES, StorePlan
+from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
 from audioengine.render.edited import EditedPcm
 
 # A steady stretch shorter than this costs less encoded than it costs to join.
@@ -139,7 +139,7 @@ class Piece:
 class TrackMaker:
     """Makes tracks for one plan."""
 
-    def __init__(self, plan: StorePlan, tone: Tone) -> None:
+    def __init__(self, plan: RenderPlan, tone: Tone) -> None:
         self._plan = plan
         self._format = plan.format
         self._tone = tone

@@ -20,7 +20,8 @@ from audioengine.mp3.reservoir import Placement, SlotRule, lay
 from audioengine.mp3.side_info import SideInfo
 from audioengine.mp3.splice import ChannelFrame, join_channels, silent_channel
 from audioengine.pcm.decode import phase_turn
-from audioengine.plan.store import StorePlan
+from audioengine.plan.grid import FrameRange
+from audioengine.plan.rendering import RenderPlan
 from audioengine.render.output import FrameOutput, Kind
 
 Smaller: TypeAlias = Callable[[int, Iterable[int]], Iterable[dict[int, ChannelFrame]]]
@@ -41,7 +42,7 @@ class Weaver:
     """Lays frames in order; holds a few back until it knows what must stay free for later ones."""
 
     output: FrameOutput
-    plan: StorePlan
+    plan: RenderPlan
     smaller: Smaller
     raised: int = 0
     """Re-made frames that took a higher bitrate to fit."""
@@ -75,6 +76,21 @@ class Weaver:
         """Lay all frames held; `following` is the copied frame after them, if there is one."""
         while self._queue:
             self._lay_first(following)
+
+    def silence(self, frames: FrameRange) -> None:
+        """Frames without a source: all but the last, which may lend their slots, go out at once."""
+        bulk = max(frames.first, frames.last - self._hold)
+        if frames.first < bulk:
+            self.finish(None)
+            self.output.silence(FrameRange(frames.first, bulk), self._rule)
+            self.copied(0)
+        for number in range(bulk, frames.last):
+            self.add(self._silent(number))
+
+    def _silent(self, number: int) -> Remade:
+        channels = self._rule.format.channels
+        silent = (silent_channel(self._rule.format),) * channels
+        return Remade(number, silent, (False,) * channels)
 
     def copied(self, behind: int) -> None:
         """Frames were copied in bulk; the last one left `behind` free bytes before what follows."""
@@ -145,17 +161,15 @@ class Weaver:
         raised = {lead: self._raised_with(lead, following) for lead in self._possible_leads()}
         self.lead_in = min(raised, key=raised.__getitem__)
         first = self.plan.grid.frames.first
-        silent = (silent_channel(self._rule.format),) * self._rule.format.channels
-        nothing_kept = (False,) * self._rule.format.channels
         for number in range(first - 1, first - 1 - self.lead_in, -1):
-            self._queue.appendleft(Remade(number, silent, nothing_kept))
+            self._queue.appendleft(self._silent(number))
 
     def _possible_leads(self) -> Sequence[int]:
         """How many more silent frames there may be in front, fewest first."""
         format, grid = self._rule.format, self.plan.grid
         spf = format.samples_per_frame
         leads = range((MAX_DELAY - grid.encoder_delay) // spf + 1)
-        if self.plan.edits.trim.start:
+        if not self.plan.keeps_start:
             return leads
         # mpg123's phase counts from the file's first frame where at most four frames are hidden:
         # where the start is kept, so is the phase, if it can be.

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from audioengine.mp3.index import ByteRange, FrameIndex, Segment
 from audioengine.mp3.info_tag import InfoTag
-from audioengine.plan.encode import empty_index
 from tests.strategies import FORMATS
-from tests.support import Bytes, indexed
+from tests.support import Bytes, empty_index, indexed
 
 
 @dataclass(frozen=True)

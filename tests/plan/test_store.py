@@ -17,14 +17,10 @@ from audioengine.errors import UnsupportedAudioError
 from audioengine.mp3.header import StreamFormat, Version
 from audioengine.mp3.index import FrameIndex
 from audioengine.plan.grid import FrameRange
+from audioengine.plan.masks import CallerChannel, SharedFrames
+from audioengine.plan.rendering import MAX_MOVED_FRAMES
 from audioengine.plan.stereo import Coupling
-from audioengine.plan.store import (
-    MAX_MOVED_FRAMES,
-    CallerChannel,
-    SharedFrames,
-    StorePlan,
-    plan_store,
-)
+from audioengine.plan.store import StorePlan, plan_store
 from tests.strategies import examples
 from tests.support import index_of
 

@@ -13,6 +13,7 @@ from audioengine.mp3.main_data import Frame
 from audioengine.mp3.reservoir import Placement
 from audioengine.mp3.splice import join_channels, silent_channel
 from audioengine.render.output import FrameOutput, Kind
+from audioengine.render.stream import RecordingStream
 from fixtures import mpeg
 from tests.strategies import examples
 from tests.support import Bytes, fixture, indexed, main_data, read, sound
@@ -63,7 +64,7 @@ def test_frames_copied_in_bulk_are_the_sources_bytes(name: str, data: st.DataObj
     first = data.draw(st.integers(0, index.frames - 1))
     last = data.draw(st.integers(first + 1, index.frames))
     out, written = output(name)
-    out.copy(Bytes(fixture(name)), index, first, last)
+    out.copy(RecordingStream(Bytes(fixture(name)), index), first, last)
     assert written == mpeg.join(list(sound(name)[first:last]))
     assert out.counts["verbatim"] == last - first
     prove_sums(out, written)
@@ -73,7 +74,7 @@ def test_what_is_copied_is_read_in_blocks() -> None:
     name = "junk-in-middle"
     out, written = output(name)
     source = Bytes(fixture(name))
-    out.copy(source, indexed(name), 0, indexed(name).frames)
+    out.copy(RecordingStream(source, indexed(name)), 0, indexed(name).frames)
     assert written == mpeg.join(list(sound("untagged-16k"))), "junk is no frame"
     assert max(length for _, length in source.reads) <= 1 << 20
 
@@ -149,7 +150,7 @@ def test_main_data_of_frames_to_be_copied_is_adopted_before_them() -> None:
         if back > 0:
             out.adopt(frame.adu, back)
         position += frame.slot_bytes
-    out.copy(Bytes(fixture(name)), indexed(name), cut, cut + 30)
+    out.copy(RecordingStream(Bytes(fixture(name)), indexed(name)), cut, cut + 30)
     prove_sums(out, written)
     gathered = main_data(list(mpeg.frames(bytes(written))))
     assert gathered[4:] == [frame.adu for frame in frames[cut - 1 : cut + 30]]

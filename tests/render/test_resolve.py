@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
 from audioengine.plan.grid import Flags
-from audioengine.plan.store import MAX_MOVED_FRAMES
+from audioengine.plan.rendering import MAX_MOVED_FRAMES
 from audioengine.render.resolve import (
     ChannelView,
     Windows,

@@ -21,7 +21,7 @@ from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
 from audioengine.plan.encode import format_for, plan_encode
 from audioengine.plan.grid import FrameRange, Grid
-from audioengine.plan.store import MAX_MOVED_FRAMES, StorePlan
+from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
 from audioengine.render.edited import EditedPcm
 from audioengine.render.tracks import ToneFrames, Track, TrackMaker, legal, seam
 from tests.strategies import examples
@@ -165,7 +165,7 @@ class Work:
         return Tone(beep, indexed(self.name).format.rate_hz)
 
     @property
-    def plan(self) -> StorePlan:
+    def plan(self) -> RenderPlan:
         index = indexed(self.name)
         plan = plan_encode(index.format, index.raw_samples, int(index.byte2[0]) >> 4)
         others = ((),) * (index.format.channels - 1)

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioengine.edits import Edits, Span
 from audioengine.errors import LimitError
 from audioengine.mp3.assemble import frame_head
 from audioengine.mp3.header import StreamFormat
@@ -23,7 +22,7 @@ from audioengine.mp3.side_info import SideInfo, granule_layout
 from audioengine.mp3.splice import ChannelFrame, join_channels, silent_channel
 from audioengine.plan.encode import plan_encode
 from audioengine.plan.grid import FrameRange, Grid
-from audioengine.plan.store import StorePlan
+from audioengine.plan.rendering import RenderPlan
 from audioengine.render.output import FrameOutput
 from audioengine.render.weave import Remade, Weaver
 from fixtures import mpeg
@@ -43,13 +42,12 @@ NAMES = (
 )
 
 
-def plan_for(name: str, grid: Grid, *, trimmed: bool = False) -> StorePlan:
+def plan_for(name: str, grid: Grid, *, trimmed: bool = False) -> RenderPlan:
     """A plan of the right bitrate; nothing else of it matters here."""
     index = indexed(name)
     plan = plan_encode(index.format, index.raw_samples, int(index.byte2[10]) >> 4)
-    start = 1 if trimmed else 0
-    edits = Edits(index.raw_samples, Span(start, index.raw_samples))
-    return replace(plan, grid=grid, edits=edits, padded=not name.startswith("vbr"))
+    padded = not name.startswith("vbr")
+    return replace(plan, grid=grid, keeps_start=not trimmed, padded=padded)
 
 
 def coded(random: np.random.Generator, format: StreamFormat, most: int) -> ChannelFrame:
@@ -66,7 +64,7 @@ def coded(random: np.random.Generator, format: StreamFormat, most: int) -> Chann
 class Woven:
     """What a weaver made of frames."""
 
-    def __init__(self, name: str, plan: StorePlan) -> None:
+    def __init__(self, name: str, plan: RenderPlan) -> None:
         self.name = name
         self.format = indexed(name).format
         self.written = bytearray()

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bitrate of re-made frames: from frames that stay, never from those that go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from audioengine.mp3.header import StreamFormat, Version
+from audioengine.mp3.index import FrameIndex
+from audioengine.plan.grid import FrameRange
+
+
+def nominal_bitrate(index: FrameIndex, outside: Iterable[FrameRange]) -> tuple[int, bool]:
+    """The bitrate_index that a source's re-made frames take, and whether its bitrate is constant.
+
+    outside: the source's frames that no edit touches.
+    """
+    format = index.format
+    if index.free_format:
+        kbps = index.size(0) * 8 * format.rate_hz / format.samples_per_frame / 1000
+        return format.bitrate_index_at_least(kbps), False
+    parts = tuple(outside)
+    counts = np.zeros(16, dtype=np.int64)
+    for part in parts:
+        counts += index.bitrate_counts(part.first, part.last)
+    if not parts:
+        counts = index.bitrate_counts(0, index.frames)
+        if np.count_nonzero(counts) > 1:
+            # Nothing but removed audio chose these bitrates.
+            return format.bitrate_index_at_least(usual_kbps(format)), False
+    used = np.flatnonzero(counts)
+    if len(used) == 1:
+        return int(used[0]), True
+    rates = np.array([*format.bitrates_kbps, 0])
+    return format.bitrate_index_at_least(float((counts * rates).sum() / counts.sum())), False
+
+
+def usual_kbps(format: StreamFormat) -> int:
+    """What call recorders use for stereo at such rates."""
+    if format.version is Version.MPEG_1:
+        return 128
+    return 48 if format.version is Version.MPEG_2 else 32

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each mask of a request covers on its source's channels, and what it brings with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from audioengine.edits import AppliedMask, Span, join
+from audioengine.mp3.index import FrameIndex
+from audioengine.notices import Notice
+from audioengine.plan.grid import FrameRange, Grid, frames_touched
+from audioengine.plan.stereo import Coupling
+
+CallerChannel: TypeAlias = Literal["left", "right"]
+SharedFrames: TypeAlias = Literal["keep", "mask_both"]
+ReadCoupling: TypeAlias = Callable[[FrameRange], "npt.NDArray[np.uint8]"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMask:
+    """One mask of the request on the source's channels."""
+
+    mask: AppliedMask
+    channels: tuple[int, ...]
+    """Channels of the source that it covers: 0 left, 1 right."""
+    span: Span
+    """The raw samples that it covers and the output plays; empty where the trim removes it."""
+    core: FrameRange
+    """Frames that depend on those samples."""
+    shared_frames: int
+    """Frames of the core in which the other party is coded together with this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMasks:
+    """All masks of one recording."""
+
+    masks: tuple[PlannedMask, ...]
+    masked: tuple[tuple[Span, ...], ...]
+    """Per channel, the raw samples that the beep replaces."""
+    warnings: tuple[Notice, ...]
+    fallbacks: tuple[Notice, ...]
+    """Why the frames under a mask can't be spliced."""
+
+
+def plan_masks(
+    index: FrameIndex,
+    asked: Iterable[AppliedMask],
+    kept: Span,
+    grid: Grid,
+    read_coupling: ReadCoupling,
+    *,
+    caller_channel: CallerChannel,
+    shared_frames: SharedFrames,
+) -> PlannedMasks:
+    """Place masks on the channels of a recording of which the raw samples `kept` are played.
+
+    `read_coupling` gives the Coupling of each frame of a range; it is asked only for the frames
+    under masks of one party in a stereo source.
+    """
+    masks = []
+    warnings: list[Notice] = []
+    fallbacks: list[Notice] = []
+    masked: list[list[Span]] = [[] for _ in range(index.format.channels)]
+    for mask in asked:
+        planned, also = _plan_mask(
+            mask, index, kept, grid, read_coupling, caller_channel, shared_frames
+        )
+        masks.append(planned)
+        warnings += also.warnings
+        fallbacks += also.fallbacks
+        raw = _raw(mask.applied, index)
+        for channel in range(index.format.channels):
+            masked[channel] += [raw] if channel in planned.channels else also.other_party
+    return PlannedMasks(
+        tuple(masks), tuple(join(spans) for spans in masked), tuple(warnings), tuple(fallbacks)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _AlsoChanged:
+    """What a mask brings with it beyond its own samples."""
+
+    other_party: list[Span]
+    """Raw samples of the other channel that are masked too."""
+    warnings: list[Notice]
+    fallbacks: list[Notice]
+
+
+def _plan_mask(
+    mask: AppliedMask,
+    index: FrameIndex,
+    kept: Span,
+    grid: Grid,
+    read_coupling: ReadCoupling,
+    caller_channel: CallerChannel,
+    shared_frames: SharedFrames,
+) -> tuple[PlannedMask, _AlsoChanged]:
+    raw = _raw(mask.applied, index)
+    audible = raw.clipped(kept)
+    core = frames_touched(index.format, audible, grid) if audible.length else FrameRange(0, 0)
+    nothing = _AlsoChanged([], [], [])
+    if index.format.channels == 1:
+        return PlannedMask(mask, (0,), audible, core, 0), nothing
+    if mask.party == "both":
+        return PlannedMask(mask, (0, 1), audible, core, 0), nothing
+    own = int((mask.party == "caller") != (caller_channel == "left"))
+    if not core.count:
+        return PlannedMask(mask, (own,), audible, core, 0), nothing
+    under = source_frames(index, audible)
+    coupling = read_coupling(under)
+    name = f"the mask of {mask.party} at samples {mask.applied.start} to {mask.applied.end}"
+    equal = np.isin(coupling, (Coupling.EQUAL, Coupling.SILENT))
+    if equal.all() and (coupling == Coupling.EQUAL).any():
+        notice = Notice("equal_channels", f"Both channels are equal under {name}: both are masked.")
+        return PlannedMask(mask, (0, 1), audible, core, 0), _AlsoChanged([], [notice], [])
+    shared = int((coupling == Coupling.MID_SIDE).sum())
+    fallbacks = []
+    joint = np.zeros(under.count, dtype=bool)
+    if (coupling == Coupling.INTENSITY).any():
+        joint |= coupling == Coupling.INTENSITY
+        fallbacks.append(
+            Notice(
+                "intensity_stereo",
+                f"Frames under {name} use intensity stereo; both parties are masked in those",
+            )
+        )
+    if shared_frames == "mask_both":
+        joint |= coupling == Coupling.MID_SIDE
+    spf = index.format.samples_per_frame
+    other = []
+    for frame in np.flatnonzero(joint).tolist():
+        start = (under.first + frame) * spf
+        part = Span(start, start + index.format.support).clipped(raw)
+        if part.length:
+            other.append(part)
+    return PlannedMask(mask, (own,), audible, core, shared), _AlsoChanged(other, [], fallbacks)
+
+
+def source_frames(index: FrameIndex, span: Span) -> FrameRange:
+    """The source's frames that depend on any of these raw samples."""
+    return frames_touched(index.format, span, Grid(0, FrameRange(0, index.frames), 0, 0))
+
+
+def _raw(span: Span, index: FrameIndex) -> Span:
+    return Span(index.start + span.start, index.start + span.end)

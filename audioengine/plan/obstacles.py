@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What keeps a source's frames from being copied around what is re-made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from audioengine.mp3.index import FrameIndex
+from audioengine.notices import Notice
+from audioengine.plan.grid import FrameRange
+
+# Damage this near to a re-made run may reach into the samples that the run is made from.
+_NEIGHBOURHOOD_FRAMES = 16
+
+
+def obstacles(index: FrameIndex, required: Iterable[Iterable[FrameRange]]) -> list[Notice]:
+    """Why the smart path can't go: free format, and damage near what is re-made.
+
+    required: by channel, the source's frames that are re-made.
+    """
+    if index.free_format:
+        return [Notice("free_format", "The recording is in free format")]
+    near = [
+        FrameRange(part.first - _NEIGHBOURHOOD_FRAMES, part.last + _NEIGHBOURHOOD_FRAMES)
+        for channel in required
+        for part in channel
+        if part.count
+    ]
+    damaged = {segment.first_frame for segment in index.segments[1:]} | set(index.lost)
+    # A stream cut at its start is whole from its first intact frame on.
+    for frame in sorted(damaged):
+        if any(frame in part for part in near):
+            place = f"frame {frame} (byte {index.offset(frame)})"
+            return [Notice("damage", f"The recording is damaged near an edit, at {place}")]
+    return []

@@ -28,9 +28,15 @@ if TYPE_CHECKING:
     from audioengine.operations.codec import decode as decode
     from audioengine.operations.codec import encode as encode
     from audioengine.operations.inspection import inspect as inspect
+    from audioengine.operations.merge import merge as merge
+    from audioengine.operations.merge import plan_merge as plan_merge
     from audioengine.operations.store import plan_store as plan_store
     from audioengine.operations.store import store as store
+    from audioengine.parts import ConferenceSegment as ConferenceSegment
+    from audioengine.parts import MergePart as MergePart
     from audioengine.report import EncodeReport as EncodeReport
+    from audioengine.report import MergePlanReport as MergePlanReport
+    from audioengine.report import MergeReport as MergeReport
     from audioengine.report import PlanReport as PlanReport
     from audioengine.report import RecordingInfo as RecordingInfo
     from audioengine.report import StoreReport as StoreReport
@@ -41,11 +47,15 @@ _HOMES = {
     "Audio": "operations.codec",
     "AudioEngineError": "errors",
     "Beep": "edits",
+    "ConferenceSegment": "parts",
     "EncodeReport": "report",
     "Interval": "edits",
     "InvalidRequestError": "errors",
     "LimitError": "errors",
     "MalformedAudioError": "errors",
+    "MergePart": "parts",
+    "MergePlanReport": "report",
+    "MergeReport": "report",
     "Modification": "edits",
     "Notice": "notices",
     "PlanReport": "report",
@@ -58,6 +68,8 @@ _HOMES = {
     "decode": "operations.codec",
     "encode": "operations.codec",
     "inspect": "operations.inspection",
+    "merge": "operations.merge",
+    "plan_merge": "operations.merge",
     "plan_store": "operations.store",
     "store": "operations.store",
 }

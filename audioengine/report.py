@@ -112,9 +112,10 @@ class RemadeReport:
     reason: str
     """``mask``, ``trim``: depends on masked samples, on samples outside the trim; ``shared``: coded
     together with the other party's; ``window``: up to the next place where the window sequence
-    stays legal; ``full``: everything is."""
+    stays legal; ``full``: everything is. In a merge also ``mixed``: several recordings are heard;
+    ``off_grid``: the one heard can't be copied; ``switch``: who is heard changes."""
     frames: tuple[int, int]
-    """Numbers of the source's frames."""
+    """Numbers of the source's frames; in a merge, of the output's."""
     interval: IntervalReport
     """What those frames decode to."""
 
@@ -172,6 +173,148 @@ class PlanReport(_Json):
     fallbacks: tuple[Notice, ...]
     warnings: tuple[Notice, ...]
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceReport:
+    """A place on a merge's timeline, which begins with the earliest start."""
+
+    samples: int
+    """Of the output."""
+    ms: float
+    """As asked, before it was rounded to samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartMaskReport:
+    """What became of one mask of a recording that was merged."""
+
+    party: str
+    channel: str
+    """``left``, ``right``, ``both`` or ``mono``."""
+    asked: IntervalReport
+    """On the recording's own clock."""
+    applied: IntervalReport
+    """On the recording's own clock, with guard, clipped to the recording."""
+    timeline: IntervalReport
+    coherence: float | None
+    """How much of one channel is on the other under the mask, 0 to 1; None where not measured."""
+    also_heard: tuple[str, ...]
+    """Other recordings that are heard then, and may hold the same words."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartReport:
+    """One recording of a merge."""
+
+    id: str
+    start_time_ms: float
+    offset: PlaceReport
+    moved_samples: int
+    """By how much it lies later than asked, with ``align="frame"``; earlier if negative."""
+    source: FileReport | None
+    """None in a plan, which hashes nothing."""
+    interval: IntervalReport
+    """Where on the timeline it has audio."""
+    trim: TrimReport
+    masks: tuple[PartMaskReport, ...]
+    heard: tuple[IntervalReport, ...]
+    """On the timeline."""
+    silenced: tuple[IntervalReport, ...]
+    """Where it left a conference to another recording, on the timeline."""
+    copied_frames: int
+    """Frames of the output that it has; up to three at each end of a run may be made anew."""
+    resampled_from_hz: int | None
+    not_copied: Notice | None
+    """Why none of its frames could be copied, though it is heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class StretchReport:
+    """A stretch of the timeline in which the same recordings are heard."""
+
+    interval: IntervalReport
+    heard: tuple[str, ...]
+    silenced: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MixedReport:
+    """A stretch of the timeline in which several recordings are summed."""
+
+    interval: IntervalReport
+    heard: tuple[str, ...]
+    limited_ms: float | None
+    """For how long, counted in blocks of 10 ms, the limiter turned the sum down; None in a plan."""
+    limiter_db: float | None
+    """By how much at most: 0 or less; None in a plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class OmittedReport:
+    """A recording that could not be taken into a merge."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class MergePlanReport(_Json):
+    """What `merge` would do."""
+
+    parts: tuple[PartReport, ...]
+    """In order of start."""
+    timeline: tuple[StretchReport, ...]
+    """Who is heard when, without a break from the first sample to the last."""
+    gaps: tuple[IntervalReport, ...]
+    """Where nobody is."""
+    mixed: tuple[MixedReport, ...]
+    grid_owner: str | None
+    """The recording whose frames the output's fall on; None where none is copied."""
+    align: str
+    omitted: tuple[OmittedReport, ...]
+    output_samples: int
+    rate_hz: int
+    channels: int
+    render: str
+    """``copy``, ``smart`` or ``full``."""
+    frame_count: int
+    copied: int
+    """Frames that are copied for sure; up to three at each end of a run may be as well."""
+    remade: tuple[RemadeReport, ...]
+    nominal_kbps: int | None
+    """Bitrate of what is made; None in a plain copy."""
+    seconds_reencoded: float
+    warnings: tuple[Notice, ...]
+    version: str
+
+
+@dataclass(frozen=True)
+class MergeReport(_Json):
+    """What `merge` did."""
+
+    output: FileReport
+    parts: tuple[PartReport, ...]
+    """In order of start."""
+    timeline: tuple[StretchReport, ...]
+    """Who is heard when, without a break from the first sample to the last."""
+    gaps: tuple[IntervalReport, ...]
+    """Where nobody is."""
+    mixed: tuple[MixedReport, ...]
+    grid_owner: str | None
+    """The recording whose frames the output's fall on; None where none is copied."""
+    align: str
+    omitted: tuple[OmittedReport, ...]
+    frames: FramesReport
+    remade: tuple[RemadeReport, ...]
+    render: str
+    """``copy``, ``smart`` or ``full``."""
+    bitrates: BitratesReport
+    seconds_reencoded: float
+    """Seconds of audio in frames of which a channel was made anew."""
+    warnings: tuple[Notice, ...]
+    version: str
+    wall_seconds: float
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recordings of a merge: opened, put on one clock, with their masks."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
+from operator import attrgetter
+from typing import Literal, TypeAlias
+
+from audioengine.edits import (
+    AppliedMask,
+    Beep,
+    Modification,
+    Span,
+    resolve,
+    untagged_notice,
+)
+from audioengine.errors import (
+    AudioEngineError,
+    InvalidRequestError,
+    MalformedAudioError,
+    Problem,
+    StorageError,
+    UnsupportedAudioError,
+)
+from audioengine.mp3.header import StreamFormat
+from audioengine.notices import Notice
+from audioengine.operations.recording import Recording, open_recording
+from audioengine.parts import MergePart, TimedPart, timed
+from audioengine.plan.grid import FrameRange, Grid
+from audioengine.plan.masks import CallerChannel, SharedFrames, plan_masks
+from audioengine.plan.placing import PlacedPart
+from audioengine.plan.stereo import read_coupling
+from audioengine.times import ms_to_samples, round_half_up
+
+Missing: TypeAlias = Literal["fail", "omit"]
+MaskScope: TypeAlias = Literal["part", "conference"]
+
+# A version-1 UUID is made when the recording is set up, a moment before it starts.
+_MAX_UUID_LEAD_MS = 60_000
+_UUID_EPOCH_MS = 12_219_292_800_000  # from 1582-10-15, where such UUIDs count from, to 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Omitted:
+    """A recording that could not be opened."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """One recording of a merge."""
+
+    timed: TimedPart
+    recording: Recording
+    placed: PlacedPart
+    offset_ms: Fraction
+    """From the earliest start."""
+    warnings: tuple[Notice, ...]
+
+    @property
+    def name(self) -> str:
+        """How reports and messages call it."""
+        return self.timed.name
+
+
+@contextmanager
+def opened(
+    parts: Sequence[MergePart], *, missing: Missing, allow_truncated: bool
+) -> Iterator[tuple[list[tuple[TimedPart, Recording]], tuple[Omitted, ...]]]:
+    """Open all recordings, in order of start; those that can't be are left out, if that is asked.
+
+    Raises InvalidRequestError for what is wrong with the request, and where nothing is left;
+    StorageError, MalformedAudioError, UnsupportedAudioError for a recording.
+    """
+    with ExitStack() as stack:
+        there: list[tuple[TimedPart, Recording]] = []
+        omitted: list[Omitted] = []
+        for part in timed(parts):
+            found = _open(part, stack, missing, allow_truncated=allow_truncated)
+            if isinstance(found, Omitted):
+                omitted.append(found)
+            else:
+                there.append((part, found))
+        if not there:
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in omitted)
+            rule = f"must have a recording that can be read: {reasons}"
+            raise InvalidRequestError.of("parts", f"{len(omitted)} omitted", rule)
+        yield there, tuple(omitted)
+
+
+def _open(
+    part: TimedPart, stack: ExitStack, missing: Missing, *, allow_truncated: bool
+) -> Recording | Omitted:
+    try:
+        source = open_recording(part.part.source, allow_truncated=allow_truncated)
+        return stack.enter_context(source)
+    except (StorageError, MalformedAudioError, UnsupportedAudioError) as error:
+        # What may pass is no reason to leave a conversation's half out for good.
+        if missing == "fail" or error.retryable:
+            raise _named(error, part.name) from error
+        return Omitted(part.name, str(error))
+
+
+def _named(
+    error: StorageError | MalformedAudioError | UnsupportedAudioError, name: str
+) -> AudioEngineError:
+    """The same error, saying which recording it is about."""
+    message = f"{name}: {error}"
+    if isinstance(error, StorageError):
+        return StorageError(message, retryable=error.retryable)
+    named = type(error)(message)
+    named.offset = error.offset
+    return named
+
+
+def output_format(recordings: Sequence[Recording]) -> StreamFormat:
+    """The highest rate, and stereo if any is."""
+    formats = [recording.index.format for recording in recordings]
+    fastest = max(formats, key=attrgetter("rate_hz"))
+    return replace(fastest, channels=max(format.channels for format in formats))
+
+
+def placed_members(
+    recordings: Sequence[tuple[TimedPart, Recording]],
+    rate_hz: int,
+    beep: Beep,
+    *,
+    mask_scope: MaskScope,
+    caller_channel: CallerChannel,
+    shared_frames: SharedFrames,
+) -> list[Member]:
+    """Put opened recordings, in order of start, on one clock.
+
+    Raises InvalidRequestError with everything that is wrong with their modifications.
+    """
+    problems: list[Problem] = []
+    earliest = recordings[0][0].start_ms
+    members = []
+    for part, recording in recordings:
+        offset_ms = part.start_ms - earliest
+        members += _place_or_say(part, recording, offset_ms, rate_hz, beep, problems)
+    if problems:
+        raise InvalidRequestError(problems)
+    if mask_scope == "conference":
+        members = _with_conference_masks(members, beep)
+    return [_with_masks(member, caller_channel, shared_frames) for member in members]
+
+
+def _place_or_say(
+    part: TimedPart,
+    recording: Recording,
+    offset_ms: Fraction,
+    rate_hz: int,
+    beep: Beep,
+    problems: list[Problem],
+) -> list[Member]:
+    """The recording placed; nothing, with `problems` added to, where its edits can't be."""
+    try:
+        return [_place(part, recording, offset_ms, rate_hz, beep)]
+    except InvalidRequestError as error:
+        problems += [replace(one, path=f"{part.path}.{one.path}") for one in error.problems]
+        return []
+
+
+def _place(
+    part: TimedPart, recording: Recording, offset_ms: Fraction, rate_hz: int, beep: Beep
+) -> Member:
+    index = recording.index
+    modification = part.part.modification or Modification()
+    delay = part.part.encoder_delay
+    edits = resolve(
+        modification,
+        rate_hz=index.format.rate_hz,
+        samples=index.samples,
+        tagged=index.tagged,
+        start_time_ms=part.part.start_time_ms,
+        encoder_delay=delay,
+    )
+    if edits.masks:
+        beep.check_rate(index.format.rate_hz)
+    warnings = [*recording.warnings, *edits.warnings]
+    if not index.tagged:
+        codes = {notice.code for notice in warnings}
+        notice = untagged_notice(index.format.rate_hz, delay, "Start times")
+        warnings += [notice] if notice.code not in codes else []
+    warnings += _implausible(part)
+    placed = PlacedPart(
+        index=index,
+        edits=edits,
+        masks=(),
+        masked=((),) * index.format.channels,
+        rate_hz=rate_hz,
+        offset=round_half_up(ms_to_samples(offset_ms, rate_hz)),
+        zero=0 if index.tagged else delay,
+    )
+    if not placed.audio.length:
+        rule = "must leave at least one sample of the recording"
+        raise InvalidRequestError.of("encoder_delay", delay, rule)
+    conferences = []
+    for number, segment in enumerate(part.segments_ms):
+        span = _on_timeline(segment, part.start_ms - offset_ms, placed)
+        if not span.clipped(placed.audio).length:
+            where = f"conference_segments[{number}]"
+            message = f"{where} lies wholly outside the recording; it is ignored."
+            warnings.append(Notice("conference_outside", message))
+        else:
+            conferences.append(span)
+    placed = replace(placed, conferences=tuple(conferences))
+    return Member(part, recording, placed, offset_ms, tuple(warnings))
+
+
+def _on_timeline(
+    segment: tuple[Fraction, Fraction | None], earliest: Fraction, placed: PlacedPart
+) -> Span:
+    start, end = segment
+    first = round_half_up(ms_to_samples(start - earliest, placed.rate_hz))
+    if end is None:
+        return Span(first, max(first, placed.audio.end))
+    return Span(first, round_half_up(ms_to_samples(end - earliest, placed.rate_hz)))
+
+
+def _implausible(part: TimedPart) -> list[Notice]:
+    """A warning where a version-1 UUID speaks of another time than the request."""
+    try:
+        made = uuid.UUID(part.part.recording_id or "")
+    except ValueError:
+        return []
+    if made.version != 1:
+        return []
+    made_ms = Fraction(made.time, 10_000) - _UUID_EPOCH_MS
+    if abs(part.start_ms - made_ms) <= _MAX_UUID_LEAD_MS:
+        return []
+    seconds = float(abs(part.start_ms - made_ms)) / 1000
+    message = f"The start time is {seconds:.0f} s away from when its recordingId was made."
+    return [Notice("start_time_implausible", message)]
+
+
+def _with_conference_masks(members: Sequence[Member], beep: Beep) -> list[Member]:
+    """Each recording's masks also on all others that list a conference there."""
+    return [
+        replace(member, placed=_with_masks_of(member.placed, others, beep))
+        for number, member in enumerate(members)
+        for others in [[other.placed for other in (*members[:number], *members[number + 1 :])]]
+    ]
+
+
+def _with_masks_of(placed: PlacedPart, others: Iterable[PlacedPart], beep: Beep) -> PlacedPart:
+    """A recording with the others' masks, as far as it lists a conference there."""
+    whole = Span(0, placed.index.samples)
+    more: list[AppliedMask] = []
+    for other in others:
+        for mask in other.edits.masks:
+            start, end = other.time_of(mask.applied)
+            for conference in placed.conferences:
+                first = max(start, Fraction(conference.start))
+                last = min(end, Fraction(conference.end))
+                span = placed.samples_around(first, last) if first < last else Span(0, 0)
+                if span.clipped(whole).length:
+                    more.append(AppliedMask(mask.party, span, span.clipped(whole)))
+    if more:
+        beep.check_rate(placed.index.format.rate_hz)
+    return replace(placed, edits=replace(placed.edits, masks=(*placed.edits.masks, *more)))
+
+
+def _with_masks(
+    member: Member, caller_channel: CallerChannel, shared_frames: SharedFrames
+) -> Member:
+    placed, index = member.placed, member.placed.index
+    played = Span(index.start + placed.edits.trim.start, index.start + placed.edits.trim.end)
+    planned = plan_masks(
+        index,
+        placed.edits.masks,
+        played,
+        Grid(0, FrameRange(0, index.frames), 0, 0),
+        partial(read_coupling, member.recording.source, index),
+        caller_channel=caller_channel,
+        shared_frames=shared_frames,
+    )
+    placed = replace(
+        placed,
+        masks=planned.masks,
+        masked=planned.masked,
+        obstacle=planned.fallbacks[0] if planned.fallbacks else None,
+    )
+    return replace(member, placed=placed, warnings=(*member.warnings, *planned.warnings))

@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`merge`: several recordings on one clock; `plan_merge`: the same without doing it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import get_args
+
+from audioengine.edits import Beep
+from audioengine.errors import InvalidRequestError, LimitError, Problem
+from audioengine.mp3.index import FrameIndex
+from audioengine.mp3.info_tag import OWN_ENCODER
+from audioengine.mp3.main_data import damaged_frames
+from audioengine.notices import Notice
+from audioengine.operations import merge_reporting as reporting
+from audioengine.operations.coherence import MeasuredCoherence, coherence_under
+from audioengine.operations.copying import copy_whole
+from audioengine.operations.gathering import (
+    MaskScope,
+    Member,
+    Missing,
+    opened,
+    output_format,
+    placed_members,
+)
+from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.recording import Recording
+from audioengine.operations.workers import worker_count
+from audioengine.parts import MergePart, TimedPart
+from audioengine.pcm.decode import decode_raw
+from audioengine.pcm.tone import Tone
+from audioengine.plan.encode import header_for
+from audioengine.plan.masks import CallerChannel, SharedFrames
+from audioengine.plan.merge import Align, MergePlan
+from audioengine.plan.merge import plan_merge as make_plan
+from audioengine.plan.rendering import Render
+from audioengine.render.execute import Progress, Rendered, execute
+from audioengine.render.section import DamagedFrameError
+from audioengine.render.stream import Patch, PatchedStream, RecordingStream
+from audioengine.render.timeline import TimelinePcm
+from audioengine.report import MergePlanReport, MergeReport
+from audioengine.storage import DestinationLike, Staging, open_destination
+from audioengine.storage.base import Source
+from audioengine.times import Number, exact, ms_to_samples, plain
+
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How a merge is to be done; everything but what to merge."""
+
+    align: Align
+    render: Render
+    missing: Missing
+    mask_scope: MaskScope
+    beep: Beep
+    caller_channel: CallerChannel
+    shared_frames: SharedFrames
+    allow_truncated: bool
+    max_timeline_s: Number
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "align": Align,
+            "render": Render,
+            "missing": Missing,
+            "mask_scope": MaskScope,
+            "caller_channel": CallerChannel,
+            "shared_frames": SharedFrames,
+        }
+        problems = []
+        for name, choices in allowed.items():
+            value, words = getattr(self, name), get_args(choices)
+            if value not in words:
+                problems.append(Problem(name, value, f"must be {' or '.join(words)}"))
+        if not isinstance(self.beep, Beep):
+            problems.append(Problem("beep", self.beep, "must be a Beep"))
+        if problems:
+            raise InvalidRequestError(problems)
+        if exact(self.max_timeline_s, "max_timeline_s") <= 0:
+            raise InvalidRequestError.of("max_timeline_s", self.max_timeline_s, "must be above 0")
+
+
+def merge(
+    parts: Sequence[MergePart],
+    destination: DestinationLike,
+    *,
+    align: Align = "sample",
+    render: Render = "smart",
+    missing: Missing = "fail",
+    mask_scope: MaskScope = "part",
+    beep: Beep = Beep(),  # noqa: B008 - frozen
+    caller_channel: CallerChannel = "left",
+    shared_frames: SharedFrames = "keep",
+    allow_truncated: bool = False,
+    fail_on_crosstalk: bool = False,
+    max_timeline_s: Number = _DAY_S,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> MergeReport:
+    """Put several recordings onto one clock; what one of them alone says is copied.
+
+    The timeline begins with the earliest start. At each instant all recordings are heard that
+    have audio then, but of those that also list a conference segment there only the one that
+    started first. Where several are heard, caller is added to caller and callee to callee; gaps
+    are silent. The output appears at `destination` whole or not at all; it may be one of the
+    sources. One recording alone that nothing changes is a copy, byte for byte.
+
+    destination: a path, or a writable binary file object.
+    align: "sample" puts every recording where its start says; "frame" moves those that overlap
+        no other by less than a frame, so that they can be copied too.
+    render: "smart", or "full" to re-encode everything.
+    missing: "fail", or "omit" to leave out recordings that are not there or can't be decoded.
+    mask_scope: "part", or "conference" to apply each mask to every recording that lists a
+        conference segment there.
+    caller_channel: "left", or "right" where the recorder has the parties the other way round.
+    shared_frames: what becomes of the other party in frames coded as mid/side under a mask of
+        one: "keep" re-encodes it, "mask_both" masks it too.
+    allow_truncated: take recordings that their tags say are cut off.
+    fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
+    max_timeline_s: a longer timeline is refused, for it means a wrong start time.
+    workers: threads that decode and encode, default one a processor; no influence on the output.
+    progress: called with frames done and frames in all.
+
+    Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
+    StorageError; there is no output then.
+    """
+    started = time.perf_counter()
+    options = _Options(
+        align,
+        render,
+        missing,
+        mask_scope,
+        beep,
+        caller_channel,
+        shared_frames,
+        allow_truncated,
+        max_timeline_s,
+    )
+    workers = worker_count(workers)
+    with opened(parts, missing=missing, allow_truncated=allow_truncated) as (there, omitted):
+        gathered = _gather(there, options)
+        members = gathered.members
+        with closing(open_destination(destination)) as staging, ThreadPoolExecutor(1) as beside:
+            sources = [member.recording.source for member in members]
+            digests = [beside.submit(sha256_hex, source) for source in sources]
+            if gathered.is_copy:
+                copy_whole(sources[0], staging)
+                done = reporting.Merged(gathered.plan, None, None, {})
+            else:
+                done = _render(gathered, options, staging, workers, progress)
+                if fail_on_crosstalk:
+                    _refuse_crosstalk(members, done.coherence)
+            output_digest = sha256_hex(staging)
+            report = reporting.merge_report(
+                done,
+                members,
+                omitted,
+                options.align,
+                [digest.result() for digest in digests],
+                output_digest,
+                staging.size,
+                time.perf_counter() - started,
+            )
+            for source in sources:
+                source.check_unchanged()
+            staging.publish()
+    return report
+
+
+def plan_merge(
+    parts: Sequence[MergePart],
+    *,
+    align: Align = "sample",
+    render: Render = "smart",
+    missing: Missing = "fail",
+    mask_scope: MaskScope = "part",
+    beep: Beep = Beep(),  # noqa: B008 - frozen
+    caller_channel: CallerChannel = "left",
+    shared_frames: SharedFrames = "keep",
+    allow_truncated: bool = False,
+    max_timeline_s: Number = _DAY_S,
+) -> MergePlanReport:
+    """Say what `merge` would do with the same arguments, without decoding or writing anything.
+
+    Raises what `merge` would raise before it renders.
+    """
+    options = _Options(
+        align,
+        render,
+        missing,
+        mask_scope,
+        beep,
+        caller_channel,
+        shared_frames,
+        allow_truncated,
+        max_timeline_s,
+    )
+    with opened(parts, missing=missing, allow_truncated=allow_truncated) as (there, omitted):
+        gathered = _gather(there, options)
+        return reporting.plan_report(
+            gathered.plan, gathered.members, omitted, align, is_copy=gathered.is_copy
+        )
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """All that rendering needs to know."""
+
+    members: Sequence[Member]
+    plan: MergePlan
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the output is the one recording as it is."""
+        if len(self.members) > 1:
+            return False
+        placed = self.members[0].placed
+        return placed.edits.is_identity and not placed.zero and self.plan.render == "smart"
+
+
+def _gather(there: Sequence[tuple[TimedPart, Recording]], options: _Options) -> _Gathered:
+    format = output_format([recording for _, recording in there])
+    members = placed_members(
+        there,
+        format.rate_hz,
+        options.beep,
+        mask_scope=options.mask_scope,
+        caller_channel=options.caller_channel,
+        shared_frames=options.shared_frames,
+    )
+    _check_length(members, format.rate_hz, options.max_timeline_s)
+    placed = [member.placed for member in members]
+    plan = make_plan(placed, format, align=options.align, render=options.render)
+    return _Gathered(members, plan)
+
+
+def _check_length(members: Sequence[Member], rate_hz: int, most_s: Number) -> None:
+    last = max(members, key=lambda member: member.placed.audio.end)
+    limit = exact(most_s, "max_timeline_s")
+    if last.placed.audio.end > ms_to_samples(limit * 1000, rate_hz):
+        hours = plain(last.placed.audio.end / (rate_hz * exact(3600, "")))
+        raise LimitError(
+            f"the timeline would last {hours} h, {plain(limit / 3600)} h are allowed: "
+            f"{last.name} starts {plain(last.offset_ms / 3_600_000)} h after {members[0].name}. "
+            "If the start times are right, raise max_timeline_s"
+        )
+
+
+def _render(
+    gathered: _Gathered,
+    options: _Options,
+    staging: Staging,
+    workers: int,
+    progress: Progress | None,
+) -> reporting.Merged:
+    plan = gathered.plan
+    sources = [member.recording.source for member in gathered.members]
+    while True:
+        indexes = _readable(plan, sources)
+        pcm = TimelinePcm(
+            plan,
+            [partial(decode_raw, *pair) for pair in zip(sources, indexes, strict=True)],
+            partial(Tone, options.beep),
+        )
+        try:
+            rendered = _execute(plan, sources, pcm, options, staging, workers, progress)
+        except DamagedFrameError as error:
+            plan = _without_copies_of(plan, error.frame, options)
+            staging.restart()
+            continue
+        coherence = {
+            (number, place): measured
+            for number, (part, read) in enumerate(zip(plan.parts, pcm.read_raw, strict=True))
+            for place, mask in enumerate(part.masks)
+            if (measured := coherence_under(mask, read, part.index.format)) is not None
+        }
+        return reporting.Merged(plan, rendered, pcm.log, coherence)
+
+
+def _readable(plan: MergePlan, sources: Sequence[Source]) -> list[FrameIndex]:
+    """The indexes to decode by: of damaged recordings, with all their lost frames named."""
+    return [
+        replace(part.index, lost=damaged_frames(source, part.index))
+        if (notice := plan.obstacles.get(number)) is not None and notice.code == "damage"
+        else part.index
+        for number, (part, source) in enumerate(zip(plan.parts, sources, strict=True))
+    ]
+
+
+def _execute(
+    plan: MergePlan,
+    sources: Sequence[Source],
+    pcm: TimelinePcm,
+    options: _Options,
+    staging: Staging,
+    workers: int,
+    progress: Progress | None,
+) -> Rendered:
+    header, encoder = header_for(plan.format, plan.bitrate_index), OWN_ENCODER
+    streams: Mapping[tuple[int, int], RecordingStream] = {
+        (one.part, one.shift): RecordingStream(
+            sources[one.part], plan.parts[one.part].index, one.shift
+        )
+        for one in plan.copied
+    }
+    if plan.owner is not None:
+        own = RecordingStream(sources[plan.owner], plan.parts[plan.owner].index)
+        header, encoder = own.header, own.encoder
+    patches = [Patch(one.frames, streams[one.part, one.shift]) for one in plan.copied]
+    return execute(
+        PatchedStream(header, encoder, patches),
+        plan,
+        Tone(options.beep, plan.format.rate_hz),
+        staging,
+        pcm,
+        workers=workers,
+        progress=progress,
+    )
+
+
+def _without_copies_of(plan: MergePlan, frame: int, options: _Options) -> MergePlan:
+    """The plan with the recording that has this damaged frame made anew throughout."""
+    one = next(one for one in plan.copied if frame in one.frames)
+    part = plan.parts[one.part]
+    number = frame - one.shift
+    message = f"It is damaged near what is made anew, at frame {number}"
+    notice = Notice("damage", f"{message} (byte {part.index.offset(number)})")
+    parts = [
+        replace(part.moved_by(-part.moved), obstacle=notice if at == one.part else part.obstacle)
+        for at, part in enumerate(plan.parts)
+    ]
+    return make_plan(parts, plan.format, align=options.align, render=options.render)
+
+
+def _refuse_crosstalk(
+    members: Sequence[Member], coherence: Mapping[tuple[int, int], MeasuredCoherence]
+) -> None:
+    problems = []
+    for (number, place), measured in coherence.items():
+        member = members[number]
+        mask = member.placed.masks[place]
+        notice = measured.notice(mask)
+        if notice is not None:
+            applied = mask.mask.applied
+            value = f"samples {applied.start} to {applied.end}"
+            path = f"{member.timed.path}.modification.mask.{mask.mask.party}"
+            problems.append(Problem(path, value, notice.message))
+    if problems:
+        raise InvalidRequestError(problems)

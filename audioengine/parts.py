@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a merge is asked for: recordings, when they began, and when they held a conference."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from audioengine.edits import Modification
+from audioengine.errors import InvalidRequestError, Problem
+from audioengine.storage import SourceLike
+from audioengine.times import MIN_EPOCH_MS, Number, exact_or_none
+
+_MAX_EPOCH_MS = 10**14  # the year 5138; more are microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class ConferenceSegment:
+    """A stretch of time in which a recording held a conference."""
+
+    start_time_ms: Number
+    """Epoch time."""
+    end_time_ms: Number | None = None
+    """Epoch time; None: until the recording ends."""
+    aor: str | None = None
+    """The participant, as the recorder names them; of no influence."""
+    state: str | None = None
+    """``active`` or ``stopped``; of no influence."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergePart:
+    """One recording of a merge."""
+
+    source: SourceLike
+    start_time_ms: Number
+    """Epoch time of the recording's start: its only zero, for its masks and conferences too."""
+    conference_segments: Sequence[ConferenceSegment] = ()
+    modification: Modification | None = None
+    """Masks and trim of this recording, on its own clock; what a trim takes away is silent."""
+    recording_id: str | None = None
+    """Its name in reports and messages; by default the path, or its place in the list."""
+    state: str | None = None
+    """``active`` where the recording still goes on, which can't be merged."""
+    encoder_delay: int = 0
+    """Samples by which an untagged source holds its audio late: that one is at the start time."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPart:
+    """A part of a request that is in order, with exact times."""
+
+    part: MergePart
+    name: str
+    path: str
+    """How messages call it: its place in the request."""
+    start_ms: Fraction
+    segments_ms: tuple[tuple[Fraction, Fraction | None], ...]
+
+
+def timed(parts: Sequence[MergePart]) -> tuple[TimedPart, ...]:
+    """The parts in order of start; those that start together keep their order.
+
+    Raises InvalidRequestError with everything that is wrong with the request itself.
+    """
+    problems: list[Problem] = []
+    if not parts:
+        problems.append(Problem("parts", "none", "must name at least one recording"))
+    out = []
+    for number, part in enumerate(parts):
+        path = f"parts[{number}]"
+        if not isinstance(part, MergePart):
+            problems.append(Problem(path, part, "must be a MergePart"))
+            continue
+        out.append(_timed(part, number, path, problems))
+    _refuse_repeats(out, problems)
+    if problems:
+        raise InvalidRequestError(problems)
+    return tuple(sorted(out, key=lambda part: part.start_ms))
+
+
+def _timed(part: MergePart, number: int, path: str, problems: list[Problem]) -> TimedPart:
+    start = _epoch_ms(part.start_time_ms, f"{path}.start_time_ms", problems)
+    delay = part.encoder_delay
+    if isinstance(delay, bool) or not isinstance(delay, int) or delay < 0:
+        rule = "must be a whole number of samples, >= 0"
+        problems.append(Problem(f"{path}.encoder_delay", delay, rule))
+    if part.modification is not None and not isinstance(part.modification, Modification):
+        rule = "must be a Modification or None"
+        problems.append(Problem(f"{path}.modification", part.modification, rule))
+    if part.state == "active":
+        rule = "must not be active: a recording that still goes on can't be merged"
+        problems.append(Problem(f"{path}.state", part.state, rule))
+    segments = []
+    for place, segment in enumerate(part.conference_segments):
+        at = f"{path}.conference_segments[{place}]"
+        if not isinstance(segment, ConferenceSegment):
+            problems.append(Problem(at, segment, "must be a ConferenceSegment"))
+            continue
+        begins = _epoch_ms(segment.start_time_ms, f"{at}.start_time_ms", problems)
+        ends = None
+        if segment.end_time_ms is not None:
+            ends = _epoch_ms(segment.end_time_ms, f"{at}.end_time_ms", problems)
+            if begins and ends and ends <= begins:
+                rule = f"must be more than start_time_ms, {segment.start_time_ms}"
+                problems.append(Problem(f"{at}.end_time_ms", segment.end_time_ms, rule))
+        segments.append((begins, ends))
+    return TimedPart(part, _name(part, number), path, start, tuple(segments))
+
+
+def _epoch_ms(value: Number, path: str, problems: list[Problem]) -> Fraction:
+    """The exact time; zero, with `problems` added to, where it is none."""
+    time = exact_or_none(value, path, problems)
+    if time is not None and not MIN_EPOCH_MS < time < _MAX_EPOCH_MS:
+        rule = "must be epoch milliseconds, more than 10^11 and less than 10^14"
+        problems.append(Problem(path, value, rule))
+        return Fraction(0)
+    return time or Fraction(0)
+
+
+def _name(part: MergePart, number: int) -> str:
+    if part.recording_id is not None:
+        return part.recording_id
+    if isinstance(part.source, (str, os.PathLike)):
+        return os.fsdecode(part.source)
+    return f"part {number + 1}"
+
+
+def _refuse_repeats(parts: Sequence[TimedPart], problems: list[Problem]) -> None:
+    """One recording twice would be heard twice."""
+    names: dict[str, str] = {}
+    sources: dict[object, str] = {}
+    for part in parts:
+        name, source = part.part.recording_id, part.part.source
+        if name is not None and names.setdefault(name, part.path) != part.path:
+            rule = f"must be another recording than that of {names[name]}"
+            problems.append(Problem(f"{part.path}.recording_id", name, rule))
+        same: object = id(source)
+        if isinstance(source, (str, os.PathLike)):
+            same = os.path.realpath(source)
+        elif isinstance(source, (bytes, bytearray, memoryview)):
+            same = bytes(source)
+        if sources.setdefault(same, part.path) != part.path:
+            shown = part.name if isinstance(source, (str, os.PathLike)) else "the same bytes"
+            rule = f"must be another recording than that of {sources[same]}"
+            problems.append(Problem(f"{part.path}.source", shown, rule))

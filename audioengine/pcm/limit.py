@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A look-ahead limiter for the sum of several recordings.
+
+Its gain is a function of the samples near by and of nothing else, so any window of a sum comes
+out the same. The gain that a sample needs is spread by a sliding minimum and smoothed by two
+running means that are no longer: so it is never above what any sample needs. It is exactly 1
+where no sample near by is too loud, and goes back to 1 at the borders of the sum, where a sample
+that is too loud is clipped alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+CEILING = 10 ** (-1.5 / 20)
+"""Full scale ±1; MP3 may add up to 1.3 dB of peak."""
+
+_SMOOTHING_MS = 5
+_BORDER_MS = 5
+
+# Gains are summed as integers: sums of floats would depend on where a window begins.
+_ONE = 1 << 30
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Limiter:
+    """A limiter at a sampling rate."""
+
+    rate_hz: int
+
+    @property
+    def _half(self) -> int:
+        """Half the length of a running mean, in samples."""
+        return self.rate_hz * _SMOOTHING_MS // 2000
+
+    @property
+    def reach(self) -> int:
+        """How many samples on either side a sample's gain depends on."""
+        return 4 * self._half
+
+    def gain(self, mix: Samples, before: int, after: int) -> Samples | None:
+        """[shape=mix.shape] The gain of each sample of one channel; None where it is 1 throughout.
+
+        mix: [shape=(n,)] of a sum, of which `before` samples precede these and `after` follow.
+        Within `reach` of an end at which the sum does not end the gain is not yet right.
+        """
+        peak = np.abs(mix)
+        if not (peak > CEILING).any():
+            return None
+        needed = np.minimum(1, CEILING / np.maximum(peak, np.float32(1e-9)))
+        reduction = np.ceil((1 - needed) * _ONE).astype(np.int64)
+        half = self._half
+        spread = _sliding_maximum(reduction, 2 * half)
+        smooth = _running_sum(_running_sum(spread, half), half) / float(_ONE * (2 * half + 1) ** 2)
+        count = np.arange(len(mix))
+        border = max(1, self.rate_hz * _BORDER_MS // 1000)
+        nearest = np.minimum(before + count, after + len(mix) - 1 - count)
+        gain = 1 - smooth * np.minimum(1, nearest / border)
+        least: Samples = np.minimum(gain, needed).astype(np.float32)
+        return least
+
+
+def _padded(values: npt.NDArray[np.int64], reach: int) -> npt.NDArray[np.int64]:
+    return np.pad(values, reach)
+
+
+def _sliding_maximum(values: npt.NDArray[np.int64], reach: int) -> npt.NDArray[np.int64]:
+    """The maximum over `reach` samples on either side."""
+    wide, length = _padded(values, reach), 1
+    while length < 2 * reach + 1:
+        step = min(length, 2 * reach + 1 - length)
+        wide = np.maximum(wide[:-step], wide[step:])
+        length += step
+    return wide
+
+
+def _running_sum(values: npt.NDArray[np.int64], reach: int) -> npt.NDArray[np.int64]:
+    """The sum over `reach` samples on either side."""
+    total = np.concatenate(([0], np.cumsum(_padded(values, reach))))
+    sums: npt.NDArray[np.int64] = total[2 * reach + 1 :] - total[: -2 * reach - 1]
+    return sums

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is heard when: recordings on one clock, and conferences heard once.
+
+Interval algebra alone; what a position counts is the caller's business. At each instant all
+recordings that have audio are heard, except that of those which also list a conference there
+only the one that started first is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from audioengine.edits import Span, join
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """When one recording has audio, and when it lists a conference."""
+
+    audio: Span
+    conferences: tuple[Span, ...] = ()
+    """In any order; they may overlap, touch, repeat and reach outside the audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch in which the same recordings are heard, and the same silenced."""
+
+    span: Span
+    heard: tuple[int, ...]
+    """Numbers of recordings, in order of start."""
+    silenced: tuple[int, ...]
+    """Numbers of those that have audio here and leave it to the first of `heard`'s conference."""
+    speaker: int | None
+    """Which of `heard` the conference is heard from; None where nobody is silenced."""
+
+
+def who_is_heard(recordings: Sequence[Presence], whole: Span) -> tuple[Stretch, ...]:
+    """Tile `whole` with stretches; `recordings` are in the order in which they started."""
+    changes: dict[int, list[tuple[int, bool, bool]]] = {whole.start: [], whole.end: []}
+
+    def add(number: int, spans: Iterable[Span], *, conference: bool) -> None:
+        for span in spans:
+            part = span.clipped(whole)
+            if part.length:
+                changes.setdefault(part.start, []).append((number, conference, True))
+                changes.setdefault(part.end, []).append((number, conference, False))
+
+    for number, recording in enumerate(recordings):
+        add(number, [recording.audio], conference=False)
+        inside = (span.clipped(recording.audio) for span in recording.conferences)
+        add(number, join(span for span in inside if span.length), conference=True)
+
+    audible: set[int] = set()
+    conferring: set[int] = set()
+    out: list[Stretch] = []
+    for start, end in pairwise(sorted(changes)):
+        for number, conference, begins in changes[start]:
+            members = conferring if conference else audible
+            (members.add if begins else members.discard)(number)
+        first = min(conferring) if len(conferring) > 1 else None
+        silenced = tuple(sorted(conferring - {first})) if first is not None else ()
+        heard = tuple(sorted(audible.difference(silenced)))
+        last = out[-1] if out else None
+        if last and (last.heard, last.silenced, last.speaker) == (heard, silenced, first):
+            out[-1] = Stretch(Span(last.span.start, end), heard, silenced, first)
+        else:
+            out.append(Stretch(Span(start, end), heard, silenced, first))
+    return tuple(out)

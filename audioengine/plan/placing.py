@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One recording on the clock of a merge.
+
+The timeline counts samples of the output from the earliest start. A recording's own clock counts
+its own samples, as players play them; raw samples count from its first frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from math import ceil
+
+from audioengine.edits import Edits, Span
+from audioengine.mp3.index import FrameIndex
+from audioengine.notices import Notice
+from audioengine.plan.masks import PlannedMask
+from audioengine.times import round_half_up, round_outward
+
+
+@dataclass(frozen=True)
+class PlacedPart:
+    """A recording, its edits, and where it lies."""
+
+    index: FrameIndex
+    edits: Edits
+    masks: tuple[PlannedMask, ...]
+    masked: tuple[tuple[Span, ...], ...]
+    """Per channel of the recording, the raw samples that the beep replaces."""
+    rate_hz: int
+    """Of the output."""
+    offset: int
+    """Where on the timeline its sample `zero` lies."""
+    zero: int
+    """The sample of its clock at its start time: 0, or an untagged source's encoder delay."""
+    conferences: tuple[Span, ...] = ()
+    """On the timeline."""
+    obstacle: Notice | None = None
+    """Why none of its frames can be copied."""
+    moved: int = 0
+    """Samples by which it lies later than asked, to fall on the output's frames."""
+
+    @cached_property
+    def ratio(self) -> Fraction:
+        """Samples of the output for one of the recording."""
+        return Fraction(self.rate_hz, self.index.format.rate_hz)
+
+    @property
+    def resampled(self) -> bool:
+        """Whether its sampling rate is not the output's."""
+        return self.ratio != 1
+
+    @cached_property
+    def audio(self) -> Span:
+        """Where on the timeline it has audio: what its trim keeps, from its start time on."""
+        start, end = max(self.edits.trim.start, self.zero), max(self.edits.trim.end, self.zero)
+        return Span(self.at(start), self.at(end))
+
+    @property
+    def raw_zero(self) -> int:
+        """Where its first raw sample lies, if it is not resampled."""
+        return self.offset - self.zero - self.index.start
+
+    @property
+    def raw(self) -> Span:
+        """All its raw samples on the timeline, played or not, if it is not resampled."""
+        return Span(self.raw_zero, self.raw_zero + self.index.raw_samples)
+
+    def at(self, sample: int) -> int:
+        """The place on the timeline of a sample of its clock."""
+        return self.offset + round_half_up((sample - self.zero) * self.ratio)
+
+    def samples_of(self, span: Span) -> Span:
+        """The samples of its clock that lie inside a span of the timeline, and are played."""
+        start = ceil((span.start - self.offset) / self.ratio) + self.zero
+        end = ceil((span.end - self.offset) / self.ratio) + self.zero
+        first = max(self.edits.trim.start, self.zero)
+        played = Span(first, max(first, self.edits.trim.end))
+        return Span(start, max(start, end)).clipped(played)
+
+    def time_of(self, span: Span) -> tuple[Fraction, Fraction]:
+        """The exact place on the timeline of a span of its clock."""
+        return (
+            self.offset + (span.start - self.zero) * self.ratio,
+            self.offset + (span.end - self.zero) * self.ratio,
+        )
+
+    def samples_around(self, start: Fraction, end: Fraction) -> Span:
+        """The fewest samples of its clock that cover a stretch of the timeline."""
+        return Span(
+            *round_outward(
+                (start - self.offset) / self.ratio + self.zero,
+                (end - self.offset) / self.ratio + self.zero,
+            )
+        )
+
+    def masked_on_timeline(self) -> tuple[tuple[Span, ...], ...]:
+        """Per channel, where on the timeline it is masked."""
+        start = self.index.start
+        return tuple(
+            tuple(Span(self.at(span.start - start), self.at(span.end - start)) for span in spans)
+            for spans in self.masked
+        )
+
+    def moved_by(self, samples: int) -> PlacedPart:
+        """The same, later."""
+        return replace(self, offset=self.offset + samples, moved=self.moved + samples)
+
+
+def overlaps(part: PlacedPart, others: Iterable[PlacedPart]) -> bool:
+    """Whether any of the others has audio at the same time."""
+    audio = part.audio
+    return any(other.audio.start < audio.end and audio.start < other.audio.end for other in others)

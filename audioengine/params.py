@@ -78,8 +78,9 @@ def _number_or_null(value: object) -> object:
     return None if value is None else _number(value)
 
 
-_Number = Annotated[Number, PlainValidator(_number)]
-_OptionalNumber = Annotated[Number | None, PlainValidator(_number_or_null)]
+NumberField = Annotated[Number, PlainValidator(_number)]
+"""Any finite number, as it is written; no boolean, no text."""
+OptionalNumberField = Annotated[Number | None, PlainValidator(_number_or_null)]
 
 
 class _Strict(BaseModel):
@@ -89,16 +90,16 @@ class _Strict(BaseModel):
 class _Stretch(_Strict):
     """`{from, to}` of a mask: a missing bound could leave a secret uncovered."""
 
-    start: _Number = Field(alias="from")
-    end: _Number = Field(alias="to")
+    start: NumberField = Field(alias="from")
+    end: NumberField = Field(alias="to")
 
     def interval(self, origin: str) -> Interval:
         return Interval(self.start, self.end, origin)
 
 
 class _Trim(_Strict):
-    start: _OptionalNumber = Field(None, alias="from")
-    end: _OptionalNumber = Field(None, alias="to")
+    start: OptionalNumberField = Field(None, alias="from")
+    end: OptionalNumberField = Field(None, alias="to")
 
     def interval(self, origin: str) -> Interval | None:
         if self.start is None and self.end is None:
@@ -183,18 +184,32 @@ _RULES = {
     "bool_type": "must be true or false",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
+    "mapping_type": "must be an object",
+    "list_type": "must be a list",
+    "string_type": "must be text",
+    "string_too_short": "must not be empty",
 }
 
 
-def _problem(kind: str, loc: tuple[int | str, ...], value: Any, message: str) -> Problem:
+def field_problem(
+    kind: str, loc: tuple[int | str, ...], value: Any, message: str, whole: str, known: str
+) -> Problem:
+    """A validation error as a problem.
+
+    whole: what the value itself is called; known: the keys that there are where one is wrong.
+    """
     keys = [key for key in loc if key not in (_ONE, _MANY, _PARTIES)]
     path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
     if kind == "missing":
         value = None  # pydantic shows the object around it
     if kind == "extra_forbidden":
-        if len(loc) == 1:
-            known = "absoluteTimes, trim, mask"
-        else:
-            known = "caller, callee" if loc[-2] == _PARTIES else "from, to"
         return Problem(path, value, f"is not a known key; known here: {known}")
-    return Problem(path or "modificationParams", value, _RULES.get(kind, message))
+    return Problem(path or whole, value, _RULES.get(kind, message))
+
+
+def _problem(kind: str, loc: tuple[int | str, ...], value: Any, message: str) -> Problem:
+    if len(loc) == 1:
+        known = "absoluteTimes, trim, mask"
+    else:
+        known = "caller, callee" if len(loc) > 1 and loc[-2] == _PARTIES else "from, to"
+    return field_problem(kind, loc, value, message, "modificationParams", known)

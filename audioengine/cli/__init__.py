@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from audioengine.cli.demo import demo
+from audioengine.cli.merging import merge
 from audioengine.cli.program import Program
 from audioengine.cli.verbs import inspect, plan, store
 from audioengine.version import VERSION
@@ -19,12 +20,12 @@ __all__ = ["main"]
 @click.group(cls=Program, context_settings={"max_content_width": 100})
 @click.version_option(VERSION, prog_name="audioengine")
 def main() -> None:
-    """Trim and mask stereo MP3 call recordings, re-encoding only the frames an edit changes.
+    """Trim, mask and merge stereo MP3 call recordings, re-encoding only the frames that change.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage or invalid request, 130 interrupted. After anything
     but 0 there is no output.
     """
 
 
-for _verb in (store, plan, inspect, demo):
+for _verb in (store, merge, plan, inspect, demo):
     main.add_command(_verb)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `demo`: a whole job on a recording of the fixtures, verified by another decoder."""
+"""The verb `demo`: whole jobs on recordings of the fixtures, verified by another decoder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,7 +19,7 @@ from audioengine.errors import StorageError
 
 if TYPE_CHECKING:
     from audioengine.cli.demo_checks import Check
-    from audioengine.report import StoreReport
+    from audioengine.report import MergeReport, StoreReport
 
 _FIXTURES = Path(audioengine.__file__).parent.parent / "fixtures"
 _SHORTEST_MS = 6000  # shorter masks can't tell speech from chance
@@ -53,43 +53,94 @@ class _Job:
 )
 @json_option
 def demo(folder: Path, source: Path | None, as_json: bool) -> None:
-    """Edit a recorded call and verify the result with a decoder that isn't ours."""
-    from audioengine.cli import text
-    from audioengine.operations.store import store
-
+    """Edit a recorded call, merge three, and verify both with a decoder that isn't ours."""
     job = _job_on(source) if source else _job_on_fixture()
-    output = folder / f"{job.source.stem}-masked.mp3"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"can't make folder {str(folder)!r}: {error.strerror}") from error
+    shown = {"store": _edit(job, folder)}
+    if source is None:
+        shown["merge"] = _merge(folder)
+    checks = [check for one in shown.values() for check in one.checks]
+    passed = all(check.passed for check in checks)
+    if as_json:
+        answers = {verb: one.to_dict() for verb, one in shown.items()}
+        click.echo(json.dumps({**answers, "passed": passed}))
+    else:
+        click.echo("\n\n".join(one.text for one in shown.values()))
+        verdict = "VERIFIED" if passed else "NOT VERIFIED"
+        count = sum(check.passed for check in checks)
+        click.echo(f"\n{verdict}: {count} of {len(checks)} checks passed.")
+        places = " and ".join(click.format_filename(one.output) for one in shown.values())
+        click.echo(f"Listen to the result: {places}.")
+    if not passed:
+        raise click.exceptions.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """One job, done and checked."""
+
+    words: str
+    """What was done, and the report, for people."""
+    output: Path
+    report: StoreReport | MergeReport
+    decoder: str
+    checks: Sequence[Check]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "output": str(self.output),
+            "report": self.report.to_dict(),
+            "decoder": self.decoder,
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        lines = [self.words, "", f"Checked with {self.decoder}, a decoder that isn't ours:"]
+        for check in self.checks:
+            verdict = "ok" if check.passed else "FAILED"
+            lines.append(f"  {verdict:<6}  {check.what}: {check.measured}")
+        return "\n".join(lines)
+
+
+def _edit(job: _Job, folder: Path) -> _Shown:
+    from audioengine.cli import text
+    from audioengine.cli.decoders import decoder_for
+    from audioengine.cli.demo_checks import check_output
+    from audioengine.operations.store import store
+
+    output = folder / f"{job.source.stem}-masked.mp3"
     beep = Beep()
     # Were everything re-encoded, there would be nothing to show.
     report = store(job.source, output, job.modification, beep=beep, fallback="refuse")
-    if not as_json:
-        click.echo("\n".join(job.words) + "\n")
-        click.echo(text.stored(report, str(job.source), str(output)) + "\n")
-    name, checks = _verify(job, output, beep, report)
-    passed = all(check.passed for check in checks)
-    if as_json:
-        answer = {
-            "output": str(output),
-            "report": report.to_dict(),
-            "decoder": name,
-            "checks": [asdict(check) for check in checks],
-            "passed": passed,
-        }
-        click.echo(json.dumps(answer))
-    else:
-        click.echo(f"Checked with {name}, a decoder that isn't ours:")
-        for check in checks:
-            click.echo(f"  {'ok' if check.passed else 'FAILED':<6}  {check.what}: {check.measured}")
-        count = sum(check.passed for check in checks)
-        verdict = "VERIFIED" if passed else "NOT VERIFIED"
-        click.echo(f"\n{verdict}: {count} of {len(checks)} checks passed.")
-        click.echo(f"The result is {click.format_filename(output)}: listen to it.")
-    if not passed:
-        raise click.exceptions.Exit(1)
+    words = "\n".join((*job.words, "", text.stored(report, str(job.source), str(output))))
+    decoder, source_pcm = decoder_for(job.source.read_bytes(), report.source.samples)
+    output_pcm = decoder.decode(output.read_bytes())
+    checks = check_output(source_pcm, output_pcm, job.modification, beep, report)
+    return _Shown(words, output, report, decoder.name, checks)
+
+
+def _merge(folder: Path) -> _Shown:
+    from audioengine.cli import merge_text
+    from audioengine.cli.decoders import decoder_for
+    from audioengine.cli.demo_merge import check_merge, conference_parts
+    from audioengine.operations.merge import merge
+
+    parts = conference_parts(_FIXTURES / "conference.json")
+    output = folder / "conference-merged.mp3"
+    report = merge(parts, output)
+    words = "Three recordings of one conversation, with a conference in the middle, become one.\n\n"
+    words += merge_text.merged(report, str(output))
+    data = [Path(str(part.source)).read_bytes() for part in parts]
+    decoder, _ = decoder_for(data[0], report.parts[0].trim.applied.samples[1])
+    sources = [decoder.decode(one) for one in data]
+    checks = check_merge(sources, decoder.decode(output.read_bytes()), report)
+    return _Shown(words, output, report, decoder.name, checks)
 
 
 def _job_on_fixture() -> _Job:
@@ -124,14 +175,3 @@ def _job_on(source: Path) -> _Job:
     words = [f"A call of {at(100)} s, {click.format_filename(source)}. The middle nine tenths are "]
     words[0] += "kept; a tenth of the caller and a twentieth of the callee are masked."
     return _Job(source, Modification(Interval(at(5), at(95)), masks), words)
-
-
-def _verify(
-    job: _Job, output: Path, beep: Beep, report: StoreReport
-) -> tuple[str, Sequence[Check]]:
-    from audioengine.cli.decoders import decoder_for
-    from audioengine.cli.demo_checks import check_output
-
-    decoder, source_pcm = decoder_for(job.source.read_bytes(), report.source.samples)
-    output_pcm = decoder.decode(output.read_bytes())
-    return decoder.name, check_output(source_pcm, output_pcm, job.modification, beep, report)

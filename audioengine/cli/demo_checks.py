@@ -23,7 +23,9 @@ Pcm = npt.NDArray[Any]
 Flags = npt.NDArray[np.bool_]
 
 _MOVED_FRAMES = 3  # by which the end of a re-made run may move, at most
-_OVERLAP = 1056  # samples after a frame that still depend on it: 576 and the synthesis window's 480
+OVERLAP = 1056
+"""Samples after a frame that still depend on it: 576, and the synthesis window's 480."""
+
 _PARTIES = ("caller", "callee")
 _CHANNELS = ("left", "right")
 
@@ -55,8 +57,7 @@ def check_output(
     rate_hz = report.source.rate_hz
     trim = _trim(modification.trim, rate_hz, len(source))
     kept = source[trim]
-    lengths = f"{len(output):,} samples, {len(kept):,} are right"
-    length = Check("exact length", lengths, output.shape == kept.shape)
+    length = exact_length(output, len(kept))
     if not length.passed:
         return [length]
     parts = _Parts(trim.start, len(kept), report)
@@ -73,7 +74,7 @@ def check_output(
             start, end = (bound - trim.start for bound in _span(interval, rate_hz))
             inside = slice(start + edge, end - edge), _PARTIES.index(party)
             what = f"{party}, {interval.start} to {interval.end} s: "
-            checks += _masked(what, _scaled(output[inside]), _scaled(kept[inside]), beep, rate_hz)
+            checks += _masked(what, scaled(output[inside]), scaled(kept[inside]), beep, rate_hz)
     return checks
 
 
@@ -102,7 +103,7 @@ class _Parts:
     @property
     def reach(self) -> int:
         """Samples that the coded data of a frame depends on."""
-        return self.frame + _OVERLAP
+        return self.frame + OVERLAP
 
     def around(self, flags: Flags, mask: MaskReport) -> None:
         """Set the flags of all samples that a mask can have changed."""
@@ -119,7 +120,7 @@ def _outside(differs: Flags, parts: _Parts, report: StoreReport) -> Check:
     # Also where nothing is trimmed: what delay and padding hid there is not kept either.
     near[:inward] = near[-inward:] = True
     either: Flags = np.logical_or.reduce(differs[~near], axis=1)
-    check = _equal("outside the edits, both parties are the source", either)
+    check = equal("outside the edits, both parties are the source", either)
     return check if len(either) else replace(check, passed=False)
 
 
@@ -130,12 +131,19 @@ def _other_party(differs: Flags, parts: _Parts, mask: MaskReport, report: StoreR
     for part in report.remade:
         if part.channel == _CHANNELS[channel]:
             start, end = part.interval.samples
-            parts.mark(remade, start, end + _OVERLAP)
+            parts.mark(remade, start, end + OVERLAP)
     what = f"while the {mask.party} is masked, the {_PARTIES[channel]} is the source"
-    return _equal(what, differs[here & ~remade, channel])
+    return equal(what, differs[here & ~remade, channel])
 
 
-def _equal(what: str, differs: Flags) -> Check:
+def exact_length(output: Pcm, samples: int) -> Check:
+    """Whether a stereo output has so many samples."""
+    lengths = f"{len(output):,} samples, {samples:,} are right"
+    return Check("exact length", lengths, output.shape == (samples, 2))
+
+
+def equal(what: str, differs: Flags) -> Check:
+    """Whether no sample differs."""
     count = int(np.count_nonzero(differs))
     measured = f"{len(differs):,} samples compared, {count:,} differ"
     return Check(what, measured, not count)
@@ -198,7 +206,7 @@ def _fast_size(count: int) -> int:
     return 1 << (count - 1).bit_length()
 
 
-def _scaled(pcm: Pcm) -> Pcm:
+def scaled(pcm: Pcm) -> Pcm:
     """Full scale ±1."""
     return pcm / 32_768 if pcm.dtype.kind == "i" else pcm.astype(np.float64)
 

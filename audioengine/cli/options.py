@@ -38,7 +38,11 @@ class Request:
     """Keyword arguments that `store` and `plan_store` have in common."""
 
 
-def _number(text: str) -> Decimal:
+def read_number(text: str) -> Decimal:
+    """The exact number that a text is.
+
+    Raises click.BadParameter where it is none.
+    """
     if not re.fullmatch(_NUMBER, text):
         raise click.BadParameter(f"{text!r} is not a number.")
     try:
@@ -52,7 +56,7 @@ def _interval(text: str, origin: str) -> Interval:
     if found is None or text == "-":
         hint = "must be FROM-TO in seconds, for instance 10-50 or 12.5-15"
         raise click.BadParameter(f"{text!r} {hint}; a trim may leave out one end: 10- or -50.")
-    start, end = (None if bound is None else _number(bound) for bound in found.groups())
+    start, end = (None if bound is None else read_number(bound) for bound in found.groups())
     return Interval(start, end, origin)
 
 
@@ -78,17 +82,17 @@ def _read_masks(
 
 
 def _read_number(_ctx: click.Context, _option: click.Parameter, text: str | None) -> Decimal | None:
-    return None if text is None else _number(text)
+    return None if text is None else read_number(text)
 
 
 def _read_guard(
     _ctx: click.Context, _option: click.Parameter, text: str
 ) -> Number | tuple[Number, Number]:
     before, comma, after = text.partition(",")
-    return (_number(before), _number(after)) if comma else _number(before)
+    return (read_number(before), read_number(after)) if comma else read_number(before)
 
 
-def _read_params(_ctx: click.Context, _option: click.Parameter, text: str | None) -> object:
+def read_json(_ctx: click.Context, _option: click.Parameter, text: str | None) -> object:
     """The JSON value itself, or that in the file after ``@``; what it means is judged later."""
     if text is None:
         return None
@@ -144,7 +148,7 @@ _EDIT_OPTIONS = (
     ),
     click.option(
         "--params",
-        callback=_read_params,
+        callback=read_json,
         metavar="JSON|@FILE",
         help="The edit as modificationParams of a command, in place of --trim and --mask.",
     ),
@@ -153,6 +157,24 @@ _EDIT_OPTIONS = (
         type=click.Choice(("sqs", "rest")),
         help="Unit of relative times in --params: seconds (sqs, the default) or ms (rest).",
     ),
+    click.option(
+        "--encoder-delay",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="SAMPLES",
+        help="How late an untagged source holds its audio, for --absolute; 1105 if LAME made it.",
+    ),
+    click.option(
+        "--fallback",
+        type=click.Choice(("full", "refuse")),
+        default="full",
+        show_default=True,
+        help="Where frames can't be copied: re-encode everything, or fail.",
+    ),
+)
+
+_SOUND_OPTIONS = (
     click.option(
         "--guard-ms",
         default="0",
@@ -199,26 +221,11 @@ _EDIT_OPTIONS = (
         help="The channel that holds the caller.",
     ),
     click.option(
-        "--encoder-delay",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        metavar="SAMPLES",
-        help="How late an untagged source holds its audio, for --absolute; 1105 if LAME made it.",
-    ),
-    click.option(
         "--shared-frames",
         type=click.Choice(("keep", "mask_both")),
         default="keep",
         show_default=True,
         help="The other party in frames coded as mid/side: re-encode it, or mask it too.",
-    ),
-    click.option(
-        "--fallback",
-        type=click.Choice(("full", "refuse")),
-        default="full",
-        show_default=True,
-        help="Where frames can't be copied: re-encode everything, or fail.",
     ),
     click.option(
         "--allow-truncated",
@@ -232,9 +239,34 @@ json_option = click.option(
 )
 
 
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads that decode and encode; default one a processor.",
+)
+
+crosstalk_option = click.option(
+    "--fail-on-crosstalk",
+    is_flag=True,
+    help="Fail where a masked voice seems to be on the other party's channel too.",
+)
+
+
 def edit_options(verb: _Callback) -> _Callback:
     """Give a verb all options from which `read_request` makes a request."""
-    return reduce(lambda inner, option: option(inner), reversed(_EDIT_OPTIONS), verb)
+    return _with_options(verb, (*_EDIT_OPTIONS, *_SOUND_OPTIONS))
+
+
+def sound_options(verb: _Callback) -> _Callback:
+    """Give a verb the options of how masks sound and how frames are made."""
+    return _with_options(verb, _SOUND_OPTIONS)
+
+
+def _with_options(
+    verb: _Callback, options: Sequence[Callable[[_Callback], _Callback]]
+) -> _Callback:
+    return reduce(lambda inner, option: option(inner), reversed(options), verb)
 
 
 def read_request(

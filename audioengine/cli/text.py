@@ -39,8 +39,11 @@ _REASONS = {
     "shared": "coded together with the other party (mid/side)",
     "window": "up to the next legal window sequence",
     "full": "as everything is",
+    "mixed": "where several recordings are heard",
+    "off_grid": "where the recording heard can't be copied",
+    "switch": "where who is heard changes",
 }
-_HOW = {
+HOW = {
     "copy": "a plain copy, byte for byte",
     "smart": "only what the edit changes is re-encoded",
     "full": "everything is re-encoded",
@@ -49,30 +52,30 @@ _HOW = {
 
 def stored(report: StoreReport, source: str, destination: str) -> str:
     """What `store` did."""
-    return _text(
-        ("Output", _file(report.output, destination)),
-        ("Source", _file(report.source, source)),
+    return layout(
+        ("Output", file_lines(report.output, destination)),
+        ("Source", file_lines(report.source, source)),
         ("Kept", _kept(report.trim)),
         ("Masked", _masks(report.masks, report.trim)),
         ("Render", _render(report.render, report.fallbacks)),
-        ("Frames", _frames(report.frames)),
-        ("Re-made", _remade(report.remade, report.seconds_reencoded)),
-        ("Bitrate", _bitrates(report.bitrates)),
-        ("Warnings", _notices(report.warnings)),
+        ("Frames", frame_lines(report.frames)),
+        ("Re-made", remade_lines(report.remade, report.seconds_reencoded)),
+        ("Bitrate", bitrate_lines(report.bitrates)),
+        ("Warnings", notice_lines(report.warnings)),
         ("Took", [f"{report.wall_seconds:.3f} s (audioengine {report.version})"]),
     )
 
 
 def planned(report: PlanReport, source: str) -> str:
     """What `store` would do."""
-    return _text(
+    return layout(
         ("Plan for", [f"{format_filename(source)}; nothing is written"]),
         ("Kept", _kept(report.trim)),
         ("Masked", _masks(report.masks, report.trim)),
         ("Render", _render(report.render, report.fallbacks)),
         ("Frames", [f"{report.frames:,}, of which at least {report.copied:,} are copied"]),
-        ("Re-made", _remade(report.remade, report.seconds_reencoded)),
-        ("Warnings", _notices(report.warnings)),
+        ("Re-made", remade_lines(report.remade, report.seconds_reencoded)),
+        ("Warnings", notice_lines(report.warnings)),
     )
 
 
@@ -88,19 +91,19 @@ def inspected(info: RecordingInfo, source: str) -> str:
     if info.tagged:
         clock = f"gapless tag: encoder delay {info.encoder_delay}, padding {info.padding} samples"
     encoder = f"; written by {info.encoder}" if info.encoder else ""
-    seconds = _seconds(info.duration_ms)
-    return _text(
+    seconds = in_seconds(info.duration_ms)
+    return layout(
         ("Source", [f"{format_filename(source)}: {info.bytes:,} bytes"]),
         ("Format", [f"{info.version} Layer III, {info.rate_hz:,} Hz, {info.mode}"]),
         ("Length", [f"{seconds} s, {info.samples:,} samples, {info.frames:,} frames"]),
         ("Bitrate", [bitrate + ("; frames carry a CRC" if info.protected else "")]),
         ("Clock", [clock + encoder]),
         ("Tags", [", ".join(info.tags)] if info.tags else []),
-        ("Warnings", _notices(info.warnings)),
+        ("Warnings", notice_lines(info.warnings)),
     )
 
 
-def _text(*paragraphs: _Paragraph) -> str:
+def layout(*paragraphs: _Paragraph) -> str:
     """Paragraphs below each other; one without lines is left out."""
     return "\n".join(
         f"{label if not number else '':<{_LABEL_WIDTH}}{line}"
@@ -109,27 +112,28 @@ def _text(*paragraphs: _Paragraph) -> str:
     )
 
 
-def _file(file: FileReport, name: str) -> list[str]:
+def file_lines(file: FileReport, name: str) -> list[str]:
+    """What a file is."""
     channels = "mono" if file.channels == 1 else "stereo"
-    seconds = _seconds(file.samples * 1000 / file.rate_hz)
+    seconds = in_seconds(file.samples * 1000 / file.rate_hz)
     sound = f"{seconds} s, {file.samples:,} samples, {file.rate_hz:,} Hz {channels}"
     return [f"{format_filename(name)}: {sound}, {file.bytes:,} bytes", f"sha256 {file.sha256}"]
 
 
 def _kept(trim: TrimReport) -> list[str]:
     start, end = trim.applied.samples
-    kept = f"{_stretch(trim.applied)}, {end - start:,} samples"
+    kept = f"{stretch(trim.applied)}, {end - start:,} samples"
     if trim.asked is None:
         return [f"all of it: {kept}"]
-    return [kept if trim.asked == trim.applied else f"{kept}; asked {_stretch(trim.asked)}"]
+    return [kept if trim.asked == trim.applied else f"{kept}; asked {stretch(trim.asked)}"]
 
 
 def _masks(masks: Sequence[MaskReport], trim: TrimReport) -> list[str]:
     out = []
     for mask in masks:
-        line = f"{mask.party:<6}  {mask.channel:<5}  {_stretch(mask.asked)}"
+        line = f"{mask.party:<6}  {mask.channel:<5}  {stretch(mask.asked)}"
         if mask.applied != mask.asked:
-            line += f", applied {_stretch(mask.applied)}"
+            line += f", applied {stretch(mask.applied)}"
         (start, end), kept = mask.applied.samples, trim.applied.samples
         if end <= kept[0] or start >= kept[1]:
             line += "; cut away by the trim"
@@ -138,11 +142,12 @@ def _masks(masks: Sequence[MaskReport], trim: TrimReport) -> list[str]:
 
 
 def _render(render: str, fallbacks: Iterable[Notice]) -> list[str]:
-    how = [f"{render}: {_HOW[render]}"]
+    how = [f"{render}: {HOW[render]}"]
     return [*how, *(f"because: {notice.message}" for notice in fallbacks)]
 
 
-def _frames(frames: FramesReport) -> list[str]:
+def frame_lines(frames: FramesReport) -> list[str]:
+    """How many frames came to be in which way."""
     counts = {kind: getattr(frames, kind) for kind in _FRAMES}
     total = sum(counts.values())
     width = len(f"{total:,}")
@@ -153,7 +158,8 @@ def _frames(frames: FramesReport) -> list[str]:
     ]
 
 
-def _remade(remade: Iterable[RemadeReport], seconds: float) -> list[str]:
+def remade_lines(remade: Iterable[RemadeReport], seconds: float) -> list[str]:
+    """What was made anew, and why."""
     frames: dict[tuple[str, str], int] = defaultdict(int)
     for part in remade:
         frames[part.channel, part.reason] += part.frames[1] - part.frames[0]
@@ -167,7 +173,8 @@ def _remade(remade: Iterable[RemadeReport], seconds: float) -> list[str]:
     ]
 
 
-def _bitrates(bitrates: BitratesReport) -> list[str]:
+def bitrate_lines(bitrates: BitratesReport) -> list[str]:
+    """Bitrates of the output."""
     if bitrates.nominal_kbps is None:
         return [f"{_counts(bitrates.frames)} kbit/s"] if bitrates.frames else []
     out = [f"{_counts(bitrates.frames)} kbit/s; re-made at {bitrates.nominal_kbps} kbit/s"]
@@ -188,13 +195,16 @@ def _number(frames: int) -> str:
     return f"{frames:,} {'frame' if frames == 1 else 'frames'}"
 
 
-def _notices(notices: Iterable[Notice]) -> list[str]:
+def notice_lines(notices: Iterable[Notice]) -> list[str]:
+    """One line a notice."""
     return [f"{notice.code}: {notice.message}" for notice in notices]
 
 
-def _stretch(interval: IntervalReport) -> str:
-    return f"{_seconds(interval.ms[0])} to {_seconds(interval.ms[1])} s"
+def stretch(interval: IntervalReport) -> str:
+    """From when to when, in seconds."""
+    return f"{in_seconds(interval.ms[0])} to {in_seconds(interval.ms[1])} s"
 
 
-def _seconds(ms: float) -> str:
+def in_seconds(ms: float) -> str:
+    """Milliseconds as seconds, without trailing zeros."""
     return f"{ms / 1000:.3f}".rstrip("0").rstrip(".")

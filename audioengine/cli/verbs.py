@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from audioengine.cli.options import Request, edit_options, json_option, read_request
+from audioengine.cli.options import (
+    Request,
+    crosstalk_option,
+    edit_options,
+    json_option,
+    read_request,
+    workers_option,
+)
 
 _SOURCE = click.argument("source", metavar="SRC")
 
@@ -18,17 +25,8 @@ _SOURCE = click.argument("source", metavar="SRC")
 @_SOURCE
 @click.argument("destination", metavar="DST")
 @edit_options
-@click.option(
-    "--fail-on-crosstalk",
-    is_flag=True,
-    help="Fail where a masked voice seems to be on the other party's channel too.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads that decode and encode; default one a processor.",
-)
+@crosstalk_option
+@workers_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, like plan.")
 @json_option
 def store(

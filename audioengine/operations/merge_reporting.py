@@ -24,7 +24,7 @@ from audioengine.operations.reporting import (
 from audioengine.plan.conference import Stretch
 from audioengine.plan.masks import PlannedMask
 from audioengine.plan.merge import MergePlan, heard_spans
-from audioengine.plan.placing import PlacedPart
+from audioengine.plan.placing import PlacedPart, overlaps
 from audioengine.render.execute import Rendered
 from audioengine.render.timeline import LimiterLog
 from audioengine.report import (
@@ -230,7 +230,10 @@ def _why_not(number: int, plan: MergePlan) -> Notice | None:
         return plan.obstacles.get(number)
     if plan.render == "full":
         return None
-    message = 'Its frames begin elsewhere than the output\'s; align="frame" may move it there'
+    message = "Its frames begin elsewhere than the output's"
+    others = (part for at, part in enumerate(plan.parts) if at != number)
+    if not overlaps(plan.parts[number], others):
+        message += '; align="frame" may move it there'
     return Notice("off_grid", message)
 
 

@@ -74,22 +74,30 @@ def test_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "copied, every byte the source's",
         "a decoder that isn't ours:",
         "ok      exact length: 544,000 samples, 544,000 are right",
-        "VERIFIED: 14 of 14 checks passed.",
-        "The result is demo-output/demo-call-masked.mp3",
+        "3.161 to 9.972 s: conference-a-8k (conference; silenced: conference-b-8k)",
+        "ok      exact length: 127,776 samples, 127,776 are right",
+        "VERIFIED: 19 of 19 checks passed.",
+        "demo-output/demo-call-masked.mp3 and demo-output/conference-merged.mp3",
     ):
         assert said in result.stdout
     assert "FAILED" not in result.stdout
-    assert [path.name for path in Path("demo-output").iterdir()] == ["demo-call-masked.mp3"]
+    made = sorted(path.name for path in Path("demo-output").iterdir())
+    assert made == ["conference-merged.mp3", "demo-call-masked.mp3"]
 
 
 def test_the_demo_for_machines(tmp_path: Path) -> None:
     """One object: the report, each check with its figure, the verdict."""
     printed = run_json("demo", "--keep", tmp_path / "a" / "b")
     assert printed["passed"] is True
-    assert printed["output"] == str(tmp_path / "a" / "b" / "demo-call-masked.mp3")
-    assert printed["report"]["frames"]["verbatim"] > 500
-    assert len(printed["checks"]) == 14
-    assert all(check["passed"] and check["measured"] for check in printed["checks"])
+    for verb, name, copied, checks in (
+        ("store", "demo-call-masked", 500, 14),
+        ("merge", "conference-merged", 130, 5),
+    ):
+        shown = printed[verb]
+        assert shown["output"] == str(tmp_path / "a" / "b" / f"{name}.mp3")
+        assert shown["report"]["frames"]["verbatim"] > copied
+        assert len(shown["checks"]) == checks
+        assert all(check["passed"] and check["measured"] for check in shown["checks"])
 
 
 @pytest.mark.parametrize("decoder", ["miniaudio", "av"])
@@ -100,7 +108,9 @@ def test_either_decoder_will_do(
     monkeypatch.setattr("audioengine.cli.decoders.find_spec", lambda name: name == decoder or None)
     printed = run_json("demo", "--keep", tmp_path)
     assert printed["passed"] is True
-    assert printed["decoder"].lower().startswith({"miniaudio": "mini", "av": "pyav"}[decoder])
+    assert (
+        printed["store"]["decoder"].lower().startswith({"miniaudio": "mini", "av": "pyav"}[decoder])
+    )
 
 
 def test_without_a_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +159,7 @@ def test_a_failed_check_fails_the_demo(tmp_path: Path, monkeypatch: pytest.Monke
     result = run("demo", "--keep", tmp_path)
     assert result.exit_code == 1
     assert "  FAILED  two: 2" in result.stdout
-    assert "NOT VERIFIED: 1 of 2 checks passed." in result.stdout
+    assert "NOT VERIFIED: 6 of 7 checks passed." in result.stdout
     result = run("demo", "--keep", tmp_path, "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["passed"] is False

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verb `merge`, and how its options name recordings and conferences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from audioengine.cli.options import (
+    crosstalk_option,
+    json_option,
+    read_json,
+    read_number,
+    sound_options,
+    workers_option,
+)
+from audioengine.edits import Beep
+from audioengine.parts import ConferenceSegment, MergePart
+from audioengine.times import Number
+
+_CONFERENCE = re.compile(r"(?:(?P<id>.+)=)?(?P<start>[0-9.]+)-(?P<end>[0-9.]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """One --part."""
+
+    text: str
+    id: str | None
+    source: str
+    start_ms: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Conference:
+    """One --conference."""
+
+    text: str
+    id: str | None
+    """None: of every recording."""
+    segment: ConferenceSegment
+
+
+def _read_parts(
+    _ctx: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> tuple[_Named, ...]:
+    return tuple(map(_read_part, texts))
+
+
+def _read_part(text: str) -> _Named:
+    # The last @ separates, and the first = where no folder stands before it.
+    place, at, time = text.rpartition("@")
+    start = None
+    if at and re.fullmatch(r"-?[0-9.]+", time):
+        start = read_number(time)
+    else:
+        place = text
+    name, equals, source = place.partition("=")
+    if not equals or "/" in name:
+        return _Named(text, None, place, start)
+    if not name or not source:
+        raise click.BadParameter(f"{text!r} must be FILE@MS or ID=FILE@MS.")
+    return _Named(text, name, source, start)
+
+
+def _read_conferences(
+    _ctx: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> tuple[_Conference, ...]:
+    out = []
+    for text in texts:
+        found = _CONFERENCE.fullmatch(text)
+        if found is None:
+            hint = "must be FROM-TO or ID=FROM-TO in epoch milliseconds; FROM- lasts to the end"
+            raise click.BadParameter(f"{text!r} {hint}.")
+        end = None if found["end"] is None else read_number(found["end"])
+        segment = ConferenceSegment(read_number(found["start"]), end)
+        out.append(_Conference(text, found["id"], segment))
+    return tuple(out)
+
+
+@click.command(
+    epilog="Example: audioengine merge out.mp3 --part a.mp3@1728890677283 "
+    "--part b.mp3@1728890680444 --conference 1728890680444-1728890687255"
+)
+@click.argument("destination", metavar="DST")
+@click.option(
+    "--part",
+    "named",
+    multiple=True,
+    required=True,
+    callback=_read_parts,
+    metavar="[ID=]FILE@MS",
+    help="A recording and when it began, in epoch milliseconds. May be repeated.",
+)
+@click.option(
+    "--conference",
+    "conferences",
+    multiple=True,
+    callback=_read_conferences,
+    metavar="[ID=]FROM-TO",
+    help="A conference, in epoch milliseconds, that every recording held, or the one with that "
+    "ID. May be repeated.",
+)
+@click.option(
+    "--command",
+    callback=read_json,
+    metavar="JSON|@FILE",
+    help="A MERGERECORDINGS command: start times, conferences and masks are those of its toMerge, "
+    "and --part says where each recordingId is.",
+)
+@click.option(
+    "--align",
+    type=click.Choice(("sample", "frame")),
+    default="sample",
+    show_default=True,
+    help="frame moves recordings that overlap no other by less than a frame, to copy them too.",
+)
+@click.option(
+    "--missing",
+    type=click.Choice(("fail", "omit")),
+    default="fail",
+    show_default=True,
+    help="What becomes of recordings that are not there or can't be decoded.",
+)
+@click.option(
+    "--mask-scope",
+    type=click.Choice(("part", "conference")),
+    default="part",
+    show_default=True,
+    help="conference applies each mask to every recording that lists a conference there.",
+)
+@click.option(
+    "--max-timeline-s",
+    default="86400",
+    show_default=True,
+    callback=lambda _ctx, _option, text: read_number(text),
+    metavar="S",
+    help="Refuse a longer timeline: it means a wrong start time.",
+)
+@sound_options
+@crosstalk_option
+@workers_option
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+def merge(
+    destination: str,
+    named: tuple[_Named, ...],
+    conferences: tuple[_Conference, ...],
+    command: object,
+    guard_ms: Number | tuple[Number, Number],
+    beep_hz: Number,
+    beep_dbfs: Number,
+    fill: Any,
+    fail_on_crosstalk: bool,
+    workers: int | None,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Put recordings of one conversation onto one clock, in DST.
+
+    Conferences are heard once, from the recording that started first; gaps are silent. DST appears
+    whole or not at all.
+    """
+    parts = _parts(named, conferences) if command is None else _commanded(command, named)
+    if command is not None and conferences:
+        raise click.UsageError("--command lists the conferences: --conference can't be added.")
+    parts = [
+        replace(part, modification=replace(part.modification, guard_ms=guard_ms))
+        if part.modification
+        else part
+        for part in parts
+    ]
+    options["beep"] = Beep(beep_hz, beep_dbfs, fill)
+    from audioengine.cli import merge_text
+    from audioengine.operations.merge import merge as run
+    from audioengine.operations.merge import plan_merge
+
+    if dry_run:
+        planned = plan_merge(parts, **options)
+        click.echo(planned.to_json() if as_json else merge_text.planned(planned))
+        return
+    from audioengine.cli.progress import progress_bar
+
+    with progress_bar(shown=not as_json) as progress:
+        report = run(
+            parts,
+            destination,
+            **options,
+            fail_on_crosstalk=fail_on_crosstalk,
+            workers=workers,
+            progress=progress,
+        )
+    click.echo(report.to_json() if as_json else merge_text.merged(report, destination))
+
+
+def _parts(named: Sequence[_Named], conferences: Sequence[_Conference]) -> list[MergePart]:
+    ids = {part.id for part in named}
+    unknown = [one.text for one in conferences if one.id is not None and one.id not in ids]
+    if unknown:
+        raise click.UsageError(f"--conference {unknown[0]} names no ID of a --part.")
+    out = []
+    for part in named:
+        if part.start_ms is None:
+            raise click.UsageError(
+                f"--part {part.text} must say when the recording began: {part.text}@MS."
+            )
+        own = [one.segment for one in conferences if one.id in (None, part.id)]
+        out.append(MergePart(part.source, part.start_ms, own, recording_id=part.id))
+    return out
+
+
+def _commanded(command: object, named: Sequence[_Named]) -> list[MergePart]:
+    from audioengine.tomerge import parse
+
+    entries, warnings = parse(command)
+    for warning in warnings:
+        click.echo(f"Warning: {warning.message}", err=True)
+    by_id: Mapping[str | None, _Named] = {part.id: part for part in named}
+    if len(by_id) < len(named) or None in by_id:
+        raise click.UsageError("With --command, each --part must be ID=FILE with an ID of its own.")
+    known = {entry.recording_id for entry in entries}
+    for part in named:
+        if part.id not in known:
+            raise click.UsageError(f"--part {part.text}: no recordingId of --command is {part.id}.")
+        if part.start_ms is not None:
+            raise click.UsageError(
+                f"--part {part.text}: the start time comes from --command; leave out @MS."
+            )
+    out = []
+    for entry in entries:
+        found = by_id.get(entry.recording_id)
+        if found is None:
+            raise click.UsageError(f"--part {entry.recording_id}=FILE is missing.")
+        out.append(
+            MergePart(
+                found.source,
+                entry.start_time_ms,
+                entry.conference_segments,
+                entry.modification,
+                entry.recording_id,
+                entry.state,
+            )
+        )
+    return out

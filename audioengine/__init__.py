@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trims and masks stereo MP3 call recordings by re-encoding only the frames an edit changes.
+"""Trims, masks and merges stereo MP3 call recordings, re-encoding only the frames that change.
 
 ``import audioengine as ae``; names are loaded when they are first used, so the import is cheap.
 """

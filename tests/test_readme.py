@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import shlex
 import shutil
@@ -14,8 +15,9 @@ from click.testing import CliRunner
 
 import audioengine as ae
 from audioengine.cli import main
+from audioengine.cli.merging import merge
 from audioengine.cli.verbs import plan, store
-from audioengine.report import StoreReport
+from audioengine.report import MergeReport, PartReport, StoreReport
 from tests.support import FIXTURES
 
 README = (FIXTURES.parent / "README.md").read_text(encoding="utf-8")
@@ -36,8 +38,15 @@ COMMANDS = [
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a recording in it."""
+    """A folder with the recordings that the examples name."""
     shutil.copyfile(FIXTURES / "demo-call.mp3", tmp_path / "in.mp3")
+    for leg, names in {"a": ("first", "a"), "b": ("second", "b"), "c": ("third",)}.items():
+        for name in names:
+            shutil.copyfile(FIXTURES / f"conference-{leg}-8k.mp3", tmp_path / f"{name}.mp3")
+    command = (FIXTURES / "conference.json").read_text()
+    legs = json.loads(command)["toMerge"][:2]
+    entries = [{**leg, "recordingId": name} for leg, name in zip(legs, "AB", strict=True)]
+    (tmp_path / "merge.json").write_text(json.dumps({"toMerge": entries}))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -45,12 +54,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_python_examples(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They run one after the other, as they stand."""
     names: dict[str, object] = {}
+    before = {path.name for path in folder.iterdir()}
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), names)
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("FramesReport(verbatim=")
-    assert re.fullmatch(r"42000\.0 \d+ 88928", printed[-1])
-    assert sorted(path.name for path in folder.iterdir()) == ["card.mp3", "in.mp3", "out.mp3"]
+    assert re.fullmatch(r"42000\.0 \d+ 88928", printed[2])
+    assert printed[-1] == "(11500.0, 15972.0) heard: ('third.mp3',) silenced: ()"
+    made = {path.name for path in folder.iterdir()} - before
+    assert made == {"card.mp3", "out.mp3", "merged.mp3"}
     assert ae.inspect("card.mp3").samples == 88_928
 
 
@@ -64,7 +76,9 @@ def test_commands(command: str) -> None:
 
 def test_every_option_is_named() -> None:
     """The table of options is complete, and holds none that is gone."""
-    options = {name for verb in (store, plan) for option in verb.params for name in option.opts}
+    options = {
+        name for verb in (store, plan, merge) for option in verb.params for name in option.opts
+    }
     there = {name for name in options if name.startswith("--")}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README))
     assert there <= named
@@ -75,7 +89,8 @@ def test_every_report_key_is_named() -> None:
     """So is the table of the report's keys."""
     section = README.split("## Report")[1].split("\n## ")[0]
     keys = set(re.findall(r"`(\w+)`", section))
-    assert {field.name for field in dataclasses.fields(StoreReport)} <= keys
+    for report in (StoreReport, MergeReport, PartReport):
+        assert {field.name for field in dataclasses.fields(report)} <= keys
 
 
 def test_every_error_is_named() -> None:

@@ -29,13 +29,16 @@ from audioengine.errors import (
     UnsupportedAudioError,
 )
 from audioengine.mp3.header import StreamFormat
+from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.parts import MergePart, TimedPart, timed
+from audioengine.pcm.decode import Samples, decode_raw
 from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.masks import CallerChannel, SharedFrames, plan_masks
 from audioengine.plan.placing import PlacedPart
 from audioengine.plan.stereo import read_coupling
+from audioengine.storage import Source
 from audioengine.times import ms_to_samples, round_half_up
 
 Missing: TypeAlias = Literal["fail", "omit"]
@@ -74,7 +77,7 @@ class Member:
 @contextmanager
 def opened(
     parts: Sequence[MergePart], *, missing: Missing, allow_truncated: bool
-) -> Iterator[tuple[list[tuple[TimedPart, Recording]], tuple[Omitted, ...]]]:
+) -> Iterator[tuple[list[tuple[TimedPart, Recording]], list[Omitted]]]:
     """Open all recordings, in order of start; those that can't be are left out, if that is asked.
 
     Raises InvalidRequestError for what is wrong with the request, and where nothing is left;
@@ -89,11 +92,16 @@ def opened(
                 omitted.append(found)
             else:
                 there.append((part, found))
-        if not there:
-            reasons = "; ".join(f"{one.name}: {one.reason}" for one in omitted)
-            rule = f"must have a recording that can be read: {reasons}"
-            raise InvalidRequestError.of("parts", f"{len(omitted)} omitted", rule)
-        yield there, tuple(omitted)
+        check_not_all(there, omitted)
+        yield there, omitted
+
+
+def check_not_all(there: Sequence[object], omitted: Sequence[Omitted]) -> None:
+    """Raise InvalidRequestError where all recordings are omitted."""
+    if not there:
+        reasons = "; ".join(f"{one.name}: {one.reason}" for one in omitted)
+        rule = f"must have a recording that can be decoded: {reasons}"
+        raise InvalidRequestError.of("parts", f"{len(omitted)} omitted", rule)
 
 
 def _open(
@@ -105,20 +113,42 @@ def _open(
     except (StorageError, MalformedAudioError, UnsupportedAudioError) as error:
         # What may pass is no reason to leave a conversation's half out for good.
         if missing == "fail" or error.retryable:
-            raise _named(error, part.name) from error
+            raise named(error, part.name) from error
         return Omitted(part.name, str(error))
 
 
-def _named(
+class UndecodableError(Exception):
+    """A recording that was opened and could not be decoded."""
+
+    def __init__(self, number: int, error: MalformedAudioError | UnsupportedAudioError) -> None:
+        super().__init__(str(error))
+        self.number = number
+        self.error = error
+
+
+def decoded_or_named(
+    number: int, source: Source, index: FrameIndex, start: int, end: int
+) -> Samples:
+    """Raw samples of recording `number` of a merge.
+
+    Raises UndecodableError.
+    """
+    try:
+        return decode_raw(source, index, start, end)
+    except (MalformedAudioError, UnsupportedAudioError) as error:
+        raise UndecodableError(number, error) from error
+
+
+def named(
     error: StorageError | MalformedAudioError | UnsupportedAudioError, name: str
 ) -> AudioEngineError:
     """The same error, saying which recording it is about."""
     message = f"{name}: {error}"
     if isinstance(error, StorageError):
         return StorageError(message, retryable=error.retryable)
-    named = type(error)(message)
-    named.offset = error.offset
-    return named
+    renamed = type(error)(message)
+    renamed.offset = error.offset
+    return renamed
 
 
 def output_format(recordings: Sequence[Recording]) -> StreamFormat:

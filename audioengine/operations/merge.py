@@ -24,6 +24,11 @@ from audioengine.operations.gathering import (
     MaskScope,
     Member,
     Missing,
+    Omitted,
+    UndecodableError,
+    check_not_all,
+    decoded_or_named,
+    named,
     opened,
     output_format,
     placed_members,
@@ -32,7 +37,6 @@ from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
-from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
 from audioengine.plan.encode import header_for
 from audioengine.plan.masks import CallerChannel, SharedFrames
@@ -146,30 +150,28 @@ def merge(
     workers = worker_count(workers)
     with opened(parts, missing=missing, allow_truncated=allow_truncated) as (there, omitted):
         gathered = _gather(there, options)
-        members = gathered.members
         with closing(open_destination(destination)) as staging, ThreadPoolExecutor(1) as beside:
-            sources = [member.recording.source for member in members]
-            digests = [beside.submit(sha256_hex, source) for source in sources]
-            if gathered.is_copy:
-                copy_whole(sources[0], staging)
-                done = reporting.Merged(gathered.plan, None, None, {})
-            else:
-                done = _render(gathered, options, staging, workers, progress)
-                if fail_on_crosstalk:
-                    _refuse_crosstalk(members, done.coherence)
+            digests = {
+                part.path: beside.submit(sha256_hex, recording.source) for part, recording in there
+            }
+            while not (done := _try(gathered, options, there, omitted, staging, workers, progress)):
+                gathered = _gather(there, options)
+            members = gathered.members
+            if fail_on_crosstalk:
+                _refuse_crosstalk(members, done.coherence)
             output_digest = sha256_hex(staging)
             report = reporting.merge_report(
                 done,
                 members,
                 omitted,
                 options.align,
-                [digest.result() for digest in digests],
+                [digests[member.timed.path].result() for member in members],
                 output_digest,
                 staging.size,
                 time.perf_counter() - started,
             )
-            for source in sources:
-                source.check_unchanged()
+            for member in members:
+                member.recording.source.check_unchanged()
             staging.publish()
     return report
 
@@ -253,6 +255,31 @@ def _check_length(members: Sequence[Member], rate_hz: int, most_s: Number) -> No
         )
 
 
+def _try(
+    gathered: _Gathered,
+    options: _Options,
+    there: list[tuple[TimedPart, Recording]],
+    omitted: list[Omitted],
+    staging: Staging,
+    workers: int,
+    progress: Progress | None,
+) -> reporting.Merged | None:
+    """Merge; None, with a recording moved to `omitted`, where that one can't be decoded."""
+    if gathered.is_copy:
+        copy_whole(gathered.members[0].recording.source, staging)
+        return reporting.Merged(gathered.plan, None, None, {})
+    try:
+        return _render(gathered, options, staging, workers, progress)
+    except UndecodableError as undecodable:
+        part, _ = there.pop(undecodable.number)
+        if options.missing == "fail":
+            raise named(undecodable.error, part.name) from undecodable
+        omitted.append(Omitted(part.name, str(undecodable.error)))
+        check_not_all(there, omitted)
+        staging.restart()
+        return None
+
+
 def _render(
     gathered: _Gathered,
     options: _Options,
@@ -266,7 +293,10 @@ def _render(
         indexes = _readable(plan, sources)
         pcm = TimelinePcm(
             plan,
-            [partial(decode_raw, *pair) for pair in zip(sources, indexes, strict=True)],
+            [
+                partial(decoded_or_named, number, source, index)
+                for number, (source, index) in enumerate(zip(sources, indexes, strict=True))
+            ],
             partial(Tone, options.beep),
         )
         try:

@@ -12,7 +12,7 @@ from audioengine.plan.grid import FrameRange, merged
 def without(spans: Iterable[Span], holes: Iterable[Span]) -> tuple[Span, ...]:
     """The samples of `spans` that are in none of `holes`."""
     out = []
-    cuts = join(holes)
+    cuts = join(hole for hole in holes if hole.length)
     at = 0
     for span in join(spans):
         position = span.start

@@ -22,6 +22,7 @@ from audioengine.plan.placing import PlacedPart
 from audioengine.render.edited import ReadPcm
 
 _BLOCK_MS = 10
+_PAGE = 4096
 
 Samples = npt.NDArray[np.float32]
 
@@ -76,22 +77,32 @@ class Voice:
 class LimiterLog:
     """How far the limiter went, by short blocks of the timeline: the same in any order."""
 
-    def __init__(self, samples: int, rate_hz: int) -> None:
+    def __init__(self, rate_hz: int) -> None:
         self._block = max(1, rate_hz * _BLOCK_MS // 1000)
-        self._gain = np.ones(samples // self._block + 1, dtype=np.float32)
+        self._gain: dict[int, npt.NDArray[np.float16]] = {}
         self._lock = Lock()
 
     def add(self, first: int, gain: Samples) -> None:
         """Note the gain of the samples from `first`."""
         low = np.flatnonzero(gain < 1)
+        if not len(low):
+            return
+        blocks = (first + low) // self._block
         with self._lock:
-            np.minimum.at(self._gain, (first + low) // self._block, gain[low])
+            for page in range(int(blocks[0]) // _PAGE, int(blocks[-1]) // _PAGE + 1):
+                here = blocks // _PAGE == page
+                gains = self._gain.setdefault(page, np.ones(_PAGE, dtype=np.float16))
+                np.minimum.at(gains, blocks[here] % _PAGE, gain[low[here]].astype(np.float16))
 
     def least(self, span: Span) -> tuple[float, int]:
         """The lowest gain in a span, and in how many of its samples, by blocks, it was below 1."""
-        gains = self._gain[span.start // self._block : -(-span.end // self._block)]
-        limited = int(np.count_nonzero(gains < 1)) * self._block
-        return float(gains.min(initial=1)), min(limited, span.length)
+        first, last = span.start // self._block, -(-span.end // self._block)
+        lowest, limited = 1.0, 0
+        for page, gains in self._gain.items():
+            here = gains[max(0, first - page * _PAGE) : max(0, last - page * _PAGE)]
+            lowest = min(lowest, float(here.min(initial=1)))
+            limited += int(np.count_nonzero(here < 1)) * self._block
+        return lowest, min(limited, span.length)
 
 
 class TimelinePcm:
@@ -108,7 +119,7 @@ class TimelinePcm:
             for number, (part, read) in enumerate(zip(plan.parts, read_raw, strict=True))
         ]
         self._limiter = Limiter(plan.format.rate_hz)
-        self.log = LimiterLog(plan.stretches[-1].span.end, plan.format.rate_hz)
+        self.log = LimiterLog(plan.format.rate_hz)
 
     @cached_property
     def _starts(self) -> list[int]:

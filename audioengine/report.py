@@ -164,7 +164,7 @@ class PlanReport(_Json):
     masks: tuple[MaskReport, ...]
     render: str
     frames: int
-    """Frames of the output."""
+    """Frames of the output, but for silent ones that may have to stand in front."""
     copied: int
     """Frames that are copied for sure; up to three at each end of a run may be as well."""
     remade: tuple[RemadeReport, ...]
@@ -279,6 +279,7 @@ class MergePlanReport(_Json):
     render: str
     """``copy``, ``smart`` or ``full``."""
     frame_count: int
+    """Frames of the output, but for silent ones that may have to stand in front."""
     copied: int
     """Frames that are copied for sure; up to three at each end of a run may be as well."""
     remade: tuple[RemadeReport, ...]

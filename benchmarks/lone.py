@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import BEEP_DBFS, BEEP_HZ, LAME_QUALITY, ffmpegs
+from benchmarks.peers import BEEP_DBFS, BEEP_HZ, EPOCH_MS, LAME_QUALITY, ffmpegs
 
 STATUS = Path("/proc/self/status")
 
@@ -47,6 +47,25 @@ def with_audioengine(order: dict[str, Any]) -> tuple[float, float]:
     )
     start = time.perf_counter()
     audioengine.store(order["source"], order["target"], modification)
+    return time.perf_counter() - start, imported
+
+
+def merge_with_audioengine(order: dict[str, Any]) -> tuple[float, float]:
+    import audioengine
+
+    imported = peak_mib()
+    parts = [
+        audioengine.MergePart(
+            part["source"],
+            EPOCH_MS + part["start_ms"],
+            [audioengine.ConferenceSegment(*(EPOCH_MS + bound for bound in part["conference_ms"]))]
+            if part["conference_ms"]
+            else (),
+        )
+        for part in order["parts"]
+    ]
+    start = time.perf_counter()
+    audioengine.merge(parts, order["target"], align=order["align"])
     return time.perf_counter() - start, imported
 
 
@@ -83,7 +102,12 @@ def with_pydub(order: dict[str, Any]) -> tuple[float, float]:
 
 def main() -> None:
     order = json.loads(sys.argv[1])
-    tool = {"audioengine": with_audioengine, "pydub": with_pydub}[order["tool"]]
+    tools = {
+        "audioengine": with_audioengine,
+        "audioengine merge": merge_with_audioengine,
+        "pydub": with_pydub,
+    }
+    tool = tools[order["tool"]]
     seconds, imported = tool(order)
     print(json.dumps({"seconds": seconds, "imported_mib": imported, "peak_mib": peak_mib()}))
 

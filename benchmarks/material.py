@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Long two-party calls to measure with, made from the voices of the fixtures.
 
-One hour of each format is synthesised block by block, encoded by the FFmpeg of the imageio-ffmpeg
-wheel (so that it has an Info+LAME tag) and kept in a cache folder. Longer calls are that hour
-repeated: an encode begins with a frame that leans on none before it, so joints are legal.
+A call is synthesised block by block, encoded by the FFmpeg of the imageio-ffmpeg wheel (so that it
+has an Info+LAME tag) and kept in a cache folder. Longer calls are one repeated: an encode begins
+with a frame that leans on none before it, so joints are legal.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ VOICES = Path(__file__).parent.parent / "fixtures" / "voices"
 EDITION = 1
 """Part of the cached files' names: raise it when what is generated changes."""
 HOUR_S = 3600
+MINUTE_S = HOUR_S // 60
 BLOCK_S = 60
 PARTIES = ("caller", "callee")
 
@@ -70,9 +71,9 @@ def _clips(party: str, rate: int) -> list[Samples]:
     ]
 
 
-def _schedule(rate: int, samples: int) -> Iterator[tuple[int, int, Samples]]:
+def _schedule(rate: int, samples: int, number: int) -> Iterator[tuple[int, int, Samples]]:
     """(channel, first sample, clip) in the order of their starts, up to `samples`."""
-    random = np.random.default_rng(7)
+    random = np.random.default_rng(7 + 10 * number)
     now, channel = 0.4, 1
     while now * rate < samples:
         for _ in range(random.integers(1, 4)):
@@ -88,11 +89,14 @@ def _schedule(rate: int, samples: int) -> Iterator[tuple[int, int, Samples]]:
         channel = 1 - channel
 
 
-def talk(rate: int, seconds: int) -> Iterator[NDArray[np.int16]]:
-    """Blocks of a call, shape (samples, 2): turns, overlaps, pauses, noise at -60 dBFS."""
-    random = np.random.default_rng(8)
+def talk(rate: int, seconds: int, number: int = 0) -> Iterator[NDArray[np.int16]]:
+    """Blocks of a call, shape (samples, 2): turns, overlaps, pauses, noise at -60 dBFS.
+
+    Another `number` is another call.
+    """
+    random = np.random.default_rng(8 + 10 * number)
     total = seconds * rate
-    coming = _schedule(rate, total)
+    coming = _schedule(rate, total, number)
     sounding: list[tuple[int, int, Samples]] = []
     following = next(coming, None)
     for start in range(0, total, BLOCK_S * rate):
@@ -123,14 +127,24 @@ def _appearing(target: Path) -> Iterator[Path]:
 
 
 def cache_folder() -> Path:
-    """Where hours are kept: $AUDIOENGINE_BENCH_CACHE, else below ~/.cache."""
+    """Where calls are kept: $AUDIOENGINE_BENCH_CACHE, else below ~/.cache."""
     chosen = os.environ.get("AUDIOENGINE_BENCH_CACHE")
     return Path(chosen) if chosen else Path.home() / ".cache" / "audioengine-bench"
 
 
 def hour(form: Format) -> Call:
     """One hour, from the cache or made now, which takes up to a minute."""
-    path = cache_folder() / f"call-{form.rate}-{form.kbps}k-{EDITION}.mp3"
+    return _cached(form, HOUR_S, 0, f"call-{form.rate}-{form.kbps}k-{EDITION}.mp3")
+
+
+def talk_of(form: Format, seconds: int, number: int) -> Call:
+    """A call of any length that has nothing of those with other numbers; that of `hour` is 0."""
+    name = f"call-{form.rate}-{form.kbps}k-{seconds}s-{number}-{EDITION}.mp3"
+    return _cached(form, seconds, number, name)
+
+
+def _cached(form: Format, seconds: int, number: int, name: str) -> Call:
+    path = cache_folder() / name
     if not path.exists():
         with _appearing(path) as part:
             command = [
@@ -141,20 +155,26 @@ def hour(form: Format) -> Call:
             ]  # fmt: skip
             with subprocess.Popen(command, stdin=subprocess.PIPE) as encoder:
                 assert encoder.stdin
-                for block in talk(form.rate, HOUR_S):
+                for block in talk(form.rate, seconds, number):
                     encoder.stdin.write(block.tobytes())
             if encoder.returncode:
                 raise subprocess.CalledProcessError(encoder.returncode, command)
-    return Call(path, form, HOUR_S)
+    return Call(path, form, seconds)
 
 
 def hours(form: Format, count: int, path: Path) -> Call:
-    """`count` hours, written to `path`: one hour repeated, under a tag that is right.
+    """`count` hours, written to `path`: one hour repeated."""
+    return repeated(hour(form), count, path)
 
-    All hours but the last end a little early, where the pattern of padded frames begins anew, so
-    that the pattern goes on over the joints as in a recording made in one go.
+
+def repeated(call: Call, count: int, path: Path) -> Call:
+    """A call `count` times on end, written to `path` under a tag that is right.
+
+    All but the last end a little early, where the pattern of padded frames begins anew, so that
+    the pattern goes on over the joints as in a recording made in one go.
     """
-    data = hour(form).path.read_bytes()
+    form = call.format
+    data = call.path.read_bytes()
     tag = next(mpeg.frames(data)).data
     body = memoryview(data)[len(tag) :]
     numerator = (144000 if form.rate >= 32000 else 72000) * form.kbps

@@ -10,11 +10,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import imageio_ffmpeg
 
@@ -24,6 +24,8 @@ BEEP_HZ = 1000
 BEEP_DBFS = -20
 LAME_QUALITY = 5
 """What lameenc's default is: all encode alike."""
+EPOCH_MS = 1_700_000_000_000
+"""When timelines of merges start."""
 
 Stretch = tuple[float, float]
 
@@ -34,6 +36,19 @@ class Job:
 
     keep: Stretch
     masks: Mapping[str, list[Stretch]]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One recording of a merge."""
+
+    call: Call
+    start_ms: int
+    """After the timeline's start, for ours and FFmpeg alike."""
+    conference_ms: tuple[int, int] | None = None
+    """When it held a conference, on the timeline."""
+    silent: Stretch | None = None
+    """What another recording has of that, in seconds of this one: the engineer worked it out."""
 
 
 class Lone(TypedDict):
@@ -61,11 +76,29 @@ def lone(tool: str, call: Call, job: Job, target: Path) -> Lone:
         "kbps": call.format.kbps,
         "job": asdict(job),
     }
+    return _alone(order)
+
+
+def lone_merge(pieces: Sequence[Piece], target: Path, align: str) -> Lone:
+    """Merge with audioengine in a fresh process."""
+    parts = [
+        {
+            "source": str(piece.call.path),
+            "start_ms": piece.start_ms,
+            "conference_ms": piece.conference_ms,
+        }
+        for piece in pieces
+    ]
+    order = {"tool": "audioengine merge", "target": str(target), "parts": parts, "align": align}
+    return _alone(order)
+
+
+def _alone(order: dict[str, Any]) -> Lone:
     command = [sys.executable, "-m", "benchmarks.lone", json.dumps(order)]
     root = Path(__file__).parent.parent
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     if done.returncode:
-        raise RuntimeError(f"{tool} failed: {done.stderr.strip()[-2000:]}")
+        raise RuntimeError(f"{order['tool']} failed: {done.stderr.strip()[-2000:]}")
     cost: Lone = json.loads(done.stdout)
     return cost
 
@@ -103,6 +136,16 @@ class Ffmpeg:
     def reencode(self, call: Call, target: Path) -> None:
         self._run(call, target, [], _lame(call))
 
+    def merge(self, pieces: Sequence[Piece], target: Path) -> None:
+        """Mute what another has, delay, sum."""
+        call = pieces[0].call
+        inputs = [word for piece in pieces for word in ("-i", str(piece.call.path))]
+        run(
+            self.path, "-v", "error", "-nostdin", "-y", *inputs,
+            "-filter_complex", _merging_filters(pieces),
+            *_lame(call), "-ar", str(call.format.rate), "-f", "mp3", str(target),
+        )  # fmt: skip
+
 
 def _lame(call: Call) -> list[str]:
     quality = str(LAME_QUALITY)
@@ -139,6 +182,21 @@ def _filters(call: Call, job: Job) -> str:
         f"atrim=start={start}:end={end},asetpts=PTS-STARTPTS"
     )
     return ";".join(steps)
+
+
+def _merging_filters(pieces: Sequence[Piece]) -> str:
+    chains = []
+    for number, piece in enumerate(pieces):
+        steps = []
+        if piece.silent:
+            start, end = piece.silent
+            steps.append(f"volume=0:enable='between(t,{start},{end})'")
+        if piece.start_ms:
+            steps.append(f"adelay={piece.start_ms}:all=1")
+        chains.append(f"[{number}:a]{','.join(steps) or 'anull'}[piece{number}]")
+    placed = "".join(f"[piece{number}]" for number in range(len(pieces)))
+    mix = f"{placed}amix=inputs={len(pieces)}:normalize=0:duration=longest"
+    return ";".join([*chains, mix])
 
 
 @cache

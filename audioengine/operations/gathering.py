@@ -196,8 +196,13 @@ def _place_or_say(
     try:
         return [_place(part, recording, offset_ms, rate_hz, beep)]
     except InvalidRequestError as error:
-        problems += [replace(one, path=f"{part.path}.{one.path}") for one in error.problems]
+        problems += [replace(one, path=_path_of(one, part)) for one in error.problems]
         return []
+
+
+def _path_of(problem: Problem, part: TimedPart) -> str:
+    own = problem.path == "encoder_delay"
+    return f"{part.path}.{problem.path}" if own else f"{part.path}.modification.{problem.path}"
 
 
 def _place(

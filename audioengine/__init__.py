@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from audioengine.report import PlanReport as PlanReport
     from audioengine.report import RecordingInfo as RecordingInfo
     from audioengine.report import StoreReport as StoreReport
+    from audioengine.storage.options import S3Options as S3Options
 
 __version__ = version.VERSION
 
@@ -61,6 +62,7 @@ _HOMES = {
     "PlanReport": "report",
     "Problem": "errors",
     "RecordingInfo": "report",
+    "S3Options": "storage.options",
     "StorageError": "errors",
     "StoreReport": "report",
     "UnsupportedAudioError": "errors",

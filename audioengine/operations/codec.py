@@ -26,7 +26,7 @@ from audioengine.plan.masks import CallerChannel
 from audioengine.render.execute import Progress, execute
 from audioengine.render.stream import PatchedStream
 from audioengine.report import BitratesReport, EncodeReport, FileReport
-from audioengine.storage import DestinationLike, SourceLike, open_destination
+from audioengine.storage import DestinationLike, S3Options, SourceLike, open_destination
 from audioengine.times import Number
 from audioengine.version import VERSION
 
@@ -96,6 +96,7 @@ def decode(
     *,
     caller_channel: CallerChannel = "left",
     allow_truncated: bool = False,
+    s3: S3Options | None = None,
 ) -> Audio:
     """The samples from `start` to `end`, in seconds on the recording's clock.
 
@@ -106,7 +107,7 @@ def decode(
     """
     if caller_channel not in ("left", "right"):
         raise InvalidRequestError.of("caller_channel", caller_channel, "must be left or right")
-    with open_recording(source, allow_truncated=allow_truncated) as recording:
+    with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         index = recording.index
         window = Interval(start, end, origin="window")
         asked = Modification(trim=None if start is None and end is None else window)
@@ -126,6 +127,7 @@ def encode(
     destination: DestinationLike,
     bitrate_kbps: int | None = None,
     *,
+    s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> EncodeReport:
@@ -163,7 +165,7 @@ def encode(
             out[low - start : high - start] = both[low:high]
         return out
 
-    with closing(open_destination(destination)) as staging:
+    with closing(open_destination(destination, s3)) as staging:
         rendered = execute(
             PatchedStream(header_for(format, bitrate_index), OWN_ENCODER, ()),
             plan,

@@ -38,7 +38,7 @@ from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.masks import CallerChannel, SharedFrames, plan_masks
 from audioengine.plan.placing import PlacedPart
 from audioengine.plan.stereo import read_coupling
-from audioengine.storage import Source
+from audioengine.storage import S3Options, Source
 from audioengine.times import ms_to_samples, round_half_up
 
 Missing: TypeAlias = Literal["fail", "omit"]
@@ -76,7 +76,7 @@ class Member:
 
 @contextmanager
 def opened(
-    parts: Sequence[MergePart], *, missing: Missing, allow_truncated: bool
+    parts: Sequence[MergePart], *, missing: Missing, allow_truncated: bool, s3: S3Options | None
 ) -> Iterator[tuple[list[tuple[TimedPart, Recording]], list[Omitted]]]:
     """Open all recordings, in order of start; those that can't be are left out, if that is asked.
 
@@ -87,7 +87,7 @@ def opened(
         there: list[tuple[TimedPart, Recording]] = []
         omitted: list[Omitted] = []
         for part in timed(parts):
-            found = _open(part, stack, missing, allow_truncated=allow_truncated)
+            found = _open(part, stack, missing, allow_truncated=allow_truncated, s3=s3)
             if isinstance(found, Omitted):
                 omitted.append(found)
             else:
@@ -105,10 +105,15 @@ def check_not_all(there: Sequence[object], omitted: Sequence[Omitted]) -> None:
 
 
 def _open(
-    part: TimedPart, stack: ExitStack, missing: Missing, *, allow_truncated: bool
+    part: TimedPart,
+    stack: ExitStack,
+    missing: Missing,
+    *,
+    allow_truncated: bool,
+    s3: S3Options | None,
 ) -> Recording | Omitted:
     try:
-        source = open_recording(part.part.source, allow_truncated=allow_truncated)
+        source = open_recording(part.part.source, allow_truncated=allow_truncated, s3=s3)
         return stack.enter_context(source)
     except (StorageError, MalformedAudioError, UnsupportedAudioError) as error:
         # What may pass is no reason to leave a conversation's half out for good.

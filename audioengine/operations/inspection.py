@@ -7,7 +7,7 @@ from audioengine.mp3.header import Mode
 from audioengine.mp3.index import FrameIndex
 from audioengine.operations.recording import open_recording
 from audioengine.report import RecordingInfo
-from audioengine.storage import SourceLike
+from audioengine.storage import S3Options, SourceLike
 from audioengine.times import samples_to_ms
 
 _MODES = {
@@ -18,12 +18,12 @@ _MODES = {
 }
 
 
-def inspect(source: SourceLike) -> RecordingInfo:
+def inspect(source: SourceLike, *, s3: S3Options | None = None) -> RecordingInfo:
     """Describe a recording by counting its frames; nothing is decoded.
 
     Raises StorageError, MalformedAudioError, UnsupportedAudioError.
     """
-    with open_recording(source, allow_truncated=True) as recording:
+    with open_recording(source, allow_truncated=True, s3=s3) as recording:
         index = recording.index
         format, tag = index.format, index.info_tag
         bitrates = bitrates_of(index)

@@ -48,7 +48,7 @@ from audioengine.render.section import DamagedFrameError
 from audioengine.render.stream import Patch, PatchedStream, RecordingStream
 from audioengine.render.timeline import TimelinePcm
 from audioengine.report import MergePlanReport, MergeReport
-from audioengine.storage import DestinationLike, Staging, open_destination
+from audioengine.storage import DestinationLike, S3Options, Staging, open_destination
 from audioengine.storage.base import Source
 from audioengine.times import Number, exact, ms_to_samples, plain
 
@@ -105,6 +105,7 @@ def merge(
     allow_truncated: bool = False,
     fail_on_crosstalk: bool = False,
     max_timeline_s: Number = _DAY_S,
+    s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> MergeReport:
@@ -116,7 +117,7 @@ def merge(
     are silent. The output appears at `destination` whole or not at all; it may be one of the
     sources. One recording alone that nothing changes is a copy, byte for byte.
 
-    destination: a path, or a writable binary file object.
+    destination: a path, s3://bucket/key, or a writable binary file object.
     align: "sample" puts every recording where its start says; "frame" moves those that overlap
         no other by less than a frame, so that they can be copied too.
     render: "smart", or "full" to re-encode everything.
@@ -129,6 +130,7 @@ def merge(
     allow_truncated: take recordings that their tags say are cut off.
     fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
     max_timeline_s: a longer timeline is refused, for it means a wrong start time.
+    s3: how places that begin with s3:// are reached and encrypted.
     workers: threads that decode and encode, default one a processor; no influence on the output.
     progress: called with frames done and frames in all.
 
@@ -148,9 +150,9 @@ def merge(
         max_timeline_s,
     )
     workers = worker_count(workers)
-    with opened(parts, missing=missing, allow_truncated=allow_truncated) as (there, omitted):
+    with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
         gathered = _gather(there, options)
-        with closing(open_destination(destination)) as staging, ThreadPoolExecutor(1) as beside:
+        with closing(open_destination(destination, s3)) as staging, ThreadPoolExecutor(1) as beside:
             digests = {
                 part.path: beside.submit(sha256_hex, recording.source) for part, recording in there
             }
@@ -188,6 +190,7 @@ def plan_merge(
     shared_frames: SharedFrames = "keep",
     allow_truncated: bool = False,
     max_timeline_s: Number = _DAY_S,
+    s3: S3Options | None = None,
 ) -> MergePlanReport:
     """Say what `merge` would do with the same arguments, without decoding or writing anything.
 
@@ -204,7 +207,7 @@ def plan_merge(
         allow_truncated,
         max_timeline_s,
     )
-    with opened(parts, missing=missing, allow_truncated=allow_truncated) as (there, omitted):
+    with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
         gathered = _gather(there, options)
         return reporting.plan_report(
             gathered.plan, gathered.members, omitted, align, is_copy=gathered.is_copy

@@ -11,7 +11,7 @@ from audioengine.errors import MalformedAudioError
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.scan import scan
 from audioengine.notices import Notice
-from audioengine.storage import Source, SourceLike, open_source
+from audioengine.storage import S3Options, Source, SourceLike, open_source
 
 # Of each kind of damage; a broken file may have it in a million places.
 _NAMED_AT_MOST = 16
@@ -27,13 +27,15 @@ class Recording:
 
 
 @contextmanager
-def open_recording(source: SourceLike, *, allow_truncated: bool = False) -> Iterator[Recording]:
+def open_recording(
+    source: SourceLike, *, allow_truncated: bool = False, s3: S3Options | None = None
+) -> Iterator[Recording]:
     """Open and index a source.
 
     Raises StorageError, MalformedAudioError (also where the tag promises more frames than there
     are, unless `allow_truncated`) and UnsupportedAudioError.
     """
-    with closing(open_source(source)) as opened:
+    with closing(open_source(source, s3)) as opened:
         index = scan(opened)
         promised = index.info_tag.frames if index.info_tag else None
         if promised is not None and promised > index.frames and not allow_truncated:

@@ -33,7 +33,13 @@ from audioengine.render.execute import Progress, Rendered, execute
 from audioengine.render.section import DamagedFrameError
 from audioengine.render.stream import RecordingStream
 from audioengine.report import PlanReport, StoreReport
-from audioengine.storage import DestinationLike, SourceLike, Staging, open_destination
+from audioengine.storage import (
+    DestinationLike,
+    S3Options,
+    SourceLike,
+    Staging,
+    open_destination,
+)
 from audioengine.times import Number
 
 
@@ -79,6 +85,7 @@ def store(
     fallback: Fallback = "full",
     allow_truncated: bool = False,
     fail_on_crosstalk: bool = False,
+    s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> StoreReport:
@@ -87,8 +94,8 @@ def store(
     The output appears at `destination` whole or not at all; it may be the source. Without an
     edit it is a copy, byte for byte.
 
-    source: a path, bytes, or a readable binary file object.
-    destination: a path, or a writable binary file object.
+    source: a path, s3://bucket/key, bytes, or a readable binary file object.
+    destination: a path, s3://bucket/key, or a writable binary file object.
     start_time_ms: epoch time of the recording's start, for absolute times.
     render: "smart", or "full" to re-encode everything.
     caller_channel: "left", or "right" where the recorder has the parties the other way round.
@@ -98,6 +105,7 @@ def store(
     fallback: where the smart path can't go, re-encode everything ("full") or raise ("refuse").
     allow_truncated: take a recording that its tag says is cut off.
     fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
+    s3: how places that begin with s3:// are reached and encrypted.
     workers: threads that decode and encode, default one a processor; no influence on the output.
     progress: called with frames done and frames in all.
 
@@ -107,10 +115,10 @@ def store(
     started = time.perf_counter()
     options = _Options(render, beep, caller_channel, shared_frames, fallback)
     workers = worker_count(workers)
-    with open_recording(source, allow_truncated=allow_truncated) as recording:
+    with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         edits = _resolve(recording, modification, options, start_time_ms, encoder_delay)
         with (
-            closing(open_destination(destination)) as staging,
+            closing(open_destination(destination, s3)) as staging,
             ThreadPoolExecutor(1) as beside,
         ):
             source_digest = beside.submit(sha256_hex, recording.source)
@@ -153,13 +161,14 @@ def plan_store(
     shared_frames: SharedFrames = "keep",
     fallback: Fallback = "full",
     allow_truncated: bool = False,
+    s3: S3Options | None = None,
 ) -> PlanReport:
     """Say what `store` would do with the same arguments, without decoding or writing anything.
 
     Raises what `store` would raise before it renders.
     """
     options = _Options(render, beep, caller_channel, shared_frames, fallback)
-    with open_recording(source, allow_truncated=allow_truncated) as recording:
+    with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         edits = _resolve(recording, modification, options, start_time_ms, encoder_delay)
         plan = None if edits.is_identity else _plan(recording, recording.index, edits, options)
         return reporting.plan_report(recording, edits, plan)

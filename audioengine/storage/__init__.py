@@ -13,15 +13,17 @@ from audioengine.errors import InvalidRequestError
 from audioengine.storage.base import Source, Staging
 from audioengine.storage.files import FileSource, FileStaging
 from audioengine.storage.objects import BytesSource, ObjectSource, ObjectStaging
+from audioengine.storage.options import S3Options
 
 SourceLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
-"""A path, the bytes themselves, or a readable binary file object."""
+"""A path, ``s3://bucket/key``, the bytes themselves, or a readable binary file object."""
 
 DestinationLike: TypeAlias = str | os.PathLike[str] | BinaryIO
-"""A path, or a writable binary file object."""
+"""A path, ``s3://bucket/key``, or a writable binary file object."""
 
 __all__ = [
     "DestinationLike",
+    "S3Options",
     "Source",
     "SourceLike",
     "Staging",
@@ -30,7 +32,7 @@ __all__ = [
 ]
 
 
-def open_source(source: SourceLike) -> Source:
+def open_source(source: SourceLike, s3: S3Options | None = None) -> Source:
     """Open a source for reading.
 
     Raises StorageError where it can't be read, InvalidRequestError where it is no source.
@@ -38,30 +40,38 @@ def open_source(source: SourceLike) -> Source:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return BytesSource(bytes(source))
     if isinstance(source, (str, os.PathLike)):
-        _refuse_schemes(source, "source")
+        if _is_s3(source, "source"):
+            from audioengine.storage.s3 import S3Source
+
+            return S3Source(os.fsdecode(source), s3 or S3Options())
         return FileSource(source)
     if callable(getattr(source, "read", None)):
         return ObjectSource(source)
-    rule = "must be a path, bytes, or a readable binary file object"
+    rule = "must be a path, s3://bucket/key, bytes, or a readable binary file object"
     raise InvalidRequestError.of("source", source, rule)
 
 
-def open_destination(destination: DestinationLike) -> Staging:
+def open_destination(destination: DestinationLike, s3: S3Options | None = None) -> Staging:
     """Prepare a place for an output, which nobody sees before `publish`.
 
     Raises StorageError where it can't be written, InvalidRequestError where it is none.
     """
     if isinstance(destination, (str, os.PathLike)):
-        _refuse_schemes(destination, "destination")
+        if _is_s3(destination, "destination"):
+            from audioengine.storage.s3 import S3Staging
+
+            return S3Staging(os.fsdecode(destination), s3 or S3Options())
         return FileStaging(destination)
     if callable(getattr(destination, "write", None)):
         return ObjectStaging(destination)
-    rule = "must be a path or a writable binary file object"
+    rule = "must be a path, s3://bucket/key, or a writable binary file object"
     raise InvalidRequestError.of("destination", destination, rule)
 
 
-def _refuse_schemes(place: str | os.PathLike[str], field: str) -> None:
+def _is_s3(place: str | os.PathLike[str], field: str) -> bool:
+    """Whether a name is one in S3; of other stores none is known."""
     text = os.fspath(place)
-    if isinstance(text, str) and "://" in text:
-        rule = "must be a local path: other stores are not supported yet"
-        raise InvalidRequestError.of(field, text, rule)
+    scheme, separator, _ = text.partition("://") if isinstance(text, str) else ("", "", "")
+    if separator and scheme != "s3":
+        raise InvalidRequestError.of(field, text, "must be a local path or s3://bucket/key")
+    return bool(separator)

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from tempfile import SpooledTemporaryFile
 from threading import Lock
 from typing import BinaryIO
 
 from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
-from audioengine.storage.base import Source, Staging
+from audioengine.storage.base import Source
+from audioengine.storage.spool import SpooledStaging
 
-# An output larger than this waits on disk, in a file without a name.
-_IN_MEMORY_BYTES = 32 << 20
 _BLOCK_BYTES = 1 << 20
 
 
@@ -87,31 +85,12 @@ class ObjectSource(Source):
         raise InvalidRequestError.of("source", self._file, rule)
 
 
-class ObjectStaging(Staging):
+class ObjectStaging(SpooledStaging):
     """An output for a writable binary file object, which gets it in one go when it is whole."""
 
     def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
         self._target = file
-        self._spool = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - close()
-        self.size = 0
-
-    def write(self, data: bytes) -> None:
-        self._spool.seek(0, 2)
-        self._spool.write(data)
-        self.size += len(data)
-
-    def rewrite_start(self, data: bytes) -> None:
-        self._spool.seek(0)
-        self._spool.write(data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        self._spool.seek(offset)
-        return self._spool.read(length)
-
-    def restart(self) -> None:
-        self._spool.seek(0)
-        self._spool.truncate()
-        self.size = 0
 
     def publish(self) -> None:
         self._spool.seek(0)
@@ -132,6 +111,3 @@ class ObjectStaging(Staging):
             raise StorageError(f"can't write to the destination object: {error}") from error
         finally:
             self.close()
-
-    def close(self) -> None:
-        self._spool.close()

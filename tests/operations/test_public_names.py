@@ -33,6 +33,7 @@ NAMES = {
     "PlanReport",
     "Problem",
     "RecordingInfo",
+    "S3Options",
     "StorageError",
     "StoreReport",
     "UnsupportedAudioError",

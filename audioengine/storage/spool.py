@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outputs that wait, nameless, until they are whole."""
+
+from __future__ import annotations
+
+from abc import ABC
+from tempfile import SpooledTemporaryFile
+
+from audioengine.storage.base import Staging
+
+# An output larger than this waits on disk, in a file without a name.
+_IN_MEMORY_BYTES = 32 << 20
+
+
+class SpooledStaging(Staging, ABC):
+    """An output kept in memory, or on disk where it is large; `publish` hands it over."""
+
+    def __init__(self) -> None:
+        self._spool = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - close()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        self._spool.seek(0, 2)
+        self._spool.write(data)
+        self.size += len(data)
+
+    def rewrite_start(self, data: bytes) -> None:
+        self._spool.seek(0)
+        self._spool.write(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        self._spool.seek(offset)
+        return self._spool.read(length)
+
+    def restart(self) -> None:
+        self._spool.seek(0)
+        self._spool.truncate()
+        self.size = 0
+
+    def close(self) -> None:
+        self._spool.close()

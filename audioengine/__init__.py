@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 from audioengine import version
 
 if TYPE_CHECKING:
+    from audioengine.batch.run import plan_batch as plan_batch
+    from audioengine.batch.run import run_batch as run_batch
+    from audioengine.batch.work import StoreOptions as StoreOptions
     from audioengine.edits import Beep as Beep
     from audioengine.edits import Interval as Interval
     from audioengine.edits import Modification as Modification
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from audioengine.operations.store import store as store
     from audioengine.parts import ConferenceSegment as ConferenceSegment
     from audioengine.parts import MergePart as MergePart
+    from audioengine.report import BatchPlanReport as BatchPlanReport
+    from audioengine.report import BatchReport as BatchReport
     from audioengine.report import EncodeReport as EncodeReport
     from audioengine.report import MergePlanReport as MergePlanReport
     from audioengine.report import MergeReport as MergeReport
@@ -47,6 +52,8 @@ __version__ = version.VERSION
 _HOMES = {
     "Audio": "operations.codec",
     "AudioEngineError": "errors",
+    "BatchPlanReport": "report",
+    "BatchReport": "report",
     "Beep": "edits",
     "ConferenceSegment": "parts",
     "EncodeReport": "report",
@@ -64,6 +71,7 @@ _HOMES = {
     "RecordingInfo": "report",
     "S3Options": "storage.options",
     "StorageError": "errors",
+    "StoreOptions": "batch.work",
     "StoreReport": "report",
     "UnsupportedAudioError": "errors",
     "VerificationError": "errors",
@@ -71,8 +79,10 @@ _HOMES = {
     "encode": "operations.codec",
     "inspect": "operations.inspection",
     "merge": "operations.merge",
+    "plan_batch": "batch.run",
     "plan_merge": "operations.merge",
     "plan_store": "operations.store",
+    "run_batch": "batch.run",
     "store": "operations.store",
 }
 

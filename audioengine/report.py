@@ -318,6 +318,54 @@ class MergeReport(_Json):
     wall_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class FailedJobReport:
+    """A job of a batch that failed."""
+
+    line: int
+    """Of the manifest, from 1."""
+    source: str | None
+    destination: str | None
+    """Both None where the line could not be read."""
+    type: str
+    message: str
+    retryable: bool
+
+
+@dataclass(frozen=True)
+class BatchReport(_Json):
+    """What `run_batch` did."""
+
+    jobs: int
+    """Lines of the manifest that were come to."""
+    done: int
+    failed: int
+    skipped: int
+    """Done by an earlier run of the same batch."""
+    stopped: bool
+    """Whether it ended early, because too many jobs failed."""
+    failures: tuple[FailedJobReport, ...]
+    """The first thousand; the journal has all."""
+    version: str
+    wall_seconds: float
+
+
+@dataclass(frozen=True)
+class BatchPlanReport(_Json):
+    """What a manifest asks for."""
+
+    jobs: int
+    """Lines that can be done."""
+    masks: int
+    trims: int
+    copies: int
+    """Jobs that edit nothing."""
+    invalid: int
+    failures: tuple[FailedJobReport, ...]
+    """The first thousand lines that can't be done."""
+    version: str
+
+
 @dataclass(frozen=True)
 class EncodeReport(_Json):
     """What `encode` wrote."""

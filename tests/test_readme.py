@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 import audioengine as ae
 from audioengine.cli import main
+from audioengine.cli.batching import batch
 from audioengine.cli.merging import merge
 from audioengine.cli.verbs import plan, store
 from audioengine.report import MergeReport, PartReport, StoreReport
@@ -47,6 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     legs = json.loads(command)["toMerge"][:2]
     entries = [{**leg, "recordingId": name} for leg, name in zip(legs, "AB", strict=True)]
     (tmp_path / "merge.json").write_text(json.dumps({"toMerge": entries}))
+    (tmp_path / "jobs.jsonl").write_text(blocks("json")[0].splitlines()[0])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -76,11 +78,10 @@ def test_commands(command: str) -> None:
 
 def test_every_option_is_named() -> None:
     """The table of options is complete, and holds none that is gone."""
-    options = {
-        name for verb in (store, plan, merge) for option in verb.params for name in option.opts
-    }
+    verbs = (store, plan, merge, batch)
+    options = {name for verb in verbs for option in verb.params for name in option.opts}
     there = {name for name in options if name.startswith("--")}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", README))
     assert there <= named
     assert named <= there | {"--source", "--strict"}
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import click
 
+from audioengine.cli.batching import batch
 from audioengine.cli.demo import demo
 from audioengine.cli.merging import merge
 from audioengine.cli.program import Program
+from audioengine.cli.schema import schema
 from audioengine.cli.verbs import inspect, plan, store
 from audioengine.version import VERSION
 
@@ -22,10 +24,10 @@ __all__ = ["main"]
 def main() -> None:
     """Trim, mask and merge stereo MP3 call recordings, re-encoding only the frames that change.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage or invalid request, 130 interrupted. After anything
-    but 0 there is no output.
+    Exit codes: 0 done, 1 failed, 2 wrong usage or invalid request, 3 some jobs of a batch failed,
+    130 interrupted. After anything but 0 and 3 there is no output.
     """
 
 
-for _verb in (store, merge, plan, inspect, demo):
+for _verb in (store, merge, batch, plan, inspect, schema, demo):
     main.add_command(_verb)

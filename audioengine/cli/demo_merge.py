@@ -27,9 +27,9 @@ _EDGE_S = 0.05
 
 def conference_parts(command: Path) -> list[MergePart]:
     """The recordings that a command of the fixtures merges; they lie beside it."""
-    from audioengine.tomerge import parse
+    from audioengine.commands.requests import parse_to_merge
 
-    entries, _ = parse(json.loads(command.read_text(), parse_float=Decimal))
+    entries, _ = parse_to_merge(json.loads(command.read_text(), parse_float=Decimal))
     return [
         MergePart(
             command.parent / f"{entry.recording_id}.mp3",

@@ -16,6 +16,7 @@ from audioengine.cli.options import (
     json_option,
     read_json,
     read_number,
+    read_s3,
     sound_options,
     workers_option,
 )
@@ -156,6 +157,9 @@ def merge(
     beep_hz: Number,
     beep_dbfs: Number,
     fill: Any,
+    kms_key: str | None,
+    s3_region: str | None,
+    s3_endpoint: str | None,
     fail_on_crosstalk: bool,
     workers: int | None,
     dry_run: bool,
@@ -177,6 +181,7 @@ def merge(
         for part in parts
     ]
     options["beep"] = Beep(beep_hz, beep_dbfs, fill)
+    options["s3"] = read_s3(kms_key, s3_region, s3_endpoint)
     from audioengine.cli import merge_text
     from audioengine.operations.merge import merge as run
     from audioengine.operations.merge import plan_merge
@@ -216,9 +221,9 @@ def _parts(named: Sequence[_Named], conferences: Sequence[_Conference]) -> list[
 
 
 def _commanded(command: object, named: Sequence[_Named]) -> list[MergePart]:
-    from audioengine.tomerge import parse
+    from audioengine.commands.requests import parse_to_merge
 
-    entries, warnings = parse(command)
+    entries, warnings = parse_to_merge(command)
     for warning in warnings:
         click.echo(f"Warning: {warning.message}", err=True)
     by_id: Mapping[str | None, _Named] = {part.id: part for part in named}

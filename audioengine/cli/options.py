@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import click
 
 from audioengine.edits import Beep, Dialect, Interval, Modification
+from audioengine.storage.options import S3Options
 from audioengine.times import Number
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
@@ -239,6 +240,16 @@ json_option = click.option(
 )
 
 
+_S3_OPTIONS = (
+    click.option(
+        "--kms-key",
+        metavar="KEY",
+        help="Encrypt an output in S3 with this KMS key: an ARN, alias or id.",
+    ),
+    click.option("--s3-region", metavar="REGION", help="Region of buckets in S3."),
+    click.option("--s3-endpoint", metavar="URL", help="A store that speaks like S3."),
+)
+
 workers_option = click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -255,12 +266,26 @@ crosstalk_option = click.option(
 
 def edit_options(verb: _Callback) -> _Callback:
     """Give a verb all options from which `read_request` makes a request."""
-    return _with_options(verb, (*_EDIT_OPTIONS, *_SOUND_OPTIONS))
+    return _with_options(verb, (*_EDIT_OPTIONS, *_SOUND_OPTIONS, *_S3_OPTIONS))
 
 
 def sound_options(verb: _Callback) -> _Callback:
-    """Give a verb the options of how masks sound and how frames are made."""
-    return _with_options(verb, _SOUND_OPTIONS)
+    """Give a verb the options of how masks sound, how frames are made, how S3 is reached."""
+    return _with_options(verb, (*_SOUND_OPTIONS, *_S3_OPTIONS))
+
+
+def s3_options(verb: _Callback) -> _Callback:
+    """Give a verb the options of how S3 is reached."""
+    return _with_options(verb, _S3_OPTIONS)
+
+
+def read_s3(
+    kms_key: str | None, s3_region: str | None, s3_endpoint: str | None
+) -> S3Options | None:
+    """Make what `s3_options` say a value; None where they say nothing."""
+    if (kms_key, s3_region, s3_endpoint) == (None, None, None):
+        return None
+    return S3Options(region=s3_region, endpoint_url=s3_endpoint, kms_key=kms_key)
 
 
 def _with_options(
@@ -280,6 +305,9 @@ def read_request(
     beep_hz: Number,
     beep_dbfs: Number,
     fill: Any,
+    kms_key: str | None,
+    s3_region: str | None,
+    s3_endpoint: str | None,
     **options: Any,
 ) -> Request:
     """Make a request of the values of `edit_options`.
@@ -299,4 +327,5 @@ def read_request(
         wire: Any = params
         modification = replace(Modification.from_params(wire, dialect or "sqs"), guard_ms=guard_ms)
     beep = Beep(beep_hz, beep_dbfs, fill)
-    return Request(modification, {"beep": beep, **options})
+    s3 = read_s3(kms_key, s3_region, s3_endpoint)
+    return Request(modification, {"beep": beep, "s3": s3, **options})

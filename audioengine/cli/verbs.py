@@ -13,6 +13,8 @@ from audioengine.cli.options import (
     edit_options,
     json_option,
     read_request,
+    read_s3,
+    s3_options,
     workers_option,
 )
 
@@ -82,11 +84,12 @@ def _plan(source: str, request: Request, *, as_json: bool) -> None:
 
 @click.command()
 @_SOURCE
+@s3_options
 @json_option
-def inspect(source: str, as_json: bool) -> None:
+def inspect(source: str, as_json: bool, **s3: str | None) -> None:
     """Describe the recording SRC by its frames. Nothing is decoded."""
     from audioengine.cli import text
     from audioengine.operations.inspection import inspect as run
 
-    info = run(source)
+    info = run(source, s3=read_s3(**s3))
     click.echo(info.to_json() if as_json else text.inspected(info, source))

@@ -8,7 +8,7 @@ aligned. Where a frame is coded left/right, nothing of one channel depends on th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from audioengine.mp3.header import StreamFormat
@@ -66,41 +66,49 @@ def split_channels(info: SideInfo, adu: bytes, format: StreamFormat) -> tuple[Ch
     )
 
 
-def mono_channel(
-    side_info: bytes, main_data: bytes, position: int, format: StreamFormat, quarter_steps: int
-) -> ChannelFrame:
-    """The channel of a mono frame whose own slots begin at `position` of all `main_data`.
+def mono_channels(
+    frames: Iterable[tuple[bytes, int]], main_data: bytes, format: StreamFormat, quarter_steps: int
+) -> list[ChannelFrame]:
+    """The channels of mono frames, amplified.
 
-    The same as parsing, splitting and amplifying the frame, in one step: all that is encoded
+    frames: the side information of each, and where its own slot begins in all `main_data`.
+
+    The same as parsing, splitting and amplifying frame by frame, in one step: all that is encoded
     runs through here. `quarter_steps` must not be negative.
     """
     layout = granule_layout(format.lsf)
-    word = int.from_bytes(side_info, "big")
-    shift = layout.length_shift
-    mask = (1 << layout.bits) - 1
+    width, shift, gain_shift = layout.bits, layout.length_shift, layout.gain_shift
+    mask = (1 << width) - 1
     most = 255 - quarter_steps
-    if format.lsf:
-        granule = word & mask
-        # main_data_begin stands above one private bit.
-        begin = position - (word >> layout.bits + 1)
-        bits = granule >> shift
-        data = int.from_bytes(main_data[begin : begin + (bits + 7 >> 3)], "big") >> (-bits & 7)
-        if bits:
-            if granule >> layout.gain_shift & 0xFF > most:
-                raise ValueError(f"global_gain of {granule:#x} has no room for {quarter_steps}")
-            granule += quarter_steps << layout.gain_shift
-        return ChannelFrame(0, (granule,), (data,))
-    second = word & mask
-    word >>= layout.bits
-    first = word & mask
-    word >>= layout.bits
-    # main_data_begin stands above five private bits and four of scfsi.
-    begin = position - (word >> 9)
-    length = second >> shift
-    bits = (first >> shift) + length
-    data = int.from_bytes(main_data[begin : begin + (bits + 7 >> 3)], "big") >> (-bits & 7)
-    channel = ChannelFrame(word & 15, (first, second), (data >> length, data & (1 << length) - 1))
-    return amplified(channel, quarter_steps, format)
+    louder = quarter_steps << gain_shift
+    out = []
+    for side_info, position in frames:
+        word = int.from_bytes(side_info, "big")
+        second = word & mask
+        length = second >> shift
+        word >>= width
+        granules: tuple[int, ...]
+        if format.lsf:
+            # main_data_begin stands above one private bit.
+            begin, total, granules = position - (word >> 1), length, (second,)
+        else:
+            first = word & mask
+            word >>= width
+            # Here above five private bits and four of scfsi.
+            begin = position - (word >> 9)
+            total, granules = (first >> shift) + length, (first, second)
+        data = int.from_bytes(main_data[begin : begin + (total + 7 >> 3)], "big") >> (-total & 7)
+        if quarter_steps:
+            for granule in granules:
+                if granule >> shift and granule >> gain_shift & 0xFF > most:
+                    raise ValueError(f"global_gain of {granule:#x} has no room for {quarter_steps}")
+            granules = tuple([part + louder if part >> shift else part for part in granules])
+        if format.lsf:
+            out.append(ChannelFrame(0, granules, (data,)))
+        else:
+            parts = (data >> length, data & (1 << length) - 1)
+            out.append(ChannelFrame(word & 15, granules, parts))
+    return out
 
 
 def join_channels(
@@ -108,19 +116,17 @@ def join_channels(
 ) -> tuple[SideInfo, bytes]:
     """The side information and main data of a frame of these channels, coded left/right."""
     shift = granule_layout(format.lsf).length_shift
-    word = 0
-    total = 0
-    for granule in range(format.granules):
-        for channel in channels:
-            length = channel.granules[granule] >> shift
-            word = word << length | channel.data[granule]
+    word = total = 0
+    granules = []
+    for number in range(format.granules):
+        packed = [channel.granules[number] for channel in channels]
+        for channel, granule in zip(channels, packed, strict=True):
+            length = granule >> shift
+            word = word << length | channel.data[number]
             total += length
+        granules.append(tuple(packed))
     size = (total + 7) >> 3
-    info = SideInfo(
-        main_data_begin,
-        tuple([channel.scfsi for channel in channels]),
-        tuple(zip(*[channel.granules for channel in channels], strict=True)),
-    )
+    info = SideInfo(main_data_begin, tuple([part.scfsi for part in channels]), tuple(granules))
     return info, (word << (8 * size - total)).to_bytes(size, "big")
 
 

@@ -7,12 +7,14 @@ taken apart at once; what leaves here is free of LAME's headers and reservoir.
 
 from __future__ import annotations
 
+from itertools import accumulate, islice
+
 import lameenc
 import numpy as np
 import numpy.typing as npt
 
 from audioengine.mp3.header import StreamFormat, parse_header
-from audioengine.mp3.splice import ChannelFrame, mono_channel
+from audioengine.mp3.splice import ChannelFrame, mono_channels
 
 GRID_OFFSET = 1105
 """LAME codes its input sample n where raw sample n + 1105 of its output is: 576 + 529."""
@@ -25,6 +27,9 @@ LOOK_AHEAD_FRAMES = 2
 
 QUALITY = 5
 """LAME's noise shaping: 2 is best, 7 fastest."""
+
+# What stays in the processor's cache on its way to LAME.
+_BLOCK_SAMPLES = 1 << 15
 
 # Half of full scale in quarter steps of global_gain: room for sums and decoder overshoot in
 # the 16 bits that LAME takes, given back exactly in the coded gain.
@@ -65,30 +70,38 @@ def encode_channel(
     encoder.set_out_sample_rate(mono.rate_hz)
     encoder.set_bit_rate(kbps)
     encoder.set_quality(QUALITY)
-    scaled = pcm * np.float32(32_768 * 2 ** (-_HEADROOM_STEPS / 4) / input_gain(kbps))
-    np.rint(scaled, out=scaled)
-    integers = np.clip(scaled, -32_768, 32_767, out=scaled).astype("<i2")
-    stream = bytes(encoder.encode(integers.tobytes()) + encoder.flush())
+    scale = np.float32(32_768 * 2 ** (-_HEADROOM_STEPS / 4) / input_gain(kbps))
+    coded = [
+        encoder.encode(_integers(pcm[start : start + _BLOCK_SAMPLES], scale))
+        for start in range(0, len(pcm), _BLOCK_SAMPLES)
+    ]
+    stream = b"".join((*coded, encoder.flush()))
     return _take_apart(stream, mono, skip, count)
 
 
+def _integers(pcm: npt.NDArray[np.float32], scale: np.float32) -> bytes:
+    """16-bit samples, scaled."""
+    scaled = pcm * scale
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, -32_768, 32_767, out=scaled).astype("<i2").tobytes()
+
+
 def _take_apart(stream: bytes, mono: StreamFormat, skip: int, count: int) -> list[ChannelFrame]:
-    heads: list[bytes] = []
+    head = parse_header(stream)
+    if head is None or head.format != mono:
+        raise RuntimeError(f"LAME wrote no {mono.rate_hz} Hz mono frame")
+    sync, sizes = stream[:2], mono.frame_sizes
+    info_offset, data_offset = head.side_info_offset, head.main_data_offset
+    infos: list[bytes] = []
     slots: list[bytes] = []
     position = 0
-    while len(heads) < skip + count:
-        header = parse_header(stream, position)
-        if header is None or header.format != mono:
+    for _ in range(skip + count):
+        size = sizes[stream[position + 2]] if stream[position : position + 2] == sync else 0
+        if not size:
             raise RuntimeError(f"LAME wrote no {mono.rate_hz} Hz mono frame at byte {position}")
-        end = position + mono.frame_sizes[stream[position + 2]]
-        main_data = position + header.main_data_offset
-        heads.append(stream[position + header.side_info_offset : main_data])
-        slots.append(stream[main_data:end])
-        position = end
-    stream_slots = b"".join(slots)
-    position = sum(map(len, slots[:skip]))
-    out: list[ChannelFrame] = []
-    for head, slot in zip(heads[skip:], slots[skip:], strict=True):
-        out.append(mono_channel(head, stream_slots, position, mono, _HEADROOM_STEPS))
-        position += len(slot)
-    return out
+        infos.append(stream[position + info_offset : position + data_offset])
+        slots.append(stream[position + data_offset : position + size])
+        position += size
+    begins = accumulate(map(len, slots), initial=0)
+    wanted = islice(zip(infos, begins, strict=False), skip, None)
+    return mono_channels(wanted, b"".join(slots), mono, _HEADROOM_STEPS)

@@ -16,13 +16,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import boto3
 import tenacity
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+)
 from urllib3.exceptions import HTTPError
 
 from audioengine.errors import InvalidRequestError, StorageError
@@ -37,12 +45,18 @@ _BLOCK_BYTES = 8 << 20
 _BLOCKS_KEPT = 3
 
 _ATTEMPTS = 5
+_TIMEOUT_S = 30
 _MULTIPART_BYTES = 64 << 20
 _PART_BYTES = 16 << 20
 _CONTENT_TYPE = "audio/mpeg"
 
+# In an object's metadata: tells our own upload from one that replaced it meanwhile.
+_UPLOAD_KEY = "audioengine-upload"
+
 _PASSING_CODES = frozenset(
     {
+        "BadDigest",
+        "IncompleteBody",
         "InternalError",
         "KMS.ThrottlingException",
         "OperationAborted",
@@ -53,11 +67,14 @@ _PASSING_CODES = frozenset(
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "XAmzContentSHA256Mismatch",
     }
 )
 _CHANGED_CODES = frozenset({"412", "PreconditionFailed"})
 
 _Result = TypeVar("_Result")
+
+_making = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +118,8 @@ class S3Source(Source):
         self._etag = answer["ETag"]
         total = answer.get("ContentRange", "").rpartition("/")[2]
         self.size = int(total) if total.isdigit() else len(first)
+        if len(first) < min(_BLOCK_BYTES, self.size):
+            raise self._incomplete()
         self._blocks[0] = first
 
     def read(self, offset: int, length: int) -> bytes:
@@ -120,12 +139,15 @@ class S3Source(Source):
                 wanted = min(_BLOCK_BYTES, self.size - number * _BLOCK_BYTES)
                 block, _ = self._retried(number * _BLOCK_BYTES, wanted)
                 if len(block) != wanted:
-                    raise StorageError(f"{self._doing}: it gave less than it has", retryable=True)
+                    raise self._incomplete()
                 self._blocks[number] = block
                 if len(self._blocks) > _BLOCKS_KEPT:
                     self._blocks.popitem(last=False)
             self._blocks.move_to_end(number)
             return block
+
+    def _incomplete(self) -> StorageError:
+        return StorageError(f"{self._doing}: it gave less than it has", retryable=True)
 
     def _retried(self, offset: int, length: int) -> tuple[bytes, dict[str, Any]]:
         # What breaks off in the middle of a body is not retried by boto3.
@@ -160,11 +182,12 @@ class S3Staging(SpooledStaging):
     """An object that appears when it is whole; large ones are sent in parts."""
 
     def __init__(self, place: str, options: S3Options) -> None:
-        super().__init__()
         self._location = Location.parse(place, "destination")
         self._doing = f"can't write destination {str(self._location)!r}"
         self._client = client(options)
         self._options = options
+        self._upload_id = uuid4().hex
+        super().__init__()
 
     def publish(self) -> None:
         try:
@@ -183,6 +206,9 @@ class S3Staging(SpooledStaging):
         return base64.b64encode(sha256.digest()).decode()
 
     def _upload(self) -> None:
+        encryption = dict(self._options.encryption_arguments)
+        # upload_fileobj refuses this one: `_with_bucket_key` adds it.
+        encryption.pop("BucketKeyEnabled", None)
         # boto3 sends a checksum with each part, and aborts an upload that fails.
         self._client.upload_fileobj(
             self._spool,
@@ -191,9 +217,9 @@ class S3Staging(SpooledStaging):
             ExtraArgs={
                 "ContentType": _CONTENT_TYPE,
                 "ChecksumAlgorithm": "SHA256",
-                "Metadata": dict(self._options.metadata),
+                "Metadata": {**self._options.metadata, _UPLOAD_KEY: self._upload_id},
                 **self._options.owner_arguments,
-                **self._options.encryption_arguments,
+                **encryption,
                 **self._options.customer_key_arguments,
             },
             Config=TransferConfig(
@@ -213,9 +239,13 @@ class S3Staging(SpooledStaging):
             ),
             self._doing,
         )
+        if found.get("Metadata", {}).get(_UPLOAD_KEY) != self._upload_id:
+            message = f"{self._doing}: another writer has replaced it"
+            raise StorageError(message, retryable=True)
         stored = found.get("ChecksumSHA256", "")
-        # The checksum of parts is one of checksums, and says so.
-        wrong = bool(stored) and "-" not in stored and stored != digest
+        # The checksum of parts is one of checksums; not every store says so.
+        whole = self.size < _MULTIPART_BYTES and "-" not in stored
+        wrong = whole and stored not in ("", digest)
         if wrong or found["ContentLength"] != self.size:
             _retrying(lambda: self._remove(found.get("VersionId")), self._doing)
             message = f"{self._doing}: what is stored is not what was sent; it is removed"
@@ -238,13 +268,23 @@ class _EmptyObjectError(Exception):
 def _client(region: str | None, endpoint_url: str | None) -> Any:
     config = Config(
         retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
-        connect_timeout=10,
-        read_timeout=60,
+        connect_timeout=_TIMEOUT_S,
+        read_timeout=_TIMEOUT_S,
         # Older stores know none of the newer checksums; ours are asked for by name.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return boto3.client("s3", region_name=region, endpoint_url=endpoint_url, config=config)
+    made = boto3.client("s3", region_name=region, endpoint_url=endpoint_url, config=config)
+    for operation in ("PutObject", "CreateMultipartUpload"):
+        made.meta.events.register(f"provide-client-params.s3.{operation}", _with_bucket_key)
+    return made
+
+
+def _with_bucket_key(params: dict[str, Any], **_: object) -> dict[str, Any]:
+    """What is encrypted with a KMS key, with its bucket key: fewer requests to KMS."""
+    if params.get("ServerSideEncryption") != "aws:kms":
+        return params
+    return {**params, "BucketKeyEnabled": True}
 
 
 def client(options: S3Options) -> Any:
@@ -252,8 +292,12 @@ def client(options: S3Options) -> Any:
 
     Raises StorageError where none can be made.
     """
-    with _mapped("can't reach S3"):
-        return _client(options.region, options.endpoint_url)
+    # boto3 makes no clients in several threads at once.
+    with _mapped("can't reach S3"), _making:
+        try:
+            return _client(options.region, options.endpoint_url)
+        except ValueError:
+            raise StorageError("can't reach S3: there is no such region or endpoint") from None
 
 
 def _retrying(ask: Callable[[], _Result], doing: str, attempts: int = _ATTEMPTS) -> _Result:
@@ -264,13 +308,15 @@ def _retrying(ask: Callable[[], _Result], doing: str, attempts: int = _ATTEMPTS)
     with _mapped(doing):
         return tenacity.Retrying(
             stop=tenacity.stop_after_attempt(attempts),
-            wait=tenacity.wait_exponential_jitter(initial=0.1, max=5),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=5),
             retry=tenacity.retry_if_exception_type(_BROKEN),
             reraise=True,
         )(ask)
 
 
 _BROKEN = (HTTPClientError, IncompleteReadError, HTTPError, ConnectionError)
+# boto3 has tried these often enough, but they may pass.
+_UNREACHABLE = (EndpointConnectionError, ConnectTimeoutError)
 
 
 @contextmanager
@@ -285,7 +331,7 @@ def _mapped(doing: str) -> Iterator[None]:
         passing = changed or code in _PASSING_CODES or status >= 500 or status == 429
         message = "it was changed while it was read" if changed else code
         raise StorageError(f"{doing}: {message}", retryable=passing) from None
-    except _BROKEN as error:
+    except (*_BROKEN, *_UNREACHABLE) as error:
         raise StorageError(f"{doing}: {type(error).__name__}", retryable=True) from None
     except (BotoCoreError, Boto3Error) as error:
         cause = error.__cause__ or error.__context__

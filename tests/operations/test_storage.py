@@ -311,7 +311,7 @@ def test_a_pipe_in_the_file_system_does_not_block(tmp_path: Path) -> None:
             ae.store(recording(NAME).data, pipe, EDIT)
 
 
-@pytest.mark.parametrize("place", ["s3://bucket/key.mp3", "https://example.org/a.mp3", "file:///a"])
+@pytest.mark.parametrize("place", ["gs://bucket/key.mp3", "https://example.org/a.mp3", "file:///a"])
 def test_other_stores_are_refused_by_name(place: str, source: Path) -> None:
     with pytest.raises(ae.InvalidRequestError, match="source"):
         ae.inspect(place)

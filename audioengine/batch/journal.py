@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal of a batch: one line a job that came to an end, in a file that only grows."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from audioengine.errors import InvalidRequestError, StorageError
+from audioengine.version import VERSION
+
+_FORMAT = 1
+_HEAD = b'{"journal": %d, ' % _FORMAT
+
+
+class Journal:
+    """An open journal; lines are on the disk when `add` returns.
+
+    Only one batch writes to a journal at a time.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, resume: bool) -> None:
+        """Open a journal; with `resume` one that is there is gone on with, else it must be new.
+
+        Raises InvalidRequestError, StorageError.
+        """
+        self._path = Path(path)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        try:
+            self._fd = os.open(self._path, flags, 0o600)
+        except OSError as error:
+            raise self._failed(error) from error
+        try:
+            self._begin(resume=resume)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, *, resume: bool) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"can't write journal {str(self._path)!r}: another batch is writing it"
+            raise StorageError(message, retryable=True) from None
+        size = os.fstat(self._fd).st_size
+        if not size:
+            self._write({"journal": _FORMAT, "version": VERSION, "started": _now()})
+            return
+        if not resume:
+            rule = "must be a new file, unless the batch is resumed"
+            raise InvalidRequestError.of("journal", str(self._path), rule)
+        first = os.pread(self._fd, len(_HEAD), 0).partition(b"\n")[0]
+        if not first or not _HEAD.startswith(first):
+            raise InvalidRequestError.of("journal", str(self._path), "must be a journal of a batch")
+        if os.pread(self._fd, 1, size - 1) != b"\n":
+            # A killed process may leave half a line.
+            self._write_bytes(b"\n")
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._fd)
+
+    def finished(self) -> Iterator[dict[str, Any]]:
+        """All entries; half a line that a kill left is passed over."""
+        with self._path.open("rb") as file:
+            for line in file:
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(entry, dict) and "key" in entry:
+                    yield entry
+
+    def failed(self) -> Iterator[dict[str, Any]]:
+        """The last entries of jobs that have failed and were not done since."""
+        failed: dict[str, dict[str, Any]] = {}
+        for entry in self.finished():
+            failed.pop(entry["key"], None)
+            if entry.get("status") == "failed":
+                failed[entry["key"]] = entry
+        yield from failed.values()
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Append the outcome of a job, durably.
+
+        Raises StorageError.
+        """
+        self._write({**entry, "time": _now()})
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        self._write_bytes(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+
+    def _write_bytes(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+            os.fsync(self._fd)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> StorageError:
+        return StorageError(f"can't write journal {str(self._path)!r}: {error.strerror}")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`modificationParams` as a field of commands: read, written and described."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from audioengine.commands.redaction import number
+from audioengine.edits import Interval, Modification
+from audioengine.times import Number
+
+
+def _read(value: object, info: ValidationInfo) -> Modification | None:
+    if value in (None, {}, []):
+        return None
+    if not isinstance(value, dict):
+        raise PydanticCustomError("model_type", "must be an object")
+    dialect = (info.context or {}).get("dialect", "sqs")
+    modification = Modification.from_params(value, dialect)
+    return modification if modification.trim or modification.mask else None
+
+
+def params_of(modification: Modification) -> dict[str, Any]:
+    """Return a modification as commands have it; its relative times are in its dialect's unit."""
+    params: dict[str, Any] = {}
+    if modification.absolute_times:
+        params["absoluteTimes"] = True
+    mask = {party: [_stretch(one) for one in of] for party, of in modification.mask.items() if of}
+    both = mask.pop("both", [])
+    if mask:
+        params["mask"] = {
+            party: own + both
+            for party in ("caller", "callee")
+            if (own := mask.get(party, [])) or both
+        }
+    elif both:
+        params["mask"] = both
+    if modification.trim is not None:
+        params["trim"] = _stretch(modification.trim)
+    return params
+
+
+def _stretch(interval: Interval) -> dict[str, Number]:
+    bounds = {"from": interval.start, "to": interval.end}
+    return {key: _plain(bound) for key, bound in bounds.items() if bound is not None}
+
+
+def _plain(value: Number) -> int | float:
+    return number(value) if isinstance(value, Decimal) else value
+
+
+_NUMBER = {"type": "number"}
+_OPEN_END = {"type": ["number", "null"]}
+_INTERVAL = {
+    "type": "object",
+    "properties": {"from": _NUMBER, "to": _NUMBER},
+    "required": ["from", "to"],
+    "additionalProperties": False,
+}
+_EMPTY = [
+    {"type": "null"},
+    {"type": "array", "maxItems": 0},
+    {"type": "object", "maxProperties": 0},
+]
+_STRETCHES = {"anyOf": [*_EMPTY, _INTERVAL, {"type": "array", "items": _INTERVAL}]}
+_PARTIES = {
+    "type": "object",
+    "properties": {"caller": _STRETCHES, "callee": _STRETCHES},
+    "additionalProperties": False,
+}
+_TRIM = {
+    "type": "object",
+    "properties": {"from": _OPEN_END, "to": _OPEN_END},
+    "additionalProperties": False,
+}
+_PARAMS = {
+    "type": "object",
+    "properties": {
+        "absoluteTimes": {"type": ["boolean", "null"]},
+        "absoluteTime": {"type": ["boolean", "null"]},
+        "mask": {"anyOf": [*_STRETCHES["anyOf"], _PARTIES]},
+        "trim": {"anyOf": [*_EMPTY, _TRIM]},
+    },
+    "additionalProperties": False,
+}
+
+ModificationField: TypeAlias = Annotated[
+    Modification | None,
+    PlainValidator(_read),
+    WithJsonSchema({"anyOf": [*_EMPTY, _PARAMS]}),
+]
+"""What changes nothing is None. Validation needs the dialect as context."""

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands, of the queue and of REST, as frozen values.
+
+Whether a name, an encryption key or a token is right is judged by those who use it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic.json_schema import SkipJsonSchema
+
+from audioengine.commands.modification import ModificationField
+from audioengine.commands.wire import (
+    OptionalText,
+    Secret,
+    Segments,
+    Text,
+    Wire,
+    WireNumber,
+    key,
+    read,
+    shown,
+    unknown_keys,
+)
+from audioengine.edits import Dialect
+from audioengine.errors import InvalidRequestError, Problem
+from audioengine.notices import Notice
+from audioengine.parts import ConferenceSegment, MergePart, timed
+from audioengine.times import exact
+
+_DialectField: TypeAlias = Annotated[Dialect, SkipJsonSchema()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRecording(Wire):
+    """Put a recording into permanent storage, edited or as it is."""
+
+    method: Literal["STORERECORDING"] = "STORERECORDING"
+    destination_bucket: Text
+    destination_region: OptionalText = None
+    encryption_key: Secret = None
+    """Judged by `names.encryption_key`."""
+    file_name: OptionalText = None
+    """Judged by `names.object_key`."""
+    modification: ModificationField = None
+    """None: a plain copy."""
+    recording_id: Text
+    reply_id: Text = field(repr=False)
+    dialect: _DialectField = "sqs"
+    """Where the command came from; decides the unit of relative times and the default name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeEntry(Wire):
+    """One recording of a merge; where its audio is, the command does not say."""
+
+    NESTED: ClassVar[Mapping[str, type[Any]]] = {"conferenceSegments": ConferenceSegment}
+    # Entries are often copied from relatedRecordings, which have it too.
+    HARMLESS: ClassVar[frozenset[str]] = frozenset({"recordingRole"})
+
+    recording_id: Text
+    start_time_ms: WireNumber
+    """Epoch time."""
+    conference_segments: Segments = ()
+    modification: ModificationField = None
+    """Our own addition: masks and trim on this recording's clock."""
+    state: OptionalText = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeRecordings(Wire):
+    """Merge recordings of one conversation into one object of permanent storage."""
+
+    NESTED: ClassVar[Mapping[str, type[Any]]] = {"toMerge": MergeEntry}
+
+    method: Literal["MERGERECORDINGS"] = "MERGERECORDINGS"
+    destination_bucket: Text
+    destination_region: OptionalText = None
+    to_merge: tuple[MergeEntry, ...]
+    file_name: OptionalText = None
+    encryption_key: Secret = None
+    reply_id: Text = field(repr=False)
+    dialect: _DialectField = "sqs"
+
+    @property
+    def first(self) -> MergeEntry:
+        """The recording that started first; of several, the one that is named first."""
+        return min(self.to_merge, key=lambda entry: exact(entry.start_time_ms, "startTime"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteRecording(Wire):
+    """Delete a recording from temporary storage."""
+
+    method: Literal["DELETERECORDING"] = "DELETERECORDING"
+    recording_id: Text
+    reply_id: Text = field(repr=False)
+    dialect: _DialectField = "sqs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRecording(Wire):
+    """End a recording that goes on, and keep it; a command to whatever records the call."""
+
+    method: Literal["STOPRECORDING"] = "STOPRECORDING"
+    recording_id: Text
+    reply_id: Text = field(repr=False)
+    dialect: _DialectField = "sqs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRecording(Wire):
+    """End a recording that goes on, and drop it; a command to whatever records the call."""
+
+    method: Literal["CANCELRECORDING"] = "CANCELRECORDING"
+    recording_id: Text
+    reply_id: Text = field(repr=False)
+    dialect: _DialectField = "sqs"
+
+
+Command: TypeAlias = (
+    StoreRecording | MergeRecordings | DeleteRecording | StopRecording | CancelRecording
+)
+
+COMMANDS: Mapping[str, type[Command]] = {
+    "STORERECORDING": StoreRecording,
+    "MERGERECORDINGS": MergeRecordings,
+    "DELETERECORDING": DeleteRecording,
+    "STOPRECORDING": StopRecording,
+    "CANCELRECORDING": CancelRecording,
+}
+"""The commands by their method."""
+
+
+def parse_command(
+    data: object, dialect: Dialect = "sqs", method: str | None = None
+) -> tuple[Command, tuple[Notice, ...]]:
+    """Read a command, as JSON values; warn of keys that mean nothing.
+
+    method: what the command is where its body need not say so, as in REST, whose path does; the
+    path's spelling, `deleterecording`, is fine.
+
+    Raises InvalidRequestError naming every wrong field; it shows no secrets.
+    """
+    if dialect not in ("sqs", "rest"):
+        raise InvalidRequestError.of("dialect", dialect, 'must be "sqs" or "rest"')
+    if not isinstance(data, dict):
+        value = f"<{type(data).__name__}>"
+        raise InvalidRequestError.of("command", value, "must be an object")
+    kind = _kind(data, dialect, method)
+    command: Command = replace(_read(kind, data, dialect), dialect=dialect)
+    return command, tuple(unknown_keys(data, kind))
+
+
+def _kind(data: dict[str, Any], dialect: Dialect, method: str | None) -> type[Command]:
+    # MERGERECORDINGS is a command of the queue alone.
+    known = [name for name in COMMANDS if dialect == "sqs" or name != "MERGERECORDINGS"]
+    asked = data.get("method") if method is None else method.upper()
+    if asked is None:
+        raise InvalidRequestError.of("method", None, "must be given")
+    if not isinstance(asked, str) or asked not in known:
+        raise _refusal([Problem("method", asked, f"must be one of {', '.join(known)}")])
+    return COMMANDS[asked]
+
+
+def _read(kind: type[Command], data: dict[str, Any], dialect: Dialect) -> Command:
+    problems: list[Problem] = []
+    if data.get("method") is None:
+        data = {name: value for name, value in data.items() if name != "method"}
+    if kind is MergeRecordings and data.get("modificationParams") not in (None, {}, []):
+        # Ignored, it would leave what should be masked.
+        rule = "must be a key of the entries of toMerge"
+        problems.append(Problem("modificationParams", data["modificationParams"], rule))
+    command = None
+    try:
+        command = read(kind, data, "command", {"dialect": dialect})
+    except InvalidRequestError as error:
+        problems += error.problems
+    if isinstance(command, MergeRecordings):
+        problems += merge_problems(command.to_merge)
+    if problems or command is None:
+        raise _refusal(problems)
+    return command
+
+
+def _refusal(problems: list[Problem]) -> InvalidRequestError:
+    return InvalidRequestError([shown(problem) for problem in problems])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ToMerge(Wire):
+    """Of a MERGERECORDINGS command only what says how to merge."""
+
+    method: OptionalText = None
+    to_merge: tuple[MergeEntry, ...]
+
+
+def parse_to_merge(command: object) -> tuple[tuple[MergeEntry, ...], tuple[Notice, ...]]:
+    """Read `toMerge` of a command, as JSON values, whatever else there is or is missing.
+
+    Raises InvalidRequestError naming every wrong field.
+    """
+    wire = read(_ToMerge, command, "command")
+    if wire.method not in (None, "MERGERECORDINGS"):
+        raise _refusal([Problem("method", wire.method, "must be MERGERECORDINGS")])
+    if problems := merge_problems(wire.to_merge):
+        raise _refusal(problems)
+    only = {"toMerge": command["toMerge"]} if isinstance(command, dict) else {}
+    return wire.to_merge, tuple(unknown_keys(only, MergeRecordings))
+
+
+def merge_problems(entries: tuple[MergeEntry, ...]) -> list[Problem]:
+    """Return what a merge will refuse of its request, by the names of the wire."""
+    parts = [
+        MergePart(
+            BytesIO(),
+            entry.start_time_ms,
+            entry.conference_segments,
+            recording_id=entry.recording_id,
+            state=entry.state,
+        )
+        for entry in entries
+    ]
+    try:
+        timed(parts)
+    except InvalidRequestError as error:
+        return [
+            Problem(_wire_names(one.path), one.value, _wire_names(one.rule))
+            for one in error.problems
+        ]
+    return []
+
+
+def _wire_names(text: str) -> str:
+    text = re.sub(r"\bparts\b", "toMerge", text)
+    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda found: key(found[0]), text)

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest of a batch: any bytes give jobs and lines that can't be done, none is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import audioengine as ae
+from audioengine.batch import manifest as module
+from audioengine.batch.manifest import BadLine, Job, count_jobs, jobs_of
+from audioengine.batch.work import error_entry
+from audioengine.storage import Source, open_source
+from tests.batch.helpers import MASK, job, manifest_of
+from tests.support import Bytes
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+_KEYS = ("source", "destination", "modification", "startTime", "guardMs", "else")
+_LINES = st.one_of(
+    st.binary(max_size=40),
+    _VALUES.map(lambda value: json.dumps(value).encode()),
+    st.dictionaries(st.sampled_from(_KEYS), _VALUES).map(lambda value: json.dumps(value).encode()),
+    st.fixed_dictionaries(
+        {"source": st.text(), "destination": st.text()}, optional={"guardMs": _VALUES}
+    ).map(lambda value: json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")),
+    st.sampled_from([b"", b" ", b"\r", b"\t \x0c"]),
+)
+
+
+class InMemory(Bytes):
+    """A manifest that is no file."""
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
+def read(data: bytes, block: int = 1 << 20) -> list[Job | BadLine]:
+    """The jobs of a manifest that is read in such blocks."""
+    with (
+        patch.object(module, "open_source", lambda *_: InMemory(data)),
+        patch.object(module, "_BLOCK_BYTES", block),
+    ):
+        found = list(jobs_of("manifest"))
+        assert count_jobs("manifest") == len(found)
+        return found
+
+
+def plain(jobs: list[Job | BadLine]) -> list[Any]:
+    """Jobs and errors as values that can be compared."""
+    return [one if isinstance(one, Job) else (one.line, one.key, str(one.error)) for one in jobs]
+
+
+def bad(line: dict[str, Any] | str | bytes) -> ae.InvalidRequestError:
+    """Why a line can't be done."""
+    text = json.dumps(line) if isinstance(line, dict) else line
+    (found,) = read(text.encode() if isinstance(text, str) else text)
+    assert isinstance(found, BadLine)
+    return found.error
+
+
+def rules(error: ae.InvalidRequestError) -> dict[str, str]:
+    return {problem.path: problem.rule for problem in error.problems}
+
+
+@given(st.lists(_LINES), st.sampled_from([b"", b"\n"]), st.integers(1, 40))
+@example([b'{"source": "a", "destination": "b"}'] * 3, b"", 1)
+@example([b'{"source": "a", "destination": "b", "\\ud800": "\\udfff"}'], b"\n", 7)
+def test_any_bytes_give_one_job_or_bad_line_for_each_line_that_is_not_empty(
+    lines: list[bytes], end: bytes, block: int
+) -> None:
+    """In order, wherever blocks end; and what is said of bad ones can be written down."""
+    data = b"\n".join(lines) + end
+    found = read(data)
+    wanted = [number for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+    assert [one.line for one in found] == wanted
+    assert plain(read(data, block)) == plain(found)
+    for one in found:
+        if isinstance(one, BadLine):
+            assert not one.error.retryable
+            json.dumps(error_entry(one.error), ensure_ascii=False).encode()
+
+
+@given(st.binary(max_size=200), st.binary(max_size=200))
+def test_equal_lines_have_equal_keys_and_others_have_others(one: bytes, two: bytes) -> None:
+    """White space around a line is none of it; its place is not either."""
+    one, two = (data.replace(b"\n", b"").strip() or b"x" for data in (one, two))
+    first, second, third = read(b"\n\n".join((one, b" " + one + b"\r", two)))
+    assert first.key == second.key
+    assert (first.key == third.key) == (one == two)
+
+
+def test_a_line_is_a_job_as_its_text_says_it() -> None:
+    """Numbers keep their decimals; what is null is not said."""
+    line = job("out.mp3", "in.mp3", modification=MASK, startTime=1728890677283, guardMs=[10, 40])
+    (found,) = read(json.dumps(line).replace("40", "40.10").encode())
+    assert isinstance(found, Job)
+    assert (found.source, found.destination) == ("in.mp3", "out.mp3")
+    assert found.start_time_ms == 1728890677283
+    assert found.guard_ms == (10, Decimal("40.10"))
+    assert found.modification == ae.Modification(
+        mask={"caller": [ae.Interval(1, 2)]}, guard_ms=(10, Decimal("40.10"))
+    )
+    nothing = dict.fromkeys(("modification", "startTime", "guardMs"))
+    (found,) = read(json.dumps(job("out.mp3", "in.mp3", **nothing)).encode())
+    assert isinstance(found, Job)
+    assert (found.start_time_ms, found.guard_ms) == (None, None)
+    assert found.modification == ae.Modification()
+
+
+def test_a_byte_order_mark_and_other_ends_of_lines_do_no_harm() -> None:
+    line = json.dumps(job("out.mp3", "in.mp3")).encode()
+    found = read(b"\xef\xbb\xbf" + line + b"\r\n" + line + b"\r\n")
+    assert [type(one) for one in found] == [Job, Job]
+
+
+def test_everything_that_is_wrong_with_a_line_is_named_by_path_value_and_rule() -> None:
+    line = {"source": "", "destination": 1, "startTime": "now", "guardMs": "5", "to": "there"}
+    error = bad(line)
+    guard = "must be a number of milliseconds, or two of them: [before, after]"
+    known = "source, destination, modification, startTime, guardMs"
+    assert rules(error) == {
+        "source": "must not be empty",
+        "destination": "must be text",
+        "startTime": "must be a number",
+        "guardMs": guard,
+        "to": f"is not a known key; known here: {known}",
+    }
+    assert {problem.path: problem.value for problem in error.problems} == line
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("{}", {"source": "must be given", "destination": "must be given"}),
+        ("[]", {"job": "must be an object"}),
+        ("null", {"job": "must be an object"}),
+        ({"source": "a", "destination": "a"}, None),
+        ({"source": "a", "destination": "b", "modification": 3}, None),
+    ],
+)
+def test_what_is_no_job_is_refused(line: Any, wanted: dict[str, str] | None) -> None:
+    found = rules(bad(line))
+    assert found == wanted if wanted else found.keys() <= {"destination", "modificationParams"}
+
+
+@pytest.mark.parametrize("line", ["{", b"\xff", "{'source': 1}", "9" * 5000, '{"a": 1} {}'])
+def test_what_is_no_json_is_refused_and_said_why(line: str | bytes) -> None:
+    (problem,) = bad(line).problems
+    assert "must be the JSON of one job: " in problem.rule
+
+
+@pytest.mark.parametrize("key", _KEYS)
+@pytest.mark.parametrize("depth", [300, 800, 900, 950, 980, 100_000])
+def test_nesting_of_any_depth_is_a_bad_line_and_no_more(key: str, depth: int) -> None:
+    """Python's stack ends somewhere, with another RecursionError each time."""
+    values = {"source": '"a"', "destination": '"b"', key: "[" * depth + "]" * depth}
+    line = ", ".join(f'"{name}": {value}' for name, value in values.items())
+    assert error_entry(bad(f"{{{line}}}"))["problems"]
+
+
+@pytest.mark.parametrize("guard", [True, "5", {}, [], [1], [1, 2, 3], [1, None], [[1], 2], 1e400])
+def test_a_guard_is_a_number_or_two(guard: Any) -> None:
+    assert list(rules(bad(job("b", "a", guardMs=guard)))) == ["guardMs"]
+
+
+def test_wrong_times_are_named_by_their_place_in_the_edit() -> None:
+    wrong = {"mask": {"caller": [{"from": 1}], "me": []}}
+    assert rules(bad(job("b", "a", modification=wrong))) == {
+        "mask.caller[0].to": "must be given",
+        "mask.me": "is not a known key; known here: caller, callee",
+    }
+
+
+def test_a_job_in_place_is_refused() -> None:
+    """Done again after a kill, it would be made of its own result."""
+    assert list(rules(bad(job("a.mp3", "a.mp3")))) == ["destination"]
+
+
+@pytest.mark.parametrize("block", [10, 64, 1000, 1 << 20])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n{}"])
+def test_too_long_a_line_is_a_limit_error_wherever_blocks_end(block: int, end: bytes) -> None:
+    """The lines before it are given; one that is as long as may be is read."""
+    longest = b'"' + b"x" * 98 + b'"'
+    with patch.object(module, "_LONGEST_LINE_BYTES", 100):
+        assert len(read(longest + b"\n" + longest + end, block)) == 2 + end.count(b"{")
+        with (
+            patch.object(module, "open_source", lambda *_: InMemory(b"{}\nx" + longest + end)),
+            patch.object(module, "_BLOCK_BYTES", block),
+        ):
+            found = jobs_of("manifest")
+            assert next(found).line == 1
+            with pytest.raises(ae.LimitError, match="longer than 100 bytes"):
+                next(found)
+
+
+def test_a_manifest_without_end_is_not_read_ahead() -> None:
+    """Millions of lines take no memory: only the block that a job is in is read."""
+    line = json.dumps(job("out.mp3", "in.mp3")).encode() + b"\n"
+
+    class Endless(InMemory):
+        @property
+        def size(self) -> int:
+            return 1 << 60
+
+        def read(self, offset: int, length: int) -> bytes:
+            self.reads.append((offset, length))
+            return (line * (length // len(line) + 2))[offset % len(line) :][:length]
+
+    source = Endless(b"")
+    with (
+        patch.object(module, "open_source", lambda *_: source),
+        patch.object(module, "_BLOCK_BYTES", 1000),
+    ):
+        jobs: Iterator[Job | BadLine] = jobs_of("manifest")
+        for number in range(1, 200):
+            assert next(jobs).line == number
+            assert len(source.reads) <= number * len(line) // 1000 + 1
+
+
+def test_a_manifest_is_read_where_it_lies_and_given_back(tmp_path: Path) -> None:
+    path = str(manifest_of(tmp_path, [job("b", "a"), "", job("c", "a")]))
+    opened: list[Source] = []
+
+    def noting(*place: Any) -> Source:
+        opened.append(open_source(*place))
+        return opened[-1]
+
+    with patch.object(module, "open_source", noting):
+        assert [one.line for one in jobs_of(path)] == [1, 3]
+        assert count_jobs(path) == 2
+        unfinished = jobs_of(path)
+        next(unfinished)
+        unfinished.close()  # type: ignore[attr-defined]
+    assert [source._fd for source in opened] == [-1] * 3  # type: ignore[attr-defined]
+    with pytest.raises(ae.StorageError, match="nothing"):
+        next(jobs_of(str(tmp_path / "nothing")))

@@ -27,6 +27,7 @@ DEFAULTS = {
     "shared_frames": "keep",
     "fallback": "full",
     "allow_truncated": False,
+    "s3": None,
 }
 STORE_DEFAULTS = {
     **DEFAULTS,
@@ -91,6 +92,9 @@ def test_a_dry_run_plans(reach: Reach, verb: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("args", "name", "value"),
     [
+        (("--kms-key", "alias/calls"), "s3", ae.S3Options(kms_key="alias/calls")),
+        (("--s3-region", "eu-north-1"), "s3", ae.S3Options(region="eu-north-1")),
+        (("--s3-endpoint", "http://[::1]"), "s3", ae.S3Options(endpoint_url="http://[::1]")),
         (("--start-time-ms", "1728890677283"), "start_time_ms", 1728890677283),
         (("--start-time-ms", "1728890677283.25"), "start_time_ms", Decimal("1728890677283.25")),
         (("--render", "full"), "render", "full"),

@@ -204,8 +204,8 @@ def test_destinations_that_are_refused(tmp_path: Path) -> None:
     missing = tmp_path / "no" / "out.mp3"
     assert "no folder" in refusal("store", CALL, missing, *EDIT, exit_code=1)["message"]
     assert "it is a folder" in refusal("store", CALL, tmp_path, *EDIT, exit_code=1)["message"]
-    assert list(rules(refusal("store", CALL, "s3://bucket/key", *EDIT))) == ["destination"]
-    assert list(rules(refusal("store", "s3://bucket/key", tmp_path / "out.mp3"))) == ["source"]
+    assert list(rules(refusal("store", CALL, "gs://bucket/key", *EDIT))) == ["destination"]
+    assert list(rules(refusal("store", "gs://bucket/key", tmp_path / "out.mp3"))) == ["source"]
     assert sorted(tmp_path.rglob("*")) == before
 
 

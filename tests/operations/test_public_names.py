@@ -18,6 +18,8 @@ from tests.support import FIXTURES
 NAMES = {
     "Audio",
     "AudioEngineError",
+    "BatchPlanReport",
+    "BatchReport",
     "Beep",
     "ConferenceSegment",
     "EncodeReport",
@@ -35,6 +37,7 @@ NAMES = {
     "RecordingInfo",
     "S3Options",
     "StorageError",
+    "StoreOptions",
     "StoreReport",
     "UnsupportedAudioError",
     "VerificationError",
@@ -43,8 +46,10 @@ NAMES = {
     "encode",
     "inspect",
     "merge",
+    "plan_batch",
     "plan_merge",
     "plan_store",
+    "run_batch",
     "store",
 }
 ERRORS: dict[str, type[Exception]] = {

@@ -580,7 +580,8 @@ def test_what_does_not_pass_while_writing_is_worth_another_try_later(
     assert caught.value.retryable
     assert faulty.objects[PATH].data == b"old"
     assert_tells_nothing(caught.value, caplog)
-    assert faulty.methods == ["PUT"] * 5
+    # One of the five attempts may go to a connection that the store has just closed.
+    assert faulty.methods in (["PUT"] * 4, ["PUT"] * 5)
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"])

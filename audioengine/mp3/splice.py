@@ -81,33 +81,32 @@ def mono_channels(
     mask = (1 << width) - 1
     most = 255 - quarter_steps
     louder = quarter_steps << gain_shift
+    # main_data_begin stands above one private bit; in MPEG-1 above five, and four of scfsi.
+    begin_shift = width + 1 if format.lsf else 2 * width + 9
+
+    def amplify(granule: int) -> int:
+        if not granule >> shift:
+            return granule
+        if granule >> gain_shift & 0xFF > most:
+            raise ValueError(f"global_gain of {granule:#x} has no room for {quarter_steps}")
+        return granule + louder
+
     out = []
     for side_info, position in frames:
         word = int.from_bytes(side_info, "big")
-        second = word & mask
-        length = second >> shift
-        word >>= width
-        granules: tuple[int, ...]
+        begin = position - (word >> begin_shift)
+        last = word & mask
+        length = last >> shift
         if format.lsf:
-            # main_data_begin stands above one private bit.
-            begin, total, granules = position - (word >> 1), length, (second,)
-        else:
-            first = word & mask
-            word >>= width
-            # Here above five private bits and four of scfsi.
-            begin = position - (word >> 9)
-            total, granules = (first >> shift) + length, (first, second)
+            data = int.from_bytes(main_data[begin : begin + (length + 7 >> 3)], "big")
+            out.append(ChannelFrame(0, (amplify(last),), (data >> (-length & 7),)))
+            continue
+        first = word >> width & mask
+        total = (first >> shift) + length
         data = int.from_bytes(main_data[begin : begin + (total + 7 >> 3)], "big") >> (-total & 7)
-        if quarter_steps:
-            for granule in granules:
-                if granule >> shift and granule >> gain_shift & 0xFF > most:
-                    raise ValueError(f"global_gain of {granule:#x} has no room for {quarter_steps}")
-            granules = tuple([part + louder if part >> shift else part for part in granules])
-        if format.lsf:
-            out.append(ChannelFrame(0, granules, (data,)))
-        else:
-            parts = (data >> length, data & (1 << length) - 1)
-            out.append(ChannelFrame(word & 15, granules, parts))
+        granules = (amplify(first), amplify(last))
+        parts = (data >> length, data & (1 << length) - 1)
+        out.append(ChannelFrame(word >> 2 * width & 15, granules, parts))
     return out
 
 
@@ -116,17 +115,27 @@ def join_channels(
 ) -> tuple[SideInfo, bytes]:
     """The side information and main data of a frame of these channels, coded left/right."""
     shift = granule_layout(format.lsf).length_shift
-    word = total = 0
-    granules = []
-    for number in range(format.granules):
-        packed = [channel.granules[number] for channel in channels]
-        for channel, granule in zip(channels, packed, strict=True):
-            length = granule >> shift
-            word = word << length | channel.data[number]
-            total += length
-        granules.append(tuple(packed))
+    if format.lsf and len(channels) == 2:
+        # Nearly all calls are coded so: worth a way of its own.
+        left, right = channels
+        (first,), (second,) = left.granules, right.granules
+        length = second >> shift
+        total = (first >> shift) + length
+        word = left.data[0] << length | right.data[0]
+        info = SideInfo(main_data_begin, (left.scfsi, right.scfsi), ((first, second),))
+    else:
+        word = total = 0
+        granules = []
+        for number in range(format.granules):
+            packed = [channel.granules[number] for channel in channels]
+            for channel, granule in zip(channels, packed, strict=True):
+                length = granule >> shift
+                word = word << length | channel.data[number]
+                total += length
+            granules.append(tuple(packed))
+        scfsi = tuple([channel.scfsi for channel in channels])
+        info = SideInfo(main_data_begin, scfsi, tuple(granules))
     size = (total + 7) >> 3
-    info = SideInfo(main_data_begin, tuple([part.scfsi for part in channels]), tuple(granules))
     return info, (word << (8 * size - total)).to_bytes(size, "big")
 
 

@@ -50,16 +50,30 @@ class Limiter:
         Within `reach` of an end at which the sum does not end the gain is not yet right.
         """
         peak = np.abs(mix)
-        if not (peak > CEILING).any():
+        loud = np.flatnonzero(peak > CEILING)
+        if not len(loud):
             return None
+        gain: Samples = np.ones(len(mix), dtype=np.float32)
+        # Far from what is too loud there is nothing to work out.
+        apart = np.flatnonzero(np.diff(loud) > 2 * self.reach)
+        for first, last in zip(
+            loud[np.concatenate(([0], apart + 1))], loud[np.concatenate((apart, [-1]))], strict=True
+        ):
+            start, end = max(0, int(first) - self.reach), min(len(mix), int(last) + self.reach + 1)
+            near = self._near(peak[start:end], before + start, after + len(mix) - end)
+            gain[start:end] = near
+        return gain
+
+    def _near(self, peak: Samples, before: int, after: int) -> Samples:
+        """The gain around samples that are too loud, from the magnitudes of all near by."""
         needed = np.minimum(1, CEILING / np.maximum(peak, np.float32(1e-9)))
         reduction = np.ceil((1 - needed) * _ONE).astype(np.int64)
         half = self._half
         spread = _sliding_maximum(reduction, 2 * half)
         smooth = _running_sum(_running_sum(spread, half), half) / float(_ONE * (2 * half + 1) ** 2)
-        count = np.arange(len(mix))
+        count = np.arange(len(peak))
         border = max(1, self.rate_hz * _BORDER_MS // 1000)
-        nearest = np.minimum(before + count, after + len(mix) - 1 - count)
+        nearest = np.minimum(before + count, after + len(peak) - 1 - count)
         gain = 1 - smooth * np.minimum(1, nearest / border)
         least: Samples = np.minimum(gain, needed).astype(np.float32)
         return least

@@ -41,6 +41,10 @@ class _Pending(NamedTuple):
     """Of a copied frame, what it was before its slots were written to."""
 
 
+# What is made anew has no bytes of before.
+_MADE: dict[Kind, _Pending] = {kind: _Pending(kind, b"") for kind in get_args(Kind)}
+
+
 @dataclass
 class FrameOutput:
     """Writes frames in order and counts them."""
@@ -100,7 +104,7 @@ class FrameOutput:
         """Add a re-made frame, counted as `kind`."""
         header, size = self._header(placement.bitrate_index, placement.padding)
         head = frame_head(header, info)
-        self._pending.append(_Pending(kind, b""))
+        self._pending.append(_MADE[kind])
         self._slots.push(head, size - len(head), adu, info.main_data_begin)
         self._drain_some()
 

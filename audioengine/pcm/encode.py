@@ -29,7 +29,7 @@ QUALITY = 5
 """LAME's noise shaping: 2 is best, 7 fastest."""
 
 # What stays in the processor's cache on its way to LAME.
-_BLOCK_SAMPLES = 1 << 15
+_BLOCK_SAMPLES = 1 << 17
 
 # Half of full scale in quarter steps of global_gain: room for sums and decoder overshoot in
 # the 16 bits that LAME takes, given back exactly in the coded gain.

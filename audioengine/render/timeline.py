@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audioengine.edits import Span
-from audioengine.pcm.limit import Limiter
+from audioengine.pcm.limit import CEILING, Limiter
 from audioengine.pcm.resample import resampled
 from audioengine.pcm.tone import Tone
 from audioengine.plan.conference import Stretch
@@ -68,6 +68,8 @@ class Voice:
         start = self.part.index.start + span.start
         pcm = self.read_raw(start, start + span.length)
         for channel, masked in enumerate(self.part.masked):
+            if not masked:
+                continue
             column = np.ascontiguousarray(pcm[:, channel])
             self.tone.paint(column, start, masked)
             pcm[:, channel] = column
@@ -150,6 +152,8 @@ class TimelinePcm:
             mix += self._voice(number, around)
         inside = slice(span.start - around.start, span.end - around.start)
         before, after = around.start - stretch.span.start, stretch.span.end - around.end
+        if max(mix.max(), -mix.min()) <= CEILING:
+            return mix[inside]
         for channel in range(mix.shape[1]):
             gain = self._limiter.gain(mix[:, channel], before, after)
             if gain is not None:

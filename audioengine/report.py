@@ -259,8 +259,8 @@ class OmittedReport:
 
 
 @dataclass(frozen=True)
-class MergePlanReport(_Json):
-    """What `merge` would do."""
+class _Merging(_Json):
+    """What a merge and its plan both say."""
 
     parts: tuple[PartReport, ...]
     """In order of start."""
@@ -273,48 +273,37 @@ class MergePlanReport(_Json):
     """The recording whose frames the output's fall on; None where none is copied."""
     align: str
     omitted: tuple[OmittedReport, ...]
-    output_samples: int
-    rate_hz: int
-    channels: int
     render: str
     """``copy``, ``smart`` or ``full``."""
-    frame_count: int
-    """Frames of the output, but for silent ones that may have to stand in front."""
-    copied: int
-    """Frames that are copied for sure; up to three at each end of a run may be as well."""
     remade: tuple[RemadeReport, ...]
-    nominal_kbps: int | None
-    """Bitrate of what is made; None in a plain copy."""
     seconds_reencoded: float
+    """Seconds of audio in frames of which a channel is made anew."""
     warnings: tuple[Notice, ...]
     version: str
 
 
 @dataclass(frozen=True)
-class MergeReport(_Json):
+class MergePlanReport(_Merging):
+    """What `merge` would do."""
+
+    output_samples: int
+    rate_hz: int
+    channels: int
+    frame_count: int
+    """Frames of the output, but for silent ones that may have to stand in front."""
+    copied: int
+    """Frames that are copied for sure; up to three at each end of a run may be as well."""
+    nominal_kbps: int | None
+    """Bitrate of what is made; None in a plain copy."""
+
+
+@dataclass(frozen=True)
+class MergeReport(_Merging):
     """What `merge` did."""
 
     output: FileReport
-    parts: tuple[PartReport, ...]
-    """In order of start."""
-    timeline: tuple[StretchReport, ...]
-    """Who is heard when, without a break from the first sample to the last."""
-    gaps: tuple[IntervalReport, ...]
-    """Where nobody is."""
-    mixed: tuple[MixedReport, ...]
-    grid_owner: str | None
-    """The recording whose frames the output's fall on; None where none is copied."""
-    align: str
-    omitted: tuple[OmittedReport, ...]
     frames: FramesReport
-    remade: tuple[RemadeReport, ...]
-    render: str
-    """``copy``, ``smart`` or ``full``."""
     bitrates: BitratesReport
-    seconds_reencoded: float
-    """Seconds of audio in frames of which a channel was made anew."""
-    warnings: tuple[Notice, ...]
-    version: str
     wall_seconds: float
 
 

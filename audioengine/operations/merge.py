@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import get_args
 
 from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, LimitError, Problem
@@ -18,6 +17,7 @@ from audioengine.mp3.info_tag import OWN_ENCODER
 from audioengine.mp3.main_data import damaged_frames
 from audioengine.notices import Notice
 from audioengine.operations import merge_reporting as reporting
+from audioengine.operations.choices import check_options
 from audioengine.operations.coherence import MeasuredCoherence, coherence_under
 from audioengine.operations.copying import copy_whole
 from audioengine.operations.gathering import (
@@ -70,7 +70,7 @@ class _Options:
     max_timeline_s: Number
 
     def __post_init__(self) -> None:
-        allowed = {
+        choices = {
             "align": Align,
             "render": Render,
             "missing": Missing,
@@ -78,15 +78,7 @@ class _Options:
             "caller_channel": CallerChannel,
             "shared_frames": SharedFrames,
         }
-        problems = []
-        for name, choices in allowed.items():
-            value, words = getattr(self, name), get_args(choices)
-            if value not in words:
-                problems.append(Problem(name, value, f"must be {' or '.join(words)}"))
-        if not isinstance(self.beep, Beep):
-            problems.append(Problem("beep", self.beep, "must be a Beep"))
-        if problems:
-            raise InvalidRequestError(problems)
+        check_options(self, choices)
         if exact(self.max_timeline_s, "max_timeline_s") <= 0:
             raise InvalidRequestError.of("max_timeline_s", self.max_timeline_s, "must be above 0")
 

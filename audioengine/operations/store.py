@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import get_args
 
 from audioengine.edits import Beep, Edits, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem, UnsupportedAudioError
@@ -17,6 +16,7 @@ from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.main_data import damaged_frames
 from audioengine.notices import Notice
 from audioengine.operations import reporting
+from audioengine.operations.choices import check_options
 from audioengine.operations.coherence import MeasuredCoherence, measured_coherence
 from audioengine.operations.copying import copy_whole
 from audioengine.operations.hashing import sha256_hex
@@ -54,21 +54,13 @@ class _Options:
     fallback: Fallback
 
     def __post_init__(self) -> None:
-        allowed = {
+        choices = {
             "render": Render,
             "caller_channel": CallerChannel,
             "shared_frames": SharedFrames,
             "fallback": Fallback,
         }
-        problems = []
-        for name, choices in allowed.items():
-            value, words = getattr(self, name), get_args(choices)
-            if value not in words:
-                problems.append(Problem(name, value, f"must be {' or '.join(words)}"))
-        if not isinstance(self.beep, Beep):
-            problems.append(Problem("beep", self.beep, "must be a Beep"))
-        if problems:
-            raise InvalidRequestError(problems)
+        check_options(self, choices)
 
 
 def store(

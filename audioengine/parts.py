@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -66,6 +66,9 @@ def timed(parts: Sequence[MergePart]) -> tuple[TimedPart, ...]:
     Raises InvalidRequestError with everything that is wrong with the request itself.
     """
     problems: list[Problem] = []
+    if isinstance(parts, (str, bytes)) or not isinstance(parts, Iterable):
+        raise InvalidRequestError.of("parts", parts, "must be a list of MergeParts")
+    parts = tuple(parts)
     if not parts:
         problems.append(Problem("parts", "none", "must name at least one recording"))
     out = []
@@ -90,11 +93,13 @@ def _timed(part: MergePart, number: int, path: str, problems: list[Problem]) -> 
     if part.modification is not None and not isinstance(part.modification, Modification):
         rule = "must be a Modification or None"
         problems.append(Problem(f"{path}.modification", part.modification, rule))
+    if part.recording_id is not None and not isinstance(part.recording_id, str):
+        problems.append(Problem(f"{path}.recording_id", part.recording_id, "must be text or None"))
     if part.state == "active":
         rule = "must not be active: a recording that still goes on can't be merged"
         problems.append(Problem(f"{path}.state", part.state, rule))
     segments = []
-    for place, segment in enumerate(part.conference_segments):
+    for place, segment in enumerate(part.conference_segments or ()):
         at = f"{path}.conference_segments[{place}]"
         if not isinstance(segment, ConferenceSegment):
             problems.append(Problem(at, segment, "must be a ConferenceSegment"))
@@ -122,7 +127,7 @@ def _epoch_ms(value: Number, path: str, problems: list[Problem]) -> Fraction:
 
 def _name(part: MergePart, number: int) -> str:
     if part.recording_id is not None:
-        return part.recording_id
+        return str(part.recording_id)
     if isinstance(part.source, (str, os.PathLike)):
         return os.fsdecode(part.source)
     return f"part {number + 1}"
@@ -138,6 +143,9 @@ def _refuse_repeats(parts: Sequence[TimedPart], problems: list[Problem]) -> None
             rule = f"must be another recording than that of {names[name]}"
             problems.append(Problem(f"{part.path}.recording_id", name, rule))
         same: object = id(source)
+        opened = getattr(source, "name", None)
+        if isinstance(opened, str):
+            same = os.path.realpath(opened)
         if isinstance(source, (str, os.PathLike)):
             same = os.path.realpath(source)
         elif isinstance(source, (bytes, bytearray, memoryview)):

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import uuid
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
+from itertools import islice
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
@@ -17,6 +19,7 @@ from audioengine.edits import (
     Beep,
     Modification,
     Span,
+    join,
     resolve,
     untagged_notice,
 )
@@ -249,7 +252,7 @@ def _place(
         span = _on_timeline(segment, part.start_ms - offset_ms, placed)
         if not span.clipped(placed.audio).length:
             where = f"conference_segments[{number}]"
-            message = f"{where} lies wholly outside the recording; it is ignored."
+            message = f"{where} covers nothing that the recording plays; it is ignored."
             warnings.append(Notice("conference_outside", message))
         else:
             conferences.append(span)
@@ -296,13 +299,16 @@ def _with_masks_of(placed: PlacedPart, others: Iterable[PlacedPart], beep: Beep)
     """A recording with the others' masks, as far as it lists a conference there."""
     whole = Span(0, placed.index.samples)
     more: list[AppliedMask] = []
+    conferences = join(placed.conferences)
+    ends = [conference.end for conference in conferences]
     for other in others:
         for mask in other.edits.masks:
             start, end = other.time_of(mask.applied)
-            for conference in placed.conferences:
+            for conference in islice(conferences, bisect_right(ends, start), None):
+                if conference.start >= end:
+                    break
                 first = max(start, Fraction(conference.start))
-                last = min(end, Fraction(conference.end))
-                span = placed.samples_around(first, last) if first < last else Span(0, 0)
+                span = placed.samples_around(first, min(end, Fraction(conference.end)))
                 if span.clipped(whole).length:
                     more.append(AppliedMask(mask.party, span, span.clipped(whole)))
     if more:

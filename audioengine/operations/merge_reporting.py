@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
+from operator import attrgetter
 from typing import Any
 
 from audioengine.edits import Span, join
@@ -23,7 +26,7 @@ from audioengine.operations.reporting import (
 )
 from audioengine.plan.conference import Stretch
 from audioengine.plan.masks import PlannedMask
-from audioengine.plan.merge import MergePlan, heard_spans
+from audioengine.plan.merge import MergePlan
 from audioengine.plan.placing import PlacedPart, overlaps
 from audioengine.render.execute import Rendered
 from audioengine.render.timeline import LimiterLog
@@ -205,7 +208,7 @@ def _part(
 ) -> PartReport:
     placed, rate = plan.parts[number], plan.format.rate_hz
     frames = sum(one.frames.count for one in plan.copied if one.part == number)
-    heard = heard_spans(plan.stretches, number)
+    heard = plan.hearing.heard[number]
     own = placed.index.format.rate_hz
     return PartReport(
         id=member.name,
@@ -217,7 +220,7 @@ def _part(
         trim=trim_report(placed.edits, placed.index),
         masks=masks,
         heard=_intervals(heard, rate),
-        silenced=_intervals((s.span for s in plan.stretches if number in s.silenced), rate),
+        silenced=_intervals(plan.hearing.silenced[number], rate),
         copied_frames=placed.index.frames if copied else frames,
         resampled_from_hz=own if own != rate and heard else None,
         not_copied=None if copied or frames else _why_not(number, plan),
@@ -226,7 +229,7 @@ def _part(
 
 def _why_not(number: int, plan: MergePlan) -> Notice | None:
     """Why no frame of a recording is copied, though it is heard alone somewhere."""
-    if number in plan.obstacles or not heard_spans(plan.stretches, number, alone=True):
+    if number in plan.obstacles or not plan.hearing.alone[number]:
         return plan.obstacles.get(number)
     if plan.render == "full":
         return None
@@ -253,12 +256,13 @@ def _masks(
     for place, mask in enumerate(placed.masks):
         measured = coherence.get((number, place))
         there = _there(mask, placed)
+        first = bisect_right(plan.stretches, there.start, key=_start) - 1
         others = {
             other
-            for stretch in plan.stretches
-            if stretch.span.start < there.end and there.start < stretch.span.end
+            for stretch in _until(plan.stretches, max(0, first), there.end)
             for other in stretch.heard
             if other != number
+            and _still_heard(plan.parts[other], mask, placed, there.clipped(stretch.span))
         }
         out.append(
             PartMaskReport(
@@ -272,6 +276,29 @@ def _masks(
             )
         )
     return tuple(out)
+
+
+def _until(stretches: Sequence[Stretch], first: int, end: int) -> Iterator[Stretch]:
+    """The stretches from number `first` on that begin before `end`."""
+    return takewhile(lambda stretch: stretch.span.start < end, islice(stretches, first, None))
+
+
+def _start(stretch: Stretch) -> int:
+    return stretch.span.start
+
+
+def _still_heard(other: PlacedPart, mask: PlannedMask, placed: PlacedPart, span: Span) -> bool:
+    """Whether another recording, under its own masks, lets a masked party be heard there."""
+    masked = other.masked_on_timeline
+    alike = len(masked) == len(placed.masked)
+    channels = mask.channels if alike else range(len(masked))
+    return not all(_covered(span, masked[channel]) for channel in channels)
+
+
+def _covered(span: Span, spans: Sequence[Span]) -> bool:
+    """Whether one of sorted spans holds all of another."""
+    at = bisect_right(spans, span.start, key=attrgetter("start")) - 1
+    return at >= 0 and spans[at].end >= span.end
 
 
 def _there(mask: PlannedMask, placed: PlacedPart) -> Span:

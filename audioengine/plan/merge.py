@@ -46,6 +46,30 @@ class CopiedStretch:
     """What is added to the number of the recording's frame to give the output's."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Where on the timeline each recording is heard, heard alone, silenced, by its number."""
+
+    heard: tuple[tuple[Span, ...], ...]
+    alone: tuple[tuple[Span, ...], ...]
+    silenced: tuple[tuple[Span, ...], ...]
+
+    @classmethod
+    def of(cls, stretches: Iterable[Stretch], parts: int) -> Hearing:
+        """In one pass over the stretches."""
+        heard: list[list[Span]] = [[] for _ in range(parts)]
+        alone: list[list[Span]] = [[] for _ in range(parts)]
+        silenced: list[list[Span]] = [[] for _ in range(parts)]
+        for stretch in stretches:
+            for number in stretch.heard:
+                heard[number].append(stretch.span)
+            for number in stretch.silenced:
+                silenced[number].append(stretch.span)
+            if len(stretch.heard) == 1:
+                alone[stretch.heard[0]].append(stretch.span)
+        return cls(*(tuple(map(join, spans)) for spans in (heard, alone, silenced)))
+
+
 @dataclass(frozen=True)
 class MergePlan(RenderPlan):
     """What rendering has to do for one merge, and what there is to say of it beforehand."""
@@ -54,6 +78,8 @@ class MergePlan(RenderPlan):
     """Where they came to lie."""
     stretches: tuple[Stretch, ...]
     """Who is heard when, on the timeline."""
+    hearing: Hearing
+    """The same by recording."""
     origin: int
     """The raw sample of the output's frames at which the timeline begins."""
     owner: int | None
@@ -110,19 +136,23 @@ def _plan(
 ) -> MergePlan:
     candidates = [n for n in range(len(parts)) if n not in excluded and render == "smart"]
     stretches = _stretches(parts)
-    owner = _owner(parts, stretches, candidates)
+    hearing = Hearing.of(stretches, len(parts))
+    owner = _owner(parts, stretches, hearing, candidates)
+    obstacles = dict(excluded)
+    if owner is not None:
+        others = {n: _other_mode(parts[n], parts[owner]) for n in candidates}
+        obstacles |= {number: notice for number, notice in others.items() if notice}
+        candidates = [number for number in candidates if number not in obstacles]
     if owner is not None and align == "frame":
         parts = _aligned(parts, owner, candidates)
         stretches = _stretches(parts)
+        hearing = Hearing.of(stretches, len(parts))
     origin = 0
     if owner is not None:
         spf, raw_zero = format.samples_per_frame, parts[owner].raw_zero
         origin = -raw_zero if raw_zero <= 0 else -raw_zero % spf
         candidates = [
-            number
-            for number in candidates
-            if parts[number].index.header.mode == parts[owner].index.header.mode
-            and (parts[number].raw_zero + origin) % spf == 0
+            number for number in candidates if (parts[number].raw_zero + origin) % spf == 0
         ]
     total = stretches[-1].span.end
     kept = Span(origin, origin + total)
@@ -130,7 +160,7 @@ def _plan(
     if grid.origin:
         # So short that its frames begin where it does.
         owner, candidates = None, []
-    layout = _Layout(format, grid, origin, parts, stretches, candidates)
+    layout = _Layout(format, grid, origin, parts, stretches, hearing, candidates)
     copied = layout.copied()
     required = tuple(layout.required(channel) for channel in range(format.channels))
     lost = sorted(
@@ -140,7 +170,7 @@ def _plan(
         if frame + one.shift in one.frames
     )
     clusters = clusters_of(required, lost, grid.frames)
-    bitrate_index, padded = _bitrate(parts, stretches, format)
+    bitrate_index, padded = _bitrate(parts, hearing, format)
     return MergePlan(
         format=format,
         kept=kept,
@@ -158,10 +188,11 @@ def _plan(
         render=render,
         parts=tuple(parts),
         stretches=stretches,
+        hearing=hearing,
         origin=origin,
         owner=owner,
         copied=copied,
-        obstacles=excluded,
+        obstacles=obstacles,
     )
 
 
@@ -170,26 +201,26 @@ def _stretches(parts: Sequence[PlacedPart]) -> tuple[Stretch, ...]:
     return who_is_heard(recordings, Span(0, max(part.audio.end for part in parts)))
 
 
-def heard_spans(
-    stretches: Iterable[Stretch], part: int, *, alone: bool = False
-) -> tuple[Span, ...]:
-    """Where on the timeline a recording is heard, or heard alone."""
-    return join(
-        stretch.span
-        for stretch in stretches
-        if part in stretch.heard and not (alone and len(stretch.heard) > 1)
-    )
+def _other_mode(part: PlacedPart, owner: PlacedPart) -> Notice | None:
+    """What keeps a recording's frames from standing among the owner's: some decoders stop there."""
+    if part.index.header.mode == owner.index.header.mode:
+        return None
+    return Notice("mode", "Its frames are of another channel mode than the output's")
 
 
 def _owner(
-    parts: Sequence[PlacedPart], stretches: Sequence[Stretch], candidates: Iterable[int]
+    parts: Sequence[PlacedPart],
+    stretches: Sequence[Stretch],
+    hearing: Hearing,
+    candidates: Iterable[int],
 ) -> int | None:
     """The recording with most frames to copy if the output's fell on its own."""
     best, most = None, 0
+    silence = _silence(stretches)
     for number in candidates:
         part = parts[number]
-        masked = [span for spans in part.masked_on_timeline() for span in spans]
-        same = without(_same(part, heard_spans(stretches, number, alone=True), stretches), masked)
+        masked = [span for spans in part.masked_on_timeline for span in spans]
+        same = without(_same(part, hearing.alone[number], silence), masked)
         own = Grid(part.raw_zero, FrameRange(0, part.index.frames), 0, 0)
         count = sum(frames_within(part.index.format, span, own).count for span in same)
         if count > most:
@@ -204,11 +235,9 @@ def _silence(stretches: Sequence[Stretch]) -> tuple[Span, ...]:
     return join((Span(-_FAR, 0), Span(total, _FAR), *gaps))
 
 
-def _same(
-    part: PlacedPart, alone: Iterable[Span], stretches: Sequence[Stretch]
-) -> tuple[Span, ...]:
+def _same(part: PlacedPart, alone: Iterable[Span], silence: Iterable[Span]) -> tuple[Span, ...]:
     """Where the output is what the recording's frames decode to, also where they are none."""
-    return join((*alone, *without(_silence(stretches), (part.raw,))))
+    return join((*alone, *without(silence, (part.raw,))))
 
 
 def _aligned(
@@ -241,31 +270,31 @@ class _Layout:
         origin: int,
         parts: Sequence[PlacedPart],
         stretches: Sequence[Stretch],
+        hearing: Hearing,
         candidates: Sequence[int],
     ) -> None:
         self._format = format
         self._grid = grid
         self._origin = origin
         self._stretches = stretches
-        self._silent = self._within(_silence(stretches)) if not grid.origin else ()
+        silence = _silence(stretches)
+        self._silent = self._within(silence) if not grid.origin else ()
         self._unmasked: list[tuple[FrameRange, ...]] = []
         self._fit: list[list[tuple[FrameRange, ...]]] = []
         self._own: list[tuple[int, int, FrameRange]] = []
         for number in candidates:
             part = parts[number]
-            alone = heard_spans(stretches, number, alone=True)
+            alone = hearing.alone[number]
             if not alone:
                 continue
-            same = _same(part, alone, stretches)
+            same = _same(part, alone, silence)
             shift = (part.raw_zero + origin) // format.samples_per_frame
             self._own.append((number, shift, FrameRange(shift, shift + part.index.frames)))
             self._unmasked.append(self._within(same))
             self._fit.append(
-                [self._within(without(same, masked)) for masked in part.masked_on_timeline()]
+                [self._within(without(same, masked)) for masked in part.masked_on_timeline]
             )
-        self._copied_alone = [
-            heard_spans(stretches, number, alone=True) for number, _, _ in self._own
-        ]
+        self._copied_alone = [hearing.alone[number] for number, _, _ in self._own]
 
     def _within(self, spans: Iterable[Span]) -> tuple[FrameRange, ...]:
         """The frames that depend on nothing but these samples of the timeline."""
@@ -340,12 +369,12 @@ def _damaged(plan: MergePlan) -> dict[int, Notice]:
 
 
 def _bitrate(
-    parts: Sequence[PlacedPart], stretches: Sequence[Stretch], format: StreamFormat
+    parts: Sequence[PlacedPart], hearing: Hearing, format: StreamFormat
 ) -> tuple[int, bool]:
     """The bitrate_index of what is made: the highest nominal one heard; and if all are constant."""
     highest, constant = 0.0, True
     for number, part in enumerate(parts):
-        heard = heard_spans(stretches, number)
+        heard = hearing.heard[number]
         if not heard:
             continue
         index = part.index

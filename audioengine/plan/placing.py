@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import cached_property
 from math import ceil
 
-from audioengine.edits import Edits, Span
+from audioengine.edits import Edits, Span, join
 from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
 from audioengine.plan.masks import PlannedMask
@@ -96,11 +96,12 @@ class PlacedPart:
             )
         )
 
+    @cached_property
     def masked_on_timeline(self) -> tuple[tuple[Span, ...], ...]:
         """Per channel, where on the timeline it is masked."""
         start = self.index.start
         return tuple(
-            tuple(Span(self.at(span.start - start), self.at(span.end - start)) for span in spans)
+            join(Span(self.at(span.start - start), self.at(span.end - start)) for span in spans)
             for spans in self.masked
         )
 

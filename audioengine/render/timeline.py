@@ -17,7 +17,7 @@ from audioengine.pcm.limit import CEILING, Limiter
 from audioengine.pcm.resample import resampled
 from audioengine.pcm.tone import Tone
 from audioengine.plan.conference import Stretch
-from audioengine.plan.merge import MergePlan, heard_spans
+from audioengine.plan.merge import MergePlan
 from audioengine.plan.placing import PlacedPart
 from audioengine.render.edited import ReadPcm
 
@@ -117,7 +117,7 @@ class TimelinePcm:
         self._plan = plan
         self.read_raw = tuple(read_raw)
         self._voices = [
-            Voice(part, read, tone(part.index.format.rate_hz), heard_spans(plan.stretches, number))
+            Voice(part, read, tone(part.index.format.rate_hz), plan.hearing.heard[number])
             for number, (part, read) in enumerate(zip(plan.parts, read_raw, strict=True))
         ]
         self._limiter = Limiter(plan.format.rate_hz)

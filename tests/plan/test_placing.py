@@ -216,12 +216,12 @@ def test_masks_lie_on_the_timeline_where_their_samples_do() -> None:
     tag = (47, 529)  # sample 0 is raw sample 576
     masked = ((Span(576, 676), Span(700, 701)), (Span(500, 580),))
     same = placed((16000, 16000), offset=1000, tag=tag, masked=masked)
-    assert same.masked_on_timeline() == (
+    assert same.masked_on_timeline == (
         (Span(1000, 1100), Span(1124, 1125)),
         (Span(924, 1004),),
     )
     double = placed((8000, 16000), offset=1000, tag=tag, masked=masked)
-    assert double.masked_on_timeline() == (
+    assert double.masked_on_timeline == (
         (Span(1000, 1200), Span(1248, 1250)),
         (Span(848, 1008),),
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import secrets
 import stat
 from pathlib import Path
@@ -50,7 +51,7 @@ class FileSource(Source):
         self._path = os.fspath(path)
         self._reading = _Failing(f"can't read source {self._path!r}")
         with self._reading:
-            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            self._fd = _open_for_reading(self._path)
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             os.close(self._fd)
@@ -79,6 +80,20 @@ class FileSource(Source):
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _open_for_reading(path: str) -> int:
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        return os.open(path, flags)
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+    # A merge of a thousand recordings needs more than what a shell allows by default.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * soft if hard == resource.RLIM_INFINITY else min(2 * soft, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return os.open(path, flags)
 
 
 class FileStaging(Staging):

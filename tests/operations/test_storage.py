@@ -554,3 +554,22 @@ def test_a_published_output_is_whole_at_once(source: Path, tmp_path: Path, wante
     assert seen == {b"old"}
     assert target.read_bytes() == wanted
     assert DECODERS["miniaudio"](wanted).shape == (39_000, 2)
+
+
+def test_more_sources_are_open_at_once_than_a_shell_allows(tmp_path: Path) -> None:
+    """As far as the system lets a process go."""
+    parts = []
+    for number in range(60):
+        path = tmp_path / f"{number}.mp3"
+        path.write_bytes(recording("tiny-101-samples").data)
+        parts.append(f"ae.MergePart({str(path)!r}, 1728890677283 + {number})")
+    code = (
+        "import resource, audioengine as ae;"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1];"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (32, hard));"
+        f"print(len(ae.plan_merge([{', '.join(parts)}]).parts))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout == "60\n"

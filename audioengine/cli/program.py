@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
@@ -40,8 +40,14 @@ class Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; what it raises becomes a message and an exit code."""
         try:
-            with _orderly_stop():
-                return super().invoke(ctx)
+            with _orderly_stop() as asked:
+                try:
+                    return super().invoke(ctx)
+                except Exception:
+                    # An interrupt may break what it meets, a lock being taken for instance.
+                    if asked():
+                        raise KeyboardInterrupt from None
+                    raise
         except click.UsageError as error:
             self._fail(ctx, Failure.of_usage(error))
         except AudioEngineError as error:
@@ -64,13 +70,15 @@ class Program(click.Group):
 
 
 @contextmanager
-def _orderly_stop() -> Iterator[None]:
+def _orderly_stop() -> Iterator[Callable[[], bool]]:
     """Let the first signal that asks to stop raise KeyboardInterrupt, and no further one.
+
+    Gives what tells whether there was one.
 
     A second Ctrl-C must not interrupt the removal of what was half written, nor the message.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: False
         return
 
     stopped = False
@@ -90,7 +98,7 @@ def _orderly_stop() -> Iterator[None]:
     for number in before:
         signal.signal(number, stop)
     try:
-        yield
+        yield lambda: stopped
     finally:
         # The process is about to end when it was stopped; Python gives up handlers before it does.
         for number, handler in before.items():

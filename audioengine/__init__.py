@@ -14,7 +14,6 @@ from audioengine import version
 if TYPE_CHECKING:
     from audioengine.batch.run import plan_batch as plan_batch
     from audioengine.batch.run import run_batch as run_batch
-    from audioengine.batch.work import StoreOptions as StoreOptions
     from audioengine.edits import Beep as Beep
     from audioengine.edits import Interval as Interval
     from audioengine.edits import Modification as Modification
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from audioengine.operations.inspection import inspect as inspect
     from audioengine.operations.merge import merge as merge
     from audioengine.operations.merge import plan_merge as plan_merge
+    from audioengine.operations.options import MergeOptions as MergeOptions
+    from audioengine.operations.options import StoreOptions as StoreOptions
     from audioengine.operations.store import plan_store as plan_store
     from audioengine.operations.store import store as store
     from audioengine.parts import ConferenceSegment as ConferenceSegment
@@ -61,6 +62,7 @@ _HOMES = {
     "InvalidRequestError": "errors",
     "LimitError": "errors",
     "MalformedAudioError": "errors",
+    "MergeOptions": "operations.options",
     "MergePart": "parts",
     "MergePlanReport": "report",
     "MergeReport": "report",
@@ -71,7 +73,7 @@ _HOMES = {
     "RecordingInfo": "report",
     "S3Options": "storage.options",
     "StorageError": "errors",
-    "StoreOptions": "batch.work",
+    "StoreOptions": "operations.options",
     "StoreReport": "report",
     "UnsupportedAudioError": "errors",
     "VerificationError": "errors",

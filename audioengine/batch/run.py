@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 
 from audioengine.batch.journal import Journal
 from audioengine.batch.manifest import BadLine, Job, jobs_of
-from audioengine.batch.work import Outcome, StoreOptions, become_worker, do, error_entry
+from audioengine.batch.work import Outcome, become_worker, do, error_entry
 from audioengine.errors import InvalidRequestError
+from audioengine.operations.options import StoreOptions
 from audioengine.operations.workers import worker_count
 from audioengine.report import BatchPlanReport, BatchReport, FailedJobReport
 from audioengine.storage import S3Options
@@ -42,6 +43,7 @@ def run_batch(
     journal: str | os.PathLike[str],
     *,
     options: StoreOptions | None = None,
+    s3: S3Options | None = None,
     resume: bool = False,
     concurrency: int | None = None,
     retries: int = 2,
@@ -57,6 +59,7 @@ def run_batch(
     manifest: JSON Lines with `source`, `destination` and, where something is to be edited,
         `modification` (as `modificationParams`, relative times in seconds), `startTime` (epoch ms)
         and `guardMs`. A path or s3://bucket/key.
+    s3: how places that begin with s3:// are reached and encrypted.
     journal: the path of a JSON Lines file, new unless the batch is resumed.
     concurrency: processes, default one a processor.
     retries: how often a job is tried again that failed for what may pass.
@@ -76,9 +79,9 @@ def run_batch(
             entry["key"] for entry in open_journal.finished() if entry.get("status") == "done"
         )
         options = options or StoreOptions()
-        batch = _Batch(open_journal, options, retries, max_failures, progress)
+        batch = _Batch(open_journal, options, s3, retries, max_failures, progress)
         source = os.fspath(manifest)
-        batch.run(_left(jobs_of(source, options.s3), done, batch), processes)
+        batch.run(_left(jobs_of(source, s3), done, batch), processes)
     return BatchReport(
         jobs=batch.done + batch.failed + batch.skipped,
         done=batch.done,
@@ -159,6 +162,7 @@ class _Batch:
 
     journal: Journal
     options: StoreOptions
+    s3: S3Options | None
     retries: int
     max_failures: int | None
     progress: BatchProgress | None
@@ -200,7 +204,7 @@ class _Batch:
                     # A pool that broke does not take what it is handed.
                     handing.append(job)
                     with _sigint_held():
-                        running[pool.submit(do, job, self.options, self.retries)] = job
+                        running[pool.submit(do, job, self.options, self.s3, self.retries)] = job
                     handing.clear()
                 if not running:
                     return []

@@ -7,37 +7,16 @@ import multiprocessing
 import os
 import signal
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tenacity
 
 from audioengine.batch.manifest import Job
-from audioengine.edits import Beep
 from audioengine.errors import AudioEngineError, InvalidRequestError
+from audioengine.operations.options import StoreOptions
 from audioengine.operations.store import store
-from audioengine.plan.masks import CallerChannel, SharedFrames
-from audioengine.plan.rendering import Render
-from audioengine.plan.store import Fallback
 from audioengine.storage import S3Options
-from audioengine.times import Number
-
-
-@dataclass(frozen=True, slots=True)
-class StoreOptions:
-    """How every job of a batch is done; the arguments of `store` of the same names."""
-
-    render: Render = "smart"
-    beep: Beep = field(default_factory=Beep)
-    caller_channel: CallerChannel = "left"
-    shared_frames: SharedFrames = "keep"
-    fallback: Fallback = "full"
-    allow_truncated: bool = False
-    fail_on_crosstalk: bool = False
-    encoder_delay: int = 0
-    guard_ms: Number | tuple[Number, Number] = 0
-    """Of jobs that say nothing of it."""
-    s3: S3Options | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +42,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def do(job: Job, options: StoreOptions, retries: int) -> Outcome:
+def do(job: Job, options: StoreOptions, s3: S3Options | None, retries: int) -> Outcome:
     """Do a job, again after a while where it failed for what may pass."""
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(retries + 1),
@@ -72,7 +51,7 @@ def do(job: Job, options: StoreOptions, retries: int) -> Outcome:
         reraise=True,
     )
     try:
-        report = retrying(_store, job, options)
+        report = retrying(_store, job, options, s3)
     except AudioEngineError as error:
         return Outcome(None, error_entry(error), _attempts(retrying))
     except Exception as error:  # noqa: BLE001 - one job's bug must not stop the others
@@ -81,7 +60,7 @@ def do(job: Job, options: StoreOptions, retries: int) -> Outcome:
     return Outcome(report, None, _attempts(retrying))
 
 
-def _store(job: Job, options: StoreOptions) -> dict[str, Any]:
+def _store(job: Job, options: StoreOptions, s3: S3Options | None) -> dict[str, Any]:
     modification = job.modification
     if job.guard_ms is None:
         modification = replace(modification, guard_ms=options.guard_ms)
@@ -98,7 +77,7 @@ def _store(job: Job, options: StoreOptions) -> dict[str, Any]:
         allow_truncated=options.allow_truncated,
         fail_on_crosstalk=options.fail_on_crosstalk,
         encoder_delay=options.encoder_delay,
-        s3=options.s3,
+        s3=s3,
         workers=1,
     )
     return report.to_dict()

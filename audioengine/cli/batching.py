@@ -95,7 +95,7 @@ def batch(
     """
     from audioengine.batch.manifest import count_jobs
     from audioengine.batch.run import plan_batch, run_batch
-    from audioengine.batch.work import StoreOptions
+    from audioengine.operations.options import StoreOptions
 
     s3 = read_s3(kms_key, s3_region, s3_endpoint)
     if dry_run:
@@ -109,7 +109,8 @@ def batch(
         report = run_batch(
             manifest,
             journal or _default_journal(manifest),
-            options=StoreOptions(beep=beep, s3=s3, guard_ms=guard_ms, **options),
+            options=StoreOptions(beep=beep, guard_ms=guard_ms, **options),
+            s3=s3,
             resume=resume,
             concurrency=concurrency,
             retries=retries,

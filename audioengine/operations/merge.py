@@ -34,6 +34,7 @@ from audioengine.operations.gathering import (
     placed_members,
 )
 from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.options import DAY_S
 from audioengine.operations.recording import Recording
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
@@ -51,8 +52,6 @@ from audioengine.report import MergePlanReport, MergeReport
 from audioengine.storage import DestinationLike, S3Options, Staging, open_destination
 from audioengine.storage.base import Source
 from audioengine.times import Number, exact, ms_to_samples, plain
-
-_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def merge(
     shared_frames: SharedFrames = "keep",
     allow_truncated: bool = False,
     fail_on_crosstalk: bool = False,
-    max_timeline_s: Number = _DAY_S,
+    max_timeline_s: Number = DAY_S,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -181,7 +180,7 @@ def plan_merge(
     caller_channel: CallerChannel = "left",
     shared_frames: SharedFrames = "keep",
     allow_truncated: bool = False,
-    max_timeline_s: Number = _DAY_S,
+    max_timeline_s: Number = DAY_S,
     s3: S3Options | None = None,
 ) -> MergePlanReport:
     """Say what `merge` would do with the same arguments, without decoding or writing anything.

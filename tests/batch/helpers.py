@@ -15,8 +15,9 @@ from typing import Any
 
 from audioengine.batch import work
 from audioengine.batch.manifest import Job
-from audioengine.batch.work import Outcome, StoreOptions
-from audioengine.storage import open_destination
+from audioengine.batch.work import Outcome
+from audioengine.operations.options import StoreOptions
+from audioengine.storage import S3Options, open_destination
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 SHORT = FIXTURES / "mpeg25-8k-32k.mp3"
@@ -48,7 +49,7 @@ def entries(journal: Path) -> list[dict[str, Any]]:
     return rest
 
 
-def do_or_die(job: Job, options: StoreOptions, retries: int) -> Outcome:
+def do_or_die(job: Job, options: StoreOptions, s3: S3Options | None, retries: int) -> Outcome:
     """Do a job, unless its destination says that the process dies in the middle of it."""
     mark = Path(f"{job.destination}.died")
     if ALWAYS in job.destination or (ONCE in job.destination and not mark.exists()):
@@ -56,4 +57,4 @@ def do_or_die(job: Job, options: StoreOptions, retries: int) -> Outcome:
             file.write("x")
         open_destination(job.destination).write(b"half of it")
         os.kill(os.getpid(), signal.SIGKILL)
-    return work.do(job, options, retries)
+    return work.do(job, options, s3, retries)

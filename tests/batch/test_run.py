@@ -32,7 +32,7 @@ from tests.batch.helpers import FIXTURES, MASK, SHORT, TEMPORARY, entries, job, 
 
 CALL = FIXTURES / "mpeg2-16k-48k.mp3"
 EDIT = {**MASK, "trim": {"from": 0.5, "to": 4}}
-FULL = work.StoreOptions(render="full")
+FULL = ae.StoreOptions(render="full")
 
 
 def made(source: Path, params: Any, **options: Any) -> bytes:
@@ -143,7 +143,7 @@ def test_only_what_may_pass_is_tried_again(
     (one,) = jobs_of(str(manifest_of(tmp_path, [job(tmp_path / "out.mp3")])))
     assert isinstance(one, Job)
     with patch.object(work, "store", fail):
-        outcome = work.do(one, work.StoreOptions(), 2)
+        outcome = work.do(one, ae.StoreOptions(), None, 2)
     assert outcome.attempts == attempts == len(seen)
     assert outcome.report is None
     assert outcome.error is not None

@@ -27,6 +27,7 @@ NAMES = {
     "InvalidRequestError",
     "LimitError",
     "MalformedAudioError",
+    "MergeOptions",
     "MergePart",
     "MergePlanReport",
     "MergeReport",

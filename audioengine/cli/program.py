@@ -73,9 +73,8 @@ class Program(click.Group):
 def _orderly_stop() -> Iterator[Callable[[], bool]]:
     """Let the first signal that asks to stop raise KeyboardInterrupt, and no further one.
 
-    Gives what tells whether there was one.
-
     A second Ctrl-C must not interrupt the removal of what was half written, nor the message.
+    Yields a function that tells whether a signal came.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -14,6 +14,9 @@ from itertools import pairwise
 
 from audioengine.edits import Span, join
 
+# Beyond any timeline.
+_FAR = 1 << 60
+
 
 @dataclass(frozen=True, slots=True)
 class Presence:
@@ -69,3 +72,34 @@ def who_is_heard(recordings: Sequence[Presence], whole: Span) -> tuple[Stretch, 
         else:
             out.append(Stretch(Span(start, end), heard, silenced, first))
     return tuple(out)
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Where each recording, by its number, is heard, is heard alone, and is silenced."""
+
+    heard: tuple[tuple[Span, ...], ...]
+    alone: tuple[tuple[Span, ...], ...]
+    silenced: tuple[tuple[Span, ...], ...]
+
+    @classmethod
+    def of(cls, stretches: Iterable[Stretch], recordings: int) -> Hearing:
+        """What stretches in order say of so many recordings."""
+        heard: list[list[Span]] = [[] for _ in range(recordings)]
+        alone: list[list[Span]] = [[] for _ in range(recordings)]
+        silenced: list[list[Span]] = [[] for _ in range(recordings)]
+        for stretch in stretches:
+            for number in stretch.heard:
+                heard[number].append(stretch.span)
+            for number in stretch.silenced:
+                silenced[number].append(stretch.span)
+            if len(stretch.heard) == 1:
+                alone[stretch.heard[0]].append(stretch.span)
+        return cls(*(tuple(map(join, spans)) for spans in (heard, alone, silenced)))
+
+
+def silence_around(stretches: Sequence[Stretch]) -> tuple[Span, ...]:
+    """Where nobody is heard: between the stretches' voices, before the first, after the last."""
+    gaps = (stretch.span for stretch in stretches if not stretch.heard)
+    before, after = Span(-_FAR, stretches[0].span.start), Span(stretches[-1].span.end, _FAR)
+    return join((before, *gaps, after))

@@ -12,62 +12,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from audioengine.edits import Span, join
+from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
 from audioengine.notices import Notice
 from audioengine.plan.bitrate import nominal_bitrate
-from audioengine.plan.conference import Presence, Stretch, who_is_heard
-from audioengine.plan.grid import (
-    FrameRange,
-    Grid,
-    frames_touched,
-    frames_within,
-    merged,
-    place,
+from audioengine.plan.conference import (
+    Hearing,
+    Presence,
+    Stretch,
+    silence_around,
+    who_is_heard,
 )
+from audioengine.plan.grid import FrameRange, Grid, frames_within, place
+from audioengine.plan.layout import CopiedStretch, Layout, where_same
 from audioengine.plan.obstacles import obstacles
 from audioengine.plan.placing import PlacedPart, overlaps
 from audioengine.plan.rendering import Cause, Render, RenderPlan, clusters_of
 from audioengine.plan.spans import frames_without, without
 
 Align: TypeAlias = Literal["sample", "frame"]
-
-# Everything far outside the timeline.
-_FAR = 1 << 60
-
-
-@dataclass(frozen=True, slots=True)
-class CopiedStretch:
-    """Frames of the output that one recording has."""
-
-    frames: FrameRange
-    part: int
-    shift: int
-    """What is added to the number of the recording's frame to give the output's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hearing:
-    """Where on the timeline each recording is heard, heard alone, silenced, by its number."""
-
-    heard: tuple[tuple[Span, ...], ...]
-    alone: tuple[tuple[Span, ...], ...]
-    silenced: tuple[tuple[Span, ...], ...]
-
-    @classmethod
-    def of(cls, stretches: Iterable[Stretch], parts: int) -> Hearing:
-        """In one pass over the stretches."""
-        heard: list[list[Span]] = [[] for _ in range(parts)]
-        alone: list[list[Span]] = [[] for _ in range(parts)]
-        silenced: list[list[Span]] = [[] for _ in range(parts)]
-        for stretch in stretches:
-            for number in stretch.heard:
-                heard[number].append(stretch.span)
-            for number in stretch.silenced:
-                silenced[number].append(stretch.span)
-            if len(stretch.heard) == 1:
-                alone[stretch.heard[0]].append(stretch.span)
-        return cls(*(tuple(map(join, spans)) for spans in (heard, alone, silenced)))
 
 
 @dataclass(frozen=True)
@@ -160,12 +123,11 @@ def _plan(
     if grid.origin:
         # So short that its frames begin where it does.
         owner, candidates = None, []
-    layout = _Layout(format, grid, origin, parts, stretches, hearing, candidates)
-    copied = layout.copied()
+    layout = Layout(format, grid, origin, parts, stretches, hearing, candidates)
     required = tuple(layout.required(channel) for channel in range(format.channels))
     lost = sorted(
         frame + one.shift
-        for one in copied
+        for one in layout.copied
         for frame in {*parts[one.part].index.lost, *parts[one.part].index.inner_tags}
         if frame + one.shift in one.frames
     )
@@ -181,7 +143,7 @@ def _plan(
         causes=layout.causes() if render == "smart" else (Cause("full", (grid.frames,)),),
         lost=tuple(lost),
         clusters=clusters,
-        silences=frames_without(layout.silent(), clusters),
+        silences=frames_without(layout.silent, clusters),
         bitrate_index=bitrate_index,
         padded=padded,
         keeps_start=owner is not None and parts[owner].offset == 0,
@@ -191,7 +153,7 @@ def _plan(
         hearing=hearing,
         origin=origin,
         owner=owner,
-        copied=copied,
+        copied=layout.copied,
         obstacles=obstacles,
     )
 
@@ -216,28 +178,16 @@ def _owner(
 ) -> int | None:
     """The recording with most frames to copy if the output's fell on its own."""
     best, most = None, 0
-    silence = _silence(stretches)
+    silence = silence_around(stretches)
     for number in candidates:
         part = parts[number]
         masked = [span for spans in part.masked_on_timeline for span in spans]
-        same = without(_same(part, hearing.alone[number], silence), masked)
+        same = without(where_same(part, hearing.alone[number], silence), masked)
         own = Grid(part.raw_zero, FrameRange(0, part.index.frames), 0, 0)
         count = sum(frames_within(part.index.format, span, own).count for span in same)
         if count > most:
             best, most = number, count
     return best
-
-
-def _silence(stretches: Sequence[Stretch]) -> tuple[Span, ...]:
-    """Where nobody is heard, before the timeline and after it as well."""
-    total = stretches[-1].span.end
-    gaps = (stretch.span for stretch in stretches if not stretch.heard)
-    return join((Span(-_FAR, 0), Span(total, _FAR), *gaps))
-
-
-def _same(part: PlacedPart, alone: Iterable[Span], silence: Iterable[Span]) -> tuple[Span, ...]:
-    """Where the output is what the recording's frames decode to, also where they are none."""
-    return join((*alone, *without(silence, (part.raw,))))
 
 
 def _aligned(
@@ -260,94 +210,6 @@ def _aligned(
     return out
 
 
-class _Layout:
-    """Whose frames may stand where, in raw samples of the output's frames."""
-
-    def __init__(
-        self,
-        format: StreamFormat,
-        grid: Grid,
-        origin: int,
-        parts: Sequence[PlacedPart],
-        stretches: Sequence[Stretch],
-        hearing: Hearing,
-        candidates: Sequence[int],
-    ) -> None:
-        self._format = format
-        self._grid = grid
-        self._origin = origin
-        self._stretches = stretches
-        silence = _silence(stretches)
-        self._silent = self._within(silence) if not grid.origin else ()
-        self._unmasked: list[tuple[FrameRange, ...]] = []
-        self._fit: list[list[tuple[FrameRange, ...]]] = []
-        self._own: list[tuple[int, int, FrameRange]] = []
-        for number in candidates:
-            part = parts[number]
-            alone = hearing.alone[number]
-            if not alone:
-                continue
-            same = _same(part, alone, silence)
-            shift = (part.raw_zero + origin) // format.samples_per_frame
-            self._own.append((number, shift, FrameRange(shift, shift + part.index.frames)))
-            self._unmasked.append(self._within(same))
-            self._fit.append(
-                [self._within(without(same, masked)) for masked in part.masked_on_timeline]
-            )
-        self._copied_alone = [hearing.alone[number] for number, _, _ in self._own]
-
-    def _within(self, spans: Iterable[Span]) -> tuple[FrameRange, ...]:
-        """The frames that depend on nothing but these samples of the timeline."""
-        return merged(
-            part
-            for span in spans
-            if (part := frames_within(self._format, self._raw(span), self._grid)).count
-        )
-
-    def _raw(self, span: Span) -> Span:
-        return Span(span.start + self._origin, span.end + self._origin)
-
-    def copied(self) -> tuple[CopiedStretch, ...]:
-        """The frames that a recording has for at least one channel."""
-        out = []
-        for (number, shift, own), fit in zip(self._own, self._fit, strict=True):
-            some = merged(part for channel in fit for part in channel)
-            here = frames_without(some, frames_without((self._grid.frames,), (own,)))
-            out += [CopiedStretch(part, number, shift) for part in here]
-        return tuple(sorted(out, key=lambda one: one.frames))
-
-    def silent(self) -> tuple[FrameRange, ...]:
-        """The frames that are silent: in gaps, and where a recording that fits has none."""
-        out = list(self._silent)
-        for (_, _, own), same in zip(self._own, self._unmasked, strict=True):
-            out += frames_without(same, (own,))
-        return merged(out)
-
-    def required(self, channel: int) -> tuple[FrameRange, ...]:
-        """The frames of a channel that must be made anew."""
-        there = [*self.silent(), *(part for fit in self._fit for part in fit[channel])]
-        return frames_without((self._grid.frames,), there)
-
-    def causes(self) -> tuple[Cause, ...]:
-        """Why frames are made anew, where it isn't for a mask."""
-        mixed = [stretch.span for stretch in self._stretches if len(stretch.heard) > 1]
-        alone = [stretch.span for stretch in self._stretches if len(stretch.heard) == 1]
-        copied = [span for spans in self._copied_alone for span in spans]
-        fitting = [*self.silent(), *(part for same in self._unmasked for part in same)]
-        return (
-            Cause("mixed", self._touched(mixed)),
-            Cause("off_grid", self._touched(without(alone, copied))),
-            Cause("switch", frames_without((self._grid.frames,), fitting)),
-        )
-
-    def _touched(self, spans: Iterable[Span]) -> tuple[FrameRange, ...]:
-        return merged(
-            part
-            for span in spans
-            if (part := frames_touched(self._format, self._raw(span), self._grid)).count
-        )
-
-
 def _damaged(plan: MergePlan) -> dict[int, Notice]:
     """The recordings that are damaged near frames that are made anew."""
     out = {}
@@ -356,10 +218,7 @@ def _damaged(plan: MergePlan) -> dict[int, Notice]:
         if len(index.segments) == 1 and not index.lost:
             continue
         remade = [
-            [
-                FrameRange(part.first - one.shift, part.last - one.shift)
-                for part in frames_without(channel, ())
-            ]
+            [FrameRange(part.first - one.shift, part.last - one.shift) for part in channel]
             for channel in plan.required
         ]
         found = obstacles(index, remade)

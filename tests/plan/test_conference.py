@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioengine.edits import Span
-from audioengine.plan.conference import Presence, Stretch, who_is_heard
+from audioengine.plan.conference import (
+    Hearing,
+    Presence,
+    Stretch,
+    silence_around,
+    who_is_heard,
+)
 from tests.strategies import examples
 
 # Few positions, so that borders often meet; both reach outside what is tiled.
@@ -117,6 +123,35 @@ def test_nothing_depends_on_where_the_clock_begins(
         for one in who_is_heard(recordings, whole)
     ]
     assert list(who_is_heard(moved, later(whole))) == expected
+
+
+@given(st.lists(presences(), max_size=5), wholes)
+@examples(100)
+def test_hearing_says_the_same_by_recording(recordings: list[Presence], whole: Span) -> None:
+    hearing = Hearing.of(who_is_heard(recordings, whole), len(recordings))
+    for number in range(len(recordings)):
+        heard, alone, silenced = (
+            {position for span in spans[number] for position in range(span.start, span.end)}
+            for spans in (hearing.heard, hearing.alone, hearing.silenced)
+        )
+        for position in range(whole.start, whole.end):
+            here, left_out, _ = oracle(recordings, position)
+            assert (position in heard) == (number in here)
+            assert (position in alone) == (here == (number,))
+            assert (position in silenced) == (number in left_out)
+    for spans in (*hearing.heard, *hearing.alone, *hearing.silenced):
+        assert all(before.end < after.start for before, after in pairwise(spans))
+
+
+@given(st.lists(presences(), max_size=5), wholes)
+@examples(100)
+def test_it_is_silent_around_all_that_is_heard(recordings: list[Presence], whole: Span) -> None:
+    silence = silence_around(who_is_heard(recordings, whole))
+    for position in range(whole.start, whole.end):
+        heard, _, _ = oracle(recordings, position)
+        assert any(within(position, span) for span in silence) == (not heard)
+    for outside in (-OPEN, whole.start - 1, whole.end, OPEN):
+        assert any(within(outside, span) for span in silence)
 
 
 def test_nobody_is_heard_without_recordings() -> None:

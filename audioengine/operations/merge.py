@@ -7,18 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, LimitError, Problem
-from audioengine.mp3.index import FrameIndex
-from audioengine.mp3.info_tag import OWN_ENCODER
-from audioengine.mp3.main_data import damaged_frames
-from audioengine.notices import Notice
 from audioengine.operations import merge_reporting as reporting
 from audioengine.operations.choices import check_options
-from audioengine.operations.coherence import MeasuredCoherence, coherence_under
+from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.copying import copy_whole
 from audioengine.operations.gathering import (
     MaskScope,
@@ -27,36 +22,30 @@ from audioengine.operations.gathering import (
     Omitted,
     UndecodableError,
     check_not_all,
-    decoded_or_named,
     named,
     opened,
     output_format,
     placed_members,
 )
 from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.options import DAY_S
 from audioengine.operations.recording import Recording
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
-from audioengine.pcm.tone import Tone
-from audioengine.plan.encode import header_for
 from audioengine.plan.masks import CallerChannel, SharedFrames
 from audioengine.plan.merge import Align, MergePlan
 from audioengine.plan.merge import plan_merge as make_plan
 from audioengine.plan.rendering import Render
-from audioengine.render.execute import Progress, Rendered, execute
-from audioengine.render.section import DamagedFrameError
-from audioengine.render.stream import Patch, PatchedStream, RecordingStream
-from audioengine.render.timeline import TimelinePcm
+from audioengine.render.execute import Progress
 from audioengine.report import MergePlanReport, MergeReport
 from audioengine.storage import DestinationLike, S3Options, Staging, open_destination
-from audioengine.storage.base import Source
 from audioengine.times import Number, exact, ms_to_samples, plain
 
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """How a merge is to be done; everything but what to merge."""
+    """How a merge is to be done; everything but what to merge and how to read it."""
 
     align: Align
     render: Render
@@ -65,7 +54,6 @@ class _Options:
     beep: Beep
     caller_channel: CallerChannel
     shared_frames: SharedFrames
-    allow_truncated: bool
     max_timeline_s: Number
 
     def __post_init__(self) -> None:
@@ -130,15 +118,7 @@ def merge(
     """
     started = time.perf_counter()
     options = _Options(
-        align,
-        render,
-        missing,
-        mask_scope,
-        beep,
-        caller_channel,
-        shared_frames,
-        allow_truncated,
-        max_timeline_s,
+        align, render, missing, mask_scope, beep, caller_channel, shared_frames, max_timeline_s
     )
     workers = worker_count(workers)
     with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
@@ -188,15 +168,7 @@ def plan_merge(
     Raises what `merge` would raise before it renders.
     """
     options = _Options(
-        align,
-        render,
-        missing,
-        mask_scope,
-        beep,
-        caller_channel,
-        shared_frames,
-        allow_truncated,
-        max_timeline_s,
+        align, render, missing, mask_scope, beep, caller_channel, shared_frames, max_timeline_s
     )
     with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
         gathered = _gather(there, options)
@@ -259,11 +231,20 @@ def _try(
     progress: Progress | None,
 ) -> reporting.Merged | None:
     """Merge; None, with a recording moved to `omitted`, where that one can't be decoded."""
+    sources = [member.recording.source for member in gathered.members]
     if gathered.is_copy:
-        copy_whole(gathered.members[0].recording.source, staging)
+        copy_whole(sources[0], staging)
         return reporting.Merged(gathered.plan, None, None, {})
     try:
-        return _render(gathered, options, staging, workers, progress)
+        return render_merge(
+            gathered.plan,
+            sources,
+            align=options.align,
+            beep=options.beep,
+            staging=staging,
+            workers=workers,
+            progress=progress,
+        )
     except UndecodableError as undecodable:
         part, _ = there.pop(undecodable.number)
         if options.missing == "fail":
@@ -272,95 +253,6 @@ def _try(
         check_not_all(there, omitted)
         staging.restart()
         return None
-
-
-def _render(
-    gathered: _Gathered,
-    options: _Options,
-    staging: Staging,
-    workers: int,
-    progress: Progress | None,
-) -> reporting.Merged:
-    plan = gathered.plan
-    sources = [member.recording.source for member in gathered.members]
-    while True:
-        indexes = _readable(plan, sources)
-        pcm = TimelinePcm(
-            plan,
-            [
-                partial(decoded_or_named, number, source, index)
-                for number, (source, index) in enumerate(zip(sources, indexes, strict=True))
-            ],
-            partial(Tone, options.beep),
-        )
-        try:
-            rendered = _execute(plan, sources, pcm, options, staging, workers, progress)
-        except DamagedFrameError as error:
-            plan = _without_copies_of(plan, error.frame, options)
-            staging.restart()
-            continue
-        coherence = {
-            (number, place): measured
-            for number, (part, read) in enumerate(zip(plan.parts, pcm.read_raw, strict=True))
-            for place, mask in enumerate(part.masks)
-            if (measured := coherence_under(mask, read, part.index.format)) is not None
-        }
-        return reporting.Merged(plan, rendered, pcm.log, coherence)
-
-
-def _readable(plan: MergePlan, sources: Sequence[Source]) -> list[FrameIndex]:
-    """The indexes to decode by: of damaged recordings, with all their lost frames named."""
-    return [
-        replace(part.index, lost=damaged_frames(source, part.index))
-        if (notice := plan.obstacles.get(number)) is not None and notice.code == "damage"
-        else part.index
-        for number, (part, source) in enumerate(zip(plan.parts, sources, strict=True))
-    ]
-
-
-def _execute(
-    plan: MergePlan,
-    sources: Sequence[Source],
-    pcm: TimelinePcm,
-    options: _Options,
-    staging: Staging,
-    workers: int,
-    progress: Progress | None,
-) -> Rendered:
-    header, encoder = header_for(plan.format, plan.bitrate_index), OWN_ENCODER
-    streams: Mapping[tuple[int, int], RecordingStream] = {
-        (one.part, one.shift): RecordingStream(
-            sources[one.part], plan.parts[one.part].index, one.shift
-        )
-        for one in plan.copied
-    }
-    if plan.owner is not None:
-        own = RecordingStream(sources[plan.owner], plan.parts[plan.owner].index)
-        header, encoder = own.header, own.encoder
-    patches = [Patch(one.frames, streams[one.part, one.shift]) for one in plan.copied]
-    return execute(
-        PatchedStream(header, encoder, patches),
-        plan,
-        Tone(options.beep, plan.format.rate_hz),
-        staging,
-        pcm,
-        workers=workers,
-        progress=progress,
-    )
-
-
-def _without_copies_of(plan: MergePlan, frame: int, options: _Options) -> MergePlan:
-    """The plan with the recording that has this damaged frame made anew throughout."""
-    one = next(one for one in plan.copied if frame in one.frames)
-    part = plan.parts[one.part]
-    number = frame - one.shift
-    message = f"It is damaged near what is made anew, at frame {number}"
-    notice = Notice("damage", f"{message} (byte {part.index.offset(number)})")
-    parts = [
-        replace(part.moved_by(-part.moved), obstacle=notice if at == one.part else part.obstacle)
-        for at, part in enumerate(plan.parts)
-    ]
-    return make_plan(parts, plan.format, align=options.align, render=options.render)
 
 
 def _refuse_crosstalk(

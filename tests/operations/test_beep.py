@@ -8,22 +8,19 @@ import numpy.typing as npt
 import pytest
 
 import audioengine as ae
+from tests.operations.beeps import beep, db
 from tests.operations.helpers import (
     PARTIES,
     Cut,
     Pcm,
     Result,
-    assert_clock,
-    assert_promises,
-    beep,
     call,
-    db,
-    flags,
     masking,
     quiet,
     recording,
     store,
 )
+from tests.operations.promises import assert_clock, assert_promises, flags
 
 Floats = npt.NDArray[np.float64]
 

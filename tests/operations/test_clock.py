@@ -9,17 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import audioengine as ae
-from tests.operations.helpers import (
-    DECODERS,
-    EDITABLE,
-    Cut,
-    Pcm,
-    assert_clock,
-    assert_tag,
-    recording,
-    spans,
-    store,
-)
+from tests.operations.helpers import DECODERS, EDITABLE, Cut, Pcm, recording, spans, store
+from tests.operations.promises import assert_clock, assert_tag
 
 # One of each frame length, channel count and clock.
 KINDS = ("mpeg25-8k-32k", "mono-44k", "mpeg1-44k-128k", "untagged-16k", "vbr-16k", "crc-44k")

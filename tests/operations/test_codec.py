@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 import audioengine as ae
 from fixtures import mpeg
 from tests.operations import bits
+from tests.operations.beeps import db
 from tests.operations.helpers import (
     DECODERS,
     EDITABLE,
     Pcm,
-    db,
     number,
     recorded,
     recording,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.operations.beeps import beep, db, join
 from tests.operations.helpers import (
     EDITABLE,
     PARTIES,
@@ -15,15 +16,11 @@ from tests.operations.helpers import (
     Pcm,
     Recording,
     Result,
-    assert_promises,
-    beep,
     cuts,
-    db,
-    flags,
-    join,
     recording,
     store,
 )
+from tests.operations.promises import assert_promises, flags
 from tests.support import DAMAGED
 
 # Coding at the source's own bitrate once more adds noise at least this far below the sound.

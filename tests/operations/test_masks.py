@@ -9,20 +9,18 @@ import numpy as np
 import pytest
 
 import audioengine as ae
+from tests.operations.beeps import beep, db, join
 from tests.operations.helpers import (
     PARTIES,
     Cut,
     Recording,
     Result,
-    assert_promises,
-    beep,
-    db,
-    join,
     masked,
     masking,
     recording,
     store,
 )
+from tests.operations.promises import assert_promises
 
 KINDS = ("mpeg25-8k-32k", "mpeg2-16k-48k", "mpeg1-44k-128k", "stereo-44k", "untagged-8k", "vbr-16k")
 

@@ -15,22 +15,16 @@ from hypothesis import strategies as st
 
 import audioengine as ae
 from tests.operations.helpers import recording
-from tests.operations.merging import (
-    EPOCH,
-    Merged,
-    Part,
+from tests.operations.merge_promises import (
     assert_clock,
     assert_copies,
     assert_faithful,
     assert_gaps,
     assert_heard,
     assert_merged,
-    conversation,
-    half_up,
-    merge,
-    merges,
-    part,
 )
+from tests.operations.merging import Merged, conversation, merge, merges
+from tests.operations.timelines import EPOCH, Part, half_up, part
 from tests.strategies import examples
 from tests.support import decode_miniaudio
 

@@ -10,27 +10,17 @@ from hypothesis import strategies as st
 
 import audioengine as ae
 from tests.operations.helpers import Pcm, Recording, lame, recorded, recording, talk
-from tests.operations.merging import (
+from tests.operations.merge_promises import (
     LEAST_SNR_DB,
-    LOUDEST,
-    NEAR_LOUD_MS,
-    Merged,
-    Part,
     assert_clock,
     assert_copies,
     assert_faithful,
     assert_merged,
-    conversation,
-    frames_of,
     lag,
-    merge,
-    merges,
-    part,
-    reach,
-    runs,
     snr_db,
-    timeline,
 )
+from tests.operations.merging import Merged, conversation, frames_of, merge, merges
+from tests.operations.timelines import LOUDEST, NEAR_LOUD_MS, Part, part, reach, runs, timeline
 from tests.strategies import examples
 
 # Recordings whose frames may stand in one file, and how long a frame is in ms.

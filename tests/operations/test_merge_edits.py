@@ -11,24 +11,18 @@ import pytest
 
 import audioengine as ae
 from tests.operations.helpers import PARTIES, Cut, Pcm, masking, recording
-from tests.operations.merging import (
-    EPOCH,
+from tests.operations.merge_promises import (
     LEAST_SNR_DB,
-    Merged,
-    Part,
     assert_clock,
     assert_copies,
     assert_gaps,
     assert_heard,
-    conversation,
     lag,
-    merge,
-    part,
-    reach,
-    runs,
     snr_db,
 )
+from tests.operations.merging import Merged, conversation, merge
 from tests.operations.test_no_influence import assert_nothing_heard, envelopes
+from tests.operations.timelines import EPOCH, Part, part, reach, runs
 
 Floats = npt.NDArray[np.float64]
 

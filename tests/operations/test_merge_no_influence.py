@@ -15,8 +15,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.operations.helpers import Cut, recording
-from tests.operations.merging import Part, Timeline, conversation, merge, part, timeline
+from tests.operations.merging import conversation, merge
 from tests.operations.test_no_influence import changed, exchanged, found_in, strings_of
+from tests.operations.timelines import Part, Timeline, part, timeline
 from tests.strategies import examples
 
 ALONE = ("nores-8k", "nores-16k", "nores-vbr-16k")

@@ -12,7 +12,9 @@ import pytest
 
 import audioengine as ae
 from tests.operations.helpers import recording
-from tests.operations.merging import EPOCH, Part, assert_merged, merge, part
+from tests.operations.merge_promises import assert_merged
+from tests.operations.merging import merge
+from tests.operations.timelines import EPOCH, Part, part
 from tests.support import FIXTURES, fixture
 
 GOOD = part("nores-8k").asked

@@ -12,23 +12,24 @@ import pytest
 import audioengine as ae
 from fixtures import mpeg
 from tests.operations import bits
+from tests.operations.beeps import beep, db
 from tests.operations.helpers import (
     DECODERS,
-    MAX_MOVED,
-    OVERLAP,
     PARTIES,
     Cut,
     Recording,
     Result,
-    assert_kept_outside_remade,
-    assert_promises,
-    beep,
-    db,
-    flags,
     masking,
     recorded,
     recording,
     store,
+)
+from tests.operations.promises import (
+    MAX_MOVED,
+    OVERLAP,
+    assert_kept_outside_remade,
+    assert_promises,
+    flags,
 )
 
 SEPARATE = ("stereo-8k", "stereo-44k", "dual-16k", "nores-16k", "nores-vbr-16k")

@@ -11,15 +11,8 @@ import pytest
 import audioengine as ae
 from fixtures import mpeg
 from tests.operations import bits
-from tests.operations.helpers import (
-    DECODERS,
-    EDITABLE,
-    Cut,
-    assert_promises,
-    recorded,
-    recording,
-    store,
-)
+from tests.operations.helpers import DECODERS, EDITABLE, Cut, recorded, recording, store
+from tests.operations.promises import assert_promises
 from tests.support import DAMAGED, FREE_FORMAT, fixture
 
 TRIM = ae.Modification(trim=ae.Interval(0.01, 0.5))

@@ -12,19 +12,13 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.operations.helpers import (
-    DECODERS,
-    SMART,
-    Cut,
-    Pcm,
+from tests.operations.helpers import DECODERS, SMART, Cut, Pcm, cuts, recording, store
+from tests.operations.promises import (
     assert_copied,
     assert_promises,
     assert_untouched,
-    cuts,
     reached,
-    recording,
     same_phase,
-    store,
 )
 from tests.support import DAMAGED
 

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from audioengine.report import PlanReport as PlanReport
     from audioengine.report import RecordingInfo as RecordingInfo
     from audioengine.report import StoreReport as StoreReport
+    from audioengine.settings import Settings as Settings
+    from audioengine.settings import load_settings as load_settings
     from audioengine.storage.options import S3Options as S3Options
 
 __version__ = version.VERSION
@@ -72,6 +74,7 @@ _HOMES = {
     "Problem": "errors",
     "RecordingInfo": "report",
     "S3Options": "storage.options",
+    "Settings": "settings",
     "StorageError": "errors",
     "StoreOptions": "operations.options",
     "StoreReport": "report",
@@ -80,6 +83,7 @@ _HOMES = {
     "decode": "operations.codec",
     "encode": "operations.codec",
     "inspect": "operations.inspection",
+    "load_settings": "settings",
     "merge": "operations.merge",
     "plan_batch": "batch.run",
     "plan_merge": "operations.merge",

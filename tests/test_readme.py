@@ -17,6 +17,7 @@ import audioengine as ae
 from audioengine.cli import main
 from audioengine.cli.batching import batch
 from audioengine.cli.merging import merge
+from audioengine.cli.settings import settings
 from audioengine.cli.verbs import plan, store
 from audioengine.report import MergeReport, PartReport, StoreReport
 from tests.support import FIXTURES
@@ -48,6 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     legs = json.loads(command)["toMerge"][:2]
     entries = [{**leg, "recordingId": name} for leg, name in zip(legs, "AB", strict=True)]
     (tmp_path / "merge.json").write_text(json.dumps({"toMerge": entries}))
+    (tmp_path / "audioengine.toml").write_text(blocks("toml")[0])
     (tmp_path / "jobs.jsonl").write_text(blocks("json")[0].splitlines()[0])
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -76,9 +78,17 @@ def test_commands(command: str) -> None:
     assert result.stderr == ""
 
 
+def test_settings_of_the_example_are_all_known() -> None:
+    """And every table is in it."""
+    shown = ae.load_settings().to_dict()
+    named = set(re.findall(r"^\[(\w+)", blocks("toml")[0], re.MULTILINE))
+    assert named == {name for name, value in shown.items() if isinstance(value, dict)}
+    assert list(shown["domains"]) == ["sip.example.com"]
+
+
 def test_every_option_is_named() -> None:
     """The table of options is complete, and holds none that is gone."""
-    verbs = (store, plan, merge, batch)
+    verbs = (store, plan, merge, batch, settings)
     options = {name for verb in verbs for option in verb.params for name in option.opts}
     there = {name for name in options if name.startswith("--")}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", README))

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from audioengine.edits import Beep
 from audioengine.operations.gathering import MaskScope, Missing
@@ -15,10 +17,15 @@ from audioengine.times import Number
 
 DAY_S = 86_400
 
+# For pydantic, where settings hold these.
+_FORM = {"extra": "forbid", "allow_inf_nan": False}
+
 
 @dataclass(frozen=True, slots=True)
 class StoreOptions:
     """How recordings are edited; the arguments of `store` of the same names."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _FORM
 
     render: Render = "smart"
     beep: Beep = field(default_factory=Beep)
@@ -35,6 +42,8 @@ class StoreOptions:
 @dataclass(frozen=True, slots=True)
 class MergeOptions:
     """What a merge takes beyond `StoreOptions`; the arguments of `merge` of the same names."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _FORM
 
     align: Align = "sample"
     missing: Missing = "fail"

@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a deployment decides once: the token's key, allowed buckets, fallbacks, places, policies.
+
+One TOML file and environment variables ``AUDIOENGINE_…``. Importing this module imports pydantic,
+so do it where settings are used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from audioengine.commands.names import HIDDEN
+from audioengine.commands.wire import OptionalText, Text, joined
+from audioengine.edits import Beep, Modification, resolve
+from audioengine.errors import InvalidRequestError, Problem, StorageError
+from audioengine.operations.options import MergeOptions, StoreOptions
+from audioengine.params import OptionalNumberField, field_problem
+from audioengine.times import Number, exact
+
+_DEFAULT_FILE = "audioengine.toml"
+_FILE_VARIABLE = "AUDIOENGINE_SETTINGS"
+_PREFIX = "AUDIOENGINE_"
+
+# A local bucket is a folder's name, and must not lead out of the root.
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_ANY_RATE_HZ = 8000
+
+_FILE_VALUES: ContextVar[Mapping[str, Any] | None] = ContextVar("file_values", default=None)
+
+
+def _native(value: object) -> object:
+    """Numbers and lists as Python has them; the environment knows only text.
+
+    Booleans become text: pydantic takes them for numbers, but text for booleans where they belong.
+    """
+    if isinstance(value, dict):
+        return {key: _native(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_native, value))
+    if isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, str):
+        try:
+            decoded = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        return _native(decoded) if isinstance(decoded, (int, float, list)) else value
+    return value
+
+
+def _bucket(name: str | None) -> str | None:
+    if name is not None and not _BUCKET.fullmatch(name):
+        raise ValueError("must be a bucket's name: letters, digits, dots, hyphens, underscores")
+    return name
+
+
+def _above_zero(value: Number | None) -> Number | None:
+    if value is not None and exact(value, "") <= 0:
+        raise ValueError("must be above 0")
+    return value
+
+
+def _endpoint(url: str | None) -> str | None:
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        # What is wrong with it may be the password in it.
+        rule = "must be an http:// or https:// URL without a user or password"
+        raise InvalidRequestError.of("endpoint_url", HIDDEN, rule)
+    return url
+
+
+def _root(value: object) -> object:
+    if value == "":  # which pathlib takes for the working folder
+        raise ValueError("must not be empty")
+    return value
+
+
+def _store_options(options: StoreOptions) -> StoreOptions:
+    """Judge what else only a recording's edit would."""
+    resolve(Modification(guard_ms=options.guard_ms), rate_hz=_ANY_RATE_HZ, samples=0)
+    if options.encoder_delay < 0:
+        rule = "must be a whole number of samples, >= 0"
+        raise InvalidRequestError.of("encoder_delay", options.encoder_delay, rule)
+    return options
+
+
+def _merge_options(options: MergeOptions) -> MergeOptions:
+    if exact(options.max_timeline_s, "max_timeline_s") <= 0:
+        raise InvalidRequestError.of("max_timeline_s", options.max_timeline_s, "must be above 0")
+    return options
+
+
+_Bucket: TypeAlias = Annotated[str, AfterValidator(_bucket)]
+_OptionalBucket: TypeAlias = Annotated[str | None, AfterValidator(_bucket)]
+_StoreField: TypeAlias = Annotated[
+    StoreOptions, BeforeValidator(_native), AfterValidator(_store_options)
+]
+_MergeField: TypeAlias = Annotated[
+    MergeOptions, BeforeValidator(_native), AfterValidator(_merge_options)
+]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class DomainSettings(_Table):
+    """What commands of one domain may do."""
+
+    buckets: tuple[_Bucket, ...]
+    """Destination buckets that they may write to."""
+
+
+class FallbackSettings(_Table):
+    """What stands in for claims that a token lacks, and for a queue whose URL has no region."""
+
+    domain: Annotated[OptionalText, Field(min_length=1)] = None
+    """Only with `single_tenant`."""
+    command_queue: Annotated[OptionalText, Field(min_length=1)] = None
+    command_region: Annotated[OptionalText, Field(min_length=1)] = None
+    event_topic: Annotated[OptionalText, Field(min_length=1)] = None
+    alarm_topic: Annotated[OptionalText, Field(min_length=1)] = None
+    temp_bucket: _OptionalBucket = None
+
+
+class StorageSettings(_Table):
+    """Where buckets are: in a local folder, or in S3."""
+
+    root: Annotated[Path | None, BeforeValidator(_root)] = None
+    """A bucket is a folder in it. None: buckets are S3's."""
+    endpoint_url: Annotated[str | None, AfterValidator(_endpoint)] = None
+    """Of a store that speaks like S3."""
+    region: Annotated[OptionalText, Field(min_length=1)] = None
+    bucket_owner: Annotated[OptionalText, Field(min_length=1)] = None
+    """The account that must own all buckets."""
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> StorageSettings:
+        given = {name: getattr(self, name) for name in ("endpoint_url", "region", "bucket_owner")}
+        rule = "can't be set together with root: buckets are folders in it, or S3's"
+        problems = [Problem(name, value, rule) for name, value in given.items() if value]
+        if self.root is not None and problems:
+            raise InvalidRequestError(problems)
+        return self
+
+
+class Settings(BaseSettings):
+    """What a deployment decides once; frozen.
+
+    Arguments come before environment variables (``AUDIOENGINE_TOKEN_KEY``, in tables
+    ``AUDIOENGINE_STORAGE__ENDPOINT_URL``; tables and lists as JSON), those before the file of
+    `load_settings`, and that before defaults. Tables are merged key by key.
+
+    Raises InvalidRequestError naming every wrong field, never the token's key.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    token_key: Annotated[SecretStr | None, Field(min_length=1)] = None
+    """Key of the tokens that are replyIds (HS256). None: they can't be verified."""
+    max_token_age_s: Annotated[
+        OptionalNumberField, BeforeValidator(_native), AfterValidator(_above_zero)
+    ] = None
+    """How old a token may be, in seconds. None: of any age."""
+    single_tenant: bool = False
+    """Whether all temp objects belong to all commands, whatever their domain."""
+    existing: Literal["overwrite", "refuse", "suffix"] = "overwrite"
+    """What becomes of another object under an output's name."""
+    purge_versions: bool = False
+    """Whether an overwrite removes the older versions that a versioned bucket keeps."""
+    domains: Mapping[Text, DomainSettings] = Field(default_factory=dict)
+    """What commands may do, by their domain."""
+    fallbacks: FallbackSettings = FallbackSettings()
+    storage: StorageSettings = StorageSettings()
+    store: _StoreField = Field(default_factory=StoreOptions)
+    """How recordings are edited."""
+    merge: _MergeField = Field(default_factory=MergeOptions)
+    """How they are merged."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            problems = _problems(error)
+        except SettingsError as error:  # names field and source, not the value
+            rule = f"a table or list must be JSON: {error}"
+            problems = [Problem(f"{_PREFIX}*", HIDDEN, rule)]
+        else:
+            return
+        raise InvalidRequestError(problems)  # not in the handler: pydantic's error holds the input
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's own hook
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Say where values come from, the strongest first."""
+        file_values = InitSettingsSource(settings_cls, dict(_FILE_VALUES.get() or {}))
+        return init_settings, env_settings, file_values
+
+    @model_validator(mode="after")
+    def _is_domain_known(self) -> Settings:
+        if self.fallbacks.domain is not None and not self.single_tenant:
+            rule = "can't be set unless single_tenant is true: each token must name its domain"
+            raise InvalidRequestError.of("fallbacks.domain", self.fallbacks.domain, rule)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the effective values as JSON values; a secret is ``***``, what is not set None."""
+        values = self.model_dump(mode="json")
+        if self.token_key is not None:
+            values["token_key"] = HIDDEN
+        return values
+
+    def to_json(self, indent: int | None = None) -> str:
+        """Return the same as one JSON object."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+
+
+def load_settings(path: str | os.PathLike[str] | None = None) -> Settings:
+    """Return the settings of a TOML file, with the environment's over them.
+
+    path: of the file; by default that of AUDIOENGINE_SETTINGS, else ``audioengine.toml`` in the
+    working folder if it is there, else the environment is all.
+
+    Raises InvalidRequestError naming every wrong field, or the line that is no TOML, and
+    StorageError where the file can't be read. Neither shows the token's key.
+    """
+    chosen = path if path is not None else os.environ.get(_FILE_VARIABLE)
+    if chosen is None and Path(_DEFAULT_FILE).exists():
+        chosen = _DEFAULT_FILE
+    before = _FILE_VALUES.set(None if chosen is None else _read(os.fspath(chosen)))
+    try:
+        return Settings()
+    finally:
+        _FILE_VALUES.reset(before)
+
+
+def _read(path: str) -> dict[str, Any]:
+    if not Path(path).is_file():  # which the library takes for an empty one
+        raise StorageError(f"can't read settings {path!r}: it must be a file that is there")
+    try:
+        return TomlConfigSettingsSource(Settings, Path(path)).toml_data
+    except OSError as error:
+        raise StorageError(f"can't read settings {path!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        rule = f"must be TOML: no UTF-8 (at line {line})"
+    except ValueError as error:
+        rule = f"must be TOML: {error}"
+    raise InvalidRequestError.of("settings", path, rule)  # not in the handler: that holds the file
+
+
+_RULES = {
+    "dataclass_type": "must be an object",
+    "tuple_type": "must be a list",
+    "path_type": "must be text",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "dict_type": "must be an object",
+    "too_short": "must not be empty",
+}
+_TABLES: dict[str, type[Any]] = {
+    "domains": DomainSettings,
+    "fallbacks": FallbackSettings,
+    "storage": StorageSettings,
+    "store": StoreOptions,
+    "merge": MergeOptions,
+}
+
+
+def _problems(error: ValidationError) -> list[Problem]:
+    out: dict[str, Problem] = {}
+    for one in error.errors():
+        loc = _field(one["loc"])
+        inner = one.get("ctx", {}).get("error")
+        if isinstance(inner, InvalidRequestError):
+            for each in inner.problems:
+                # A value that names itself in its own messages is not named twice.
+                own = loc and each.path.split(".")[0] == loc[-1]
+                path = joined(_path(loc[:-1] if own else loc), each.path)
+                out.setdefault(path, Problem(path, each.value, each.rule))
+            continue
+        problem = _problem(one["type"], loc, one["input"], one["msg"])
+        if problem.path in out:  # of several kinds of number none fits
+            pair = " or a list of two, before and after" if loc[-1] == "guard_ms" else ""
+            value = out[problem.path].value
+            problem = Problem(problem.path, value, f"must be a number{pair}")
+        out[problem.path] = problem
+    return list(out.values())
+
+
+def _problem(kind: str, loc: tuple[int | str, ...], value: object, message: str) -> Problem:
+    known = ""
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        kind, value = "extra_forbidden", HIDDEN  # perhaps a misspelt secret
+        known = ", ".join(_known(loc))
+    elif loc[:1] == ("token_key",):
+        value = HIDDEN
+    elif isinstance(value, (dict, list)):
+        value = f"<{type(value).__name__}>"
+    rule = message.removeprefix("Value error, ").replace("Input should be", "must be")
+    names = tuple(one if isinstance(one, int) else _key(one) for one in loc)
+    return field_problem(kind, names, value, _RULES.get(kind, rule), "settings", known)
+
+
+def _field(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Return the place of a field, without what pydantic adds about kinds of it."""
+    if loc[:1] in (("store",), ("merge",)):
+        return loc[:3] if loc[1:2] == ("beep",) else loc[:2]
+    return loc[:-1] if loc[-1:] == ("[key]",) else loc
+
+
+def _known(loc: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that there are where one is wrong."""
+    kind = Beep if loc[1:-1] == ("beep",) else _TABLES[str(loc[0])] if loc[1:] else Settings
+    return [one.name for one in fields(kind)] if is_dataclass(kind) else [*kind.model_fields]
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    return ".".join(_key(str(one)) for one in loc)
+
+
+def _key(name: str) -> str:
+    """Return a key as TOML writes it: a domain has dots."""
+    return name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)

@@ -96,9 +96,9 @@ def _endpoint(url: str | None) -> str | None:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        # What is wrong with it may be the password in it.
         rule = "must be an http:// or https:// URL without a user or password"
-        raise InvalidRequestError.of("endpoint_url", HIDDEN, rule)
+        shown = HIDDEN if "@" in url else url  # before an @ may be a password
+        raise InvalidRequestError.of("endpoint_url", shown, rule)
     return url
 
 

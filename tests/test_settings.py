@@ -245,6 +245,8 @@ def test_every_wrong_field_is_named() -> None:
     assert problems["store.guard_ms"].value == (1,)
     assert problems["storage.region"].value == 3
     assert problems["token_key"].value == "***"
+    assert problems["storage.endpoint_url"].value == "***"
+    assert refused('storage.endpoint_url = "s:1"')["storage.endpoint_url"].value == "s:1"
 
 
 BUCKET = "must be a bucket's name: letters, digits, dots, hyphens, underscores"

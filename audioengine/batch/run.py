@@ -17,8 +17,11 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from audioengine.batch.journal import Journal
-from audioengine.batch.manifest import BadLine, Job, jobs_of
+from audioengine.batch.manifest import jobs_of
+from audioengine.batch.manifest_job import BadLine, CommandJob, Job, PlainJob, parse_job
 from audioengine.batch.work import Outcome, become_worker, do, error_entry
+from audioengine.commands.requests import MergeRecordings, StoreRecording
+from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError
 from audioengine.operations.options import StoreOptions
 from audioengine.operations.workers import worker_count
@@ -102,15 +105,20 @@ def plan_batch(manifest: str | os.PathLike[str], *, s3: S3Options | None = None)
     counts: Counter[str] = Counter()
     failures: list[FailedJobReport] = []
     for job in jobs_of(os.fspath(manifest), s3):
-        if isinstance(job, BadLine):
+        try:
+            if isinstance(job, BadLine):
+                raise job.error
+            edits = _edits(parse_job(job))
+        except InvalidRequestError as error:
             counts["invalid"] += 1
             if len(failures) < _SHOWN_FAILURES:
-                failures.append(_failure(job, error_entry(job.error)))
+                failures.append(_failure(job, error_entry(error)))
             continue
-        masks = sum(map(len, job.modification.mask.values()))
+        masks = sum(len(intervals) for edit in edits for intervals in edit.mask.values())
+        trims = sum(edit.trim is not None for edit in edits)
         counts["masks"] += masks
-        counts["trims"] += job.modification.trim is not None
-        counts["copies"] += job.modification.trim is None and not masks
+        counts["trims"] += trims
+        counts["copies"] += bool(edits) and not trims and not masks
         counts["jobs"] += 1
     return BatchPlanReport(
         jobs=counts["jobs"],
@@ -123,11 +131,23 @@ def plan_batch(manifest: str | os.PathLike[str], *, s3: S3Options | None = None)
     )
 
 
+def _edits(job: PlainJob | CommandJob) -> list[Modification]:
+    """What a job does to recordings that it stores; a merge as it is has none."""
+    if isinstance(job, PlainJob):
+        return [job.modification]
+    if isinstance(job.command, StoreRecording):
+        return [job.command.modification or Modification()]
+    if isinstance(job.command, MergeRecordings):
+        return [one.modification for one in job.command.to_merge if one.modification is not None]
+    return []
+
+
 def _failure(job: Job | BadLine, error: dict[str, Any]) -> FailedJobReport:
+    told = job.told() if isinstance(job, Job) else {}
     return FailedJobReport(
         line=job.line,
-        source=job.source if isinstance(job, Job) else None,
-        destination=job.destination if isinstance(job, Job) else None,
+        source=told.get("source"),
+        destination=told.get("destination"),
         type=error["type"],
         message=error["message"],
         retryable=error["retryable"],
@@ -269,7 +289,7 @@ class _Batch:
             "attempts": outcome.attempts,
         }
         if isinstance(job, Job):
-            entry |= {"source": job.source, "destination": job.destination}
+            entry |= job.told()
         outcome_of = {"error": outcome.error} if outcome.error else {"report": outcome.report}
         self.journal.add({**entry, **outcome_of})
         if outcome.error:

@@ -12,11 +12,12 @@ from typing import Any
 
 import tenacity
 
-from audioengine.batch.manifest import Job
+from audioengine.batch.manifest_job import CommandJob, Job, parse_job
 from audioengine.errors import AudioEngineError, InvalidRequestError
 from audioengine.operations.options import StoreOptions
 from audioengine.operations.store import store
 from audioengine.storage import S3Options
+from audioengine.storage.files import make_folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,13 @@ def do(job: Job, options: StoreOptions, s3: S3Options | None, retries: int) -> O
     return Outcome(report, None, _attempts(retrying))
 
 
-def _store(job: Job, options: StoreOptions, s3: S3Options | None) -> dict[str, Any]:
+def _store(line: Job, options: StoreOptions, s3: S3Options | None) -> dict[str, Any]:
+    job = parse_job(line)
+    if isinstance(job, CommandJob):
+        rule = "must not be given: a batch does jobs with source and destination"
+        raise InvalidRequestError.of("method", job.command.method, rule)
+    if job.makes_folders:
+        make_folders(job.destination)
     modification = job.modification
     if job.guard_ms is None:
         modification = replace(modification, guard_ms=options.guard_ms)

@@ -14,7 +14,7 @@ from pathlib import Path
 from audioengine.errors import StorageError
 from audioengine.storage.base import Source, Staging
 
-_TEMPORARY_SUFFIX = ".audioengine-part"
+TEMPORARY_SUFFIX = ".audioengine-part"
 
 # What may be gone when the same call is made again.
 _PASSING_ERRORS = frozenset(
@@ -22,7 +22,7 @@ _PASSING_ERRORS = frozenset(
 )
 
 
-class _Failing:
+class Failing:
     """Turns what the system says into StorageError; one for each thing that is done to a file."""
 
     __slots__ = ("_doing",)
@@ -49,7 +49,7 @@ class FileSource(Source):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
-        self._reading = _Failing(f"can't read source {self._path!r}")
+        self._reading = Failing(f"can't read source {self._path!r}")
         with self._reading:
             self._fd = _open_for_reading(self._path)
         status = os.fstat(self._fd)
@@ -106,7 +106,7 @@ class FileStaging(Staging):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         target = Path(path)
         doing = f"can't write destination {os.fspath(path)!r}"
-        self._writing = _Failing(doing)
+        self._writing = Failing(doing)
         with self._writing:
             if not os.fspath(path):
                 raise StorageError(f"{doing}: it has no name")
@@ -157,19 +157,28 @@ class FileStaging(Staging):
             self._fd = -1
 
 
+def make_folders(path: str) -> None:
+    """Make the folders that a file's path names.
+
+    Raises StorageError.
+    """
+    with Failing(f"can't write destination {path!r}"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+
+
 def _part_name(name: str) -> str:
     # File names end at 255 bytes; the start of a long one is enough to recognise it.
     kept = os.fsdecode(os.fsencode(name)[:200])
-    return f".{kept}.{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}"
+    return f".{kept}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
 
 
 def _remove_leftovers(target: Path) -> None:
-    start = _part_name(target.name)[: -len(_TEMPORARY_SUFFIX) - 8]
+    start = _part_name(target.name)[: -len(TEMPORARY_SUFFIX) - 8]
     for entry in os.scandir(target.parent):
         name = entry.name
-        if not (name.startswith(start) and name.endswith(_TEMPORARY_SUFFIX)):
+        if not (name.startswith(start) and name.endswith(TEMPORARY_SUFFIX)):
             continue
-        if len(name) != len(start) + 8 + len(_TEMPORARY_SUFFIX):
+        if len(name) != len(start) + 8 + len(TEMPORARY_SUFFIX):
             continue
         try:
             fd = os.open(entry.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)

@@ -151,7 +151,7 @@ class S3Source(Source):
 
     def _retried(self, offset: int, length: int) -> tuple[bytes, dict[str, Any]]:
         # What breaks off in the middle of a body is not retried by boto3.
-        return _retrying(lambda: self._get(offset, length), self._doing)
+        return retrying(lambda: self._get(offset, length), self._doing)
 
     def _get(self, offset: int, length: int) -> tuple[bytes, dict[str, Any]]:
         match = {} if self._etag is None else {"IfMatch": self._etag}
@@ -193,7 +193,7 @@ class S3Staging(SpooledStaging):
         try:
             digest = self._digest()
             self._spool.seek(0)
-            _retrying(self._upload, self._doing, attempts=1)
+            retrying(self._upload, self._doing, attempts=1)
             self._check(digest)
         finally:
             self.close()
@@ -229,7 +229,7 @@ class S3Staging(SpooledStaging):
 
     def _check(self, digest: str) -> None:
         """Compare what the store says that it has: not every store checks what it is sent."""
-        found = _retrying(
+        found = retrying(
             lambda: self._client.head_object(
                 Bucket=self._location.bucket,
                 Key=self._location.key,
@@ -247,7 +247,7 @@ class S3Staging(SpooledStaging):
         whole = self.size < _MULTIPART_BYTES and "-" not in stored
         wrong = whole and stored not in ("", digest)
         if wrong or found["ContentLength"] != self.size:
-            _retrying(lambda: self._remove(found.get("VersionId")), self._doing)
+            retrying(lambda: self._remove(found.get("VersionId")), self._doing)
             message = f"{self._doing}: what is stored is not what was sent; it is removed"
             raise StorageError(message, retryable=True)
 
@@ -300,7 +300,7 @@ def client(options: S3Options) -> Any:
             raise StorageError("can't reach S3: there is no such region or endpoint") from None
 
 
-def _retrying(ask: Callable[[], _Result], doing: str, attempts: int = _ATTEMPTS) -> _Result:
+def retrying(ask: Callable[[], _Result], doing: str, attempts: int = _ATTEMPTS) -> _Result:
     """Ask, again after a while where the connection broke in the middle.
 
     Raises StorageError.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from audioengine.batch import work
-from audioengine.batch.manifest import Job
+from audioengine.batch.manifest_job import Job
 from audioengine.batch.work import Outcome
 from audioengine.operations.options import StoreOptions
 from audioengine.storage import S3Options, open_destination
@@ -51,10 +51,11 @@ def entries(journal: Path) -> list[dict[str, Any]]:
 
 def do_or_die(job: Job, options: StoreOptions, s3: S3Options | None, retries: int) -> Outcome:
     """Do a job, unless its destination says that the process dies in the middle of it."""
-    mark = Path(f"{job.destination}.died")
-    if ALWAYS in job.destination or (ONCE in job.destination and not mark.exists()):
+    destination = job.told()["destination"]
+    mark = Path(f"{destination}.died")
+    if ALWAYS in destination or (ONCE in destination and not mark.exists()):
         with mark.open("a") as file:
             file.write("x")
-        open_destination(job.destination).write(b"half of it")
+        open_destination(destination).write(b"half of it")
         os.kill(os.getpid(), signal.SIGKILL)
     return work.do(job, options, s3, retries)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -16,10 +17,15 @@ from hypothesis import strategies as st
 
 import audioengine as ae
 from audioengine.batch import manifest as module
-from audioengine.batch.manifest import BadLine, Job, count_jobs, jobs_of
+from audioengine.batch import manifest_text
+from audioengine.batch.manifest import count_jobs, jobs_of
+from audioengine.batch.manifest_all import ForAll
+from audioengine.batch.manifest_job import BadLine, CommandJob, Job, PlainJob, parse_job
 from audioengine.batch.work import error_entry
+from audioengine.commands.requests import DeleteRecording, parse_command
 from audioengine.storage import Source, open_source
 from tests.batch.helpers import MASK, job, manifest_of
+from tests.commands.reference import MERGE
 from tests.support import Bytes
 
 _VALUES = st.recursive(
@@ -50,7 +56,7 @@ def read(data: bytes, block: int = 1 << 20) -> list[Job | BadLine]:
     """The jobs of a manifest that is read in such blocks."""
     with (
         patch.object(module, "open_source", lambda *_: InMemory(data)),
-        patch.object(module, "_BLOCK_BYTES", block),
+        patch.object(manifest_text, "_BLOCK_BYTES", block),
     ):
         found = list(jobs_of("manifest"))
         assert count_jobs("manifest") == len(found)
@@ -66,8 +72,29 @@ def bad(line: dict[str, Any] | str | bytes) -> ae.InvalidRequestError:
     """Why a line can't be done."""
     text = json.dumps(line) if isinstance(line, dict) else line
     (found,) = read(text.encode() if isinstance(text, str) else text)
-    assert isinstance(found, BadLine)
-    return found.error
+    error = refusal(found)
+    assert error is not None
+    return error
+
+
+def refusal(found: Job | BadLine) -> ae.InvalidRequestError | None:
+    """Why something can't be done, as the parent or a worker says it."""
+    if isinstance(found, BadLine):
+        return found.error
+    try:
+        parse_job(found)
+    except ae.InvalidRequestError as error:
+        return error
+    return None
+
+
+def plain_job(data: bytes) -> PlainJob:
+    """The job of a line, read in full."""
+    (found,) = read(data)
+    assert isinstance(found, Job)
+    parsed = parse_job(pickle.loads(pickle.dumps(found)))
+    assert isinstance(parsed, PlainJob)
+    return parsed
 
 
 def rules(error: ae.InvalidRequestError) -> dict[str, str]:
@@ -87,9 +114,11 @@ def test_any_bytes_give_one_job_or_bad_line_for_each_line_that_is_not_empty(
     assert [one.line for one in found] == wanted
     assert plain(read(data, block)) == plain(found)
     for one in found:
-        if isinstance(one, BadLine):
-            assert not one.error.retryable
-            json.dumps(error_entry(one.error), ensure_ascii=False).encode()
+        if isinstance(one, Job):
+            json.dumps(one.told(), ensure_ascii=False).encode()
+        if (error := refusal(one)) is not None:
+            assert not error.retryable
+            json.dumps(error_entry(error), ensure_ascii=False).encode()
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))
@@ -104,17 +133,15 @@ def test_equal_lines_have_equal_keys_and_others_have_others(one: bytes, two: byt
 def test_a_line_is_a_job_as_its_text_says_it() -> None:
     """Numbers keep their decimals; what is null is not said."""
     line = job("out.mp3", "in.mp3", modification=MASK, startTime=1728890677283, guardMs=[10, 40])
-    (found,) = read(json.dumps(line).replace("40", "40.10").encode())
-    assert isinstance(found, Job)
+    found = plain_job(json.dumps(line).replace("40", "40.10").encode())
     assert (found.source, found.destination) == ("in.mp3", "out.mp3")
     assert found.start_time_ms == 1728890677283
     assert found.guard_ms == (10, Decimal("40.10"))
     assert found.modification == ae.Modification(
         mask={"caller": [ae.Interval(1, 2)]}, guard_ms=(10, Decimal("40.10"))
     )
-    nothing = dict.fromkeys(("modification", "startTime", "guardMs"))
-    (found,) = read(json.dumps(job("out.mp3", "in.mp3", **nothing)).encode())
-    assert isinstance(found, Job)
+    nothing = dict.fromkeys(("modification", "startTime", "guardMs", "version"))
+    found = plain_job(json.dumps(job("out.mp3", "in.mp3", **nothing)).encode())
     assert (found.start_time_ms, found.guard_ms) == (None, None)
     assert found.modification == ae.Modification()
 
@@ -129,7 +156,7 @@ def test_everything_that_is_wrong_with_a_line_is_named_by_path_value_and_rule() 
     line = {"source": "", "destination": 1, "startTime": "now", "guardMs": "5", "to": "there"}
     error = bad(line)
     guard = "must be a number of milliseconds, or two of them: [before, after]"
-    known = "source, destination, modification, startTime, guardMs"
+    known = "source, destination, modification, startTime, guardMs, version"
     assert rules(error) == {
         "source": "must not be empty",
         "destination": "must be text",
@@ -193,11 +220,11 @@ def test_a_job_in_place_is_refused() -> None:
 def test_too_long_a_line_is_a_limit_error_wherever_blocks_end(block: int, end: bytes) -> None:
     """The lines before it are given; one that is as long as may be is read."""
     longest = b'"' + b"x" * 98 + b'"'
-    with patch.object(module, "_LONGEST_LINE_BYTES", 100):
+    with patch.object(manifest_text, "_LONGEST_LINE_BYTES", 100):
         assert len(read(longest + b"\n" + longest + end, block)) == 2 + end.count(b"{")
         with (
             patch.object(module, "open_source", lambda *_: InMemory(b"{}\nx" + longest + end)),
-            patch.object(module, "_BLOCK_BYTES", block),
+            patch.object(manifest_text, "_BLOCK_BYTES", block),
         ):
             found = jobs_of("manifest")
             assert next(found).line == 1
@@ -221,7 +248,7 @@ def test_a_manifest_without_end_is_not_read_ahead() -> None:
     source = Endless(b"")
     with (
         patch.object(module, "open_source", lambda *_: source),
-        patch.object(module, "_BLOCK_BYTES", 1000),
+        patch.object(manifest_text, "_BLOCK_BYTES", 1000),
     ):
         jobs: Iterator[Job | BadLine] = jobs_of("manifest")
         for number in range(1, 200):
@@ -246,3 +273,56 @@ def test_a_manifest_is_read_where_it_lies_and_given_back(tmp_path: Path) -> None
     assert [source._fd for source in opened] == [-1] * 3  # type: ignore[attr-defined]
     with pytest.raises(ae.StorageError, match="nothing"):
         next(jobs_of(str(tmp_path / "nothing")))
+
+
+def test_a_line_with_a_method_is_a_command_of_the_queue(tmp_path: Path) -> None:
+    """The parent knows the recordings that it names; the rest is read where it is done."""
+    both = {**MERGE, "note": 1}
+    delete = {"method": "DELETERECORDING", "recordingId": "one", "replyId": "token"}
+    lines = [job("b", "a"), both, delete]
+    merge, deletion = list(jobs_of(str(manifest_of(tmp_path, lines))))[1:]
+    assert isinstance(merge, Job)
+    assert merge.recordings == {one["recordingId"] for one in MERGE["toMerge"]}
+    assert not merge.deletes
+    assert set(merge.told()) == {"method"}
+    parsed = parse_job(merge)
+    assert isinstance(parsed, CommandJob)
+    assert (parsed.command, parsed.notices) == parse_command(both)
+    assert isinstance(deletion, Job)
+    assert (deletion.recordings, deletion.deletes) == ({"one"}, True)
+    assert deletion.told() == {"method": "DELETERECORDING", "recordingId": "one"}
+    wanted = CommandJob(DeleteRecording(recording_id="one", reply_id="token"), ())
+    assert parse_job(deletion) == wanted
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ('{"method": "STORERECORDING", "recordingId": "r", "replyId": 5}', {"r"}),
+        ('{"method": null, "recordingId": "r"}', {"r"}),
+        ('{"recordingId": "r", "source": "a", "destination": "b"}', {"r"}),
+        ('{"method": "X", "recordingId": 7, "toMerge": [{"recordingId": "r"}, 5, {}]}', {"r"}),
+        ('{"method": "MERGERECORDINGS", "toMerge": {"recordingId": "r"}}', set()),
+        ('{"method": "STORERECORDING", "recordingId": "r\\u00e9\\"", "fileN', {'ré"'}),
+        ('[{"recordingId" : "r"}, {"recordingId": "s"}]', {"r", "s"}),
+        ('{"recordingId": "r\\x", "recordingId": ', set()),
+    ],
+)
+def test_what_is_wrong_still_names_its_recordings(line: str, wanted: set[str]) -> None:
+    """A delete that follows must know that something was not done to them."""
+    (found,) = read(line.encode())
+    assert found.recordings == wanted
+    assert refusal(found) is not None
+
+
+def test_a_version_is_one_of_an_object() -> None:
+    assert plain_job(json.dumps(job("b", "s3://a/b", version="v")).encode()).version == "v"
+    assert list(rules(bad(job("b", "a", version="v")))) == ["version"]
+    assert list(rules(bad(job("b", "s3://a/b", version="")))) == ["version"]
+
+
+@pytest.mark.parametrize("name", ["jobs.jsonl", "jobs", "s3://bucket/jobs.json"])
+def test_json_lines_take_no_destination_for_all(name: str) -> None:
+    with pytest.raises(ae.InvalidRequestError) as caught:
+        jobs_of(name, None, ForAll("out/"))
+    assert list(rules(caught.value)) == ["to"]

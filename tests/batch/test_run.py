@@ -26,7 +26,8 @@ import audioengine as ae
 from audioengine.batch import run as module
 from audioengine.batch import work
 from audioengine.batch.journal import Journal
-from audioengine.batch.manifest import Job, jobs_of
+from audioengine.batch.manifest import jobs_of
+from audioengine.batch.manifest_job import Job
 from tests.batch import helpers
 from tests.batch.helpers import FIXTURES, MASK, SHORT, TEMPORARY, entries, job, manifest_of
 

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Manifests that only name recordings: the same is done to all of them, and names are kept."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus
+
+from audioengine.batch.manifest_job import BadLine, Job, digest, parse_job
+from audioengine.batch.manifest_text import lines
+from audioengine.edits import Modification
+from audioengine.errors import InvalidRequestError
+from audioengine.storage import S3Options, open_source
+from audioengine.storage.listing import bucket_and_prefix, list_objects
+from audioengine.times import Number
+
+
+@dataclass(frozen=True, slots=True)
+class ForAll:
+    """What is done to each recording of a manifest that only names them."""
+
+    to: str
+    """``s3://bucket/prefix/`` or a local folder, with the slash: the source's name follows."""
+    modification: Modification | None = None
+    start_time_ms: Number | None = None
+    guard_ms: Number | tuple[Number, Number] | None = None
+    """None: the modification's own, and where that is 0, the batch's."""
+
+
+class Maker:
+    """Makes jobs that differ in their source, and so in their destination."""
+
+    def __init__(self, for_all: ForAll) -> None:
+        """Judge what is the same for all.
+
+        Raises InvalidRequestError naming every wrong field.
+        """
+        self._to = for_all.to
+        if not self._to.endswith("/"):
+            rule = "must end in a slash: s3://bucket/prefix/ or a local folder"
+            raise InvalidRequestError.of("to", self._to, rule)
+        self._place = bucket_and_prefix(self._to, "to")
+        self._same = _same(for_all)
+        sample = json.dumps({"source": "a", "destination": "b", **self._same})
+        parse_job(Job(0, "", frozenset(), deletes=False, data=sample.encode()))
+
+    def refuse_inside(self, prefix: str) -> None:
+        """Raise InvalidRequestError where outputs would lie under the prefix that is read."""
+        source = bucket_and_prefix(prefix, "source")
+        if source is None or self._place is None:
+            local = source is None and self._place is None
+            inside = local and _is_inside(self._to, os.path.realpath(prefix))
+        else:
+            # The whole key follows `to`, so a `to` above the prefix may lead back into it.
+            inside = source[0] == self._place[0] and (self._place[1] + source[1]).startswith(
+                source[1]
+            )
+        if inside:
+            rule = f"must not lie under the source, {prefix}: outputs would be sources again"
+            raise InvalidRequestError.of("to", self._to, rule)
+
+    def of_object(self, line: int, bucket: str, key: str, version: str | None) -> Job | BadLine:
+        """The job of an object; its destination is `to` and the whole key."""
+        source = f"s3://{bucket}/{key}"
+        if self._place is not None and self._place[0] == bucket and key.startswith(self._place[1]):
+            rule = f"must not lie under the destination, {self._to}: an output could replace it"
+            return self.bad(line, source, InvalidRequestError.of("source", source, rule))
+        return self._job(line, source, key, version)
+
+    def of_file(self, line: int, folder: str, path: str) -> Job | BadLine:
+        """The job of a file in a folder; its destination is `to` and the path inside it."""
+        source = str(Path(folder) / path)
+        if self._place is None and _is_inside(self._to + path, os.path.realpath(folder)):
+            rule = f"must not lead to an output in {folder!r}, which is read"
+            return self.bad(line, source, InvalidRequestError.of("source", source, rule))
+        return self._job(line, source, path, None)
+
+    def bad(self, line: int, text: str, error: InvalidRequestError) -> BadLine:
+        """A line that can't be done; `text` is what it says."""
+        key = digest(text.encode(errors="surrogateescape"))
+        return BadLine(line, key, frozenset(), error)
+
+    def _job(self, line: int, source: str, name: str, version: str | None) -> Job | BadLine:
+        makes_folders = self._place is None
+        if makes_folders and ("\0" in name or {"", ".", ".."} & set(name.split("/"))):
+            rule = "must have no empty segment, . or .. where its name is kept in a local folder"
+            return self.bad(line, source, InvalidRequestError.of("source", source, rule))
+        value = {"source": source, "destination": self._to + name, **self._same}
+        if version is not None:
+            value["version"] = version
+        data = json.dumps(value).encode()
+        return Job(line, digest(data), frozenset(), False, data, makes_folders)
+
+
+def _same(for_all: ForAll) -> dict[str, Any]:
+    """What each line would say but for its source."""
+    from audioengine.commands.modification import params_of
+
+    same: dict[str, Any] = {}
+    guard = for_all.guard_ms
+    if (modification := for_all.modification) is not None:
+        if modification.relative_unit != "s":
+            rule = 'must be "s": relative times of a batch are seconds'
+            raise InvalidRequestError.of("relative_unit", modification.relative_unit, rule)
+        same["modification"] = params_of(modification)
+        guard = guard if guard is not None else modification.guard_ms or None
+    if for_all.start_time_ms is not None:
+        same["startTime"] = _plain(for_all.start_time_ms)
+    if guard is not None:
+        same["guardMs"] = [*map(_plain, guard)] if isinstance(guard, tuple) else _plain(guard)
+    return same
+
+
+def _plain(value: Number) -> int | float:
+    from audioengine.commands.redaction import number
+
+    return number(value) if isinstance(value, Decimal) else value
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    """Whether a path, which need not be there, is a folder or in it."""
+    return os.path.commonpath((os.path.realpath(path), folder)) == folder
+
+
+def is_no_recording(name: str) -> bool:
+    """Whether a listed name is no recording: a folder's own object, or what we keep beside one."""
+    return name.endswith(("/", ".meta.json"))
+
+
+def prefix_jobs(prefix: str, s3: S3Options | None, for_all: ForAll) -> Iterator[Job | BadLine]:
+    """The jobs of all that lies under a prefix or in a local folder, sorted.
+
+    Raises InvalidRequestError at once where `to` is wrong or lies under it; StorageError later.
+    """
+    maker = Maker(for_all)
+    maker.refuse_inside(prefix)
+    place = bucket_and_prefix(prefix, "manifest")
+
+    def listed() -> Iterator[Job | BadLine]:
+        names = (name for name in list_objects(prefix, s3) if not is_no_recording(name))
+        for line, name in enumerate(names, 1):
+            if place is None:
+                yield maker.of_file(line, prefix, name)
+            else:
+                yield maker.of_object(line, place[0], name, None)
+
+    return listed()
+
+
+def csv_jobs(manifest: str, s3: S3Options | None, for_all: ForAll) -> Iterator[Job | BadLine]:
+    """The jobs of a CSV as S3 Batch Operations takes it: bucket, key and perhaps the version.
+
+    It has no header, and its keys are URL-encoded. Raises InvalidRequestError at once where `to` is
+    wrong; StorageError and LimitError later.
+    """
+    maker = Maker(for_all)
+
+    def read() -> Iterator[Job | BadLine]:
+        rows = Rows(maker)
+        with closing(open_source(manifest, s3)) as source:
+            for line, data in enumerate(lines(source), 1):
+                if data.strip() and (found := rows.job(line, data)) is not None:
+                    yield found
+
+    return read()
+
+
+class Rows:
+    """Makes jobs of rows; all must name objects of the first one's bucket.
+
+    Objects of two buckets may have the same key, and so would their outputs.
+    """
+
+    def __init__(self, maker: Maker, columns: tuple[str, ...] | None = None) -> None:
+        """Take the names of an inventory's columns; None: a row is bucket, key and version."""
+        self._maker = maker
+        self._columns = columns
+        self._bucket: str | None = None
+
+    def job(self, line: int, data: bytes) -> Job | BadLine | None:
+        """The job of a row, without its end; None where an inventory lists no recording."""
+        text = data.decode(errors="backslashreplace").strip()
+        try:
+            row = self._row(data)
+            if row is None:
+                return None
+            bucket, key, version = row
+        except InvalidRequestError as error:
+            return self._maker.bad(line, text, error)
+        except (ValueError, csv.Error) as error:
+            rule = f"must be CSV in UTF-8 with a URL-encoded key: {error}"
+            return self._maker.bad(line, text, InvalidRequestError.of("row", text, rule))
+        self._bucket = self._bucket or bucket
+        if bucket != self._bucket:
+            rule = (
+                f"must be {self._bucket!r} as in the first row (a header is none): "
+                "outputs of two buckets could share a name"
+            )
+            return self._maker.bad(line, text, InvalidRequestError.of("bucket", bucket, rule))
+        return self._maker.of_object(line, bucket, key, version)
+
+    def _row(self, data: bytes) -> tuple[str, str, str | None] | None:
+        text = data.decode("utf-8-sig").strip()
+        # Line by line: in a URL-encoded key there is no line's end, and a quote without an end
+        # takes no other lines with it.
+        cells = next(csv.reader([text], strict=True))
+        columns = self._columns or ("Bucket", "Key", "VersionId")[: max(2, len(cells))]
+        if len(cells) != len(columns):
+            rule = f"must have the columns {', '.join(columns)}"
+            raise InvalidRequestError.of("row", text, rule)
+        row = dict(zip(columns, cells, strict=True))
+        bucket, key = row["Bucket"], unquote_plus(row["Key"], errors="strict")
+        if not bucket or not key:
+            raise InvalidRequestError.of("row", text, "must have a bucket and a key")
+        if self._columns is not None and (
+            row.get("IsLatest", "true").lower() == "false"
+            or row.get("IsDeleteMarker", "false").lower() == "true"
+            or is_no_recording(key)
+        ):
+            return None
+        return bucket, key, row.get("VersionId") or None

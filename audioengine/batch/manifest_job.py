@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One job of a manifest: as its line says it, and read in full where it is done.
+
+Whoever hands jobs out needs little of them; `parse_job`, which judges every field, is called where
+the work is done. It imports pydantic.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from audioengine.edits import Modification
+from audioengine.errors import InvalidRequestError
+from audioengine.notices import Notice
+from audioengine.times import Number
+
+if TYPE_CHECKING:
+    from audioengine.commands.requests import Command
+
+_KEYS = "source, destination, modification, startTime, guardMs, version"
+
+# In what is no JSON: a later delete must know of the recording all the same.
+_RECORDING_ID = re.compile(r'"recordingId"\s*:\s*("(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")')
+
+
+class Job(NamedTuple):
+    """One line that may be a job; the fields of its object are not judged yet."""
+
+    line: int
+    """From 1; of a listing, its place in it."""
+    key: str
+    """A digest of what is to be done: the same line has the same key."""
+    recordings: frozenset[str]
+    """Ids of the recordings that a command names."""
+    deletes: bool
+    """Whether it is a DELETERECORDING."""
+    data: bytes
+    """The JSON of an object."""
+    makes_folders: bool = False
+    """Whether the folders of its destination may be made: they mirror those of the source."""
+
+    def told(self) -> dict[str, str]:
+        """Return what a journal says of it: source and destination, or method and recording."""
+        try:
+            value = json.loads(self.data)
+        except RecursionError:
+            # It was read once, nearer to the end of Python's stack.
+            return {}
+        return {
+            name: value[name].encode(errors="backslashreplace").decode()
+            for name in ("source", "destination", "method", "recordingId")
+            if isinstance(value.get(name), str)
+        }
+
+
+class BadLine(NamedTuple):
+    """One line that can't be done."""
+
+    line: int
+    key: str
+    recordings: frozenset[str]
+    """Ids of the recordings that it seems to name."""
+    error: InvalidRequestError
+
+
+@dataclass(frozen=True, slots=True)
+class PlainJob:
+    """One recording to store."""
+
+    source: str
+    destination: str
+    modification: Modification
+    start_time_ms: Number | None
+    guard_ms: Any
+    """As it is given; None: the line says nothing of it."""
+    version: str | None = None
+    """Of the source, in a bucket that keeps versions."""
+    makes_folders: bool = False
+    """Whether the folders of the destination may be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandJob:
+    """One command of the queue."""
+
+    command: Command
+    notices: tuple[Notice, ...]
+
+
+def job_of(line: int, data: bytes) -> Job | BadLine:
+    """Return the job of a line that is not empty; of its object only what ordering needs is read.
+
+    Equal lines have equal keys, whatever white space is around them.
+    """
+    data = data.strip()
+    key = digest(data)
+    try:
+        value = json.loads(data)
+    except ValueError as error:
+        return _bad_json(line, key, data, f"must be the JSON of one job: {error}")
+    except RecursionError:
+        rule = "must be the JSON of one job: it is nested too deeply"
+        return _bad_json(line, key, data, rule)
+    if not isinstance(value, dict):
+        refusal = InvalidRequestError.of("job", f"<{type(value).__name__}>", "must be an object")
+        return BadLine(line, key, _seeming_recordings(data), refusal)
+    recordings = _recordings(value)
+    return Job(line, key, recordings, value.get("method") == "DELETERECORDING", data)
+
+
+def digest(data: bytes) -> str:
+    """Return the key of what is to be done."""
+    return sha256(data).hexdigest()[:32]
+
+
+def _bad_json(line: int, key: str, data: bytes, rule: str) -> BadLine:
+    error = InvalidRequestError.of("job", f"line {line}", rule)
+    return BadLine(line, key, _seeming_recordings(data), error)
+
+
+def _seeming_recordings(data: bytes) -> frozenset[str]:
+    return frozenset(
+        json.loads(text, strict=False)
+        for text in _RECORDING_ID.findall(data.decode(errors="replace"))
+    )
+
+
+def _recordings(value: dict[str, Any]) -> frozenset[str]:
+    named = [value.get("recordingId")]
+    entries = value.get("toMerge")
+    if isinstance(entries, list):
+        named += [entry.get("recordingId") for entry in entries if isinstance(entry, dict)]
+    return frozenset(one for one in named if isinstance(one, str))
+
+
+def parse_job(job: Job) -> PlainJob | CommandJob:
+    """Read a job in full; an object with a key `method` is a command.
+
+    Raises InvalidRequestError naming every wrong field.
+    """
+    try:
+        value = json.loads(job.data, parse_float=Decimal)
+        if "method" in value:
+            from audioengine.commands.requests import parse_command
+
+            return CommandJob(*parse_command(value))
+        return replace(_plain_job(value), makes_folders=job.makes_folders)
+    except RecursionError:
+        rule = "must be the JSON of one job: it is nested too deeply"
+        raise InvalidRequestError.of("job", f"line {job.line}", rule) from None
+
+
+def _plain_job(value: dict[str, Any]) -> PlainJob:
+    from pydantic import ValidationError
+
+    from audioengine.batch.manifest_wire import Line
+    from audioengine.params import field_problem
+
+    try:
+        wire = Line.model_validate(value)
+    except ValidationError as error:
+        raise InvalidRequestError(
+            [
+                field_problem(one["type"], one["loc"], one["input"], one["msg"], "job", _KEYS)
+                for one in error.errors()
+            ]
+        ) from None
+    if wire.source == wire.destination:
+        # Done twice, after a kill, the edit would be made of its own result.
+        rule = "must not be the source: a batch can be resumed, and an edit in place can't"
+        raise InvalidRequestError.of("destination", wire.destination, rule)
+    if wire.version is not None and not wire.source.startswith("s3://"):
+        rule = "must be given only for a source that begins with s3://"
+        raise InvalidRequestError.of("version", wire.version, rule)
+    modification = Modification.from_params(wire.modification)
+    if wire.guard_ms is not None:
+        modification = replace(modification, guard_ms=wire.guard_ms)
+    return PlainJob(
+        wire.source,
+        wire.destination,
+        modification,
+        wire.start_time_ms,
+        wire.guard_ms,
+        wire.version,
+    )

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wire form of a plain job in a manifest. Importing this module imports pydantic."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from audioengine.errors import Problem
+from audioengine.params import OptionalNumberField
+from audioengine.times import exact_or_none
+
+
+def _guard(value: object) -> object:
+    if value is None:
+        return None
+    bounds = value if isinstance(value, list) else [value, value]
+    problems: list[Problem] = []
+    for bound in bounds:
+        exact_or_none(bound, "guardMs", problems)
+    if problems or len(bounds) != 2:
+        rule = "must be a number of milliseconds, or two of them: [before, after]"
+        raise PydanticCustomError("guard", rule)
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Line(BaseModel):
+    """A line that is a plain job; `modification` is read by itself."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    source: str = Field(min_length=1)
+    destination: str = Field(min_length=1)
+    modification: Any = None
+    start_time_ms: OptionalNumberField = Field(None, alias="startTime")
+    guard_ms: Annotated[Any, PlainValidator(_guard)] = Field(None, alias="guardMs")
+    version: str | None = Field(None, min_length=1)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies under a prefix of a bucket or in a local folder, named one after another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+
+from audioengine.errors import InvalidRequestError
+from audioengine.storage.files import TEMPORARY_SUFFIX, Failing
+from audioengine.storage.options import S3Options
+
+_SCHEME = "s3://"
+
+
+def bucket_and_prefix(place: str, field: str) -> tuple[str, str] | None:
+    """Return bucket and prefix of ``s3://bucket/prefix/``; None for a local folder.
+
+    Raises InvalidRequestError where it is neither; `field` names it there.
+    """
+    if "://" not in place:
+        return None
+    bucket, slash, prefix = place.removeprefix(_SCHEME).partition("/")
+    if not place.startswith(_SCHEME) or not bucket or not slash:
+        rule = "must be a local folder or s3://bucket/prefix/"
+        raise InvalidRequestError.of(field, place, rule)
+    return bucket, prefix
+
+
+def list_objects(prefix: str, s3: S3Options | None = None) -> Iterator[str]:
+    """The names of all that lies under a prefix, sorted, as they are asked for.
+
+    Of ``s3://bucket/prefix/`` whole keys; of a local folder, paths relative to it, of the regular
+    files in it and in the folders inside, without links to folders and outputs that are only being
+    written.
+
+    Raises StorageError where it can't be listed, InvalidRequestError where it is no prefix.
+    """
+    place = bucket_and_prefix(prefix, "source")
+    if place is None:
+        yield from _files(prefix, "")
+        return
+    from audioengine.storage.s3 import client, retrying
+
+    options = s3 or S3Options()
+    reached = client(options)
+    page = {"Bucket": place[0], "Prefix": place[1], **options.owner_arguments}
+    while True:
+        answer = retrying(partial(reached.list_objects_v2, **page), f"can't list {prefix!r}")
+        for one in answer.get("Contents", ()):
+            yield one["Key"]
+        if not answer.get("IsTruncated"):
+            return
+        page["ContinuationToken"] = answer["NextContinuationToken"]
+
+
+def _files(folder: str, path: str) -> Iterator[str]:
+    with Failing(f"can't list folder {folder!r}"), os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path, f"{path}{entry.name}/")
+        elif entry.is_file() and not entry.name.endswith(TEMPORARY_SUFFIX):
+            yield path + entry.name

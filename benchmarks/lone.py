@@ -69,6 +69,18 @@ def merge_with_audioengine(order: dict[str, Any]) -> tuple[float, float]:
     return time.perf_counter() - start, imported
 
 
+def read_manifest(order: dict[str, Any]) -> tuple[float, float]:
+    """All that the process that hands jobs out does with a manifest."""
+    from audioengine.batch.manifest import jobs_of
+
+    imported = peak_mib()
+    start = time.perf_counter()
+    count = sum(1 for _ in jobs_of(order["source"]))
+    seconds = time.perf_counter() - start
+    assert count == order["lines"]
+    return seconds, imported
+
+
 def with_pydub(order: dict[str, Any]) -> tuple[float, float]:
     """The usual recipe: cut, add a beep, go on, for each party on its own.
 
@@ -105,6 +117,7 @@ def main() -> None:
     tools = {
         "audioengine": with_audioengine,
         "audioengine merge": merge_with_audioengine,
+        "audioengine manifest": read_manifest,
         "pydub": with_pydub,
     }
     tool = tools[order["tool"]]

@@ -93,6 +93,11 @@ def lone_merge(pieces: Sequence[Piece], target: Path, align: str) -> Lone:
     return _alone(order)
 
 
+def lone_manifest(manifest: Path, lines: int) -> Lone:
+    """Read a manifest with audioengine in a fresh process."""
+    return _alone({"tool": "audioengine manifest", "source": str(manifest), "lines": lines})
+
+
 def _alone(order: dict[str, Any]) -> Lone:
     command = [sys.executable, "-m", "benchmarks.lone", json.dumps(order)]
     root = Path(__file__).parent.parent

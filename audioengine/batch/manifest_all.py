@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
+from numbers import Integral, Rational
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
@@ -67,13 +68,15 @@ class Maker:
             rule = f"must not lie under the source, {prefix}: outputs would be sources again"
             raise InvalidRequestError.of("to", self._to, rule)
 
+    def is_under(self, bucket: str, key: str) -> bool:
+        """Whether an object lies where outputs go."""
+        return self._place is not None and (
+            self._place[0] == bucket and key.startswith(self._place[1])
+        )
+
     def of_object(self, line: int, bucket: str, key: str, version: str | None) -> Job | BadLine:
         """The job of an object; its destination is `to` and the whole key."""
-        source = f"s3://{bucket}/{key}"
-        if self._place is not None and self._place[0] == bucket and key.startswith(self._place[1]):
-            rule = f"must not lie under the destination, {self._to}: an output could replace it"
-            return self.bad(line, source, InvalidRequestError.of("source", source, rule))
-        return self._job(line, source, key, version)
+        return self._job(line, f"s3://{bucket}/{key}", key, version)
 
     def of_file(self, line: int, folder: str, path: str) -> Job | BadLine:
         """The job of a file in a folder; its destination is `to` and the path inside it."""
@@ -113,16 +116,22 @@ def _same(for_all: ForAll) -> dict[str, Any]:
         same["modification"] = params_of(modification)
         guard = guard if guard is not None else modification.guard_ms or None
     if for_all.start_time_ms is not None:
-        same["startTime"] = _plain(for_all.start_time_ms)
+        same["startTime"] = for_all.start_time_ms
     if guard is not None:
-        same["guardMs"] = [*map(_plain, guard)] if isinstance(guard, tuple) else _plain(guard)
-    return same
+        same["guardMs"] = guard
+    plain: dict[str, Any] = json.loads(json.dumps(same, default=_as_json))
+    return plain
 
 
-def _plain(value: Number) -> int | float:
+def _as_json(value: object) -> int | float | str:
+    """A number that JSON's writer does not know; text where it is none, which is refused."""
     from audioengine.commands.redaction import number
 
-    return number(value) if isinstance(value, Decimal) else value
+    if isinstance(value, Decimal):
+        return number(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Rational) else repr(value)
 
 
 def _is_inside(path: str, folder: str) -> bool:
@@ -205,6 +214,9 @@ class Rows:
                 "outputs of two buckets could share a name"
             )
             return self._maker.bad(line, text, InvalidRequestError.of("bucket", bucket, rule))
+        if self._maker.is_under(bucket, key):
+            rule = "must not lie under the destination: it may be, or become, another row's output"
+            return self._maker.bad(line, text, InvalidRequestError.of("key", key, rule))
         return self._maker.of_object(line, bucket, key, version)
 
     def _row(self, data: bytes) -> tuple[str, str, str | None] | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from audioengine.errors import LimitError
 from audioengine.storage import Source
 
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 16
 _LONGEST_LINE_BYTES = 8 << 20
 
 

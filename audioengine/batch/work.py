@@ -47,7 +47,7 @@ def do(job: Job, options: StoreOptions, s3: S3Options | None, retries: int) -> O
     """Do a job, again after a while where it failed for what may pass."""
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(retries + 1),
-        wait=tenacity.wait_exponential_jitter(initial=0.5, max=30),
+        wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
         retry=tenacity.retry_if_exception(_passing),
         reraise=True,
     )

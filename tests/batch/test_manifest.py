@@ -289,7 +289,8 @@ def test_a_line_with_a_method_is_a_command_of_the_queue(tmp_path: Path) -> None:
     assert isinstance(parsed, CommandJob)
     assert (parsed.command, parsed.notices) == parse_command(both)
     assert isinstance(deletion, Job)
-    assert (deletion.recordings, deletion.deletes) == ({"one"}, True)
+    assert deletion.recordings == {"one"}
+    assert deletion.deletes
     assert deletion.told() == {"method": "DELETERECORDING", "recordingId": "one"}
     wanted = CommandJob(DeleteRecording(recording_id="one", reply_id="token"), ())
     assert parse_job(deletion) == wanted

@@ -107,7 +107,7 @@ def blockers(
 
 def test_a_bad_line_after_a_delete_does_not_stop_it() -> None:
     """Though it is met before."""
-    lines = [job(1, "a"), job(2, "a", deletes=True), bad(3, "a"), bad(4)]
+    lines: list[Job | BadLine] = [job(1, "a"), job(2, "a", deletes=True), bad(3, "a"), bad(4)]
     schedule = Schedule(iter(lines))
     assert [schedule.take() for _ in lines] == [lines[0], lines[2], lines[3], None]
     schedule.ended(job(1, "a"), failed=False)
@@ -115,7 +115,7 @@ def test_a_bad_line_after_a_delete_does_not_stop_it() -> None:
 
 
 def test_the_first_failure_counts_though_a_later_line_was_known_to_be_bad_before() -> None:
-    lines = [job(1, "a"), job(2, "a", deletes=True), bad(3, "a")]
+    lines: list[Job | BadLine] = [job(1, "a"), job(2, "a", deletes=True), bad(3, "a")]
     schedule = Schedule(iter(lines))
     assert [schedule.take(), schedule.take(), schedule.take()] == [lines[0], lines[2], None]
     schedule.ended(job(1, "a"), failed=True)

@@ -140,7 +140,7 @@ def test_only_what_may_pass_is_tried_again(
         seen.append(arguments)
         raise error
 
-    monkeypatch.setattr(tenacity, "wait_exponential_jitter", lambda **_: tenacity.wait_none())
+    monkeypatch.setattr(tenacity, "wait_random_exponential", lambda **_: tenacity.wait_none())
     (one,) = jobs_of(str(manifest_of(tmp_path, [job(tmp_path / "out.mp3")])))
     assert isinstance(one, Job)
     with patch.object(work, "store", fail):

@@ -220,7 +220,7 @@ class Rows:
         return self._maker.of_object(line, bucket, key, version)
 
     def _row(self, data: bytes) -> tuple[str, str, str | None] | None:
-        text = data.decode("utf-8-sig").strip()
+        text = data.decode("utf-8-sig").rstrip("\r")
         # Line by line: in a URL-encoded key there is no line's end, and a quote without an end
         # takes no other lines with it.
         cells = next(csv.reader([text], strict=True))

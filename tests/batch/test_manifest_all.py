@@ -136,7 +136,8 @@ def test_rows_that_can_not_be_done_stop_no_others(tmp_path: Path) -> None:
         "calls,%ff.mp3",
         "calls,",
         "",
-        '"calls","b%20b.mp3",""',
+        '"calls","b%20b.mp3",""\r',
+        "calls, c.mp3\u00a0",
     ]
     found = read(csv_of(tmp_path, *lines), ForAll(TO))
     bad = rules(found)
@@ -149,6 +150,7 @@ def test_rows_that_can_not_be_done_stop_no_others(tmp_path: Path) -> None:
     assert places(good) == [
         ("s3://calls/a.mp3", f"{TO}a.mp3", None),
         ("s3://calls/b b.mp3", f"{TO}b b.mp3", None),
+        ("s3://calls/ c.mp3\u00a0", f"{TO} c.mp3\u00a0", None),
     ]
     assert not any(one.recordings for one in found)
     assert not any(one.deletes for one in good)

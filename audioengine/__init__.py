@@ -48,7 +48,12 @@ if TYPE_CHECKING:
     from audioengine.report import StoreReport as StoreReport
     from audioengine.settings import Settings as Settings
     from audioengine.settings import load_settings as load_settings
+    from audioengine.storage.buckets import ObjectPlace as ObjectPlace
+    from audioengine.storage.buckets import Storage as Storage
+    from audioengine.storage.folder import FolderStorage as FolderStorage
+    from audioengine.storage.memory import MemoryStorage as MemoryStorage
     from audioengine.storage.options import S3Options as S3Options
+    from audioengine.storage.s3_storage import S3Storage as S3Storage
 
 __version__ = version.VERSION
 
@@ -60,9 +65,11 @@ _HOMES = {
     "Beep": "edits",
     "ConferenceSegment": "parts",
     "EncodeReport": "report",
+    "FolderStorage": "storage.folder",
     "Interval": "edits",
     "InvalidRequestError": "errors",
     "LimitError": "errors",
+    "MemoryStorage": "storage.memory",
     "MalformedAudioError": "errors",
     "MergeOptions": "operations.options",
     "MergePart": "parts",
@@ -70,11 +77,14 @@ _HOMES = {
     "MergeReport": "report",
     "Modification": "edits",
     "Notice": "notices",
+    "ObjectPlace": "storage.buckets",
     "PlanReport": "report",
     "Problem": "errors",
     "RecordingInfo": "report",
     "S3Options": "storage.options",
+    "S3Storage": "storage.s3_storage",
     "Settings": "settings",
+    "Storage": "storage.buckets",
     "StorageError": "errors",
     "StoreOptions": "operations.options",
     "StoreReport": "report",

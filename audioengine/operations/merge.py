@@ -15,6 +15,7 @@ from audioengine.operations import merge_reporting as reporting
 from audioengine.operations.choices import check_options
 from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.copying import copy_whole
+from audioengine.operations.facts import facts_of
 from audioengine.operations.gathering import (
     MaskScope,
     Member,
@@ -96,7 +97,7 @@ def merge(
     are silent. The output appears at `destination` whole or not at all; it may be one of the
     sources. One recording alone that nothing changes is a copy, byte for byte.
 
-    destination: a path, s3://bucket/key, or a writable binary file object.
+    destination: a path, s3://bucket/key, a writable binary file object, or an object of a storage.
     align: "sample" puts every recording where its start says; "frame" moves those that overlap
         no other by less than a frame, so that they can be copied too.
     render: "smart", or "full" to re-encode everything.
@@ -133,19 +134,20 @@ def merge(
             if fail_on_crosstalk:
                 _refuse_crosstalk(members, done.coherence)
             output_digest = sha256_hex(staging)
+            source_digests = [digests[member.timed.path].result() for member in members]
             report = reporting.merge_report(
                 done,
                 members,
                 omitted,
                 options.align,
-                [digests[member.timed.path].result() for member in members],
+                source_digests,
                 output_digest,
                 staging.size,
                 time.perf_counter() - started,
             )
             for member in members:
                 member.recording.source.check_unchanged()
-            staging.publish()
+            staging.publish(facts_of(source_digests))
     return report
 
 

@@ -19,6 +19,7 @@ from audioengine.operations import reporting
 from audioengine.operations.choices import check_options
 from audioengine.operations.coherence import MeasuredCoherence, measured_coherence
 from audioengine.operations.copying import copy_whole
+from audioengine.operations.facts import facts_of
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.workers import worker_count
@@ -86,8 +87,9 @@ def store(
     The output appears at `destination` whole or not at all; it may be the source. Without an
     edit it is a copy, byte for byte.
 
-    source: a path, s3://bucket/key, bytes, or a readable binary file object.
-    destination: a path, s3://bucket/key, or a writable binary file object.
+    source: a path, s3://bucket/key, bytes, a readable binary file object, or an object of a
+        storage.
+    destination: a path, s3://bucket/key, a writable binary file object, or an object of a storage.
     start_time_ms: epoch time of the recording's start, for absolute times.
     render: "smart", or "full" to re-encode everything.
     caller_channel: "left", or "right" where the recorder has the parties the other way round.
@@ -137,7 +139,7 @@ def store(
                 time.perf_counter() - started,
             )
             recording.source.check_unchanged()
-            staging.publish()
+            staging.publish(facts_of([report.source.sha256]))
     return report
 
 

@@ -11,22 +11,28 @@ from typing import BinaryIO, TypeAlias
 
 from audioengine.errors import InvalidRequestError
 from audioengine.storage.base import Source, Staging
+from audioengine.storage.buckets import Location, ObjectPlace, Storage
 from audioengine.storage.files import FileSource, FileStaging
 from audioengine.storage.objects import BytesSource, ObjectSource, ObjectStaging
 from audioengine.storage.options import S3Options
 
-SourceLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
-"""A path, ``s3://bucket/key``, the bytes themselves, or a readable binary file object."""
+SourceLike: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | ObjectPlace | Source
+)
+"""A path, ``s3://bucket/key``, the bytes themselves, a readable binary file object, an object of a
+storage, or an open source, which is closed in the end."""
 
-DestinationLike: TypeAlias = str | os.PathLike[str] | BinaryIO
-"""A path, ``s3://bucket/key``, or a writable binary file object."""
+DestinationLike: TypeAlias = str | os.PathLike[str] | BinaryIO | ObjectPlace
+"""A path, ``s3://bucket/key``, a writable binary file object, or an object of a storage."""
 
 __all__ = [
     "DestinationLike",
+    "ObjectPlace",
     "S3Options",
     "Source",
     "SourceLike",
     "Staging",
+    "Storage",
     "open_destination",
     "open_source",
 ]
@@ -37,13 +43,18 @@ def open_source(source: SourceLike, s3: S3Options | None = None) -> Source:
 
     Raises StorageError where it can't be read, InvalidRequestError where it is no source.
     """
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, ObjectPlace):
+        return source.source()
     if isinstance(source, (bytes, bytearray, memoryview)):
         return BytesSource(bytes(source))
     if isinstance(source, (str, os.PathLike)):
         if _is_s3(source, "source"):
             from audioengine.storage.s3 import S3Source
 
-            return S3Source(os.fsdecode(source), s3 or S3Options())
+            location = Location.parse(os.fsdecode(source), "source")
+            return S3Source(location, s3 or S3Options())
         return FileSource(source)
     if callable(getattr(source, "read", None)):
         return ObjectSource(source)
@@ -56,11 +67,14 @@ def open_destination(destination: DestinationLike, s3: S3Options | None = None) 
 
     Raises StorageError where it can't be written, InvalidRequestError where it is none.
     """
+    if isinstance(destination, ObjectPlace):
+        return destination.staging()
     if isinstance(destination, (str, os.PathLike)):
         if _is_s3(destination, "destination"):
             from audioengine.storage.s3 import S3Staging
 
-            return S3Staging(os.fsdecode(destination), s3 or S3Options())
+            location = Location.parse(os.fsdecode(destination), "destination")
+            return S3Staging(location, s3 or S3Options())
         return FileStaging(destination)
     if callable(getattr(destination, "write", None)):
         return ObjectStaging(destination)

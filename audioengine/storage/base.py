@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 
 
 class Source(ABC):
@@ -11,6 +13,9 @@ class Source(ABC):
 
     size: int
     """Length in bytes when the source was opened."""
+
+    metadata: Mapping[str, str] = MappingProxyType({})
+    """What its place keeps beside it, where it can."""
 
     @abstractmethod
     def read(self, offset: int, length: int) -> bytes:
@@ -54,8 +59,11 @@ class Staging(ABC):
         """Forget all that was written. Raises StorageError."""
 
     @abstractmethod
-    def publish(self) -> None:
-        """Let the output appear under its name, whole. Raises StorageError."""
+    def publish(self, facts: Mapping[str, str] | None = None) -> None:
+        """Let the output appear under its name, whole. Raises StorageError.
+
+        facts: what is kept beside it, in ASCII, where the place can.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -9,6 +9,7 @@ import os
 import resource
 import secrets
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from audioengine.errors import StorageError
@@ -144,7 +145,8 @@ class FileStaging(Staging):
             os.lseek(self._fd, 0, os.SEEK_SET)
         self.size = 0
 
-    def publish(self) -> None:
+    def publish(self, facts: Mapping[str, str] | None = None) -> None:
+        del facts  # a file has no room for them
         with self._writing:
             self._part.replace(self._target)
             os.close(self._fd)

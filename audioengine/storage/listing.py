@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from functools import partial
 
 from audioengine.errors import InvalidRequestError
+from audioengine.storage.buckets import SCHEME
 from audioengine.storage.files import TEMPORARY_SUFFIX, Failing
 from audioengine.storage.options import S3Options
-
-_SCHEME = "s3://"
 
 
 def bucket_and_prefix(place: str, field: str) -> tuple[str, str] | None:
@@ -21,8 +19,8 @@ def bucket_and_prefix(place: str, field: str) -> tuple[str, str] | None:
     """
     if "://" not in place:
         return None
-    bucket, slash, prefix = place.removeprefix(_SCHEME).partition("/")
-    if not place.startswith(_SCHEME) or not bucket or not slash:
+    bucket, slash, prefix = place.removeprefix(SCHEME).partition("/")
+    if not place.startswith(SCHEME) or not bucket or not slash:
         rule = "must be a local folder or s3://bucket/prefix/"
         raise InvalidRequestError.of(field, place, rule)
     return bucket, prefix
@@ -41,13 +39,14 @@ def list_objects(prefix: str, s3: S3Options | None = None) -> Iterator[str]:
     if place is None:
         yield from _files(prefix, "")
         return
-    from audioengine.storage.s3 import client, retrying
+    from audioengine.storage.s3_client import client, mapped
 
     options = s3 or S3Options()
     reached = client(options)
     page = {"Bucket": place[0], "Prefix": place[1], **options.owner_arguments}
     while True:
-        answer = retrying(partial(reached.list_objects_v2, **page), f"can't list {prefix!r}")
+        with mapped(f"can't list {prefix!r}"):
+            answer = reached.list_objects_v2(**page)
         for one in answer.get("Contents", ()):
             yield one["Key"]
         if not answer.get("IsTruncated"):

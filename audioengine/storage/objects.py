@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from threading import Lock
 from typing import BinaryIO
 
@@ -92,7 +93,8 @@ class ObjectStaging(SpooledStaging):
         super().__init__()
         self._target = file
 
-    def publish(self) -> None:
+    def publish(self, facts: Mapping[str, str] | None = None) -> None:
+        del facts  # an object of the caller's has no room for them
         self._spool.seek(0)
         try:
             while block := self._spool.read(_BLOCK_BYTES):

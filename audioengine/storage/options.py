@@ -23,11 +23,18 @@ class S3Options:
     """The account that must own the bucket."""
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Of an output."""
+    version: str | None = None
+    """Of a source, in a bucket that keeps versions; None: the latest."""
 
     @property
     def owner_arguments(self) -> dict[str, Any]:
         """For any request."""
         return {"ExpectedBucketOwner": self.bucket_owner} if self.bucket_owner else {}
+
+    @property
+    def version_arguments(self) -> dict[str, Any]:
+        """For reading an object."""
+        return {"VersionId": self.version} if self.version else {}
 
     @property
     def customer_key_arguments(self) -> dict[str, Any]:
@@ -38,11 +45,7 @@ class S3Options:
 
     @property
     def encryption_arguments(self) -> dict[str, Any]:
-        """For writing an object."""
+        """For writing an object; that a bucket key is used is added where the client is made."""
         if self.kms_key is None:
             return {}
-        return {
-            "ServerSideEncryption": "aws:kms",
-            "SSEKMSKeyId": self.kms_key,
-            "BucketKeyEnabled": True,
-        }
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key}

@@ -17,7 +17,7 @@ import pytest
 import tenacity
 from botocore.config import Config
 
-from audioengine.storage import s3
+from audioengine.storage import s3_client
 from audioengine.storage.options import S3Options
 from tests.storage.servers import ENVIRONMENT, FaultyStore, faulty_store, moto_server
 
@@ -84,10 +84,10 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pat
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    s3._client.cache_clear()
+    s3_client._client.cache_clear()
     yield temporary
     assert list(temporary.iterdir()) == []
-    s3._client.cache_clear()
+    s3_client._client.cache_clear()
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def moto(
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     found = Moto(moto_client, f"test-{uuid4()}")
     moto_client.create_bucket(Bucket=found.bucket)
-    client = s3.client(S3Options())
+    client = s3_client.client(S3Options())
     client.meta.events.register("before-send.s3", lambda request, **_: found.sent.append(request))
     return found
 
@@ -138,7 +138,7 @@ def faulty(
         def config(**options: Any) -> Config:
             return Config(**{**options, "read_timeout": server.patience_s})
 
-        monkeypatch.setattr(s3, "Config", config)
+        monkeypatch.setattr(s3_client, "Config", config)
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
         yield server

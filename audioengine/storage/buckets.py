@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Storage as commands know it: buckets of objects, each kind of it with the same doors.
+
+Reading and publishing are those of every other place; beside them an object can be found, copied
+without passing through here, and deleted.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from audioengine.errors import InvalidRequestError
+from audioengine.storage.base import Source, Staging
+from audioengine.storage.options import S3Options
+
+SCHEME = "s3://"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """An object's bucket and its key there."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{SCHEME}{self.bucket}/{self.key}"
+
+    @classmethod
+    def parse(cls, text: str, field: str) -> Location:
+        """Read ``s3://bucket/key``.
+
+        Raises InvalidRequestError.
+        """
+        bucket, _, key = text.removeprefix(SCHEME).partition("/")
+        if not text.startswith(SCHEME) or not bucket or not key:
+            raise InvalidRequestError.of(field, text, "must be s3://bucket/key")
+        return cls(bucket, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object that is there."""
+
+    size: int
+    """In bytes."""
+    etag: str
+    """Another one where the object is replaced by something else."""
+    version: str | None = None
+    """Its version, in a bucket that keeps them."""
+    sha256: str | None = None
+    """In base64, where the store knows it."""
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Kept beside it, by names in lower case."""
+
+
+class Storage(ABC):
+    """Buckets of objects. May be sent to another process where its class says so.
+
+    Whatever takes `options` takes region, keys and metadata of that one object; where they are None
+    or leave something out, the storage's own count. All raise StorageError, and
+    InvalidRequestError for names and keys that this storage can't have.
+    """
+
+    @abstractmethod
+    def find(self, location: Location, options: S3Options | None = None) -> Found | None:
+        """The object, or None where there is none."""
+
+    @abstractmethod
+    def source(self, location: Location, options: S3Options | None = None) -> Source:
+        """Open an object for reading; with its metadata."""
+
+    @abstractmethod
+    def staging(self, location: Location, options: S3Options | None = None) -> Staging:
+        """Prepare an object, which nobody sees before it is published."""
+
+    @abstractmethod
+    def copy(
+        self,
+        source: Location,
+        destination: Location,
+        found: Found,
+        options: S3Options | None = None,
+    ) -> None:
+        """Copy an object, as it was `found`, inside the storage; with the metadata of `options`."""
+
+    @abstractmethod
+    def versions(self, location: Location) -> tuple[str, ...]:
+        """All versions of an object, the newest first; none where it or its bucket keeps none."""
+
+    @abstractmethod
+    def delete(self, location: Location, versions: Sequence[str] | None = None) -> None:
+        """Delete an object, every version of it or those; none there is no error."""
+
+    def place(self, bucket: str, key: str, options: S3Options | None = None) -> ObjectPlace:
+        """An object as `store`, `merge` and the others take sources and destinations."""
+        return ObjectPlace(self, Location(bucket, key), options)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPlace:
+    """An object, there or not, of a storage."""
+
+    storage: Storage
+    location: Location
+    options: S3Options | None = None
+
+    def __str__(self) -> str:
+        return str(self.location)
+
+    def source(self) -> Source:
+        """Open it for reading."""
+        return self.storage.source(self.location, self.options)
+
+    def staging(self) -> Staging:
+        """Prepare it for writing."""
+        return self.storage.staging(self.location, self.options)
+
+
+def refuse_encryption(options: S3Options | None, kind: str) -> None:
+    """Raise InvalidRequestError where an object should be encrypted and can't be."""
+    if options is not None and (options.kms_key or options.customer_key):
+        rule = f"must not be given: {kind} can't encrypt"
+        raise InvalidRequestError.of("encryptionKey", "***", rule)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Buckets in memory, for tests of those who use this package."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from threading import RLock
+
+from audioengine.errors import StorageError
+from audioengine.storage.base import Source, Staging
+from audioengine.storage.buckets import Found, Location, Storage
+from audioengine.storage.objects import BytesSource
+from audioengine.storage.options import S3Options
+from audioengine.storage.spool import SpooledStaging
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryObject:
+    """One version of an object."""
+
+    data: bytes
+    found: Found
+    options: S3Options
+    """How it was asked to be kept; nothing is encrypted."""
+
+
+class MemoryStorage(Storage):
+    """Buckets of these names, in this process.
+
+    versioned: whether what is overwritten is kept.
+
+    `requests` tells what was asked for, in order: the door's name, and the place.
+    """
+
+    def __init__(self, *buckets: str, versioned: bool = False) -> None:
+        self._buckets: dict[str, dict[str, list[MemoryObject]]] = {name: {} for name in buckets}
+        self._versioned = versioned
+        self._lock = RLock()
+        self._count = count(1)
+        self.requests: list[tuple[str, str]] = []
+
+    def put(
+        self, bucket: str, key: str, data: bytes, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Make an object, without its being counted as a request."""
+        self._keep(Location(bucket, key), data, S3Options(metadata=metadata or {}))
+
+    def get(self, bucket: str, key: str) -> bytes:
+        """The bytes of an object. Raises StorageError where there is none."""
+        return self._newest(Location(bucket, key)).data
+
+    def keys(self, bucket: str) -> tuple[str, ...]:
+        """The keys of all objects in a bucket, sorted."""
+        return tuple(sorted(self._bucket(bucket)))
+
+    def object(self, bucket: str, key: str) -> MemoryObject:
+        """All that is kept of an object. Raises StorageError where there is none."""
+        return self._newest(Location(bucket, key))
+
+    def find(self, location: Location, options: S3Options | None = None) -> Found | None:
+        del options
+        self._asked("find", location)
+        versions = self._buckets.get(location.bucket, {}).get(location.key)
+        return versions[0].found if versions else None
+
+    def source(self, location: Location, options: S3Options | None = None) -> Source:
+        del options
+        self._asked("source", location)
+        newest = self._newest(location)
+        source = BytesSource(newest.data)
+        source.metadata = newest.found.metadata
+        return source
+
+    def staging(self, location: Location, options: S3Options | None = None) -> Staging:
+        self._bucket(location.bucket)
+        return _MemoryStaging(self, location, options or S3Options())
+
+    def copy(
+        self,
+        source: Location,
+        destination: Location,
+        found: Found,
+        options: S3Options | None = None,
+    ) -> None:
+        self._asked("copy", destination)
+        newest = self._newest(source)
+        if newest.found.etag != found.etag:
+            raise StorageError(f"can't copy {str(source)!r}: it was changed", retryable=True)
+        self._keep(destination, newest.data, options or S3Options())
+
+    def versions(self, location: Location) -> tuple[str, ...]:
+        self._asked("versions", location)
+        kept = self._bucket(location.bucket).get(location.key, [])
+        return tuple(one.found.version for one in kept if one.found.version is not None)
+
+    def delete(self, location: Location, versions: Sequence[str] | None = None) -> None:
+        self._asked("delete", location)
+        with self._lock:
+            bucket = self._bucket(location.bucket)
+            kept = [
+                one
+                for one in bucket.pop(location.key, [])
+                if versions is not None and one.found.version not in versions
+            ]
+            if kept:
+                bucket[location.key] = kept
+
+    def publish(self, location: Location, data: bytes, options: S3Options) -> None:
+        """Keep what was staged."""
+        self._asked("publish", location)
+        self._keep(location, data, options)
+
+    def _asked(self, door: str, location: Location) -> None:
+        self.requests.append((door, str(location)))
+
+    def _bucket(self, name: str) -> dict[str, list[MemoryObject]]:
+        try:
+            return self._buckets[name]
+        except KeyError:
+            raise StorageError(f"there is no bucket {name!r}") from None
+
+    def _newest(self, location: Location) -> MemoryObject:
+        try:
+            return self._bucket(location.bucket)[location.key][0]
+        except KeyError:
+            raise StorageError(f"can't read source {str(location)!r}: NoSuchKey") from None
+
+    def _keep(self, location: Location, data: bytes, options: S3Options) -> None:
+        digest = b64encode(hashlib.sha256(data).digest()).decode()
+        with self._lock:
+            version = f"v{next(self._count)}" if self._versioned else None
+            metadata = {name.lower(): value for name, value in options.metadata.items()}
+            kept = MemoryObject(
+                bytes(data), Found(len(data), f'"{digest}"', version, digest, metadata), options
+            )
+            versions = self._bucket(location.bucket).setdefault(location.key, [])
+            versions[: 0 if self._versioned else None] = [kept]
+
+
+class _MemoryStaging(SpooledStaging):
+    def __init__(self, storage: MemoryStorage, location: Location, options: S3Options) -> None:
+        super().__init__()
+        self._storage = storage
+        self._location = location
+        self._options = options
+
+    def publish(self, facts: Mapping[str, str] | None = None) -> None:
+        options = replace(self._options, metadata={**self._options.metadata, **(facts or {})})
+        self._storage.publish(self._location, self.read(0, self.size), options)
+        self.close()

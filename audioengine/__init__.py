@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from audioengine.errors import InvalidRequestError as InvalidRequestError
     from audioengine.errors import LimitError as LimitError
     from audioengine.errors import MalformedAudioError as MalformedAudioError
+    from audioengine.errors import NotAllowedError as NotAllowedError
     from audioengine.errors import Problem as Problem
     from audioengine.errors import StorageError as StorageError
     from audioengine.errors import UnsupportedAudioError as UnsupportedAudioError
     from audioengine.errors import VerificationError as VerificationError
+    from audioengine.execution.execute import execute as execute
+    from audioengine.execution.outcome import Outcome as Outcome
+    from audioengine.execution.temporary import Known as Known
     from audioengine.notices import Notice as Notice
     from audioengine.operations.codec import Audio as Audio
     from audioengine.operations.codec import decode as decode
@@ -68,6 +72,7 @@ _HOMES = {
     "FolderStorage": "storage.folder",
     "Interval": "edits",
     "InvalidRequestError": "errors",
+    "Known": "execution.temporary",
     "LimitError": "errors",
     "MemoryStorage": "storage.memory",
     "MalformedAudioError": "errors",
@@ -76,8 +81,10 @@ _HOMES = {
     "MergePlanReport": "report",
     "MergeReport": "report",
     "Modification": "edits",
+    "NotAllowedError": "errors",
     "Notice": "notices",
     "ObjectPlace": "storage.buckets",
+    "Outcome": "execution.outcome",
     "PlanReport": "report",
     "Problem": "errors",
     "RecordingInfo": "report",
@@ -92,6 +99,7 @@ _HOMES = {
     "VerificationError": "errors",
     "decode": "operations.codec",
     "encode": "operations.codec",
+    "execute": "execution.execute",
     "inspect": "operations.inspection",
     "load_settings": "settings",
     "merge": "operations.merge",

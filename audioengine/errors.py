@@ -8,6 +8,7 @@
     ├── MalformedAudioError   (ValueError)    the source breaks its own format, at a byte
     ├── UnsupportedAudioError (ValueError)    legal audio that this engine does not edit
     ├── LimitError            (ValueError)    the work would exceed a stated bound
+    ├── NotAllowedError       (PermissionError) who asks has no right to it
     ├── StorageError          (OSError)       a source can't be read, an output can't be written
     └── VerificationError     (RuntimeError)  an output does not keep its promises
 
@@ -82,6 +83,10 @@ class UnsupportedAudioError(AudioEngineError, ValueError):
 
 class LimitError(AudioEngineError, ValueError):
     """The work would exceed a stated bound."""
+
+
+class NotAllowedError(AudioEngineError, PermissionError):
+    """Who asks has no right to it: a token that proves nothing, another tenant's recording."""
 
 
 class StorageError(AudioEngineError, OSError):

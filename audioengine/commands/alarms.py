@@ -18,7 +18,9 @@ from audioengine.notices import Notice
 MAX_ALARM_BYTES = 248 * 1024
 """Of an alarm's JSON: the topic takes 256 KB, of which attributes have some."""
 
-_MAX_ERROR_BYTES = 16 * 1024
+MAX_ERROR_BYTES = 16 * 1024
+"""Of the JSON of what went wrong, in an alarm and in an event."""
+
 _CUT = "…[cut]"
 
 CommandAlarmType: TypeAlias = Literal[
@@ -126,8 +128,8 @@ def command_alarm(type: CommandAlarmType, command: object, error: str) -> Comman
         text = redacted_text(command)
     else:
         text = json.dumps(redacted(command), ensure_ascii=False)
-    alarm = CommandAlarm(type=type, event="", error=_cut(error, _MAX_ERROR_BYTES))
-    return replace(alarm, event=_cut(text, MAX_ALARM_BYTES - _size(alarm.to_dict())))
+    alarm = CommandAlarm(type=type, event="", error=cut(error, MAX_ERROR_BYTES))
+    return replace(alarm, event=cut(text, MAX_ALARM_BYTES - _size(alarm.to_dict())))
 
 
 def parse_alarm(data: object) -> tuple[Alarm, tuple[Notice, ...]]:
@@ -151,8 +153,8 @@ def _size(value: object) -> int:
     return len(json.dumps(value))
 
 
-def _cut(text: str, most: int) -> str:
-    """The text, or its longest beginning with a mark, that takes so many bytes of JSON."""
+def cut(text: str, most: int) -> str:
+    """Return the text, or its longest beginning with a mark, that takes so many bytes of JSON."""
     if len(text) <= most and _size(text) <= most:
         return text
     low, high = 0, min(len(text), most)

@@ -17,6 +17,7 @@ from pydantic.json_schema import SkipJsonSchema
 from audioengine.commands.modification import ModificationField
 from audioengine.commands.wire import (
     OptionalText,
+    OptionalWireNumber,
     Secret,
     Segments,
     Text,
@@ -50,6 +51,8 @@ class StoreRecording(Wire):
     modification: ModificationField = None
     """None: a plain copy."""
     recording_id: Text
+    start_time_ms: OptionalWireNumber = None
+    """Our own addition: when the recording began, for absolute times; epoch time."""
     reply_id: Text = field(repr=False)
     dialect: _DialectField = "sqs"
     """Where the command came from; decides the unit of relative times and the default name."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import uuid
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -35,6 +34,7 @@ from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
 from audioengine.operations.recording import Recording, open_recording
+from audioengine.operations.recording_ids import implausible_start
 from audioengine.parts import MergePart, TimedPart, timed
 from audioengine.pcm.decode import Samples, decode_raw
 from audioengine.plan.grid import FrameRange, Grid
@@ -46,10 +46,6 @@ from audioengine.times import ms_to_samples, round_half_up
 
 Missing: TypeAlias = Literal["fail", "omit"]
 MaskScope: TypeAlias = Literal["part", "conference"]
-
-# A version-1 UUID is made when the recording is set up, a moment before it starts.
-_MAX_UUID_LEAD_MS = 60_000
-_UUID_EPOCH_MS = 12_219_292_800_000  # from 1582-10-15, where such UUIDs count from, to 1970
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +230,7 @@ def _place(
         codes = {notice.code for notice in warnings}
         notice = untagged_notice(index.format.rate_hz, delay, "Start times")
         warnings += [notice] if notice.code not in codes else []
-    warnings += _implausible(part)
+    warnings += implausible_start(part.part.recording_id, part.start_ms)
     placed = PlacedPart(
         index=index,
         edits=edits,
@@ -268,22 +264,6 @@ def _on_timeline(
     if end is None:
         return Span(first, max(first, placed.audio.end))
     return Span(first, round_half_up(ms_to_samples(end - earliest, placed.rate_hz)))
-
-
-def _implausible(part: TimedPart) -> list[Notice]:
-    """A warning where a version-1 UUID speaks of another time than the request."""
-    try:
-        made = uuid.UUID(part.part.recording_id or "")
-    except ValueError:
-        return []
-    if made.version != 1:
-        return []
-    made_ms = Fraction(made.time, 10_000) - _UUID_EPOCH_MS
-    if abs(part.start_ms - made_ms) <= _MAX_UUID_LEAD_MS:
-        return []
-    seconds = float(abs(part.start_ms - made_ms)) / 1000
-    message = f"The start time is {seconds:.0f} s away from when its recordingId was made."
-    return [Notice("start_time_implausible", message)]
 
 
 def _with_conference_masks(members: Sequence[Member], beep: Beep) -> list[Member]:

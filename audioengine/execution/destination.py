@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a command's output goes: whether it may, under which name, and what is there already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from audioengine.commands.names import (
+    CustomerKey,
+    EncryptionKey,
+    KmsKey,
+    encryption_key,
+    object_key,
+)
+from audioengine.commands.requests import MergeRecordings, StoreRecording
+from audioengine.errors import InvalidRequestError, NotAllowedError
+from audioengine.execution.identity import COMMAND_DIGEST, command_digest
+from audioengine.execution.temporary import DOMAIN, START_TIME, in_ascii
+from audioengine.execution.token import Claims
+from audioengine.settings import Settings
+from audioengine.storage import ObjectPlace, S3Options, Storage
+from audioengine.storage.buckets import Found, Location
+from audioengine.times import plain
+
+_MOST_SUFFIXES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """An output's place, and what is there before it."""
+
+    location: Location
+    options: S3Options
+    """Region, keys, and the metadata that is known beforehand."""
+    digest: str
+    """Of the command."""
+    before: Found | None
+    """The object that it replaces."""
+    is_done: bool
+    """Whether that is this command's own result."""
+
+    def place(self, storage: Storage, start_ms: Fraction | None) -> ObjectPlace:
+        """The place to write to; its metadata says when the output begins, if that is known."""
+        metadata = dict(self.options.metadata)
+        if start_ms is not None:
+            metadata[START_TIME] = plain(start_ms)
+        return ObjectPlace(storage, self.location, replace(self.options, metadata=metadata))
+
+
+def destination_of(
+    command: StoreRecording | MergeRecordings,
+    name: str,
+    token: Claims,
+    storage: Storage,
+    settings: Settings,
+) -> Destination:
+    """Return where the output of a command goes.
+
+    name: the key where the command gives none.
+
+    Raises NotAllowedError for a bucket that the domain may not write to, InvalidRequestError for a
+    name or a key that is none, and for another object under the name where that is refused.
+    """
+    domain = str(token.domain)
+    bucket = command.destination_bucket
+    allowed = settings.domains.get(domain)
+    if allowed is None or bucket not in allowed.buckets:
+        names = ", ".join(allowed.buckets) if allowed else "none"
+        rule = f"must be one that {domain!r} may write to: {names}"
+        raise NotAllowedError(f"destinationBucket = {bucket!r}: {rule}")
+    key = encryption_key(command.encryption_key, command.destination_region)
+    asked = Location(bucket, object_key(name if command.file_name is None else command.file_name))
+    digest = command_digest(command, domain, asked, key, settings)
+    metadata = {COMMAND_DIGEST: digest, DOMAIN: in_ascii(domain)}
+    options = _options(key, command.destination_region, metadata)
+    location, before, is_done = _free(asked, digest, storage, options, settings)
+    return Destination(location, options, digest, before, is_done)
+
+
+def _options(key: EncryptionKey | None, region: str | None, metadata: dict[str, str]) -> S3Options:
+    return S3Options(
+        region=region,
+        kms_key=key.key_id if isinstance(key, KmsKey) else None,
+        customer_key=key.material if isinstance(key, CustomerKey) else None,
+        metadata=metadata,
+    )
+
+
+def _free(
+    asked: Location, digest: str, storage: Storage, options: S3Options, settings: Settings
+) -> tuple[Location, Found | None, bool]:
+    """The place itself or, where another object is there and must stay, one with a suffix."""
+    stem, dot, ending = asked.key.rpartition(".")
+    if not dot or "/" in ending:
+        stem, dot, ending = asked.key, "", ""
+    for number in range(_MOST_SUFFIXES):
+        suffix = f"-{number}" if number else ""
+        location = Location(asked.bucket, object_key(f"{stem}{suffix}{dot}{ending}"))
+        found = storage.find(location, options)
+        if found is None:
+            return location, None, False
+        if found.metadata.get(COMMAND_DIGEST) == digest:
+            return location, found, True
+        if settings.existing == "overwrite":
+            return location, found, False
+        if settings.existing == "refuse":
+            rule = "must be another name: an object has this one, and may not be replaced"
+            raise InvalidRequestError.of("fileName", asked.key, rule)
+    rule = f"must be another name: there are {_MOST_SUFFIXES} objects of this one with a suffix"
+    raise InvalidRequestError.of("fileName", asked.key, rule)
+
+
+def versions_before(
+    destination: Destination, storage: Storage, settings: Settings
+) -> tuple[str, ...]:
+    """Return the versions that an overwrite has left behind; where that is set, purge them."""
+    kept = destination.before is not None and destination.before.version is not None
+    if not kept and not settings.purge_versions:
+        return ()
+    older = storage.versions(destination.location)[1:]
+    if settings.purge_versions:
+        storage.delete(destination.location, older)
+    return older

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carrying out commands: one function, from a command to its outcome.
+
+It changes nothing but the storage, and a command that comes again finds what it did before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from audioengine.commands.alarms import (
+    MAX_ERROR_BYTES,
+    CommandAlarm,
+    CommandAlarmType,
+    command_alarm,
+    cut,
+)
+from audioengine.commands.events import (
+    DeleteRecordingFailed,
+    FinalEvent,
+    MergeRecordingsFailed,
+    RecordingDeleted,
+    RecordingsMerged,
+    RecordingStored,
+    StoreRecordingFailed,
+)
+from audioengine.commands.requests import (
+    Command,
+    DeleteRecording,
+    MergeRecordings,
+    StoreRecording,
+    parse_command,
+)
+from audioengine.edits import Dialect
+from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError
+from audioengine.execution.identity import command_digest
+from audioengine.execution.merging import merge_recordings
+from audioengine.execution.outcome import Outcome
+from audioengine.execution.result import Result
+from audioengine.execution.storing import store_recording
+from audioengine.execution.temporary import Known, Resolver, nothing_known, own_locations
+from audioengine.execution.token import MISMATCH, Claims, read_token, region_of, unverified
+from audioengine.notices import Notice
+from audioengine.render.execute import Progress
+from audioengine.settings import Settings
+from audioengine.storage import S3Options, Storage
+from audioengine.storage.folder import FolderStorage
+from audioengine.storage.s3_storage import S3Storage
+
+_ALARMS: Mapping[str, CommandAlarmType] = {
+    "STORERECORDING": "storeRecordingError",
+    "MERGERECORDINGS": "mergeRecordingsError",
+    "DELETERECORDING": "deleteRecordingError",
+    "STOPRECORDING": "stopRecordingError",
+    "CANCELRECORDING": "cancelRecordingError",
+}
+
+
+def storage_of(settings: Settings) -> Storage:
+    """Return the storage that settings name: folders in a root, or S3."""
+    place = settings.storage
+    if place.root is not None:
+        return FolderStorage(place.root)
+    options = S3Options(
+        region=place.region, endpoint_url=place.endpoint_url, bucket_owner=place.bucket_owner
+    )
+    return S3Storage(options)
+
+
+def execute(
+    command: Command | Mapping[str, Any] | str | bytes,
+    storage: Storage | None = None,
+    settings: Settings | None = None,
+    *,
+    dialect: Dialect = "sqs",
+    method: str | None = None,
+    resolver: Resolver = nothing_known,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Carry out a STORERECORDING, MERGERECORDINGS or DELETERECORDING.
+
+    It never raises for what a command, its recordings or the storage are: every failure is an
+    outcome with its event and its alarm.
+
+    command: as a value, as JSON values, or as JSON.
+    storage: by default the one that the settings name.
+    settings: by default those of the environment.
+    dialect, method: of a command that is no value yet; as in `parse_command`.
+    resolver: tells what RECORDINGREADY events have told of a recording.
+    workers: threads that decode and encode, default one a processor.
+    progress: called with frames done and frames in all.
+    """
+    settings = settings or Settings()
+    storage = storage or storage_of(settings)
+    raw: object = command
+    token = unverified(settings.fallbacks)
+    notices: tuple[Notice, ...] = ()
+    try:
+        if isinstance(command, (str, bytes)):
+            raw = command = _from_json(command)
+        if isinstance(command, Mapping):
+            # The token comes first: it tells where an event about all else goes.
+            token = _token_of(raw, settings) or token
+            command, notices = parse_command(raw, dialect, method)
+        token = read_token(command.reply_id, settings)
+        _check_recording(command, token)
+        result = _carried_out(command, token, resolver, storage, settings, workers, progress)
+    except AudioEngineError as error:
+        return _failed(raw, error, token, notices, settings, method)
+    except Exception as error:  # noqa: BLE001 - a bug too must end the command with an event
+        bug = AudioEngineError(f"internal error: {type(error).__name__}")
+        bug.__cause__ = error
+        return _failed(raw, bug, token, notices, settings, method)
+    return Outcome(
+        event=_success(command, result, token, settings),
+        result=result,
+        notices=notices,
+        domain=token.domain,
+        event_topic=token.event_topic,
+        alarm_topic=token.alarm_topic,
+    )
+
+
+def _from_json(text: str | bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        rule = "must be the JSON of an object"
+        raise InvalidRequestError.of("command", f"<{type(text).__name__}>", rule)
+    return value
+
+
+def _token_of(raw: object, settings: Settings) -> Claims | None:
+    reply_id = _text(raw, "replyId")
+    try:
+        return read_token(reply_id, settings) if reply_id else None
+    except AudioEngineError:
+        return None
+
+
+def _check_recording(command: Command, token: Claims) -> None:
+    if isinstance(command, MergeRecordings):
+        named = {entry.recording_id for entry in command.to_merge}
+    else:
+        named = {command.recording_id}
+    if token.recording_id not in named:
+        raise NotAllowedError(MISMATCH)
+
+
+def _carried_out(
+    command: Command,
+    token: Claims,
+    resolver: Resolver,
+    storage: Storage,
+    settings: Settings,
+    workers: int | None,
+    progress: Progress | None,
+) -> Result:
+    if isinstance(command, MergeRecordings):
+        return merge_recordings(command, token, resolver, storage, settings, workers, progress)
+    known = resolver(command.recording_id)
+    if isinstance(command, StoreRecording):
+        return store_recording(command, token, known, storage, settings, workers, progress)
+    if isinstance(command, DeleteRecording):
+        return _deleted(command, token, known, storage, settings)
+    rule = "must be STORERECORDING, MERGERECORDINGS or DELETERECORDING: others are the recorder's"
+    raise InvalidRequestError.of("method", command.method, rule)
+
+
+def _deleted(
+    command: DeleteRecording,
+    token: Claims,
+    known: Known | None,
+    storage: Storage,
+    settings: Settings,
+) -> Result:
+    for location in own_locations(token, known, None):
+        storage.delete(location)
+    return Result(digest=command_digest(command, str(token.domain), None, None, settings))
+
+
+def _success(command: Command, result: Result, token: Claims, settings: Settings) -> FinalEvent:
+    queue = token.command_queue or ""
+    region = region_of(queue, settings.fallbacks)
+    location = result.location
+    if location is None:
+        assert not isinstance(command, MergeRecordings)
+        return RecordingDeleted(
+            command_queue=queue,
+            command_region=region,
+            recording_id=command.recording_id,
+            reply_id=command.reply_id,
+        )
+    if isinstance(command, MergeRecordings):
+        return RecordingsMerged(
+            command_queue=queue,
+            command_region=region,
+            destination_bucket=location.bucket,
+            domain=str(token.domain),
+            file_name=location.key,
+            reply_id=command.reply_id,
+        )
+    return RecordingStored(
+        command_queue=queue,
+        command_region=region,
+        destination_bucket=location.bucket,
+        file_name=location.key,
+        recording_id=command.recording_id,
+        reply_id=command.reply_id,
+    )
+
+
+def _failed(
+    raw: object,
+    error: AudioEngineError,
+    token: Claims,
+    notices: tuple[Notice, ...],
+    settings: Settings,
+    method: str | None,
+) -> Outcome:
+    kind = (method or _text(raw, "method") or "").upper()
+    alarm: CommandAlarm | None = None
+    if kind in _ALARMS:
+        alarm = command_alarm(_ALARMS[kind], raw, str(error))
+    return Outcome(
+        event=_failure(kind, raw, error, token, settings),
+        alarm=alarm,
+        error=error,
+        notices=notices,
+        domain=token.domain,
+        event_topic=token.event_topic,
+        alarm_topic=token.alarm_topic,
+    )
+
+
+def _failure(
+    kind: str, raw: object, error: AudioEngineError, token: Claims, settings: Settings
+) -> FinalEvent | None:
+    queue = token.command_queue or ""
+    told: dict[str, Any] = {
+        "command_queue": queue,
+        "command_region": region_of(queue, settings.fallbacks),
+        "domain": token.domain or "",
+        "reason": cut(str(error), MAX_ERROR_BYTES),
+        "reply_id": _text(raw, "replyId") or "",
+    }
+    if kind == "MERGERECORDINGS":
+        return MergeRecordingsFailed(**told)
+    recording_id = _text(raw, "recordingId")
+    if recording_id is None:
+        return None
+    if kind == "STORERECORDING":
+        return StoreRecordingFailed(recording_id=recording_id, **told)
+    if kind == "DELETERECORDING":
+        return DeleteRecordingFailed(recording_id=recording_id, **told)
+    return None
+
+
+def _text(raw: object, key: str) -> str | None:
+    """A text of a command, be it a value or JSON values; None where it has none."""
+    names = {"replyId": "reply_id", "recordingId": "recording_id", "method": "method"}
+    value = raw.get(key) if isinstance(raw, Mapping) else getattr(raw, names[key], None)
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What makes two commands the same: a digest of all that decides about their output.
+
+It covers method, domain, recordings, destination, edits and the settings that change audio; not the
+token, nor versions. An output carries it, so that a command that comes again finds its own result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from fractions import Fraction
+from typing import Any
+
+from audioengine.commands.names import CustomerKey, EncryptionKey, KmsKey
+from audioengine.commands.requests import Command, MergeRecordings, StoreRecording
+from audioengine.edits import Interval, Modification
+from audioengine.operations.options import StoreOptions
+from audioengine.settings import Settings
+from audioengine.storage.buckets import Location
+from audioengine.times import Number, exact
+
+COMMAND_DIGEST = "command-digest"
+"""Name of an output's metadata."""
+
+
+def command_digest(
+    command: Command,
+    domain: str,
+    destination: Location | None,
+    key: EncryptionKey | None,
+    settings: Settings,
+) -> str:
+    """Return the digest of a command, in hexadecimal.
+
+    destination: as the command asks for it, before any suffix; None where there is none.
+    key: what the output is encrypted with.
+    """
+    told: dict[str, Any] = {"method": command.method, "domain": domain}
+    if destination is not None:
+        told |= {"destination": str(destination), "key": _key(key)}
+    if isinstance(command, StoreRecording):
+        told["recording"] = command.recording_id
+        told["modification"] = _modification(command.modification, settings.store)
+        if command.modification is not None:
+            told["start"] = _number(command.start_time_ms)
+            told["store"] = _options(settings.store)
+    elif isinstance(command, MergeRecordings):
+        told["merge"] = _options(settings.merge)
+        told["store"] = _options(settings.store)
+        told["recordings"] = sorted(
+            (
+                {
+                    "recording": entry.recording_id,
+                    "start": _number(entry.start_time_ms),
+                    "conferences": [
+                        [_number(one.start_time_ms), _number(one.end_time_ms)]
+                        for one in entry.conference_segments
+                    ],
+                    "modification": _modification(entry.modification, settings.store),
+                }
+                for entry in command.to_merge
+            ),
+            key=lambda one: Fraction(one["start"]),  # those that start together keep their order
+        )
+    else:
+        told["recording"] = command.recording_id
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _key(key: EncryptionKey | None) -> str | None:
+    if isinstance(key, KmsKey):
+        return key.key_id
+    if isinstance(key, CustomerKey):
+        return hashlib.sha256(b"customer key" + key.material).hexdigest()
+    return None
+
+
+def _options(options: object) -> Mapping[str, str]:
+    return {name: str(value) for name, value in asdict(options).items()}  # type: ignore[call-overload]
+
+
+def _modification(modification: Modification | None, options: StoreOptions) -> object:
+    """Edits in milliseconds, sorted and joined: how they are written is of no account."""
+    if modification is None:
+        return None
+    unit = 1 if modification.absolute_times or modification.relative_unit == "ms" else 1000
+    both = modification.mask.get("both", ())
+    guard = modification.guard_ms or options.guard_ms
+    return {
+        "absolute": modification.absolute_times,
+        "trim": None if modification.trim is None else _bounds(modification.trim, unit),
+        "mask": {
+            party: _joined([*modification.mask.get(party, ()), *both], unit)
+            for party in ("caller", "callee")
+        },
+        "guard": [_number(one) for one in (guard if isinstance(guard, tuple) else (guard, guard))],
+    }
+
+
+def _joined(intervals: Sequence[Interval], unit: int) -> list[list[str]]:
+    joined: list[tuple[Fraction, Fraction]] = []
+    for start, end in sorted(
+        (exact(one.start, "mask.from") * unit, exact(one.end, "mask.to") * unit)
+        for one in intervals
+    ):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return [[str(start), str(end)] for start, end in joined]
+
+
+def _bounds(interval: Interval, unit: int) -> list[str | None]:
+    return [
+        None if bound is None else str(exact(bound, "") * unit)
+        for bound in (interval.start, interval.end)
+    ]
+
+
+def _number(value: Number | None) -> str | None:
+    return None if value is None else str(exact(value, ""))

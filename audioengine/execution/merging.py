@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MERGERECORDINGS: the recordings of one conversation, found, proven to be the tenant's, merged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from audioengine.commands.names import default_merge_name
+from audioengine.commands.requests import MergeEntry, MergeRecordings
+from audioengine.execution.destination import destination_of, versions_before
+from audioengine.execution.result import Result
+from audioengine.execution.temporary import (
+    Resolver,
+    found_of,
+    other_location,
+    own_locations,
+)
+from audioengine.execution.token import Claims
+from audioengine.operations.merge import merge
+from audioengine.parts import MergePart
+from audioengine.render.execute import Progress
+from audioengine.settings import Settings
+from audioengine.storage import ObjectPlace, Storage
+from audioengine.storage.buckets import Location
+from audioengine.times import exact
+
+
+def merge_recordings(
+    command: MergeRecordings,
+    token: Claims,
+    resolver: Resolver,
+    storage: Storage,
+    settings: Settings,
+    workers: int | None,
+    progress: Progress | None,
+) -> Result:
+    """Carry out a MERGERECORDINGS, whose recordings include the token's.
+
+    Raises what `merge` raises, and NotAllowedError.
+    """
+    first = command.first
+    name = default_merge_name(first.recording_id, first.start_time_ms)
+    destination = destination_of(command, name, token, storage, settings)
+    if destination.is_done:
+        return Result(location=destination.location, digest=destination.digest, is_repeated=True)
+    store_options, options = settings.store, settings.merge
+    report = merge(
+        [
+            _part(entry, _location(entry, token, resolver, storage, settings), storage, settings)
+            for entry in command.to_merge
+        ],
+        destination.place(storage, exact(first.start_time_ms, "startTime")),
+        align=options.align,
+        render=store_options.render,
+        missing=options.missing,
+        mask_scope=options.mask_scope,
+        beep=store_options.beep,
+        caller_channel=store_options.caller_channel,
+        shared_frames=store_options.shared_frames,
+        allow_truncated=store_options.allow_truncated,
+        fail_on_crosstalk=store_options.fail_on_crosstalk,
+        max_timeline_s=options.max_timeline_s,
+        workers=workers,
+        progress=progress,
+    )
+    return Result(
+        location=destination.location,
+        digest=destination.digest,
+        report=report,
+        versions_before=versions_before(destination, storage, settings),
+    )
+
+
+def _location(
+    entry: MergeEntry, token: Claims, resolver: Resolver, storage: Storage, settings: Settings
+) -> Location:
+    known = resolver(entry.recording_id)
+    if entry.recording_id != token.recording_id:
+        start = entry.start_time_ms
+        return other_location(storage, token, entry.recording_id, start, known, settings)
+    locations = own_locations(token, known, entry.start_time_ms)
+    return locations[0] if len(locations) == 1 else found_of(storage, locations)[0]
+
+
+def _part(entry: MergeEntry, location: Location, storage: Storage, settings: Settings) -> MergePart:
+    modification = entry.modification
+    if modification is not None and not modification.guard_ms:
+        modification = replace(modification, guard_ms=settings.store.guard_ms)
+    return MergePart(
+        ObjectPlace(storage, location),
+        entry.start_time_ms,
+        entry.conference_segments,
+        modification,
+        recording_id=entry.recording_id,
+        state=entry.state,
+        encoder_delay=settings.store.encoder_delay,
+    )

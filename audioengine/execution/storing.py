@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""STORERECORDING: an edit of the recording or, with nothing to edit, a copy of its object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+from audioengine.commands.names import default_store_name
+from audioengine.commands.requests import StoreRecording
+from audioengine.edits import Modification
+from audioengine.errors import InvalidRequestError, NotAllowedError
+from audioengine.execution.destination import Destination, destination_of, versions_before
+from audioengine.execution.result import Result
+from audioengine.execution.temporary import (
+    DOMAIN,
+    START_TIME,
+    Known,
+    found_of,
+    in_ascii,
+    own_locations,
+)
+from audioengine.execution.token import Claims
+from audioengine.notices import Notice
+from audioengine.operations.facts import ENGINE_VERSION, SOURCE_DIGEST
+from audioengine.operations.recording_ids import implausible_start
+from audioengine.operations.store import store
+from audioengine.render.execute import Progress
+from audioengine.settings import Settings
+from audioengine.storage import Storage
+from audioengine.storage.buckets import Found, Location
+from audioengine.times import Number, exact
+from audioengine.version import VERSION
+
+
+def store_recording(
+    command: StoreRecording,
+    token: Claims,
+    known: Known | None,
+    storage: Storage,
+    settings: Settings,
+    workers: int | None,
+    progress: Progress | None,
+) -> Result:
+    """Carry out a STORERECORDING.
+
+    Raises what `store` raises, and NotAllowedError.
+    """
+    locations = own_locations(token, known, command.start_time_ms)
+    name = default_store_name(command.recording_id, locations[0].key, command.dialect)
+    destination = destination_of(command, name, token, storage, settings)
+    if destination.location in locations:
+        rule = "must not be the recording's own temporary object"
+        raise InvalidRequestError.of("fileName", destination.location.key, rule)
+    if destination.is_done:
+        return Result(location=destination.location, digest=destination.digest, is_repeated=True)
+    if command.modification is None:
+        return _copied(command, token, known, storage, settings, locations, destination)
+    source_at = locations[0]
+    if len(locations) > 1:
+        source_at, _ = found_of(storage, locations)
+    source = storage.source(source_at)
+    with closing(source):
+        _check_own(source.metadata, token, settings)
+        start = _start(command, known, source.metadata)
+        modification = _guarded(command.modification, settings)
+        options = settings.store
+        report = store(
+            source,
+            destination.place(storage, _output_start(modification, start)),
+            modification,
+            start_time_ms=start,
+            render=options.render,
+            beep=options.beep,
+            caller_channel=options.caller_channel,
+            encoder_delay=options.encoder_delay,
+            shared_frames=options.shared_frames,
+            fallback=options.fallback,
+            allow_truncated=options.allow_truncated,
+            fail_on_crosstalk=options.fail_on_crosstalk,
+            workers=workers,
+            progress=progress,
+        )
+    return Result(
+        location=destination.location,
+        digest=destination.digest,
+        report=report,
+        notices=_notices(command, start),
+        versions_before=versions_before(destination, storage, settings),
+    )
+
+
+def _copied(
+    command: StoreRecording,
+    token: Claims,
+    known: Known | None,
+    storage: Storage,
+    settings: Settings,
+    locations: list[Location],
+    destination: Destination,
+) -> Result:
+    """The object copied where it is: no audio passes through here."""
+    source_at, found = found_of(storage, locations)
+    _check_own(found.metadata, token, settings)
+    start = _start(command, known, found.metadata)
+    place = destination.place(storage, None if start is None else exact(start, START_TIME))
+    options = place.options
+    assert options is not None
+    metadata = {**options.metadata, SOURCE_DIGEST: _told(found), ENGINE_VERSION: VERSION}
+    storage.copy(source_at, destination.location, found, replace(options, metadata=metadata))
+    return Result(
+        location=destination.location,
+        digest=destination.digest,
+        notices=_notices(command, start),
+        versions_before=versions_before(destination, storage, settings),
+    )
+
+
+def _told(found: Found) -> str:
+    """What the store itself says of an object that nobody here has read."""
+    facts = {"etag": found.etag.strip('"'), "version": found.version, "sha256": found.sha256}
+    return ";".join(f"{name}:{value}" for name, value in facts.items() if value is not None)
+
+
+def _check_own(metadata: Mapping[str, str], token: Claims, settings: Settings) -> None:
+    """Raise NotAllowedError where an object says that it is another tenant's."""
+    told = metadata.get(DOMAIN)
+    if told not in (None, in_ascii(str(token.domain))) and not settings.single_tenant:
+        message = f"the recording must be of the token's domain, {token.domain!r}"
+        raise NotAllowedError(message)
+
+
+def _start(
+    command: StoreRecording, known: Known | None, metadata: Mapping[str, str]
+) -> Number | None:
+    """When the recording began: as its streams say, else the command, else its object."""
+    if known is not None and known.start_time_ms is not None:
+        return known.start_time_ms
+    if command.start_time_ms is not None:
+        return command.start_time_ms
+    told = metadata.get(START_TIME)
+    if told is None:
+        return None
+    try:
+        return Decimal(told)
+    except InvalidOperation:
+        rule = "must be epoch milliseconds"
+        raise InvalidRequestError.of(f"metadata.{START_TIME}", told, rule) from None
+
+
+def _guarded(modification: Modification, settings: Settings) -> Modification:
+    """With the settings' guard where the command, as always, says nothing of it."""
+    if modification.guard_ms:
+        return modification
+    return replace(modification, guard_ms=settings.store.guard_ms)
+
+
+def _output_start(modification: Modification, start: Number | None) -> Fraction | None:
+    """When an output begins: where the trim does, if that is inside the recording."""
+    if start is None:
+        return None
+    begins = exact(start, "startTime")
+    trim = modification.trim
+    if trim is None or trim.start is None:
+        return begins
+    first = exact(trim.start, "trim.from")
+    if modification.absolute_times:
+        return max(begins, first)
+    return begins + max(Fraction(0), first) * (1 if modification.relative_unit == "ms" else 1000)
+
+
+def _notices(command: StoreRecording, start: Number | None) -> tuple[Notice, ...]:
+    if start is None:
+        return ()
+    return tuple(implausible_start(command.recording_id, exact(start, "startTime")))

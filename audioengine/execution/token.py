@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`replyId`: a signed token (JWT, HS256) that says whose recording it is and where it lies."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+import jwt
+
+from audioengine.commands.wire import OptionalText, Text, Wire, WireNumber, read
+from audioengine.errors import InvalidRequestError, NotAllowedError
+from audioengine.settings import FallbackSettings, Settings
+from audioengine.times import exact
+
+_ALGORITHM = "HS256"
+# Clocks of recorder and engine may differ by so much.
+_LEEWAY_S = 60
+
+MISMATCH = "recordingId does not match eventId"
+"""The reference's text for a token of another recording."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims(Wire):
+    """What a token says, with the settings' fallbacks for what it does not."""
+
+    domain: OptionalText = None
+    recording_id: Text
+    command_queue: OptionalText = None
+    event_topic: OptionalText = None
+    alarm_topic: OptionalText = None
+    temp_bucket: OptionalText = None
+    temp_key: OptionalText = None
+    iat: WireNumber | None = None
+    """When it was made, in seconds of epoch time."""
+
+
+def read_token(reply_id: str, settings: Settings) -> Claims:
+    """Return what a token says, once its signature and its age are verified.
+
+    Raises NotAllowedError where it proves nothing, InvalidRequestError for claims of wrong types;
+    neither shows the token.
+    """
+    if settings.token_key is None:
+        raise NotAllowedError("replyId can't be verified: token_key must be set in the settings")
+    try:
+        claims = jwt.decode(
+            reply_id,
+            settings.token_key.get_secret_value(),
+            algorithms=[_ALGORITHM],
+            leeway=_LEEWAY_S,
+            options={"verify_aud": False, "verify_sub": False},
+        )
+    except jwt.InvalidTokenError as error:
+        message = f"replyId must be a token signed with this service's key: {error}"
+        raise NotAllowedError(message) from None
+    try:
+        token = read(Claims, claims, "replyId")
+    except InvalidRequestError as error:
+        # They are signed, so whoever made the token may see them.
+        raise InvalidRequestError(
+            [replace(one, path=f"replyId.{one.path}") for one in error.problems]
+        ) from None
+    _check_age(token, settings)
+    return _with_fallbacks(token, settings)
+
+
+def _check_age(token: Claims, settings: Settings) -> None:
+    if settings.max_token_age_s is None:
+        return
+    most = exact(settings.max_token_age_s, "max_token_age_s")
+    if token.iat is None:
+        raise NotAllowedError("replyId must say when it was made: its age is limited")
+    age = exact(time.time(), "now") - exact(token.iat, "iat")
+    if age > most + _LEEWAY_S:
+        message = f"replyId is {float(age):.0f} s old, {float(most):.0f} s are allowed"
+        raise NotAllowedError(message)
+
+
+def _with_fallbacks(token: Claims, settings: Settings) -> Claims:
+    fallbacks = settings.fallbacks
+    token = replace(
+        token,
+        domain=token.domain or fallbacks.domain,
+        command_queue=token.command_queue or fallbacks.command_queue,
+        event_topic=token.event_topic or fallbacks.event_topic,
+        alarm_topic=token.alarm_topic or fallbacks.alarm_topic,
+        temp_bucket=token.temp_bucket or fallbacks.temp_bucket,
+    )
+    if token.domain is None:
+        rule = "must be in the token, or, with single_tenant, in the settings' fallbacks"
+        raise InvalidRequestError.of("replyId.domain", None, rule)
+    return token
+
+
+def unverified(fallbacks: FallbackSettings) -> Claims:
+    """Return what is told of a command whose token proves nothing: the fallbacks alone."""
+    return Claims(
+        domain=fallbacks.domain,
+        recording_id="",
+        command_queue=fallbacks.command_queue,
+        event_topic=fallbacks.event_topic,
+        alarm_topic=fallbacks.alarm_topic,
+    )
+
+
+def region_of(queue: str | None, fallbacks: FallbackSettings) -> str:
+    """Return the region of a queue, from its URL's host, else from the settings; "" for none."""
+    try:
+        host = urlsplit(queue or "").hostname or ""
+    except ValueError:
+        host = ""
+    labels = host.split(".")
+    # sqs.eu-west-1.amazonaws.com, and eu-west-1.queue.amazonaws.com as it was once.
+    if "amazonaws" in labels and len(labels) >= 4:
+        return labels[1] if labels[0] == "sqs" else labels[0]
+    return fallbacks.command_region or ""

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from audioengine.errors import StorageError
+from audioengine.errors import AudioEngineError, StorageError
 from audioengine.storage.base import Source, Staging
 
 TEMPORARY_SUFFIX = ".audioengine-part"
@@ -48,10 +48,12 @@ class Failing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: object
     ) -> None:
-        if isinstance(error, OSError) and not isinstance(error, StorageError):
+        if isinstance(error, AudioEngineError):
+            return
+        if isinstance(error, OSError):
             message = f"{self._doing}: {error.strerror or error}"
             raise StorageError(message, retryable=error.errno in _PASSING_ERRORS) from error
-        if isinstance(error, ValueError) and not isinstance(error, StorageError):
+        if isinstance(error, ValueError):
             # A path with a null character.
             raise StorageError(f"{self._doing}: {error}") from error
 

@@ -23,6 +23,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
+    ProxyConnectionError,
 )
 from urllib3.exceptions import HTTPError
 
@@ -97,7 +98,7 @@ BROKEN = (HTTPClientError, IncompleteReadError, HTTPError, ConnectionError)
 """What is raised where a connection breaks."""
 
 # boto3 has tried these often enough, but they may pass.
-_UNREACHABLE = (EndpointConnectionError, ConnectTimeoutError)
+_UNREACHABLE = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
 
 def refusal(doing: str, code: str, status: int = 0) -> StorageError:

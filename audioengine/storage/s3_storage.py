@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,33 +35,29 @@ class S3Storage(Storage):
         return f"S3Storage({self._options!r})"
 
     def find(self, location: Location, options: S3Options | None = None) -> Found | None:
+        answer = self._head(location, self._for(options))
+        return None if answer is None else _found(answer)
+
+    def _head(self, location: Location, options: S3Options) -> dict[str, Any] | None:
         from botocore.exceptions import ClientError
 
-        from audioengine.storage.s3 import metadata_of
         from audioengine.storage.s3_client import client, mapped
 
-        own = self._for(options)
         with mapped(f"can't look for {str(location)!r}"):
             try:
-                answer = client(own).head_object(
+                answer: dict[str, Any] = client(options).head_object(
                     Bucket=location.bucket,
                     Key=location.key,
                     ChecksumMode="ENABLED",
-                    **own.version_arguments,
-                    **own.owner_arguments,
-                    **own.customer_key_arguments,
+                    **options.version_arguments,
+                    **options.owner_arguments,
+                    **options.customer_key_arguments,
                 )
             except ClientError as error:
                 if error.response["Error"]["Code"] in _NOT_FOUND:
                     return None
                 raise
-        return Found(
-            size=answer["ContentLength"],
-            etag=answer["ETag"],
-            version=answer.get("VersionId"),
-            sha256=answer.get("ChecksumSHA256"),
-            metadata=metadata_of(answer),
-        )
+        return answer
 
     def source(self, location: Location, options: S3Options | None = None) -> Source:
         from audioengine.storage.s3 import S3Source
@@ -124,11 +120,16 @@ class S3Storage(Storage):
     def _check_copy(
         self, source: Location, destination: Location, found: Found, options: S3Options
     ) -> None:
-        copied = self.find(destination, replace(options, version=None))
-        if copied is None or copied.size != found.size:
+        answer = self._head(destination, replace(options, version=None))
+        copied = None if answer is None else _found(answer)
+        if answer is None or copied is None or copied.size != found.size:
             there = "nothing" if copied is None else f"{copied.size} bytes"
             message = f"can't copy {str(source)!r}: {there} at {str(destination)!r}"
             raise StorageError(f"{message} for {found.size} bytes", retryable=True)
+        if options.kms_key and answer.get("ServerSideEncryption") != "aws:kms":
+            self.delete(destination, [copied.version or _NO_VERSION])
+            message = f"can't copy {str(source)!r}: this store encrypts no copies; it is removed"
+            raise StorageError(message)
         same_bytes = found.sha256 is not None and found.sha256 == copied.sha256
         if found.version is not None or found.etag == copied.etag or same_bytes:
             return
@@ -196,3 +197,16 @@ class S3Storage(Storage):
             customer_key=keyed.customer_key,
             metadata={**default.metadata, **options.metadata},
         )
+
+
+def _found(answer: Mapping[str, Any]) -> Found:
+    """An object, as S3 tells about it."""
+    from audioengine.storage.s3 import metadata_of
+
+    return Found(
+        size=answer["ContentLength"],
+        etag=answer["ETag"],
+        version=answer.get("VersionId"),
+        sha256=answer.get("ChecksumSHA256"),
+        metadata=metadata_of(answer),
+    )

@@ -7,7 +7,9 @@ versions.
 
 from __future__ import annotations
 
+import io
 import os
+import random
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -23,12 +25,14 @@ import pytest
 import tenacity
 from botocore.config import Config
 
-from audioengine.storage import Storage, s3_client
+import audioengine as ae
+from audioengine.storage import Storage, s3, s3_client
 from audioengine.storage.buckets import Location
 from audioengine.storage.folder import FolderStorage
 from audioengine.storage.memory import MemoryStorage
 from audioengine.storage.options import S3Options
 from audioengine.storage.s3_storage import S3Storage
+from tests.storage.calls import DATA, EDIT, MIB
 from tests.storage.servers import ENVIRONMENT, FaultyStore, faulty_store, moto_server
 
 
@@ -154,6 +158,22 @@ def faulty(
         yield server
 
 
+@pytest.fixture(scope="module")
+def wanted() -> bytes:
+    """What the edit makes of the recording."""
+    out = io.BytesIO()
+    ae.store(DATA, out, EDIT)
+    return out.getvalue()
+
+
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Data that is sent in two parts."""
+    monkeypatch.setattr(s3, "_MULTIPART_BYTES", 5 * MIB)
+    monkeypatch.setattr(s3, "_PART_BYTES", 5 * MIB)
+    return random.Random(4).randbytes(6 * MIB)
+
+
 @dataclass(frozen=True)
 class Doors:
     """A bucket of a storage, used through its doors alone."""
@@ -218,8 +238,8 @@ def real_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealS3]:
 _S3 = ["moto", pytest.param("real_s3", marks=pytest.mark.real_s3)]
 
 
-@pytest.fixture(params=_S3)
-def s3(request: pytest.FixtureRequest) -> Moto | RealS3:
+@pytest.fixture(name="s3", params=_S3)
+def any_s3(request: pytest.FixtureRequest) -> Moto | RealS3:
     """A bucket of moto's, and one of a real S3."""
     found: Moto | RealS3 = request.getfixturevalue(request.param)
     return found
@@ -241,6 +261,8 @@ def versioned(request: pytest.FixtureRequest) -> Doors:
     """An empty bucket that keeps versions, of each kind that can."""
     if request.param == "memory":
         return Doors(MemoryStorage("bucket", versioned=True), "bucket")
-    s3: Moto | RealS3 = request.getfixturevalue(request.param)
-    s3.client.put_bucket_versioning(Bucket=s3.bucket, VersioningConfiguration={"Status": "Enabled"})
-    return Doors(S3Storage(), s3.bucket)
+    kept: Moto | RealS3 = request.getfixturevalue(request.param)
+    kept.client.put_bucket_versioning(
+        Bucket=kept.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+    return Doors(S3Storage(), kept.bucket)

@@ -59,9 +59,9 @@ class Found:
 class Storage(ABC):
     """Buckets of objects. May be sent to another process where its class says so.
 
-    Whatever takes `options` takes region, keys and metadata of that one object; where they are None
-    or leave something out, the storage's own count. All raise StorageError, and
-    InvalidRequestError for names and keys that this storage can't have.
+    Whatever takes `options` takes region, keys and metadata of that one object, of a copy the new
+    one's; where they are None or leave something out, the storage's own count. All raise
+    StorageError, and InvalidRequestError for names and keys that this storage can't have.
     """
 
     @abstractmethod
@@ -88,7 +88,7 @@ class Storage(ABC):
 
     @abstractmethod
     def versions(self, location: Location) -> tuple[str, ...]:
-        """All versions of an object, the newest first; none where it or its bucket keeps none."""
+        """All versions of an object, the newest first; none where its bucket keeps none."""
 
     @abstractmethod
     def delete(self, location: Location, versions: Sequence[str] | None = None) -> None:

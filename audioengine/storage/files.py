@@ -9,10 +9,13 @@ import os
 import resource
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from audioengine.errors import StorageError
+from audioengine.errors import AudioEngineError, StorageError
 from audioengine.storage.base import Source, Staging
 
 TEMPORARY_SUFFIX = ".audioengine-part"
@@ -21,6 +24,14 @@ TEMPORARY_SUFFIX = ".audioengine-part"
 _PASSING_ERRORS = frozenset(
     {errno.EAGAIN, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ESTALE}
 )
+
+# Network file systems may know no locks.
+_LOCKLESS_ERRORS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+
+READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""How files are opened that are only read: a pipe without a writer doesn't block."""
+
+_Opened = TypeVar("_Opened")
 
 
 class Failing:
@@ -37,10 +48,12 @@ class Failing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: object
     ) -> None:
-        if isinstance(error, OSError) and not isinstance(error, StorageError):
+        if isinstance(error, AudioEngineError):
+            return
+        if isinstance(error, OSError):
             message = f"{self._doing}: {error.strerror or error}"
             raise StorageError(message, retryable=error.errno in _PASSING_ERRORS) from error
-        if isinstance(error, ValueError) and not isinstance(error, StorageError):
+        if isinstance(error, ValueError):
             # A path with a null character.
             raise StorageError(f"{self._doing}: {error}") from error
 
@@ -52,13 +65,13 @@ class FileSource(Source):
         self._path = os.fspath(path)
         self._reading = Failing(f"can't read source {self._path!r}")
         with self._reading:
-            self._fd = _open_for_reading(self._path)
-        status = os.fstat(self._fd)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(self._fd)
-            raise StorageError(f"can't read source {self._path!r}: it must be a regular file")
-        self._status = status
-        self.size = status.st_size
+            self._fd = opened(lambda: os.open(self._path, READING))
+            try:
+                self._status = _regular(self._fd)
+            except BaseException:
+                self.close()
+                raise
+        self.size = self._status.st_size
 
     def read(self, offset: int, length: int) -> bytes:
         with self._reading:
@@ -71,30 +84,63 @@ class FileSource(Source):
             return data
 
     def check_unchanged(self) -> None:
-        now = os.fstat(self._fd)
+        with self._reading:
+            now = os.fstat(self._fd)
         if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
             raise StorageError(
                 f"source {self._path!r} was changed while it was read", retryable=True
             )
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with self._reading:
+                os.close(fd)
 
 
-def _open_for_reading(path: str) -> int:
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+def _regular(fd: int) -> os.stat_result:
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it must be a regular file")
+    return status
+
+
+def opened(attempt: Callable[[], _Opened]) -> _Opened:
+    """What `attempt` opens; where too many files are open, once more with a higher limit.
+
+    Raises OSError, as `attempt` does.
+    """
     try:
-        return os.open(path, flags)
+        return attempt()
     except OSError as error:
-        if error.errno != errno.EMFILE:
+        if error.errno != errno.EMFILE or not _raise_limit():
             raise
+    return attempt()
+
+
+def _raise_limit() -> bool:
+    """Whether this process may open more files than before."""
     # A merge of a thousand recordings needs more than what a shell allows by default.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * soft if hard == resource.RLIM_INFINITY else min(2 * soft, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return os.open(path, flags)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError):
+        # The system has a lower one of its own.
+        return False
+    return wanted > soft
+
+
+def lock(fd: int) -> None:
+    """Wait until nobody else has locked a file or folder; where there are no locks, go on.
+
+    Raises OSError.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _LOCKLESS_ERRORS:
+            raise
 
 
 class FileStaging(Staging):
@@ -112,7 +158,8 @@ class FileStaging(Staging):
             if not os.fspath(path):
                 raise StorageError(f"{doing}: it has no name")
             # Writing through a link replaces what it points to, as any program would.
-            self._target = target.resolve() if target.is_symlink() else target
+            # Links that go in circles are found where the file is made.
+            self._target = Path(os.path.realpath(target)) if target.is_symlink() else target
             if self._target.is_dir():
                 raise StorageError(f"{doing}: it is a folder; name a file in it")
             folder = self._target.parent
@@ -133,7 +180,9 @@ class FileStaging(Staging):
 
     def rewrite_start(self, data: bytes) -> None:
         with self._writing:
-            os.pwrite(self._fd, data, 0)
+            view = memoryview(data)
+            while view:
+                view = view[os.pwrite(self._fd, view, len(data) - len(view)) :]
 
     def read(self, offset: int, length: int) -> bytes:
         with self._writing:
@@ -148,15 +197,24 @@ class FileStaging(Staging):
     def publish(self, facts: Mapping[str, str] | None = None) -> None:
         del facts  # a file has no room for them
         with self._writing:
+            # The name must not come before the bytes, should the machine stop.
+            os.fsync(self._fd)
             self._part.replace(self._target)
-            os.close(self._fd)
-            self._fd = -1
+        # It is visible, so nothing that fails from here on makes it a failure.
+        fd, self._fd = self._fd, -1
+        with suppress(OSError):
+            os.close(fd)
+        with suppress(OSError):
+            _sync_folder(self._target.parent)
 
     def close(self) -> None:
-        if self._fd >= 0:
-            self._part.unlink(missing_ok=True)
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            # What can't be removed now, the next to write there removes.
+            with suppress(OSError):
+                self._part.unlink(missing_ok=True)
+            with suppress(OSError):
+                os.close(fd)
 
 
 def make_folders(path: str) -> None:
@@ -170,28 +228,31 @@ def make_folders(path: str) -> None:
 
 def _part_name(name: str) -> str:
     # File names end at 255 bytes; the start of a long one is enough to recognise it.
-    kept = os.fsdecode(os.fsencode(name)[:200])
+    kept = name[:200]
+    while len(os.fsencode(kept)) > 200:
+        kept = kept[:-1]
     return f".{kept}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
 
 
 def _remove_leftovers(target: Path) -> None:
     start = _part_name(target.name)[: -len(TEMPORARY_SUFFIX) - 8]
-    for entry in os.scandir(target.parent):
-        name = entry.name
-        if not (name.startswith(start) and name.endswith(TEMPORARY_SUFFIX)):
-            continue
-        if len(name) != len(start) + 8 + len(TEMPORARY_SUFFIX):
-            continue
-        try:
-            fd = os.open(entry.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            continue
+    with opened(lambda: os.scandir(target.parent)) as entries:
+        for entry in entries:
+            name = entry.name
+            if not (name.startswith(start) and name.endswith(TEMPORARY_SUFFIX)):
+                continue
+            if len(name) == len(start) + 8 + len(TEMPORARY_SUFFIX):
+                _remove_leftover(entry.path)
+
+
+def _remove_leftover(path: str) -> None:
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    # Locked: somebody is writing it now.
+    with suppress(OSError):
+        fd = opened(lambda: os.open(path, flags))
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            Path(entry.path).unlink()
-        except OSError:
-            # Locked: somebody is writing it now.
-            continue
+            Path(path).unlink()
         finally:
             os.close(fd)
 
@@ -205,9 +266,9 @@ def _create_part(target: Path) -> tuple[Path, int]:
         mode = None
     while True:
         part = target.parent / _part_name(target.name)
-        fd = os.open(part, flags, 0o666 if mode is None else 0o600)
+        fd = opened(partial(os.open, part, flags, 0o666 if mode is None else 0o600))
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            lock(fd)
             if os.fstat(fd).st_nlink:
                 if mode is not None:
                     os.fchmod(fd, mode)
@@ -217,4 +278,13 @@ def _create_part(target: Path) -> tuple[Path, int]:
             os.close(fd)
             raise
         # Another process took it for a leftover before it was locked.
+        os.close(fd)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the names in a folder outlast the machine's stopping."""
+    fd = opened(lambda: os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
+    try:
+        os.fsync(fd)
+    finally:
         os.close(fd)

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
+import stat
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -17,23 +17,31 @@ from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.storage.base import Source, Staging
 from audioengine.storage.buckets import Found, Location, Storage, refuse_encryption
 from audioengine.storage.files import (
+    READING,
     TEMPORARY_SUFFIX,
     Failing,
     FileSource,
     FileStaging,
+    lock,
     make_folders,
+    opened,
 )
 from audioengine.storage.options import S3Options
 
 META_SUFFIX = ".meta.json"
 _BLOCK_BYTES = 1 << 20
 
+# Of a file's name, which that of its metadata must fit into too.
+_MOST_NAME_BYTES = 255
+_GONE = (FileNotFoundError, NotADirectoryError)
+
 
 class FolderStorage(Storage):
     """A bucket is a folder in `root`, and has to be there; may be sent to another process.
 
     What commands may write, `.meta.json` beside an object, tells its metadata; where the object was
-    replaced by other means, that no longer counts.
+    replaced by other means, that no longer counts. No key, bucket or link leads out of `root`, as
+    long as nobody else makes links there meanwhile.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
@@ -43,26 +51,22 @@ class FolderStorage(Storage):
         return f"FolderStorage({str(self._root)!r})"
 
     def find(self, location: Location, options: S3Options | None = None) -> Found | None:
-        del options
+        _refuse_version(options)
         path = self._path(location)
         with Failing(f"can't look for {str(location)!r}"):
             try:
-                status = path.stat()
-            except (FileNotFoundError, NotADirectoryError):
+                fd = opened(lambda: os.open(path, READING))
+            except _GONE:
                 return None
-            if not path.is_file():
-                return None
-            metadata, sha256 = _read_meta(path, status)
-        etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
-        return Found(status.st_size, etag, None, sha256, metadata)
+            try:
+                return _found(path, fd)
+            finally:
+                os.close(fd)
 
     def source(self, location: Location, options: S3Options | None = None) -> Source:
         refuse_encryption(options, "a local folder")
-        path = self._path(location)
-        source = FileSource(path)
-        found = self.find(location)
-        source.metadata = found.metadata if found else {}
-        return source
+        _refuse_version(options)
+        return _FolderSource(self._path(location))
 
     def staging(self, location: Location, options: S3Options | None = None) -> Staging:
         refuse_encryption(options, "a local folder")
@@ -79,10 +83,10 @@ class FolderStorage(Storage):
         options: S3Options | None = None,
     ) -> None:
         with (
-            closing(FileSource(self._path(source))) as original,
+            closing(_FolderSource(self._path(source))) as original,
             closing(self.staging(destination, options)) as staging,
         ):
-            if self.find(source) != found:
+            if original.found != found:
                 message = f"can't copy {str(source)!r}: it was changed meanwhile"
                 raise StorageError(message, retryable=True)
             for offset in range(0, original.size, _BLOCK_BYTES):
@@ -92,31 +96,41 @@ class FolderStorage(Storage):
 
     def versions(self, location: Location) -> tuple[str, ...]:
         self._path(location)
+        self._check_bucket(location.bucket)
         return ()
 
     def delete(self, location: Location, versions: Sequence[str] | None = None) -> None:
-        if versions is not None and not versions:
-            return
         path = self._path(location)
-        with Failing(f"can't delete {str(location)!r}"):
+        self._check_bucket(location.bucket)
+        if versions is not None:
+            # None of them is there.
+            return
+        with Failing(f"can't delete {str(location)!r}"), suppress(*_GONE), _locked(path.parent):
             for one in (path, _meta_path(path)):
-                with suppress(FileNotFoundError, NotADirectoryError):
-                    one.unlink()
+                with suppress(FileNotFoundError):
+                    if not one.is_dir():
+                        one.unlink()
 
     def _path(self, location: Location) -> Path:
         """Where an object's file is: inside its bucket's folder, whatever it is called."""
-        segments = location.key.split("/")
-        problem = _problem(location.key, segments)
+        problem = _problem(location.bucket)
         if problem is not None:
-            raise InvalidRequestError.of("key", location.key, problem)
-        if {location.bucket} & {"", ".", ".."} or "/" in location.bucket or "\0" in location.bucket:
-            rule = "must be the name of a folder in the storage's root"
-            raise InvalidRequestError.of("bucket", location.bucket, rule)
+            raise InvalidRequestError.of("bucket", location.bucket, problem)
+        for segment in location.key.split("/"):
+            problem = _problem(segment)
+            if problem is not None:
+                raise InvalidRequestError.of("key", location.key, f"{problem} between slashes")
         with Failing(f"can't look for {str(location)!r}"):
-            folder = (self._root / location.bucket).resolve()
-            path = folder.joinpath(*segments)
+            root = Path(os.path.realpath(self._root))
+            folder = root / location.bucket
+            path = folder / location.key
+            if folder.is_symlink():
+                rule = "must be a folder in the storage's root, no link to another"
+                raise InvalidRequestError.of("bucket", location.bucket, rule)
             # A link inside the bucket may lead out of it.
-            if not path.parent.resolve().is_relative_to(folder) or path.is_symlink():
+            parent = Path(os.path.realpath(path.parent))
+            linked = path.is_symlink() or _meta_path(path).is_symlink()
+            if linked or not parent.is_relative_to(folder):
                 rule = "must lie in its bucket's folder: a link leads out of it"
                 raise InvalidRequestError.of("key", location.key, rule)
         return path
@@ -127,12 +141,39 @@ class FolderStorage(Storage):
             raise StorageError(message)
 
 
-def _problem(key: str, segments: Sequence[str]) -> str | None:
-    if "\0" in key or {"", ".", ".."} & set(segments):
-        return "must have no empty segment, . or .. in a local folder"
-    if key.endswith((META_SUFFIX, TEMPORARY_SUFFIX)):
-        return f"must not end in {META_SUFFIX} or {TEMPORARY_SUFFIX}, which are the storage's own"
+def _problem(name: str) -> str | None:
+    """What is wrong with the name of a folder or file, which others must not be able to choose."""
+    if name in {"", ".", ".."} or "/" in name or "\0" in name:
+        return "must have names that are neither empty nor . or .."
+    if name.endswith((META_SUFFIX, TEMPORARY_SUFFIX)):
+        return f"must have no names in {META_SUFFIX} or {TEMPORARY_SUFFIX}, the storage's own,"
+    try:
+        size = len(os.fsencode(name + META_SUFFIX))
+    except UnicodeEncodeError:
+        return "must have names that can be encoded"
+    if size > _MOST_NAME_BYTES:
+        return f"must have names of at most {_MOST_NAME_BYTES - len(META_SUFFIX)} bytes"
     return None
+
+
+def _refuse_version(options: S3Options | None) -> None:
+    if options is not None and options.version is not None:
+        rule = "must not be given: a local folder keeps no versions"
+        raise InvalidRequestError.of("version", options.version, rule)
+
+
+class _FolderSource(FileSource):
+    """A file with the metadata beside it, of the very file that is open."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        try:
+            with self._reading:
+                self.found = _found(path, self._fd)
+        except BaseException:
+            self.close()
+            raise
+        self.metadata = self.found.metadata if self.found else {}
 
 
 class _FolderStaging(FileStaging):
@@ -144,19 +185,28 @@ class _FolderStaging(FileStaging):
         self._metadata = metadata
 
     def publish(self, facts: Mapping[str, str] | None = None) -> None:
-        with Failing(f"can't write destination {str(self._path)!r}"), _locked(self._path.parent):
-            # Killed in the middle, an object has no metadata; never another one's.
-            _meta_path(self._path).unlink(missing_ok=True)
-            super().publish()
-            _write_meta(self._path, {**self._metadata, **(facts or {})})
+        with self._writing:
+            meta = {
+                "metadata": {**self._metadata, **(facts or {})},
+                "sha256": _sha256(self._fd),
+                **_identity(os.fstat(self._fd)),
+            }
+            with (
+                _locked(self._path.parent),
+                closing(FileStaging(_meta_path(self._path))) as staging,
+            ):
+                staging.write(json.dumps(meta, indent=1).encode())
+                # Killed between the two, the old object has no metadata; never the new one's.
+                staging.publish()
+                super().publish()
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Let nobody else publish in a folder meanwhile."""
-    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    """Let nobody else publish or delete in a folder meanwhile."""
+    fd = opened(lambda: os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        lock(fd)
         yield
     finally:
         os.close(fd)
@@ -166,35 +216,41 @@ def _meta_path(path: Path) -> Path:
     return path.with_name(path.name + META_SUFFIX)
 
 
-def _write_meta(path: Path, metadata: Mapping[str, str]) -> None:
-    meta = {
-        "metadata": dict(metadata),
-        "sha256": _sha256(path),
-        "mtimeNs": path.stat().st_mtime_ns,
-    }
-    with closing(FileStaging(_meta_path(path))) as staging:
-        staging.write(json.dumps(meta, indent=1).encode())
-        staging.publish()
+def _identity(status: os.stat_result) -> dict[str, int]:
+    """What tells, without reading it, that a file is the one that was published."""
+    return {"bytes": status.st_size, "mtimeNs": status.st_mtime_ns}
 
 
-def _read_meta(path: Path, status: os.stat_result) -> tuple[Mapping[str, str], str | None]:
-    """Metadata and SHA-256 of a file, where they are still its own."""
+def _found(path: Path, fd: int) -> Found | None:
+    """An open file as an object; None where it is none."""
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    metadata, sha256 = _read_meta(path, fd, status)
+    etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"'
+    return Found(status.st_size, etag, None, sha256, metadata)
+
+
+def _read_meta(path: Path, fd: int, status: os.stat_result) -> tuple[Mapping[str, str], str | None]:
+    """Metadata and SHA-256 of an open file, where those beside its path are its own."""
     try:
         meta: Any = json.loads(_meta_path(path).read_bytes())
         metadata = {str(name).lower(): str(value) for name, value in meta["metadata"].items()}
-        sha256, mtime_ns = meta.get("sha256"), meta.get("mtimeNs")
+        sha256 = meta.get("sha256")
+        written = {name: meta.get(name) for name in _identity(status)}
     except FileNotFoundError:
         return {}, None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise StorageError(f"can't read {str(_meta_path(path))!r}: it is no metadata") from None
-    if sha256 is not None and mtime_ns != status.st_mtime_ns and sha256 != _sha256(path):
+    if sha256 is not None and written != _identity(status) and sha256 != _sha256(fd):
         return {}, None
     return metadata, sha256
 
 
-def _sha256(path: Path) -> str:
+def _sha256(fd: int) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
+    offset = 0
+    while block := os.pread(fd, _BLOCK_BYTES, offset):
+        digest.update(block)
+        offset += len(block)
     return b64encode(digest.digest()).decode()

@@ -51,7 +51,7 @@ class MemoryStorage(Storage):
 
     def get(self, bucket: str, key: str) -> bytes:
         """The bytes of an object. Raises StorageError where there is none."""
-        return self._newest(Location(bucket, key)).data
+        return self._there(Location(bucket, key)).data
 
     def keys(self, bucket: str) -> tuple[str, ...]:
         """The keys of all objects in a bucket, sorted."""
@@ -59,20 +59,20 @@ class MemoryStorage(Storage):
 
     def object(self, bucket: str, key: str) -> MemoryObject:
         """All that is kept of an object. Raises StorageError where there is none."""
-        return self._newest(Location(bucket, key))
+        return self._there(Location(bucket, key))
 
     def find(self, location: Location, options: S3Options | None = None) -> Found | None:
-        del options
         self._asked("find", location)
-        versions = self._buckets.get(location.bucket, {}).get(location.key)
-        return versions[0].found if versions else None
+        if location.bucket not in self._buckets:
+            return None
+        kept = self._kept(location, options.version if options else None)
+        return kept.found if kept else None
 
     def source(self, location: Location, options: S3Options | None = None) -> Source:
-        del options
         self._asked("source", location)
-        newest = self._newest(location)
-        source = BytesSource(newest.data)
-        source.metadata = newest.found.metadata
+        kept = self._there(location, options.version if options else None)
+        source = BytesSource(kept.data)
+        source.metadata = kept.found.metadata
         return source
 
     def staging(self, location: Location, options: S3Options | None = None) -> Staging:
@@ -87,10 +87,10 @@ class MemoryStorage(Storage):
         options: S3Options | None = None,
     ) -> None:
         self._asked("copy", destination)
-        newest = self._newest(source)
-        if newest.found.etag != found.etag:
+        kept = self._there(source, found.version)
+        if kept.found.etag != found.etag:
             raise StorageError(f"can't copy {str(source)!r}: it was changed", retryable=True)
-        self._keep(destination, newest.data, options or S3Options())
+        self._keep(destination, kept.data, options or S3Options())
 
     def versions(self, location: Location) -> tuple[str, ...]:
         self._asked("versions", location)
@@ -123,11 +123,16 @@ class MemoryStorage(Storage):
         except KeyError:
             raise StorageError(f"there is no bucket {name!r}") from None
 
-    def _newest(self, location: Location) -> MemoryObject:
-        try:
-            return self._bucket(location.bucket)[location.key][0]
-        except KeyError:
-            raise StorageError(f"can't read source {str(location)!r}: NoSuchKey") from None
+    def _kept(self, location: Location, version: str | None) -> MemoryObject | None:
+        """That version of an object, by default the newest; None where there is none."""
+        versions = self._bucket(location.bucket).get(location.key, [])
+        return next((one for one in versions if version in (None, one.found.version)), None)
+
+    def _there(self, location: Location, version: str | None = None) -> MemoryObject:
+        kept = self._kept(location, version)
+        if kept is None:
+            raise StorageError(f"can't read source {str(location)!r}: NoSuchKey")
+        return kept
 
     def _keep(self, location: Location, data: bytes, options: S3Options) -> None:
         digest = b64encode(hashlib.sha256(data).digest()).decode()

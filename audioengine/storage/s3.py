@@ -56,7 +56,7 @@ class S3Source(Source):
             self.size = 0
             return
         self._etag = answer["ETag"]
-        self.metadata = dict(answer.get("Metadata", {}))
+        self.metadata = metadata_of(answer)
         total = answer.get("ContentRange", "").rpartition("/")[2]
         self.size = int(total) if total.isdigit() else len(first)
         if len(first) < min(_BLOCK_BYTES, self.size):
@@ -230,6 +230,13 @@ class S3Staging(SpooledStaging):
             **({"VersionId": version} if version else {}),
             **self._options.owner_arguments,
         )
+
+
+def metadata_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    """What users keep beside an object, by names in lower case, of an answer of S3."""
+    found = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
+    found.pop(_UPLOAD_KEY, None)
+    return found
 
 
 class _EmptyObjectError(Exception):

@@ -23,6 +23,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
+    ProxyConnectionError,
 )
 from urllib3.exceptions import HTTPError
 
@@ -97,7 +98,18 @@ BROKEN = (HTTPClientError, IncompleteReadError, HTTPError, ConnectionError)
 """What is raised where a connection breaks."""
 
 # boto3 has tried these often enough, but they may pass.
-_UNREACHABLE = (EndpointConnectionError, ConnectTimeoutError)
+_UNREACHABLE = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
+
+
+def refusal(doing: str, code: str, status: int = 0) -> StorageError:
+    """What S3 refuses, as an error of ours.
+
+    doing: what could not be done. status: HTTP's, where the answer has one of its own.
+    """
+    changed = code in _CHANGED_CODES
+    passing = changed or code in _PASSING_CODES or status >= 500 or status == 429
+    message = "it was changed while it was read" if changed else code
+    return StorageError(f"{doing}: {message}", retryable=passing)
 
 
 @contextmanager
@@ -108,10 +120,7 @@ def mapped(doing: str) -> Iterator[None]:
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        changed = code in _CHANGED_CODES
-        passing = changed or code in _PASSING_CODES or status >= 500 or status == 429
-        message = "it was changed while it was read" if changed else code
-        raise StorageError(f"{doing}: {message}", retryable=passing) from None
+        raise refusal(doing, code, status) from None
     except (*BROKEN, *_UNREACHABLE) as error:
         raise StorageError(f"{doing}: {type(error).__name__}", retryable=True) from None
     except (BotoCoreError, Boto3Error) as error:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,10 @@ from audioengine.storage.options import S3Options
 _MOST_COPIED_BYTES = 5 << 30
 _MOST_DELETED = 1000
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
+_GONE = frozenset({"NoSuchKey", "NoSuchVersion"})
+
+# The version of what was written while its bucket kept none.
+_NO_VERSION = "null"
 
 
 class S3Storage(Storage):
@@ -31,32 +35,29 @@ class S3Storage(Storage):
         return f"S3Storage({self._options!r})"
 
     def find(self, location: Location, options: S3Options | None = None) -> Found | None:
+        answer = self._head(location, self._for(options))
+        return None if answer is None else _found(answer)
+
+    def _head(self, location: Location, options: S3Options) -> dict[str, Any] | None:
         from botocore.exceptions import ClientError
 
         from audioengine.storage.s3_client import client, mapped
 
-        own = self._for(options)
         with mapped(f"can't look for {str(location)!r}"):
             try:
-                answer = client(own).head_object(
+                answer: dict[str, Any] = client(options).head_object(
                     Bucket=location.bucket,
                     Key=location.key,
                     ChecksumMode="ENABLED",
-                    **own.version_arguments,
-                    **own.owner_arguments,
-                    **own.customer_key_arguments,
+                    **options.version_arguments,
+                    **options.owner_arguments,
+                    **options.customer_key_arguments,
                 )
             except ClientError as error:
                 if error.response["Error"]["Code"] in _NOT_FOUND:
                     return None
                 raise
-        return Found(
-            size=answer["ContentLength"],
-            etag=answer["ETag"],
-            version=answer.get("VersionId"),
-            sha256=answer.get("ChecksumSHA256"),
-            metadata={name.lower(): value for name, value in answer.get("Metadata", {}).items()},
-        )
+        return answer
 
     def source(self, location: Location, options: S3Options | None = None) -> Source:
         from audioengine.storage.s3 import S3Source
@@ -88,8 +89,12 @@ class S3Storage(Storage):
             **own.encryption_arguments,
             **own.customer_key_arguments,
         }
-        if own.bucket_owner:
-            arguments["ExpectedSourceBucketOwner"] = own.bucket_owner
+        arguments |= {
+            f"CopySource{name}": value
+            for name, value in self._options.customer_key_arguments.items()
+        }
+        if self._options.bucket_owner:
+            arguments["ExpectedSourceBucketOwner"] = self._options.bucket_owner
         copied = {"Bucket": source.bucket, "Key": source.key}
         if found.version is not None:
             copied["VersionId"] = found.version
@@ -110,19 +115,37 @@ class S3Storage(Storage):
                     ExtraArgs=arguments,
                     SourceClient=client(self._options),
                 )
-        self._check_size(destination, found.size, own)
+        self._check_copy(source, destination, found, own)
 
-    def _check_size(self, location: Location, size: int, options: S3Options) -> None:
-        copied = self.find(location, options)
-        if copied is None or copied.size != size:
+    def _check_copy(
+        self, source: Location, destination: Location, found: Found, options: S3Options
+    ) -> None:
+        answer = self._head(destination, replace(options, version=None))
+        copied = None if answer is None else _found(answer)
+        if answer is None or copied is None or copied.size != found.size:
             there = "nothing" if copied is None else f"{copied.size} bytes"
-            message = f"can't write destination {str(location)!r}: {there} there for {size} bytes"
+            message = f"can't copy {str(source)!r}: {there} at {str(destination)!r}"
+            raise StorageError(f"{message} for {found.size} bytes", retryable=True)
+        if options.kms_key and answer.get("ServerSideEncryption") != "aws:kms":
+            self.delete(destination, [copied.version or _NO_VERSION])
+            message = f"can't copy {str(source)!r}: this store encrypts no copies; it is removed"
+            raise StorageError(message)
+        same_bytes = found.sha256 is not None and found.sha256 == copied.sha256
+        if found.version is not None or found.etag == copied.etag or same_bytes:
+            return
+        # Not every store looks whether the source is as it was found.
+        now = self.find(source)
+        if now is None or now.etag != found.etag:
+            self.delete(destination, [copied.version or _NO_VERSION])
+            message = f"can't copy {str(source)!r}: it was changed meanwhile; the copy is removed"
             raise StorageError(message, retryable=True)
 
     def versions(self, location: Location) -> tuple[str, ...]:
-        return tuple(self._versions(location))
+        found = tuple(self._versions(location, "Versions"))
+        # What is the only one, and has no name, is not kept beside another.
+        return () if found == (_NO_VERSION,) else found
 
-    def _versions(self, location: Location) -> Iterator[str]:
+    def _versions(self, location: Location, *kinds: str) -> Iterator[str]:
         from audioengine.storage.s3_client import client, mapped
 
         page: dict[str, Any] = {"Bucket": location.bucket, "Prefix": location.key}
@@ -130,7 +153,7 @@ class S3Storage(Storage):
         while True:
             with mapped(f"can't list versions of {str(location)!r}"):
                 answer = client(self._options).list_object_versions(**page)
-            for kind in ("Versions", "DeleteMarkers"):
+            for kind in kinds:
                 for one in answer.get(kind, ()):
                     if one["Key"] == location.key:
                         yield one["VersionId"]
@@ -141,12 +164,11 @@ class S3Storage(Storage):
             page["VersionIdMarker"] = answer.get("NextVersionIdMarker", "")
 
     def delete(self, location: Location, versions: Sequence[str] | None = None) -> None:
-        from audioengine.storage.s3_client import client, mapped
+        from audioengine.storage.s3_client import client, mapped, refusal
 
-        names = [
-            {"Key": location.key, "VersionId": version}
-            for version in (self.versions(location) if versions is None else versions)
-        ]
+        if versions is None:
+            versions = tuple(self._versions(location, "Versions", "DeleteMarkers"))
+        names = [{"Key": location.key, "VersionId": version} for version in versions]
         doing = f"can't delete {str(location)!r}"
         for first in range(0, len(names), _MOST_DELETED):
             with mapped(doing):
@@ -156,16 +178,35 @@ class S3Storage(Storage):
                     **self._options.owner_arguments,
                 )
             for error in answer.get("Errors", ()):
-                passing = error["Code"] in {"InternalError", "SlowDown", "ServiceUnavailable"}
-                raise StorageError(f"{doing}: {error['Code']}", retryable=passing)
+                if error["Code"] not in _GONE:
+                    raise refusal(doing, error["Code"])
 
     def _for(self, options: S3Options | None) -> S3Options:
         """An object's options, with the storage's own where they say nothing."""
         if options is None:
             return self._options
+        default = self._options
+        # One key or the other: an object under a customer's key is under none of KMS.
+        keyed = options if options.kms_key or options.customer_key else default
         return replace(
             options,
-            region=options.region or self._options.region,
-            endpoint_url=options.endpoint_url or self._options.endpoint_url,
-            bucket_owner=options.bucket_owner or self._options.bucket_owner,
+            region=options.region or default.region,
+            endpoint_url=options.endpoint_url or default.endpoint_url,
+            bucket_owner=options.bucket_owner or default.bucket_owner,
+            kms_key=keyed.kms_key,
+            customer_key=keyed.customer_key,
+            metadata={**default.metadata, **options.metadata},
         )
+
+
+def _found(answer: Mapping[str, Any]) -> Found:
+    """An object, as S3 tells about it."""
+    from audioengine.storage.s3 import metadata_of
+
+    return Found(
+        size=answer["ContentLength"],
+        etag=answer["ETag"],
+        version=answer.get("VersionId"),
+        sha256=answer.get("ChecksumSHA256"),
+        metadata=metadata_of(answer),
+    )

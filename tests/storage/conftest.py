@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stores that speak like S3, and an environment in which boto3 finds them and nothing else."""
+"""Stores that speak like S3, and an environment in which boto3 finds them and nothing else.
+
+And all kinds of storage behind the same doors: `doors` is each of them, `versioned` those that keep
+versions.
+"""
 
 from __future__ import annotations
 
+import io
+import os
+import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +25,14 @@ import pytest
 import tenacity
 from botocore.config import Config
 
-from audioengine.storage import s3_client
+import audioengine as ae
+from audioengine.storage import Storage, s3, s3_client
+from audioengine.storage.buckets import Location
+from audioengine.storage.folder import FolderStorage
+from audioengine.storage.memory import MemoryStorage
 from audioengine.storage.options import S3Options
+from audioengine.storage.s3_storage import S3Storage
+from tests.storage.calls import DATA, EDIT, MIB
 from tests.storage.servers import ENVIRONMENT, FaultyStore, faulty_store, moto_server
 
 
@@ -142,3 +156,113 @@ def faulty(
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
         yield server
+
+
+@pytest.fixture(scope="module")
+def wanted() -> bytes:
+    """What the edit makes of the recording."""
+    out = io.BytesIO()
+    ae.store(DATA, out, EDIT)
+    return out.getvalue()
+
+
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Data that is sent in two parts."""
+    monkeypatch.setattr(s3, "_MULTIPART_BYTES", 5 * MIB)
+    monkeypatch.setattr(s3, "_PART_BYTES", 5 * MIB)
+    return random.Random(4).randbytes(6 * MIB)
+
+
+@dataclass(frozen=True)
+class Doors:
+    """A bucket of a storage, used through its doors alone."""
+
+    storage: Storage
+    bucket: str
+
+    def at(self, key: str) -> Location:
+        return Location(self.bucket, key)
+
+    def put(
+        self,
+        key: str,
+        data: bytes,
+        metadata: Mapping[str, str] | None = None,
+        facts: Mapping[str, str] | None = None,
+    ) -> Location:
+        options = None if metadata is None else S3Options(metadata=metadata)
+        with closing(self.storage.staging(self.at(key), options)) as staging:
+            staging.write(data)
+            staging.publish(facts)
+        return self.at(key)
+
+    def get(self, key: str, version: str | None = None) -> bytes:
+        options = None if version is None else S3Options(version=version)
+        with closing(self.storage.source(self.at(key), options)) as source:
+            return source.read(0, source.size)
+
+
+@dataclass(frozen=True)
+class RealS3:
+    """A bucket of the store that the environment names."""
+
+    client: Any
+    bucket: str
+
+
+_NAMED = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+@pytest.fixture
+def real_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealS3]:
+    """A bucket of its own for each test, removed with all that is in it."""
+    missing = [name for name in _NAMED if not os.environ.get(name)]
+    if missing:
+        pytest.skip(f"no S3 to test against: {', '.join(missing)} not set")
+    session = boto3.Session()
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+    s3_client._client.cache_clear()
+    found = RealS3(session.client("s3"), f"audioengine-test-{uuid4()}")
+    found.client.create_bucket(Bucket=found.bucket)
+    yield found
+    for page in found.client.get_paginator("list_object_versions").paginate(Bucket=found.bucket):
+        for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            found.client.delete_object(
+                Bucket=found.bucket, Key=one["Key"], VersionId=one["VersionId"]
+            )
+    found.client.delete_bucket(Bucket=found.bucket)
+    s3_client._client.cache_clear()
+
+
+_S3 = ["moto", pytest.param("real_s3", marks=pytest.mark.real_s3)]
+
+
+@pytest.fixture(name="s3", params=_S3)
+def any_s3(request: pytest.FixtureRequest) -> Moto | RealS3:
+    """A bucket of moto's, and one of a real S3."""
+    found: Moto | RealS3 = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(params=["folder", "memory", *_S3])
+def doors(request: pytest.FixtureRequest, tmp_path: Path) -> Doors:
+    """An empty bucket of each kind, which keeps no versions."""
+    if request.param == "folder":
+        (tmp_path / "root" / "bucket").mkdir(parents=True)
+        return Doors(FolderStorage(tmp_path / "root"), "bucket")
+    if request.param == "memory":
+        return Doors(MemoryStorage("bucket"), "bucket")
+    return Doors(S3Storage(), request.getfixturevalue(request.param).bucket)
+
+
+@pytest.fixture(params=["memory", *_S3])
+def versioned(request: pytest.FixtureRequest) -> Doors:
+    """An empty bucket that keeps versions, of each kind that can."""
+    if request.param == "memory":
+        return Doors(MemoryStorage("bucket", versioned=True), "bucket")
+    kept: Moto | RealS3 = request.getfixturevalue(request.param)
+    kept.client.put_bucket_versioning(
+        Bucket=kept.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+    return Doors(S3Storage(), kept.bucket)

@@ -94,7 +94,8 @@ def batch(
     One that fails does not stop the others. Exit code 3: some failed.
     """
     from audioengine.batch.manifest import count_jobs
-    from audioengine.batch.run import plan_batch, run_batch
+    from audioengine.batch.plan import plan_batch
+    from audioengine.batch.run import run_batch
     from audioengine.operations.options import StoreOptions
 
     s3 = read_s3(kms_key, s3_region, s3_endpoint)
@@ -144,7 +145,7 @@ def _bar(total: int, *, shown: bool) -> Iterator[BatchProgress | None]:
         file=sys.stderr,
     )
     with bar:
-        yield lambda done, failed, _line: bar.update(done - bar.pos, failed)
+        yield lambda now: bar.update(now.done + now.skipped - bar.pos, now.failed)
 
 
 def _text(report: BatchReport) -> str:

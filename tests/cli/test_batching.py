@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import audioengine as ae
-from audioengine.batch import run as module
+from audioengine.batch import outcome
 from tests.batch.helpers import MASK, SHORT, entries, job, manifest_of
 from tests.cli.helpers import refusal, run, run_json
 
@@ -106,4 +106,4 @@ def test_wrong_usage_is_exit_code_2(args: list[str], said: str) -> None:
 def test_a_manifest_that_is_not_there_is_exit_code_1(tmp_path: Path) -> None:
     error = refusal("batch", tmp_path / "none", "--journal", tmp_path / "j", exit_code=1)
     assert error["type"] == "StorageError"
-    assert module._SHOWN_FAILURES == 1000
+    assert outcome.SHOWN_FAILURES == 1000

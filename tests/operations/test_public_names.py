@@ -23,6 +23,7 @@ NAMES = {
     "Beep",
     "ConferenceSegment",
     "EncodeReport",
+    "ForAll",
     "Interval",
     "InvalidRequestError",
     "LimitError",

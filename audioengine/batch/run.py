@@ -103,6 +103,11 @@ def run_batch(
     for name, value in (("retries", retries), ("max_failures", max_failures or 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise InvalidRequestError.of(name, value, "must be a whole number, >= 0")
+    if executor not in ("processes", "dask"):
+        raise InvalidRequestError.of("executor", executor, "must be one of processes, dask")
+    if bool(scheduler) != (executor == "dask"):
+        rule = "must be given with the executor dask, and with it alone: tcp://host:8786"
+        raise InvalidRequestError.of("scheduler", scheduler, rule)
     if options is None:
         options = settings.store if settings is not None else StoreOptions()
     if s3 is None and settings is not None:
@@ -114,7 +119,7 @@ def run_batch(
         jobs = chain(first, jobs)
         processes *= 1 + any(_is_in_s3(job, settings) for job in first)
     with (
-        closing(_executor(executor, scheduler, how, processes, concurrency)) as does,
+        closing(_executor(how, scheduler or None, processes, concurrency)) as does,
         closing(Journal(journal, resume=resume)) as open_journal,
     ):
         batch = _Batch(open_journal, does, max_failures, progress)
@@ -139,21 +144,12 @@ def settings_s3(settings: Settings) -> S3Options | None:
     return S3Options(place.region, place.endpoint_url, bucket_owner=place.bucket_owner)
 
 
-def _executor(
-    name: str, scheduler: str | None, how: How, processes: int, concurrency: int | None
-) -> Executor:
-    if name not in ("processes", "dask"):
-        raise InvalidRequestError.of("executor", name, "must be one of processes, dask")
-    if name == "dask":
-        if not scheduler:
-            rule = "must be given with the executor dask, for instance tcp://host:8786"
-            raise InvalidRequestError.of("scheduler", scheduler, rule)
-        from audioengine.batch.cluster import Cluster
+def _executor(how: How, scheduler: str | None, processes: int, concurrency: int | None) -> Executor:
+    if scheduler is None:
+        return Processes(how, processes)
+    from audioengine.batch.cluster import Cluster
 
-        return Cluster(how, scheduler, concurrency)
-    if scheduler is not None:
-        raise InvalidRequestError.of("scheduler", scheduler, "needs the executor dask")
-    return Processes(how, processes)
+    return Cluster(how, scheduler, concurrency)
 
 
 def _is_in_s3(job: Job | BadLine, settings: Settings | None) -> bool:

@@ -163,7 +163,7 @@ def dask_cluster() -> Iterator[str]:
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=PROCESSORS, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=PROCESSORS, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         yield cluster.scheduler_address
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 import itertools
 import logging
 import time
+from asyncio import CancelledError
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -88,7 +90,8 @@ class Cluster:
             return self._concurrency - len(self._running)
         if time.monotonic() >= self._looked + _LOOK_SECONDS:
             # Workers come and go.
-            self._most = max(1, sum(self._client.nthreads().values()) * _AHEAD)
+            with self._connected():
+                self._most = max(1, sum(self._client.nthreads().values()) * _AHEAD)
             self._looked = time.monotonic()
         return self._most - len(self._running)
 
@@ -99,9 +102,10 @@ class Cluster:
 
     def submit(self, job: Job) -> None:
         """Take a job."""
-        future = self._client.submit(
-            do_sealed, _Sealed(job, self._how), key=next(self._names), pure=False
-        )
+        with self._connected():
+            future = self._client.submit(
+                do_sealed, _Sealed(job, self._how), key=next(self._names), pure=False
+            )
         self._running[future] = job
         future.add_done_callback(self._over.put)
 
@@ -117,30 +121,41 @@ class Cluster:
                 future.release()
 
     def _outcome(self, future: Future[Outcome]) -> Outcome:
-        from asyncio import CancelledError
-
         from distributed import KilledWorker
 
         try:
-            outcome: Outcome = future.result()
+            with self._connected():
+                outcome: Outcome = future.result()
         except KilledWorker as error:
             deaths = error.allowed_failures + 1
             return died(f"the {deaths} workers that worked on it died", deaths)
-        except (CancelledError, OSError) as error:
-            message = f"lost the scheduler {self._scheduler!r}; --resume goes on"
-            raise StorageError(message, retryable=True) from error
+        except StorageError:
+            raise
         except Exception as error:  # noqa: BLE001 - what a worker can't unpack, or send back
             message = encodable(f"{type(error).__name__}: {error}")
             return Outcome(error={"type": "InternalError", "message": message, "retryable": False})
         return outcome
 
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Take what fails without the scheduler, each call in its own way, for its loss."""
+        try:
+            yield
+        except (Exception, CancelledError) as error:
+            if not isinstance(error, CancelledError) and self._client.status == "running":
+                raise
+            message = f"lost the scheduler {self._scheduler!r}: the batch can be resumed"
+            raise StorageError(message, retryable=True) from error
+
     def cancel(self) -> None:
         """Give up the jobs that no worker has taken, and take no more."""
         self._cancelled = True
-        if not self._running or self._client.status != "running":
+        if self._client.status != "running":
             self._running.clear()
+        if not self._running:
             return
-        taken = {key for keys in self._client.processing().values() for key in keys}
+        with self._connected():
+            taken = {key for keys in self._client.processing().values() for key in keys}
         for future in list(self._running):
             if not future.done() and future.key not in taken:
                 del self._running[future]

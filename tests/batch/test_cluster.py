@@ -26,7 +26,7 @@ SECRET = "not-to-be-shown"
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
-    options: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(processes=True, **options) as workers:
         yield workers.scheduler_address
 
@@ -105,6 +105,28 @@ def test_ctrl_c_lets_what_workers_have_taken_end_and_leaves_the_rest(
     outputs = {str(path) for path in tmp_path.glob("*.mp3")}
     assert outputs == {entry["destination"] for entry in written}
     assert on(cluster, manifest, journal, options=FULL, resume=True).skipped == len(written)
+
+
+def test_a_scheduler_that_goes_away_ends_the_batch_and_it_can_be_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CONNECT_SECONDS", 1)  # for which it is waited for, too
+    lines = [job(tmp_path / f"{n}.mp3", CALL, modification=EDIT) for n in range(20)]
+    manifest, journal = manifest_of(tmp_path, lines), tmp_path / "journal"
+    options: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(processes=True, **options) as workers:
+
+        def go_away(now: BatchState) -> None:
+            if now.done == 3:
+                workers.close()
+
+        with pytest.raises(ae.StorageError, match="lost the scheduler") as caught:
+            on(workers.scheduler_address, manifest, journal, progress=go_away)
+    assert caught.value.retryable
+    done = len(entries(journal))
+    assert 3 <= done < 20
+    again = ae.run_batch(manifest, journal, resume=True, concurrency=1)
+    assert (again.done, again.skipped) == (20 - done, done)
 
 
 def test_what_is_submitted_shows_nothing_of_the_job_or_its_keys() -> None:

@@ -28,6 +28,15 @@ CALL = FIXTURES / "mpeg2-16k-48k.mp3"
 MASK = {"mask": {"caller": [{"from": 1, "to": 2}]}}
 EDIT = {**MASK, "trim": {"from": 0.5, "to": 4}}
 FULL = ae.StoreOptions(render="full")
+STORE = {
+    "method": "STORERECORDING",
+    "recordingId": "4711",
+    "replyId": "x.y.z",
+    "destinationBucket": "kept",
+    "destinationRegion": "us-west-2",
+    "fileName": "a.mp3",
+}
+"""A command."""
 TEMPORARY = ".*.audioengine-part"
 ALWAYS = "always"
 """Part of the name of a destination that no process survives."""

@@ -21,15 +21,12 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-import tenacity
 from hypothesis import given
 from hypothesis import strategies as st
 
 import audioengine as ae
-from audioengine.batch import processes, run, work
+from audioengine.batch import processes, run
 from audioengine.batch.journal import Journal
-from audioengine.batch.manifest import jobs_of
-from audioengine.batch.manifest_job import Job
 from audioengine.batch.outcome import How
 from audioengine.batch.run import BatchState
 from audioengine.operations.workers import worker_count
@@ -42,6 +39,7 @@ from tests.batch.helpers import (
     FULL,
     MASK,
     SHORT,
+    STORE,
     TEMPORARY,
     entries,
     job,
@@ -50,14 +48,6 @@ from tests.batch.helpers import (
 )
 
 SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
-STORE = {
-    "method": "STORERECORDING",
-    "recordingId": "4711",
-    "replyId": "x.y.z",
-    "destinationBucket": "kept",
-    "destinationRegion": "us-west-2",
-    "fileName": "a.mp3",
-}
 
 
 def test_jobs_are_done_as_store_does_them_and_a_bad_one_stops_no_other(tmp_path: Path) -> None:
@@ -135,61 +125,6 @@ def test_wrong_numbers_are_refused_before_anything_is_written(
         ae.run_batch(manifest_of(tmp_path, []), tmp_path / "journal", **{name: value})
     assert [problem.path for problem in caught.value.problems] == [name]
     assert not (tmp_path / "journal").exists()
-
-
-@pytest.mark.parametrize(
-    ("error", "attempts"),
-    [
-        (ae.StorageError("slow down", retryable=True), 3),
-        (ae.StorageError("denied"), 1),
-        (ae.InvalidRequestError.of("trim", 1, "must not be"), 1),
-        (KeyError("a bug"), 1),
-    ],
-)
-def test_only_what_may_pass_is_tried_again(
-    error: Exception, attempts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Any] = []
-
-    def fail(*arguments: Any, **_: Any) -> None:
-        seen.append(arguments)
-        raise error
-
-    monkeypatch.setattr(tenacity, "wait_random_exponential", lambda **_: tenacity.wait_none())
-    (one,) = jobs_of(str(manifest_of(tmp_path, [job(tmp_path / "out.mp3")])))
-    assert isinstance(one, Job)
-    with patch.object(work, "store", fail):
-        outcome = work.do(one, How(ae.StoreOptions(), retries=2))
-    assert outcome.attempts == attempts == len(seen)
-    assert outcome.report is None
-    assert outcome.error is not None
-    assert outcome.error["retryable"] == (attempts > 1)
-    wanted = type(error).__name__ if isinstance(error, ae.AudioEngineError) else "InternalError"
-    assert outcome.error["type"] == wanted
-
-
-def test_jobs_of_a_process_that_dies_are_done_again_and_one_that_kills_it_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Those beside it are not blamed, and nothing is left of what was half written."""
-    monkeypatch.setattr(processes, "do", helpers.do_or_die)
-    names = [helpers.ALWAYS, "a", "b", helpers.ONCE, "c"]
-    lines = [job(tmp_path / f"{name}.mp3", CALL, modification=EDIT) for name in names]
-    manifest, journal = manifest_of(tmp_path, lines), tmp_path / "journal"
-    report = ae.run_batch(manifest, journal, options=FULL, concurrency=2)
-    assert (report.jobs, report.done, report.failed) == (5, 4, 1)
-    (failure,) = report.failures
-    assert (failure.line, failure.type, failure.retryable) == (1, "WorkerDied", True)
-    deaths = len((tmp_path / f"{helpers.ALWAYS}.mp3.died").read_text())
-    # Once or twice in company, where another may be to blame.
-    assert processes._MOST_DEATHS < deaths <= processes._MOST_DEATHS + 2
-    assert Counter(entry["line"] for entry in entries(journal)) == dict.fromkeys(range(1, 6), 1)
-    wanted = made(CALL, EDIT, render="full")
-    for name in names[1:]:
-        assert (tmp_path / f"{name}.mp3").read_bytes() == wanted
-    assert not (tmp_path / f"{helpers.ALWAYS}.mp3").exists()
-    left = [path.name for path in tmp_path.glob(TEMPORARY)]
-    assert all(name.startswith(f".{helpers.ALWAYS}.mp3.") for name in left)
 
 
 def test_ctrl_c_lets_running_jobs_end_and_writes_them_down(tmp_path: Path) -> None:
@@ -303,25 +238,6 @@ def test_ctrl_c_at_a_terminal_reaches_all_processes_and_still_ends_in_order(
     outputs = {str(path) for path in tmp_path.glob("*.mp3")}
     assert outputs == {entry["destination"] for entry in entries(journal)}
     assert not list(tmp_path.glob(TEMPORARY))
-
-
-def test_a_plan_reads_nothing_but_the_manifest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    both = {"mask": [{"from": 1, "to": 2}, {"from": 3, "to": 4}], "trim": {"to": 9}}
-    lines: list[dict[str, Any] | str] = [
-        job("a.mp3", "s3://nobody/nothing.mp3", modification=both),
-        job("b.mp3", "gone.mp3", modification=MASK),
-        job("c.mp3", "gone.mp3", modification={}),
-        "[]",
-        "",
-        job("d.mp3", "gone.mp3", colour="red"),
-    ]
-    plan = ae.plan_batch(manifest_of(tmp_path, lines))
-    assert (plan.jobs, plan.masks, plan.trims, plan.copies, plan.invalid) == (3, 3, 1, 1, 2)
-    assert [one.line for one in plan.failures] == [4, 6]
-    assert [path.name for path in tmp_path.iterdir()] == ["jobs.jsonl"]
 
 
 def test_jobs_of_a_recording_are_done_in_order_and_a_delete_is_skipped_with_the_cause(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from audioengine import version
 
 if TYPE_CHECKING:
-    from audioengine.batch.run import plan_batch as plan_batch
+    from audioengine.batch.manifest_all import ForAll as ForAll
+    from audioengine.batch.plan import plan_batch as plan_batch
     from audioengine.batch.run import run_batch as run_batch
     from audioengine.edits import Beep as Beep
     from audioengine.edits import Interval as Interval
@@ -70,6 +71,7 @@ _HOMES = {
     "ConferenceSegment": "parts",
     "EncodeReport": "report",
     "FolderStorage": "storage.folder",
+    "ForAll": "batch.manifest_all",
     "Interval": "edits",
     "InvalidRequestError": "errors",
     "Known": "execution.temporary",
@@ -103,7 +105,7 @@ _HOMES = {
     "inspect": "operations.inspection",
     "load_settings": "settings",
     "merge": "operations.merge",
-    "plan_batch": "batch.run",
+    "plan_batch": "batch.plan",
     "plan_merge": "operations.merge",
     "plan_store": "operations.store",
     "run_batch": "batch.run",

@@ -345,10 +345,14 @@ class BatchPlanReport(_Json):
 
     jobs: int
     """Lines that can be done."""
+    kinds: Mapping[str, int]
+    """Of these, how many there are by the command's method; what is no command is ``store``."""
     masks: int
     trims: int
     copies: int
     """Jobs that edit nothing."""
+    masked_seconds: float
+    """Of all masks as they are asked for, without guards."""
     invalid: int
     failures: tuple[FailedJobReport, ...]
     """The first thousand lines that can't be done."""

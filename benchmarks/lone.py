@@ -81,6 +81,19 @@ def read_manifest(order: dict[str, Any]) -> tuple[float, float]:
     return seconds, imported
 
 
+def run_batch(order: dict[str, Any]) -> tuple[float, float]:
+    """Hand out jobs, which other processes do."""
+    import audioengine
+
+    journal = f"{order['source']}.journal"
+    imported = peak_mib()
+    start = time.perf_counter()
+    report = audioengine.run_batch(order["source"], journal, concurrency=order["processes"])
+    seconds = time.perf_counter() - start
+    assert report.done == order["jobs"]
+    return seconds, imported
+
+
 def with_pydub(order: dict[str, Any]) -> tuple[float, float]:
     """The usual recipe: cut, add a beep, go on, for each party on its own.
 
@@ -118,6 +131,7 @@ def main() -> None:
         "audioengine": with_audioengine,
         "audioengine merge": merge_with_audioengine,
         "audioengine manifest": read_manifest,
+        "audioengine batch": run_batch,
         "pydub": with_pydub,
     }
     tool = tools[order["tool"]]

@@ -98,6 +98,17 @@ def lone_manifest(manifest: Path, lines: int) -> Lone:
     return _alone({"tool": "audioengine manifest", "source": str(manifest), "lines": lines})
 
 
+def lone_batch(manifest: Path, jobs: int, processes: int) -> Lone:
+    """Run a batch from a fresh process, which is the one that is measured."""
+    order = {
+        "tool": "audioengine batch",
+        "source": str(manifest),
+        "jobs": jobs,
+        "processes": processes,
+    }
+    return _alone(order)
+
+
 def _alone(order: dict[str, Any]) -> Lone:
     command = [sys.executable, "-m", "benchmarks.lone", json.dumps(order)]
     root = Path(__file__).parent.parent

@@ -5,29 +5,35 @@ from __future__ import annotations
 
 import csv
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from audioengine.cli.options import (
-    crosstalk_option,
-    json_option,
-    read_s3,
-    sound_options,
-)
-from audioengine.edits import Beep
+from audioengine.cli.options import crosstalk_option, edit_options, json_option, read_request
+from audioengine.edits import Interval, Modification
 from audioengine.errors import StorageError
-from audioengine.times import Number
+from audioengine.storage.options import S3Options
 
 if TYPE_CHECKING:
-    from audioengine.batch.run import BatchProgress
+    from audioengine.batch.manifest_all import ForAll
+    from audioengine.batch.run import BatchProgress, BatchState, ExecutorName
+    from audioengine.operations.options import StoreOptions
     from audioengine.report import BatchPlanReport, BatchReport, FailedJobReport
+    from audioengine.settings import Settings
 
 _SOME_FAILED = 3
 _SHOWN_FAILURES = 20
+_DRAWN_EVERY_SECONDS = 0.1
+# What says what is done to each recording of a manifest that only names them.
+_EDIT = ("trim", "mask", "absolute", "start_time_ms", "params", "dialect")
 _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
 
 
@@ -44,7 +50,7 @@ _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
     "--concurrency",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes; default one a processor.",
+    help="Processes; default one a processor, two where recordings are in S3. On a cluster, jobs.",
 )
 @click.option(
     "--retries",
@@ -66,11 +72,34 @@ _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
     metavar="FILE",
     help="Write failed jobs there, as CSV.",
 )
-@sound_options
+@click.option(
+    "--to",
+    metavar="PLACE/",
+    help="Where outputs go, under their sources' names, if MANIFEST only names recordings.",
+)
+@edit_options
 @crosstalk_option
+@click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="TOML file of what holds where no option says else; default as in the verb settings.",
+)
+@click.option(
+    "--executor",
+    type=click.Choice(("processes", "dask")),
+    default="processes",
+    show_default=True,
+    help="What does the jobs: this machine, or a Dask cluster that sees the same places.",
+)
+@click.option("--scheduler", metavar="URL", help="Of the cluster: tcp://HOST:8786.")
 @click.option("--dry-run", is_flag=True, help="Only read the manifest and say what it asks for.")
 @json_option
+@click.pass_context
 def batch(
+    ctx: click.Context,
+    /,
     manifest: str,
     journal: Path | None,
     resume: bool,
@@ -78,43 +107,51 @@ def batch(
     retries: int,
     max_failures: int | None,
     failures_csv: Path | None,
-    guard_ms: Number | tuple[Number, Number],
-    beep_hz: Number,
-    beep_dbfs: Number,
-    fill: Any,
-    kms_key: str | None,
-    s3_region: str | None,
-    s3_endpoint: str | None,
+    to: str | None,
+    settings_file: Path | None,
+    executor: ExecutorName,
+    scheduler: str | None,
     dry_run: bool,
     as_json: bool,
-    **options: Any,
+    **edit: Any,
 ) -> None:
     """Do all jobs of MANIFEST: JSON Lines with source, destination and modification.
 
-    One that fails does not stop the others. Exit code 3: some failed.
+    Or the same to all recordings that it names: a CSV, an S3 Inventory (manifest.json), s3://
+    BUCKET/PREFIX/ or a folder. One that fails does not stop the others. Exit code 3: some failed.
     """
     from audioengine.batch.manifest import count_jobs
-    from audioengine.batch.run import plan_batch, run_batch
-    from audioengine.operations.options import StoreOptions
+    from audioengine.batch.plan import plan_batch
+    from audioengine.batch.run import run_batch
+    from audioengine.settings import load_settings
 
-    s3 = read_s3(kms_key, s3_region, s3_endpoint)
+    given = {
+        name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    for_all = _for_all(manifest, to, given, edit)
+    settings = load_settings(settings_file)
+    asked = {name: ctx.params[name] for name in given}
+    s3 = _s3(settings, asked)
     if dry_run:
-        planned = plan_batch(manifest, s3=s3)
+        planned = plan_batch(manifest, for_all=for_all, s3=s3)
         click.echo(planned.to_json() if as_json else _planned(planned))
         raise click.exceptions.Exit(_SOME_FAILED if planned.invalid else 0)
-    beep = Beep(beep_hz, beep_dbfs, fill)
     shown = not as_json and sys.stderr.isatty()
-    total = count_jobs(manifest, s3) if shown else 0
+    total = count_jobs(manifest, s3, for_all) if shown else 0
     with _bar(total, shown=shown) as progress:
         report = run_batch(
             manifest,
             journal or _default_journal(manifest),
-            options=StoreOptions(beep=beep, guard_ms=guard_ms, **options),
+            for_all=for_all,
+            options=_options(settings, asked),
             s3=s3,
+            settings=settings,
             resume=resume,
             concurrency=concurrency,
             retries=retries,
             max_failures=max_failures,
+            executor=executor,
+            scheduler=scheduler,
             progress=progress,
         )
     if failures_csv is not None:
@@ -124,27 +161,118 @@ def batch(
         raise click.exceptions.Exit(_SOME_FAILED)
 
 
+def _for_all(manifest: str, to: str | None, given: set[str], edit: dict[str, Any]) -> ForAll | None:
+    """What is done to all that a manifest names; None where each line says it."""
+    from audioengine.batch.manifest import is_json_lines
+    from audioengine.batch.manifest_all import ForAll
+
+    request = read_request(**edit)
+    if is_json_lines(manifest):
+        for name in ("to", *_EDIT):
+            if name in given:
+                option = "--" + name.replace("_", "-")
+                message = f"{option} can't be given: each line of JSON Lines says what it asks for."
+                raise click.UsageError(message)
+        return None
+    if to is None:
+        raise click.UsageError("--to PLACE/ must be given: the manifest names no destinations.")
+    # A guard is the batch's, which may be that of settings.
+    modification = replace(_in_seconds(request.modification), guard_ms=0)
+    return ForAll(to, modification, request.options["start_time_ms"])
+
+
+def _in_seconds(modification: Modification) -> Modification:
+    """The same edit with relative times as a batch has them."""
+    if modification.relative_unit == "s":
+        return modification
+
+    def converted(one: Interval) -> Interval:
+        start, end = (
+            None if bound is None else Decimal(bound).scaleb(-3) for bound in (one.start, one.end)
+        )
+        return Interval(start, end, one.origin)
+
+    return replace(
+        modification,
+        trim=modification.trim and converted(modification.trim),
+        mask={party: [converted(one) for one in of] for party, of in modification.mask.items()},
+        relative_unit="s",
+    )
+
+
+def _options(settings: Settings, asked: dict[str, Any]) -> StoreOptions:
+    """How recordings are edited: what settings say, and over it what the command line does."""
+    stored = settings.store
+    names = {"beep_hz": "frequency_hz", "beep_dbfs": "level_dbfs", "fill": "fill"}
+    beep = {name: asked[option] for option, name in names.items() if option in asked}
+    own = {name: value for name, value in asked.items() if name in _STORE_OPTIONS}
+    return replace(stored, beep=replace(stored.beep, **beep), **own)
+
+
+_STORE_OPTIONS = (
+    "render",
+    "caller_channel",
+    "shared_frames",
+    "fallback",
+    "allow_truncated",
+    "fail_on_crosstalk",
+    "encoder_delay",
+    "guard_ms",
+)
+
+
+def _s3(settings: Settings, asked: dict[str, Any]) -> S3Options | None:
+    from audioengine.batch.run import settings_s3
+
+    names = {"kms_key": "kms_key", "s3_region": "region", "s3_endpoint": "endpoint_url"}
+    own = {name: asked[option] for option, name in names.items() if option in asked}
+    stored = settings_s3(settings)
+    return replace(stored or S3Options(), **own) if own else stored
+
+
 def _default_journal(manifest: str) -> Path:
     if "://" in manifest:
         raise click.UsageError("--journal FILE must be given: the manifest is not a local file.")
-    return Path(f"{manifest}.journal")
+    return Path(f"{manifest.rstrip('/')}.journal")
 
 
 @contextmanager
 def _bar(total: int, *, shown: bool) -> Iterator[BatchProgress | None]:
-    """Jobs done, how long it will take, and how many failed."""
+    """Jobs done, how fast, how long it will take, and how many failed."""
     if not shown:
         yield None
         return
+    started = time.monotonic()
+    next_draw = 0.0
     bar: Any = click.progressbar(
         length=total,
         label="Jobs",
         show_pos=True,
-        item_show_func=lambda failed: f"{failed} failed" if failed else None,
+        show_eta=False,  # it would count as fast work what was done before
+        item_show_func=lambda words: words,
         file=sys.stderr,
     )
+
+    def draw(now: BatchState) -> None:
+        nonlocal next_draw
+        done = now.done + now.skipped
+        if (seconds := time.monotonic()) >= next_draw or done >= total:
+            next_draw = seconds + _DRAWN_EVERY_SECONDS
+            bar.update(done - bar.pos, _pace(now, total, seconds - started))
+
     with bar:
-        yield lambda done, failed, _line: bar.update(done - bar.pos, failed)
+        yield draw
+
+
+def _pace(now: BatchState, total: int, seconds: float) -> str:
+    words = []
+    if now.done and seconds:
+        rate = now.done / seconds
+        left = max(0, total - now.done - now.skipped) / rate
+        words += [f"{rate:.1f} a second", f"{timedelta(seconds=round(left))} left"]
+    if now.failed:
+        words.append(f"{now.failed:,} failed")
+    return ", ".join(words)
 
 
 def _text(report: BatchReport) -> str:
@@ -161,11 +289,14 @@ def _text(report: BatchReport) -> str:
 
 
 def _planned(report: BatchPlanReport) -> str:
-    counts = (
-        f"Jobs      {report.jobs:,} with {report.masks:,} masks and {report.trims:,} trims, "
-        f"{report.copies:,} of them plain copies; {report.invalid:,} lines can't be done"
-    )
-    return "\n".join([counts, *_failed(report.failures, report.invalid)])
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.kinds.items())
+    masks = f"{report.masks:,} masks of {report.masked_seconds:,.1f} s in all"
+    lines = [
+        f"Jobs      {report.jobs:,}" + (f": {kinds}" if kinds else ""),
+        f"Work      {masks}, {report.trims:,} trims, {report.copies:,} plain copies",
+        f"Invalid   {report.invalid:,} lines can't be done",
+    ]
+    return "\n".join([*lines, *_failed(report.failures, report.invalid)])
 
 
 def _failed(failures: Sequence[FailedJobReport], count: int) -> list[str]:

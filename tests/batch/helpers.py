@@ -6,6 +6,7 @@ Worker processes import this module, so it imports little.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -13,15 +14,29 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import audioengine as ae
 from audioengine.batch import work
+from audioengine.batch.cluster import _Sealed
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.work import Outcome
-from audioengine.operations.options import StoreOptions
-from audioengine.storage import S3Options, open_destination
+from audioengine.batch.outcome import How, Outcome
+from audioengine.storage import open_destination
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 SHORT = FIXTURES / "mpeg25-8k-32k.mp3"
+CALL = FIXTURES / "mpeg2-16k-48k.mp3"
+"""6 s of a call."""
 MASK = {"mask": {"caller": [{"from": 1, "to": 2}]}}
+EDIT = {**MASK, "trim": {"from": 0.5, "to": 4}}
+FULL = ae.StoreOptions(render="full")
+STORE = {
+    "method": "STORERECORDING",
+    "recordingId": "4711",
+    "replyId": "x.y.z",
+    "destinationBucket": "kept",
+    "destinationRegion": "us-west-2",
+    "fileName": "a.mp3",
+}
+"""A command."""
 TEMPORARY = ".*.audioengine-part"
 ALWAYS = "always"
 """Part of the name of a destination that no process survives."""
@@ -49,7 +64,14 @@ def entries(journal: Path) -> list[dict[str, Any]]:
     return rest
 
 
-def do_or_die(job: Job, options: StoreOptions, s3: S3Options | None, retries: int) -> Outcome:
+def made(source: Path, params: Any, **options: Any) -> bytes:
+    """What `store` makes of a recording."""
+    out = io.BytesIO()
+    ae.store(source, out, ae.Modification.from_params(params), **options)
+    return out.getvalue()
+
+
+def do_or_die(job: Job, how: How) -> Outcome:
     """Do a job, unless its destination says that the process dies in the middle of it."""
     destination = job.told()["destination"]
     mark = Path(f"{destination}.died")
@@ -58,4 +80,17 @@ def do_or_die(job: Job, options: StoreOptions, s3: S3Options | None, retries: in
             file.write("x")
         open_destination(destination).write(b"half of it")
         os.kill(os.getpid(), signal.SIGKILL)
-    return work.do(job, options, s3, retries)
+    return work.do(job, how)
+
+
+def do_sealed_or_die(sealed: _Sealed) -> Outcome:
+    """Do the same on a worker of a cluster."""
+    return do_or_die(sealed.job, sealed.how)
+
+
+def tell_event(job: Job, _how: How) -> Outcome:
+    """End a job as a command ends; its destination says whether it fails."""
+    if "failing" in job.told()["destination"]:
+        error = {"type": "StorageError", "message": "no", "retryable": False}
+        return Outcome(error=error, alarm={"event": "storeRecordingError"})
+    return Outcome(report={}, event={"event": "RECORDINGSTORED"})

@@ -21,7 +21,7 @@ from audioengine.batch import manifest_text
 from audioengine.batch.manifest import count_jobs, jobs_of
 from audioengine.batch.manifest_all import ForAll
 from audioengine.batch.manifest_job import BadLine, CommandJob, Job, PlainJob, parse_job
-from audioengine.batch.work import error_entry
+from audioengine.batch.outcome import error_entry
 from audioengine.commands.requests import DeleteRecording, parse_command
 from audioengine.storage import Source, open_source
 from tests.batch.helpers import MASK, job, manifest_of

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import multiprocessing
 import os
@@ -20,27 +21,33 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-import tenacity
+from hypothesis import given
+from hypothesis import strategies as st
 
 import audioengine as ae
-from audioengine.batch import run as module
-from audioengine.batch import work
+from audioengine.batch import processes, run
 from audioengine.batch.journal import Journal
-from audioengine.batch.manifest import jobs_of
-from audioengine.batch.manifest_job import Job
+from audioengine.batch.outcome import How
+from audioengine.batch.run import BatchState
+from audioengine.operations.workers import worker_count
+from audioengine.storage import S3Options
 from tests.batch import helpers
-from tests.batch.helpers import FIXTURES, MASK, SHORT, TEMPORARY, entries, job, manifest_of
+from tests.batch.helpers import (
+    CALL,
+    EDIT,
+    FIXTURES,
+    FULL,
+    MASK,
+    SHORT,
+    STORE,
+    TEMPORARY,
+    entries,
+    job,
+    made,
+    manifest_of,
+)
 
-CALL = FIXTURES / "mpeg2-16k-48k.mp3"
-EDIT = {**MASK, "trim": {"from": 0.5, "to": 4}}
-FULL = ae.StoreOptions(render="full")
-
-
-def made(source: Path, params: Any, **options: Any) -> bytes:
-    """What `store` makes of a recording."""
-    out = io.BytesIO()
-    ae.store(source, out, ae.Modification.from_params(params), **options)
-    return out.getvalue()
+SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
 
 
 def test_jobs_are_done_as_store_does_them_and_a_bad_one_stops_no_other(tmp_path: Path) -> None:
@@ -57,10 +64,8 @@ def test_jobs_are_done_as_store_does_them_and_a_bad_one_stops_no_other(tmp_path:
         job(tmp_path / "outside.mp3", modification={"trim": {"from": 90}}),
     ]
     manifest, journal = manifest_of(tmp_path, lines), tmp_path / "journal"
-    told: list[tuple[int, int, int]] = []
-    report = ae.run_batch(
-        manifest, journal, concurrency=2, progress=lambda *now: told.append(now), retries=0
-    )
+    told: list[BatchState] = []
+    report = ae.run_batch(manifest, journal, concurrency=2, progress=told.append, retries=0)
     assert (report.jobs, report.done, report.failed, report.skipped) == (7, 3, 4, 0)
     assert not report.stopped
     assert (tmp_path / "copy.mp3").read_bytes() == SHORT.read_bytes()
@@ -68,8 +73,8 @@ def test_jobs_are_done_as_store_does_them_and_a_bad_one_stops_no_other(tmp_path:
     out = io.BytesIO()
     alone = ae.store(SHORT, out, edit)
     assert (tmp_path / "edited.mp3").read_bytes() == out.getvalue()
-    assert [done for done, _, _ in told] == list(range(1, 8))
-    assert sorted(line for _, _, line in told) == [1, 2, 3, 4, 6, 7, 8]
+    assert [state.done for state in told] == list(range(1, 8))
+    assert sorted(state.line for state in told) == [1, 2, 3, 4, 6, 7, 8]
     failures = {one.line: one for one in report.failures}
     assert {line: one.type for line, one in failures.items()} == {
         2: "InvalidRequestError",
@@ -122,61 +127,6 @@ def test_wrong_numbers_are_refused_before_anything_is_written(
     assert not (tmp_path / "journal").exists()
 
 
-@pytest.mark.parametrize(
-    ("error", "attempts"),
-    [
-        (ae.StorageError("slow down", retryable=True), 3),
-        (ae.StorageError("denied"), 1),
-        (ae.InvalidRequestError.of("trim", 1, "must not be"), 1),
-        (KeyError("a bug"), 1),
-    ],
-)
-def test_only_what_may_pass_is_tried_again(
-    error: Exception, attempts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Any] = []
-
-    def fail(*arguments: Any, **_: Any) -> None:
-        seen.append(arguments)
-        raise error
-
-    monkeypatch.setattr(tenacity, "wait_random_exponential", lambda **_: tenacity.wait_none())
-    (one,) = jobs_of(str(manifest_of(tmp_path, [job(tmp_path / "out.mp3")])))
-    assert isinstance(one, Job)
-    with patch.object(work, "store", fail):
-        outcome = work.do(one, ae.StoreOptions(), None, 2)
-    assert outcome.attempts == attempts == len(seen)
-    assert outcome.report is None
-    assert outcome.error is not None
-    assert outcome.error["retryable"] == (attempts > 1)
-    wanted = type(error).__name__ if isinstance(error, ae.AudioEngineError) else "InternalError"
-    assert outcome.error["type"] == wanted
-
-
-def test_jobs_of_a_process_that_dies_are_done_again_and_one_that_kills_it_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Those beside it are not blamed, and nothing is left of what was half written."""
-    monkeypatch.setattr(module, "do", helpers.do_or_die)
-    names = [helpers.ALWAYS, "a", "b", helpers.ONCE, "c"]
-    lines = [job(tmp_path / f"{name}.mp3", CALL, modification=EDIT) for name in names]
-    manifest, journal = manifest_of(tmp_path, lines), tmp_path / "journal"
-    report = ae.run_batch(manifest, journal, options=FULL, concurrency=2)
-    assert (report.jobs, report.done, report.failed) == (5, 4, 1)
-    (failure,) = report.failures
-    assert (failure.line, failure.type, failure.retryable) == (1, "WorkerDied", True)
-    deaths = len((tmp_path / f"{helpers.ALWAYS}.mp3.died").read_text())
-    # Once or twice in company, where another may be to blame.
-    assert module._MOST_DEATHS < deaths <= module._MOST_DEATHS + 2
-    assert Counter(entry["line"] for entry in entries(journal)) == dict.fromkeys(range(1, 6), 1)
-    wanted = made(CALL, EDIT, render="full")
-    for name in names[1:]:
-        assert (tmp_path / f"{name}.mp3").read_bytes() == wanted
-    assert not (tmp_path / f"{helpers.ALWAYS}.mp3").exists()
-    left = [path.name for path in tmp_path.glob(TEMPORARY)]
-    assert all(name.startswith(f".{helpers.ALWAYS}.mp3.") for name in left)
-
-
 def test_ctrl_c_lets_running_jobs_end_and_writes_them_down(tmp_path: Path) -> None:
     lines = [job(tmp_path / f"{n}.mp3", CALL, modification=EDIT) for n in range(30)]
     manifest, journal = manifest_of(tmp_path, lines), tmp_path / "journal"
@@ -186,7 +136,7 @@ def test_ctrl_c_lets_running_jobs_end_and_writes_them_down(tmp_path: Path) -> No
             journal,
             options=FULL,
             concurrency=2,
-            progress=lambda done, *_: signal.raise_signal(signal.SIGINT) if done == 1 else None,
+            progress=lambda now: signal.raise_signal(signal.SIGINT) if now.done == 1 else None,
         )
     written = entries(journal)
     assert 1 < len(written) < 10
@@ -290,20 +240,136 @@ def test_ctrl_c_at_a_terminal_reaches_all_processes_and_still_ends_in_order(
     assert not list(tmp_path.glob(TEMPORARY))
 
 
-def test_a_plan_reads_nothing_but_the_manifest(
+def test_jobs_of_a_recording_are_done_in_order_and_a_delete_is_skipped_with_the_cause(
+    tmp_path: Path,
+) -> None:
+    """It is tried again on resume; what is told of a command holds none of its secrets."""
+    secret = base64.b64encode(b"k" * 32).decode()
+    store = {**STORE, "recordingId": "4711", "encryptionKey": secret}
+    delete = {"method": "DELETERECORDING", "recordingId": "4711", "replyId": "x.y.z"}
+    lines: list[dict[str, Any] | str] = [store, job(tmp_path / "out.mp3"), delete]
+    manifest, journal = manifest_of(tmp_path, lines), tmp_path / "journal"
+    for resume in (False, True):
+        report = ae.run_batch(manifest, journal, resume=resume, retries=0, concurrency=2)
+        failures = {one.line: one for one in report.failures}
+        assert {line: one.type for line, one in failures.items()} == {
+            1: "InvalidRequestError",
+            3: "EarlierJobFailed",
+        }
+        assert "line 1, on the same recording, failed" in failures[3].message
+        assert failures[3].retryable
+    assert report.skipped == 1
+    (skipped, _) = (entry for entry in entries(journal) if entry["line"] == 3)
+    assert (skipped["status"], skipped["attempts"]) == ("failed", 0)
+    assert skipped["error"]["problems"][0]["value"] == "4711"
+    assert (skipped["method"], skipped["recordingId"]) == ("DELETERECORDING", "4711")
+    assert secret not in journal.read_text()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"encryptionKey": SECRET},
+        {"encryption_key": {"a": SECRET}},
+        {"other": {"encryptionKey": SECRET}},
+        {"other": f'{{"encryptionKey": "{SECRET}"}}'},
+        {"other": f"encryptionKey={SECRET}"},
+    ],
+)
+def test_a_journal_never_repeats_a_key(line: dict[str, Any], tmp_path: Path) -> None:
+    manifest = manifest_of(tmp_path, [{**job(tmp_path / "out.mp3"), **line}])
+    report = ae.run_batch(manifest, tmp_path / "journal", concurrency=1)
+    assert report.failed == 1
+    assert SECRET not in (tmp_path / "journal").read_text() + report.to_json()
+
+
+def test_what_a_job_tells_the_world_is_in_the_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    both = {"mask": [{"from": 1, "to": 2}, {"from": 3, "to": 4}], "trim": {"to": 9}}
-    lines: list[dict[str, Any] | str] = [
-        job("a.mp3", "s3://nobody/nothing.mp3", modification=both),
-        job("b.mp3", "gone.mp3", modification=MASK),
-        job("c.mp3", "gone.mp3", modification={}),
-        "[]",
-        "",
-        job("d.mp3", "gone.mp3", colour="red"),
-    ]
-    plan = ae.plan_batch(manifest_of(tmp_path, lines))
-    assert (plan.jobs, plan.masks, plan.trims, plan.copies, plan.invalid) == (3, 3, 1, 1, 2)
-    assert [one.line for one in plan.failures] == [4, 6]
-    assert [path.name for path in tmp_path.iterdir()] == ["jobs.jsonl"]
+    """Of jobs that are done and of those that failed."""
+    monkeypatch.setattr(processes, "do", helpers.tell_event)
+    lines = [job(tmp_path / name) for name in ("a.mp3", "failing.mp3")]
+    manifest, journal = manifest_of(tmp_path, lines), tmp_path / "journal"
+    ae.run_batch(manifest, journal, concurrency=1)
+    done, failed = sorted(entries(journal), key=lambda entry: entry["line"])
+    assert (done["status"], failed["status"]) == ("done", "failed")
+    assert done["event"] == {"event": "RECORDINGSTORED"}
+    assert "alarm" not in done
+    assert failed["alarm"] == {"event": "storeRecordingError"}
+
+
+def test_one_edit_is_done_to_all_recordings_of_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "calls"
+    (folder / "a").mkdir(parents=True)
+    for name in ("one.mp3", "a/two.mp3"):
+        (folder / name).write_bytes(CALL.read_bytes())
+    for_all = ae.ForAll(f"{tmp_path}/out/", ae.Modification.from_params(EDIT))
+    states: list[BatchState] = []
+    report = ae.run_batch(f"{folder}/", tmp_path / "journal", for_all=for_all, concurrency=1)
+    assert (report.done, report.failed) == (2, 0)
+    for name in ("one.mp3", "a/two.mp3"):
+        assert (tmp_path / "out" / name).read_bytes() == made(CALL, EDIT)
+    again = ae.run_batch(
+        f"{folder}/", tmp_path / "journal", for_all=for_all, resume=True, progress=states.append
+    )
+    assert again.skipped == 2
+    assert [(state.done, state.skipped, state.line) for state in states] == [(0, 1, 1), (0, 2, 2)]
+
+
+def test_settings_say_how_recordings_are_edited_unless_options_do(tmp_path: Path) -> None:
+    settings = ae.Settings(store=ae.StoreOptions(guard_ms=(10, 40)))
+    manifest = manifest_of(tmp_path, [job(tmp_path / "out.mp3", modification=MASK)])
+    for options, applied in ((None, [990, 2040]), (ae.StoreOptions(), [1000, 2000])):
+        journal = tmp_path / f"journal-{applied[0]}"
+        ae.run_batch(manifest, journal, settings=settings, options=options, concurrency=1)
+        (entry,) = entries(journal)
+        assert entry["report"]["masks"][0]["applied"]["ms"] == applied
+
+
+@pytest.mark.parametrize(
+    ("line", "settings", "times"),
+    [
+        (job("b.mp3", "a.mp3"), ae.Settings(), 1),
+        (job("b.mp3", "s3://calls/a.mp3"), ae.Settings(), 2),
+        (job("s3://calls/b.mp3", "a.mp3"), None, 2),
+        (STORE, None, 2),
+        (STORE, ae.Settings(storage={"root": "places"}), 1),
+        ("no job", None, 1),
+    ],
+)
+def test_there_are_twice_the_processes_where_recordings_are_in_s3(
+    line: Any, settings: ae.Settings | None, times: int, tmp_path: Path
+) -> None:
+    """So that some render while others wait; what is asked for is done."""
+    asked: list[int] = []
+
+    def stop(_how: How, count: int) -> None:
+        asked.append(count)
+        raise KeyboardInterrupt
+
+    manifest = manifest_of(tmp_path, [job("b.mp3", "a.mp3"), line])
+    with patch.object(run, "Processes", stop):
+        for concurrency in (None, 3):
+            with pytest.raises(KeyboardInterrupt):
+                ae.run_batch(
+                    manifest, tmp_path / "journal", settings=settings, concurrency=concurrency
+                )
+    assert asked == [worker_count(None) * times, 3]
+
+
+@given(
+    st.builds(
+        S3Options,
+        region=st.none() | st.just("us-west-2"),
+        endpoint_url=st.none() | st.just("https://store.example.com"),
+        bucket_owner=st.none() | st.just("111122223333"),
+    )
+)
+def test_settings_say_how_s3_is_reached(s3: S3Options) -> None:
+    storage = {
+        "region": s3.region,
+        "endpoint_url": s3.endpoint_url,
+        "bucket_owner": s3.bucket_owner,
+    }
+    found = run.settings_s3(ae.Settings(storage=storage))
+    assert found == (None if s3 == S3Options() else s3)

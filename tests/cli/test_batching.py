@@ -4,16 +4,32 @@
 from __future__ import annotations
 
 import csv
+import inspect
+import io
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 import audioengine as ae
-from audioengine.batch import run as module
-from tests.batch.helpers import MASK, SHORT, entries, job, manifest_of
+from audioengine.batch import outcome
+from audioengine.batch import run as batch_run
+from audioengine.batch.run import BatchState
+from audioengine.cli import batching
+from tests.batch.helpers import CALL, EDIT, MASK, SHORT, entries, job, manifest_of
 from tests.cli.helpers import refusal, run, run_json
+
+REST_EDIT = '{"mask": {"caller": {"from": 1000, "to": 2000}}, "trim": {"from": 500, "to": 4000}}'
+ABSOLUTE = [
+    "--trim",
+    "1728890677500-1728890681000",
+    "--mask",
+    "caller=1728890678000-1728890679000",
+]
 
 
 def test_people_and_machines_are_told_what_was_done(tmp_path: Path) -> None:
@@ -82,7 +98,11 @@ def test_a_dry_run_says_what_is_asked_for_and_writes_nothing(tmp_path: Path) -> 
     manifest = manifest_of(tmp_path, [job("b.mp3", "a.mp3", modification=MASK), job("c", "a")])
     result = run("batch", manifest, "--dry-run")
     assert result.exit_code == 0
-    wanted = "Jobs      2 with 1 masks and 0 trims, 1 of them plain copies; 0 lines can't be done\n"
+    wanted = (
+        "Jobs      2: 2 store\n"
+        "Work      1 masks of 1.0 s in all, 0 trims, 1 plain copies\n"
+        "Invalid   0 lines can't be done\n"
+    )
     assert result.stdout == wanted
     printed = run_json("batch", manifest, "--dry-run")
     assert printed == json.loads(ae.plan_batch(manifest).to_json())
@@ -95,7 +115,11 @@ def test_a_dry_run_says_what_is_asked_for_and_writes_nothing(tmp_path: Path) -> 
         (["s3://bucket/jobs.jsonl"], "--journal FILE must be given"),
         (["jobs.jsonl", "--concurrency", "0"], "--concurrency"),
         (["jobs.jsonl", "--retries", "-1"], "--retries"),
-        (["jobs.jsonl", "--trim", "1-2"], "--trim"),
+        (["jobs.jsonl", "--trim", "1-2"], "--trim can't be given"),
+        (["jobs.jsonl", "--to", "out/"], "--to can't be given"),
+        (["jobs.csv", "--trim", "1-2"], "--to PLACE/ must be given"),
+        (["jobs.csv", "--to", "out"], "must end in a slash"),
+        (["jobs.jsonl", "--executor", "dask"], "scheduler"),
         ([], "MANIFEST"),
     ],
 )
@@ -106,4 +130,82 @@ def test_wrong_usage_is_exit_code_2(args: list[str], said: str) -> None:
 def test_a_manifest_that_is_not_there_is_exit_code_1(tmp_path: Path) -> None:
     error = refusal("batch", tmp_path / "none", "--journal", tmp_path / "j", exit_code=1)
     assert error["type"] == "StorageError"
-    assert module._SHOWN_FAILURES == 1000
+    assert outcome.SHOWN_FAILURES == 1000
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ["--trim", "0.5-4", "--mask", "caller=1-2"],
+        ["--params", json.dumps(EDIT)],
+        ["--params", REST_EDIT, "--dialect", "rest"],
+        ["--absolute", "--start-time-ms", "1728890677000", *ABSOLUTE],
+    ],
+)
+def test_one_edit_is_done_to_all_that_a_folder_holds(edit: list[str], tmp_path: Path) -> None:
+    """Its journal does not lie in it: on resume it would be a recording."""
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    for name in ("a.mp3", "b.mp3"):
+        (folder / name).write_bytes(CALL.read_bytes())
+    out = tmp_path / "out"
+    args = ("batch", f"{folder}/", "--to", f"{out}/", "--guard-ms", "10,40", *edit)
+    planned = run_json(*args, "--dry-run")
+    assert (planned["jobs"], planned["masks"], planned["trims"]) == (2, 2, 2)
+    assert planned["masked_seconds"] == 2
+    assert run_json(*args, "--concurrency", "1")["done"] == 2
+    wanted = replace(ae.Modification.from_params(EDIT), guard_ms=(10, 40))
+    expected = io.BytesIO()
+    ae.store(CALL, expected, wanted)
+    for name in ("a.mp3", "b.mp3"):
+        assert (out / name).read_bytes() == expected.getvalue()
+    assert (tmp_path / "calls.journal").is_file()
+    assert run_json(*args, "--resume")["skipped"] == 2
+
+
+def test_options_come_before_settings(tmp_path: Path) -> None:
+    """Each on its own: what is not said is the settings'."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text(
+        "[store]\nguard_ms = [10, 40]\nbeep.frequency_hz = 800\nrender = 'full'\n"
+        "[storage]\nregion = 'eu-central-1'\nbucket_owner = '111122223333'\n"
+    )
+    seen: list[dict[str, Any]] = []
+
+    def note(*_: object, **arguments: Any) -> None:
+        seen.append(arguments)
+        raise KeyboardInterrupt
+
+    args = ("batch", manifest_of(tmp_path, []), "--settings", settings)
+    with patch.object(batch_run, "run_batch", note):
+        for more in ([], ["--guard-ms", "0", "--beep-dbfs", "-30", "--s3-endpoint", "http://a"]):
+            assert run(*args, *more).exit_code == 130
+    plain, own = seen
+    assert plain["options"] == ae.StoreOptions(
+        guard_ms=(10, 40), beep=ae.Beep(frequency_hz=800), render="full"
+    )
+    place = ae.S3Options("eu-central-1", bucket_owner="111122223333")
+    assert plain["s3"] == place
+    assert plain["settings"].store == plain["options"]
+    assert own["options"] == ae.StoreOptions(
+        guard_ms=0, beep=ae.Beep(frequency_hz=800, level_dbfs=-30), render="full"
+    )
+    assert own["s3"] == replace(place, endpoint_url="http://a")
+
+
+def test_a_bar_says_how_fast_it_goes_and_what_was_done_before_is_no_speed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a resume it fills all the same."""
+    clock = iter(range(100))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    assert batching._pace(BatchState(0, 0, 60, 1), 100, 5) == ""
+    assert batching._pace(BatchState(20, 0, 60, 1), 100, 10) == "2.0 a second, 0:00:10 left"
+    assert batching._pace(BatchState(20, 3, 80, 1), 100, 10).endswith(", 0:00:00 left, 3 failed")
+    with batching._bar(4, shown=True) as progress:
+        assert progress is not None
+        bar = inspect.getclosurevars(progress).nonlocals["bar"]
+        for state in (BatchState(0, 0, 1, 1), BatchState(0, 0, 2, 2), BatchState(2, 1, 2, 4)):
+            progress(state)
+            assert bar.pos == state.done + state.skipped
+    assert bar.finished

@@ -24,6 +24,7 @@ NAMES = {
     "ConferenceSegment",
     "EncodeReport",
     "FolderStorage",
+    "ForAll",
     "Interval",
     "InvalidRequestError",
     "Known",

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a manifest asks for, without doing it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from fractions import Fraction
+
+from audioengine.batch.manifest import jobs_of
+from audioengine.batch.manifest_all import ForAll
+from audioengine.batch.manifest_job import BadLine, CommandJob, PlainJob, parse_job
+from audioengine.batch.outcome import SHOWN_FAILURES, error_entry, failed_job
+from audioengine.commands.requests import MergeRecordings, StoreRecording
+from audioengine.edits import Modification
+from audioengine.errors import InvalidRequestError, Problem
+from audioengine.report import BatchPlanReport, FailedJobReport
+from audioengine.storage import S3Options
+from audioengine.times import exact_or_none
+from audioengine.version import VERSION
+
+
+def plan_batch(
+    manifest: str | os.PathLike[str],
+    *,
+    for_all: ForAll | None = None,
+    s3: S3Options | None = None,
+) -> BatchPlanReport:
+    """Say what a manifest asks for: nothing but the manifest is read.
+
+    manifest, for_all, s3: as in `run_batch`.
+
+    Raises InvalidRequestError, StorageError, LimitError.
+    """
+    counts: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    masked_s = Fraction(0)
+    failures: list[FailedJobReport] = []
+    for job in jobs_of(os.fspath(manifest), s3, for_all):
+        try:
+            if isinstance(job, BadLine):
+                raise job.error
+            parsed = parse_job(job)
+        except InvalidRequestError as error:
+            counts["invalid"] += 1
+            if len(failures) < SHOWN_FAILURES:
+                failures.append(failed_job(job, error_entry(error)))
+            continue
+        edits = _edits(parsed)
+        masks = sum(len(intervals) for edit in edits for intervals in edit.mask.values())
+        trims = sum(edit.trim is not None for edit in edits)
+        masked_s += sum(map(_masked_s, edits))
+        counts["masks"] += masks
+        counts["trims"] += trims
+        counts["copies"] += bool(edits) and not trims and not masks
+        kinds[parsed.command.method if isinstance(parsed, CommandJob) else "store"] += 1
+    return BatchPlanReport(
+        jobs=kinds.total(),
+        kinds=dict(sorted(kinds.items())),
+        masks=counts["masks"],
+        trims=counts["trims"],
+        copies=counts["copies"],
+        masked_seconds=float(masked_s),
+        invalid=counts["invalid"],
+        failures=tuple(failures),
+        version=VERSION,
+    )
+
+
+def _edits(job: PlainJob | CommandJob) -> list[Modification]:
+    """What a job does to recordings that it stores; a merge as it is has none."""
+    if isinstance(job, PlainJob):
+        return [job.modification]
+    if isinstance(job.command, StoreRecording):
+        return [job.command.modification or Modification()]
+    if isinstance(job.command, MergeRecordings):
+        return [one.modification for one in job.command.to_merge if one.modification is not None]
+    return []
+
+
+def _masked_s(edit: Modification) -> Fraction:
+    """Seconds that are masked, before guards; what is no stretch counts nothing."""
+    total = Fraction(0)
+    ignored: list[Problem] = []
+    for interval in (one for intervals in edit.mask.values() for one in intervals):
+        start = exact_or_none(interval.start, "", ignored)
+        end = exact_or_none(interval.end, "", ignored)
+        if start is not None and end is not None:
+            total += max(end - start, Fraction(0))
+    return total / 1000 if edit.absolute_times or edit.relative_unit == "ms" else total

@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
-from audioengine.batch.manifest_job import CommandJob
-from audioengine.batch.outcome import How, Outcome
+from audioengine.batch.manifest_job import Job
+from audioengine.batch.outcome import How, Outcome, error_entry
 from audioengine.errors import InvalidRequestError
 
 
-def do_command(job: CommandJob, how: How) -> Outcome:  # noqa: ARG001 - the form that `do` calls
-    """Refuse a command.
+def do_command(job: Job, how: How) -> Outcome:
+    """Carry out a command; its event, and of a failure its alarm, come back with it.
 
-    Raises InvalidRequestError.
+    Raises InvalidRequestError where there are no settings, without which nobody may do anything.
     """
-    rule = "must not be given: a batch does jobs with source and destination"
-    raise InvalidRequestError.of("method", job.command.method, rule)
+    from audioengine.execution.execute import execute
+
+    if how.settings is None:
+        rule = "must be given for commands: they say whose tokens count, and what each may do"
+        raise InvalidRequestError.of("settings", None, rule)
+    outcome = execute(job.data, settings=how.settings, workers=1)
+    told = outcome.to_dict()
+    event, alarm = told.pop("event"), told.pop("alarm")
+    if outcome.error is not None:
+        return Outcome(error=error_entry(outcome.error), event=event, alarm=alarm)
+    return Outcome(report=told, event=event)

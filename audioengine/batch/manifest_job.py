@@ -44,6 +44,14 @@ class Job(NamedTuple):
     makes_folders: bool = False
     """Whether the folders of its destination may be made: they mirror those of the source."""
 
+    @property
+    def is_command(self) -> bool:
+        """Whether it is a command, and not a job with source and destination."""
+        try:
+            return "method" in json.loads(self.data)
+        except RecursionError:
+            return False
+
     def told(self) -> dict[str, str]:
         """Return what a journal says of it: source and destination, or method and recording."""
         try:

@@ -12,6 +12,7 @@ from audioengine.batch.manifest_job import Job, PlainJob, parse_job
 from audioengine.batch.outcome import How, Outcome, encodable, error_entry
 from audioengine.errors import AudioEngineError
 from audioengine.operations.store import store
+from audioengine.storage import S3Options
 from audioengine.storage.files import make_folders
 
 
@@ -20,8 +21,10 @@ def do(job: Job, how: How) -> Outcome:
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(how.retries + 1),
         wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
-        retry=tenacity.retry_if_exception(_passing),
-        reraise=True,
+        retry=tenacity.retry_any(
+            tenacity.retry_if_exception(_passing), tenacity.retry_if_result(_may_pass)
+        ),
+        retry_error_callback=_last,
     )
     try:
         outcome = retrying(_do, job, how)
@@ -35,8 +38,12 @@ def do(job: Job, how: How) -> Outcome:
 
 
 def _do(line: Job, how: How) -> Outcome:
+    # A command's failure, be it only its form, has an event.
+    if line.is_command:
+        return do_command(line, how)
     job = parse_job(line)
-    return _store(job, how) if isinstance(job, PlainJob) else do_command(job, how)
+    assert isinstance(job, PlainJob)
+    return _store(job, how)
 
 
 def _store(job: PlainJob, how: How) -> Outcome:
@@ -59,7 +66,7 @@ def _store(job: PlainJob, how: How) -> Outcome:
         allow_truncated=options.allow_truncated,
         fail_on_crosstalk=options.fail_on_crosstalk,
         encoder_delay=options.encoder_delay,
-        s3=how.s3,
+        s3=how.s3 if job.version is None else replace(how.s3 or S3Options(), version=job.version),
         workers=1,
     )
     return Outcome(report=report.to_dict())
@@ -67,3 +74,14 @@ def _store(job: PlainJob, how: How) -> Outcome:
 
 def _passing(error: BaseException) -> bool:
     return isinstance(error, AudioEngineError) and error.retryable
+
+
+def _may_pass(outcome: Outcome) -> bool:
+    return outcome.error is not None and bool(outcome.error["retryable"])
+
+
+def _last(state: tenacity.RetryCallState) -> Outcome:
+    """What the last attempt gave, or its error."""
+    assert state.outcome is not None
+    outcome: Outcome = state.outcome.result()
+    return outcome

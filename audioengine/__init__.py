@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from audioengine.operations.options import StoreOptions as StoreOptions
     from audioengine.operations.store import plan_store as plan_store
     from audioengine.operations.store import store as store
+    from audioengine.operations.verification import verify as verify
     from audioengine.parts import ConferenceSegment as ConferenceSegment
     from audioengine.parts import MergePart as MergePart
     from audioengine.report import BatchPlanReport as BatchPlanReport
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from audioengine.report import RecordingInfo as RecordingInfo
     from audioengine.report import StoreReport as StoreReport
     from audioengine.storage.options import S3Options as S3Options
+    from audioengine.verification.verdict import Check as Check
+    from audioengine.verification.verdict import Verification as Verification
 
 __version__ = version.VERSION
 
@@ -56,6 +59,7 @@ _HOMES = {
     "BatchPlanReport": "report",
     "BatchReport": "report",
     "Beep": "edits",
+    "Check": "verification.verdict",
     "ConferenceSegment": "parts",
     "EncodeReport": "report",
     "Interval": "edits",
@@ -76,6 +80,7 @@ _HOMES = {
     "StoreOptions": "operations.options",
     "StoreReport": "report",
     "UnsupportedAudioError": "errors",
+    "Verification": "verification.verdict",
     "VerificationError": "errors",
     "decode": "operations.codec",
     "encode": "operations.codec",
@@ -86,6 +91,7 @@ _HOMES = {
     "plan_store": "operations.store",
     "run_batch": "batch.run",
     "store": "operations.store",
+    "verify": "operations.verification",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - tests pin the names

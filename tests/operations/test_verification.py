@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outputs that keep their promises pass, whatever the recording and the request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import audioengine as ae
+from tests.operations.helpers import (
+    EDITABLE,
+    SMART,
+    Cut,
+    Recording,
+    Result,
+    call,
+    cuts,
+    masking,
+    recorded,
+    recording,
+    store,
+)
+from tests.strategies import examples
+from tests.support import DAMAGED, VARIED
+
+BEEPS = (
+    ae.Beep(),
+    ae.Beep(fill="silence"),
+    ae.Beep(777.7),
+    ae.Beep(300, -3),
+    ae.Beep(2500, -40),
+    ae.Beep(1000, -60),
+)
+NAMES = {
+    "tag",
+    "metadata",
+    "length",
+    "clock",
+    "copied_frames",
+    "other_party",
+    "removed_audio",
+    "leftovers",
+    "beep",
+    "mask_edges",
+    "voice_gone",
+    "kept_sound",
+}
+
+
+def assert_passes(result: Result, **options: Any) -> ae.Verification:
+    source = result.source
+    modification = result.cut.modification(source.rate)
+    verdict = ae.verify(source.data, result.data, modification, workers=1, **options)
+    assert verdict.passed, verdict.failures
+    assert {check.name for check in verdict.checks} == NAMES
+    return verdict
+
+
+def few_cuts(source: Recording) -> list[Cut]:
+    """A mask, a trim through masks, and a mask of everything."""
+    n = source.samples
+    return [
+        masking("caller", (n // 4, n // 2)),
+        masking("both", (n // 3, n // 3 + n // 8), (0, n // 5), trim=(n // 10, n - n // 10)),
+        masking("callee", (0, n)),
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in EDITABLE if name != "demo-call"])
+def test_good_outputs_pass(name: str) -> None:
+    """Each kind of recording, smart and full."""
+    source = recording(name)
+    for cut in few_cuts(source):
+        assert_passes(store(source, cut))
+    assert_passes(store(source, few_cuts(source)[1], render="full"), render="full")
+
+
+@pytest.mark.parametrize("name", sorted({*VARIED, *DAMAGED, "intensity-16k", "midside-44k"}))
+@given(st.data())
+@examples(6)
+def test_any_good_output_passes(name: str, data: st.DataObject) -> None:
+    """Any edits, any beep, any options: there are no false alarms."""
+    source = recording(name)
+    cut = data.draw(cuts(source))
+    options = {
+        "beep": data.draw(st.sampled_from([beep for beep in BEEPS if fits(beep, source)])),
+        "render": data.draw(st.sampled_from(("smart", "full"))),
+        "shared_frames": data.draw(st.sampled_from(("keep", "mask_both"))),
+        "caller_channel": data.draw(st.sampled_from(("left", "right"))),
+    }
+    assert_passes(store(source, cut, **options), **options)
+
+
+def fits(beep: ae.Beep, source: Recording) -> bool:
+    return beep.fill == "silence" or float(beep.frequency_hz) < 0.35 * source.rate
+
+
+@pytest.mark.parametrize("name", ["stereo-8k", "mpeg2-16k-48k", "stereo-44k"])
+@pytest.mark.parametrize("beep", BEEPS[:3])
+def test_a_recording_masked_before(name: str, beep: ae.Beep) -> None:
+    """Under the same mask it holds the same beep, maybe bit for bit: that gives nothing away."""
+    once = store(recording(name), few_cuts(recording(name))[1], beep=beep)
+    again = recorded(f"{name}, masked", once.data)
+    n = again.samples
+    for span in ((n // 5, n // 2), (n // 4, n // 3), (0, n)):
+        assert_passes(store(again, masking("both", span), beep=beep), beep=beep)
+
+
+@pytest.mark.parametrize("name", SMART[::7])
+def test_the_verdict_does_not_depend_on_workers(name: str) -> None:
+    """Nor on anything but the files and the request."""
+    source = recording(name)
+    result = store(source, few_cuts(source)[1])
+    modification = result.cut.modification(source.rate)
+    verdicts = [ae.verify(source.data, result.data, modification, workers=n) for n in (1, 3)]
+    assert verdicts[0].checks == verdicts[1].checks
+
+
+def test_the_report() -> None:
+    """It names both files, the decoder and each check with its figures."""
+    source = call(16_000, 14, 48)
+    result = store(source, masking("caller", (48_000, 128_000)))
+    verdict = assert_passes(result)
+    assert verdict.source_sha256 == result.report.source.sha256
+    assert verdict.output_sha256 == result.report.output.sha256
+    assert verdict.decoder.startswith("miniaudio ")
+    assert verdict.failures == ()
+    plain = verdict.to_dict()
+    assert plain["passed"] is True
+    figures = {check["name"]: check["measured"] for check in plain["checks"]}
+    assert figures["length"]["played_samples"] == source.samples
+    assert figures["copied_frames"]["copied"] >= result.report.frames.verbatim
+    assert figures["mask_edges"]["edges"] == 2
+    assert all(check["measured"] and check["message"] for check in plain["checks"])
+
+
+def test_a_copy_needs_no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has to be heard, does; the message says what to install."""
+    monkeypatch.setattr("audioengine.verification.decoder.find_spec", lambda _: None)
+    source = recording("mpeg2-16k-48k")
+    assert ae.verify(source.data, source.data).passed
+    result = store(source, few_cuts(source)[0])
+    with pytest.raises(ae.VerificationError, match=r"install audioengine\[verify\]"):
+        ae.verify(source.data, result.data, result.cut.modification(source.rate))
+
+
+def test_what_store_refuses() -> None:
+    """A request that can't be honoured can't be verified either."""
+    source = recording("mpeg2-16k-48k")
+    beyond = ae.Modification(mask={"caller": [ae.Interval(100, 101)]})
+    with pytest.raises(ae.InvalidRequestError):
+        ae.verify(source.data, source.data, beyond)
+    render: Any = "fast"
+    with pytest.raises(ae.InvalidRequestError, match="render"):
+        ae.verify(source.data, source.data, render=render)
+    with pytest.raises(ae.MalformedAudioError):
+        ae.verify(b"not audio" * 1000, source.data)
+    with pytest.raises(ae.StorageError):
+        ae.verify("nowhere.mp3", source.data)

@@ -13,7 +13,7 @@ from audioengine.cli.demo import demo
 from audioengine.cli.merging import merge
 from audioengine.cli.program import Program
 from audioengine.cli.schema import schema
-from audioengine.cli.verbs import inspect, plan, store
+from audioengine.cli.verbs import inspect, plan, store, verify
 from audioengine.version import VERSION
 
 __all__ = ["main"]
@@ -29,5 +29,5 @@ def main() -> None:
     """
 
 
-for _verb in (store, merge, batch, plan, inspect, schema, demo):
+for _verb in (store, merge, batch, plan, verify, inspect, schema, demo):
     main.add_command(_verb)

@@ -21,6 +21,7 @@ from audioengine.operations.copying import copy_whole
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store_request import StoreChoices, planned, resolved
+from audioengine.operations.verification import judged, require_decoder, require_promises
 from audioengine.operations.workers import worker_count
 from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
@@ -55,6 +56,7 @@ def store(
     fallback: Fallback = "full",
     allow_truncated: bool = False,
     fail_on_crosstalk: bool = False,
+    verify: bool = False,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -75,18 +77,21 @@ def store(
     fallback: where the smart path can't go, re-encode everything ("full") or raise ("refuse").
     allow_truncated: take a recording that its tag says is cut off.
     fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
+    verify: publish the output only where it passes what `verify` checks.
     s3: how places that begin with s3:// are reached and encrypted.
     workers: threads that decode and encode, default one a processor; no influence on the output.
     progress: called with frames done and frames in all.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
-    StorageError; there is no output then.
+    StorageError, with `verify` also VerificationError; there is no output then.
     """
     started = time.perf_counter()
     options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
     workers = worker_count(workers)
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms, encoder_delay)
+        if verify:
+            require_decoder(edits)
         with (
             closing(open_destination(destination, s3)) as staging,
             ThreadPoolExecutor(1) as beside,
@@ -105,6 +110,8 @@ def store(
                     progress,
                     fail_on_crosstalk=fail_on_crosstalk,
                 )
+            if verify:
+                require_promises(judged(recording, edits, options, staging, workers))
             output_digest = sha256_hex(staging)
             report = reporting.store_report(
                 done,

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from audioengine.edits import Beep, Edits, Modification
-from audioengine.errors import MalformedAudioError, UnsupportedAudioError
+from audioengine.errors import MalformedAudioError, UnsupportedAudioError, VerificationError
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.scan import scan
 from audioengine.operations.hashing import sha256_hex
@@ -79,9 +80,9 @@ def judged(
 
     Raises VerificationError where there is no decoder, UnsupportedAudioError where `store` would.
     """
+    require_decoder(edits)
     if edits.is_identity:
         return (judge_copy(recording.source, output),)
-    decoder_name()
     plan = planned(recording, recording.index, edits, choices)
     try:
         index = scan(output)
@@ -89,6 +90,21 @@ def judged(
         return (judge_unreadable(str(error)),)
     case = Case(recording.source, recording.index, output, index, plan, choices.beep)
     return judge(case, workers)
+
+
+def require_decoder(edits: Edits) -> None:
+    """Raise VerificationError where there is something to decode and nothing to decode it with."""
+    if not edits.is_identity:
+        decoder_name()
+
+
+def require_promises(checks: Iterable[Check]) -> None:
+    """Raise VerificationError with every check that failed."""
+    failed = [f"{check.name}: {check.message}" for check in checks if not check.passed]
+    if failed:
+        raise VerificationError(
+            f"the output does not keep its promises and is not published; {' '.join(failed)}"
+        )
 
 
 def verification(

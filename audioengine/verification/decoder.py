@@ -79,19 +79,27 @@ def decode_frames(source: ByteSource, index: FrameIndex, first: int, last: int) 
     spf = index.format.samples_per_frame
     low = min(max(first, 0), last)
     high = max(low, min(last, index.frames))
+    pcm = _existing(source, index, low, high) if low < high else None
+    if pcm is not None and (low, high) == (first, last):
+        return pcm
     out = np.zeros(((last - first) * spf, index.format.channels), dtype=np.int16)
-    if low < high:
-        warm_up, end = index.format.warm_up_frames, high
-        if index.free_format:
-            # Sizes are found by looking for equal headers, many of them.
-            warm_up, end = _FREE_FORMAT_FRAMES, min(index.frames, high + _FREE_FORMAT_FRAMES)
-        start = look_back(index, max(0, low - warm_up))
-        damaged = index.lost_between(start, end) or index.segments_between(start + 1, end)
-        pcm = None if damaged else _decode(source, index, start, low, end)
-        if pcm is None:
-            pcm = _decode_silenced(source, index, start, low, end)
-        out[(low - first) * spf : (high - first) * spf] = pcm[: (high - low) * spf]
+    if pcm is not None:
+        out[(low - first) * spf : (high - first) * spf] = pcm
     return out
+
+
+def _existing(source: ByteSource, index: FrameIndex, first: int, last: int) -> Pcm:
+    """The samples of frames that are there, at least one."""
+    warm_up, end = index.format.warm_up_frames, last
+    if index.free_format:
+        # Sizes are found by looking for equal headers, many of them.
+        warm_up, end = _FREE_FORMAT_FRAMES, min(index.frames, last + _FREE_FORMAT_FRAMES)
+    start = look_back(index, max(0, first - warm_up))
+    damaged = index.lost_between(start, end) or index.segments_between(start + 1, end)
+    pcm = None if damaged else _decode(source, index, start, first, end)
+    if pcm is None:
+        pcm = _decode_silenced(source, index, start, first, end)
+    return pcm[: (last - first) * index.format.samples_per_frame]
 
 
 def _decode(source: ByteSource, index: FrameIndex, start: int, first: int, last: int) -> Pcm | None:

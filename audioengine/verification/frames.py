@@ -20,8 +20,7 @@ from audioengine.mp3.side_info import granule_layout, main_data_bits
 from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
 from audioengine.verification.case import Case
 
-_CHUNK_FRAMES = 4096
-_PARSED_FRAMES = 512
+_CHUNK_FRAMES = 512
 
 
 @dataclass
@@ -76,8 +75,8 @@ def compare(case: Case) -> Compared:
     differs = flags_of(case.plan.clusters, frames) | ~equal
     near = ranges_of(_dilated(differs, reach), frames.first)
     for part in near:
-        for first in range(part.first, part.last, _PARSED_FRAMES):
-            chunk = FrameRange(first, min(first + _PARSED_FRAMES, part.last))
+        for first in range(part.first, part.last, _CHUNK_FRAMES):
+            chunk = FrameRange(first, min(first + _CHUNK_FRAMES, part.last))
             _compare_parsed(case, out, chunk, equal, reach)
     return out
 

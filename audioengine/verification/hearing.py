@@ -38,17 +38,18 @@ def beep_check(case: Case, heard: Heard) -> Check:
 
     Of the tone: level within 0.5 dB, and phase, and with it frequency, within 0.2 rad. Beside it,
     the loudest 20 ms are 25 dB below the beep (under -70 dBFS for silence) in frames that hold the
-    mask alone; where unmasked audio is in the same frames, 15 dB below the beep (6 dB in less than
-    20 ms) or 6 dB below that audio. 10 ms at the ends of a mask are left to `mask_edges`.
+    mask alone; where unmasked audio is in the same frames, 15 dB below the beep or 6 dB below that
+    audio (in less than 20 ms, 6 dB below the beep or no louder than that audio). 10 ms at
+    the ends of a mask are left to `mask_edges`.
     """
     level = float(case.beep.level_dbfs) if case.beep.fill == "beep" else None
     wrong = []
     for mask in heard.masks:
         short = mask.span.length < case.format.rate_hz * _SURE_TONE_MS // 1000
+        block = mask.span.length >= case.format.rate_hz * _BLOCK_MS // 1000
         least = _CORE_REST_DBFS if level is None else max(_CORE_REST_DBFS, level + _CORE_REST_DB)
-        beside = mask.edge_limit_dbfs + _EDGE_BESIDE_DB
-        block = case.format.rate_hz * _BLOCK_MS // 1000
-        noise = _EDGE_REST_DB if mask.span.length >= block else _SHORT_REST_DB
+        beside = mask.edge_limit_dbfs + (_EDGE_BESIDE_DB if block else 0)
+        noise = _EDGE_REST_DB if block else _SHORT_REST_DB
         most = max(beside, least if level is None else level + noise)
         off = mask.tone_db is not None and not _in_tune(mask, beside, level, short=short)
         if off or mask.core_rest_dbfs > least or mask.edge_rest_dbfs > most:

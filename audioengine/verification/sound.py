@@ -35,7 +35,7 @@ from audioengine.verification.waves import (
     tone_in,
 )
 
-_PART_FRAMES = 1024
+_PART_FRAMES = 512
 _PIECE_S = 8
 _EDGE_MS = 10
 """What stands at an end of a mask is judged by `edges`."""
@@ -189,7 +189,7 @@ class _Listener:
         if beep.fill == "beep" and part.length < self._samples(_LEAST_TONE_MS):
             rest = rest - beep_wave(beep, rate, mask, part)
         elif beep.fill == "beep":
-            tone = tone_in(rest, beep_wave(beep, rate, mask, part))
+            tone = tone_in(rest, beep, rate, part.start - mask.start)
             gain, phase, rest = tone.gain_db, tone.phase, tone.rest
         core = self._core(mask).clipped(part)
         deep = core.length >= self._samples(_LEAST_CORE_MS)

@@ -86,22 +86,16 @@ class Tone:
     """What is heard beside it."""
 
 
-def tone_in(heard: Wave, expected: Wave) -> Tone:
-    """The part of a wave that is the expected tone, by least squares, and the rest."""
-    quadrature = np.imag(_analytic(expected))
-    basis = np.stack((expected, quadrature), axis=1)
-    weights, *_ = np.linalg.lstsq(basis, heard, rcond=None)
-    along, across = float(weights[0]), float(weights[1])
-    level = decibels(math.hypot(along, across))
-    return Tone(level, math.atan2(across, along), heard - basis @ weights)
+def tone_in(heard: Wave, beep: Beep, rate_hz: int, since_mask: int) -> Tone:
+    """The part of a wave that is the steady beep, by least squares, and the rest.
 
-
-def _analytic(wave: Wave) -> npt.NDArray[np.complex128]:
-    spectrum = np.fft.fft(wave)
-    spectrum[1 : (len(wave) + 1) // 2] *= 2
-    spectrum[len(wave) // 2 + 1 :] = 0
-    analytic: npt.NDArray[np.complex128] = np.fft.ifft(spectrum)
-    return analytic
+    since_mask: samples from the mask's first one to the wave's.
+    """
+    turns = np.arange(since_mask, since_mask + len(heard)) * (float(beep.frequency_hz) / rate_hz)
+    basis = np.stack((np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)), axis=1)
+    along, across = np.linalg.solve(basis.T @ basis, basis.T @ heard).tolist()
+    gain_db = decibels(math.hypot(along, across)) - float(beep.level_dbfs)
+    return Tone(gain_db, math.atan2(across, along), heard - basis @ (along, across))
 
 
 def loudest(wave: Wave, block: int) -> float:

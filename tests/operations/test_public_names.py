@@ -21,6 +21,7 @@ NAMES = {
     "BatchPlanReport",
     "BatchReport",
     "Beep",
+    "Check",
     "ConferenceSegment",
     "EncodeReport",
     "Interval",
@@ -41,6 +42,7 @@ NAMES = {
     "StoreOptions",
     "StoreReport",
     "UnsupportedAudioError",
+    "Verification",
     "VerificationError",
     "__version__",
     "decode",
@@ -52,6 +54,7 @@ NAMES = {
     "plan_store",
     "run_batch",
     "store",
+    "verify",
 }
 ERRORS: dict[str, type[Exception]] = {
     "InvalidRequestError": ValueError,

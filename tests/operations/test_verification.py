@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,6 +146,44 @@ def test_a_copy_needs_no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     result = store(source, few_cuts(source)[0])
     with pytest.raises(ae.VerificationError, match=r"install audioengine\[verify\]"):
         ae.verify(source.data, result.data, result.cut.modification(source.rate))
+
+
+@pytest.mark.parametrize("name", ["mpeg2-16k-48k", "mono-44k", "zeros-in-middle", "midside-16k"])
+def test_store_publishes_what_passes(name: str) -> None:
+    """The same bytes as without verification."""
+    source = recording(name)
+    for cut in few_cuts(source):
+        assert store(source, cut, verify=True).data == store(source, cut).data
+    assert store(source, Cut(), verify=True).data == source.data
+
+
+def test_store_publishes_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there before stays; the error says which promises are broken."""
+    source = call(16_000, 14, 48)
+    edit = masking("caller", (48_000, 128_000)).modification(16_000)
+    target = tmp_path / "out.mp3"
+    target.write_bytes(b"before")
+    with monkeypatch.context() as patch:
+        patch.setattr("audioengine.pcm.tone.Tone.paint", lambda *_: None)
+        patch.setattr("audioengine.render.tracks._MIN_FILL_FRAMES", 1 << 30)
+        with pytest.raises(ae.VerificationError, match=r"not published.* beep: .* voice_gone: "):
+            ae.store(source.data, target, edit, verify=True)
+        assert target.read_bytes() == b"before"
+        assert [path.name for path in tmp_path.iterdir()] == ["out.mp3"]
+        ae.store(source.data, target, edit)
+    assert not ae.verify(source.data, target, edit).passed
+
+
+def test_store_refuses_at_once_where_nothing_can_be_verified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before any work."""
+    monkeypatch.setattr("audioengine.verification.decoder.find_spec", lambda _: None)
+    monkeypatch.setattr("audioengine.operations.store.execute", None)
+    source = recording("mpeg2-16k-48k")
+    with pytest.raises(ae.VerificationError, match="install"):
+        store(source, few_cuts(source)[0], verify=True)
+    assert store(source, Cut(), verify=True).data == source.data
 
 
 def test_what_store_refuses() -> None:

@@ -21,7 +21,7 @@ from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.header import parse_header
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.main_data import look_back, read_frames
-from audioengine.mp3.side_info import parse_side_info
+from audioengine.mp3.side_info import SideInfo, pack_side_info, parse_side_info
 
 Pcm: TypeAlias = npt.NDArray[np.int16]
 """[shape=(n, channels)] Full scale ±32 768."""
@@ -88,6 +88,17 @@ def decode_frames(source: ByteSource, index: FrameIndex, first: int, last: int) 
     return out
 
 
+def decode_source(source: ByteSource, index: FrameIndex, first: int, last: int) -> Pcm:
+    """The same of a source, against which an output is to be judged.
+
+    Raises VerificationError where that can't be done.
+    """
+    try:
+        return decode_frames(source, index, first, last)
+    except UndecodableError as error:
+        raise VerificationError(f"nothing is verified: of the source, {error}") from error
+
+
 def _existing(source: ByteSource, index: FrameIndex, first: int, last: int) -> Pcm:
     """The samples of frames that are there, at least one."""
     warm_up, end = index.format.warm_up_frames, last
@@ -112,17 +123,26 @@ def _decode_silenced(
     source: ByteSource, index: FrameIndex, start: int, first: int, last: int
 ) -> Pcm:
     """Frames with those silenced whose main data is lost: the decoder would leave them out."""
+    format = index.format
+    nothing = ((0,) * format.channels,) * format.granules
     parts = []
+    lacking = free = 0
     for frame in read_frames(source, index, start, last):
-        data = frame.data
-        if not frame.intact:
+        if frame.intact:
+            parts.append(frame.data)
+            begin, used = frame.side_info.main_data_begin, len(frame.adu)
+        else:
+            # The decoder keeps for later frames only what a frame reaches back to.
+            begin, used = min(free, format.max_main_data_begin), 0
+            side = pack_side_info(SideInfo(begin, (0,) * format.channels, nothing), format)
             head, body = frame.header.side_info_offset, frame.header.main_data_offset
-            data = data[:head] + bytes(body - head) + data[body:]
-        parts.append(data)
-    data = b"".join(parts)
-    pcm = _tail(data, index, last - start - _lacking(data, index, start, last), last - first)
+            parts.append(frame.data[:head] + side + frame.data[body:])
+        left_out = begin > free
+        lacking += left_out
+        free = frame.slot_bytes + (free if left_out else begin - used)
+    pcm = _tail(b"".join(parts), index, last - start - lacking, last - first)
     if pcm is None:
-        raise UndecodableError(f"not all of frames {first} to {last} can be decoded")
+        raise UndecodableError(f"not all of frames {first} to {last} can be decoded by minimp3")
     return pcm
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from audioengine.edits import Span
 from audioengine.plan.grid import FrameRange
 from audioengine.verification.case import OVERLAP, Case
-from audioengine.verification.decoder import decode_frames
+from audioengine.verification.decoder import decode_source
 from audioengine.verification.waves import as_wave, decibels, painted, rms
 
 _WINDOW, _WINDOW_LATE = 1152, 240
@@ -45,7 +45,7 @@ def _sounds_as_asked(case: Case, channel: int, frame: int) -> bool:
     as the source's.
     """
     spf, support, plan = case.format.samples_per_frame, case.format.support, case.plan
-    pcm = decode_frames(case.source, case.source_index, frame, frame + 1 - (-OVERLAP // spf))
+    pcm = decode_source(case.source, case.source_index, frame, frame + 1 - (-OVERLAP // spf))
     window = Span(frame * spf, frame * spf + support)
     source = as_wave(pcm[:support, channel])
     wanted = painted(source, window, plan.masked[channel], case.beep, case.format.rate_hz)

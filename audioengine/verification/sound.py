@@ -16,7 +16,7 @@ from audioengine.edits import Span, join
 from audioengine.plan.grid import Flags, FrameRange, ranges_of
 from audioengine.plan.spans import without
 from audioengine.verification.case import OVERLAP, Case
-from audioengine.verification.decoder import UndecodableError, decode_frames
+from audioengine.verification.decoder import UndecodableError, decode_frames, decode_source
 from audioengine.verification.findings import Heard, HeardEdge, HeardKept, HeardMask
 from audioengine.verification.frames import Compared
 from audioengine.verification.waves import (
@@ -146,7 +146,7 @@ class _Listener:
         case, spf = self.case, self.case.format.samples_per_frame
         start, end = (case.plan.kept.start + place for place in (window.start, window.end))
         first, last = start // spf, -(-end // spf)
-        pcm = decode_frames(case.source, case.source_index, first, last)
+        pcm = decode_source(case.source, case.source_index, first, last)
         pcm = pcm[start - first * spf : end - first * spf]
         return [as_wave(pcm[:, channel]) for channel in range(case.format.channels)]
 

@@ -158,10 +158,11 @@ def envelope_likeness(first: Wave, second: Wave, rate_hz: int) -> EnvelopeLikene
 
     What a vocoder leaves of a voice has none of its waveform, but its levels.
     """
-    one, other = _levels(first, rate_hz), _levels(second, rate_hz)
-    count = len(one)
+    count = 2 * len(first) // _block(rate_hz) - 1
     if count < 4 * _FAR_BLOCKS:
         return EnvelopeLikeness(0.0, 0.0)
+    one, other = _levels(first, rate_hz), _levels(second, rate_hz)
+    count = len(one)
     scale = math.sqrt(float((one**2).sum() * (other**2).sum()))
     if not scale:
         return EnvelopeLikeness(0.0, 0.0)
@@ -174,7 +175,7 @@ def envelope_likeness(first: Wave, second: Wave, rate_hz: int) -> EnvelopeLikene
 
 def _levels(wave: Wave, rate_hz: int) -> npt.NDArray[np.float64]:
     """[shape=(blocks, bands)] Levels in dB, the mean of each band taken off."""
-    block = round(_ENVELOPE_S * rate_hz)
+    block = _block(rate_hz)
     frames = np.lib.stride_tricks.sliding_window_view(wave, block)[:: block // 2]
     power = np.abs(np.fft.rfft(frames * np.hanning(block), axis=1)) ** 2 / block**2
     edges = np.geomspace(_LOWEST_HZ, _HIGHEST_SHARE * rate_hz, _BANDS + 1) * block / rate_hz
@@ -183,6 +184,10 @@ def _levels(wave: Wave, rate_hz: int) -> npt.NDArray[np.float64]:
     levels = 10 * np.log10(bands + _FLOOR)
     moving: npt.NDArray[np.float64] = levels - levels.mean(axis=0)
     return moving
+
+
+def _block(rate_hz: int) -> int:
+    return round(_ENVELOPE_S * rate_hz)
 
 
 def _fast_size(count: int) -> int:

@@ -366,14 +366,13 @@ def test_a_sample_dropped_inside(monkeypatch: pytest.MonkeyPatch, rate: int, kbp
     assert verdict.failures[0].measured["late_samples"] == -1
 
 
-@pytest.mark.parametrize("late", [-1, 1, 576])
+@pytest.mark.parametrize("late", [-1, 1, 40])
 def test_a_wrong_delay_in_the_tag(late: int) -> None:
     """The length stays right, and everything is heard too early or too late."""
     result = good()
     delay, padding = result.tag_fields
-    fields = (delay + late << 12 | padding - late & 0xFFF).to_bytes(3, "big")
-    if padding < late:
-        pytest.skip("padding can't be negative")
+    fields = (delay + late << 12 | padding - late).to_bytes(3, "big")
+    assert padding >= late
     assert "clock" in failures(with_tag_fields(result, 21, fields))
 
 

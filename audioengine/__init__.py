@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from audioengine.operations.options import StoreOptions as StoreOptions
     from audioengine.operations.store import plan_store as plan_store
     from audioengine.operations.store import store as store
+    from audioengine.operations.verification import verify as verify
     from audioengine.parts import ConferenceSegment as ConferenceSegment
     from audioengine.parts import MergePart as MergePart
     from audioengine.report import BatchPlanReport as BatchPlanReport
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
     from audioengine.storage.memory import MemoryStorage as MemoryStorage
     from audioengine.storage.options import S3Options as S3Options
     from audioengine.storage.s3_storage import S3Storage as S3Storage
+    from audioengine.verification.verdict import Check as Check
+    from audioengine.verification.verdict import Verification as Verification
 
 __version__ = version.VERSION
 
@@ -68,6 +71,7 @@ _HOMES = {
     "BatchPlanReport": "report",
     "BatchReport": "report",
     "Beep": "edits",
+    "Check": "verification.verdict",
     "ConferenceSegment": "parts",
     "EncodeReport": "report",
     "FolderStorage": "storage.folder",
@@ -98,6 +102,7 @@ _HOMES = {
     "StoreOptions": "operations.options",
     "StoreReport": "report",
     "UnsupportedAudioError": "errors",
+    "Verification": "verification.verdict",
     "VerificationError": "errors",
     "decode": "operations.codec",
     "encode": "operations.codec",
@@ -110,6 +115,7 @@ _HOMES = {
     "plan_store": "operations.store",
     "run_batch": "batch.run",
     "store": "operations.store",
+    "verify": "operations.verification",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - tests pin the names

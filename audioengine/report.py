@@ -17,7 +17,7 @@ from audioengine.notices import Notice
 from audioengine.times import samples_to_ms
 
 
-class _Json:
+class Json:
     """Reports as JSON."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class BitratesReport:
 
 
 @dataclass(frozen=True)
-class StoreReport(_Json):
+class StoreReport(Json):
     """What `store` did."""
 
     source: FileReport
@@ -157,7 +157,7 @@ class StoreReport(_Json):
 
 
 @dataclass(frozen=True)
-class PlanReport(_Json):
+class PlanReport(Json):
     """What `store` would do."""
 
     trim: TrimReport
@@ -259,7 +259,7 @@ class OmittedReport:
 
 
 @dataclass(frozen=True)
-class _Merging(_Json):
+class _Merging(Json):
     """What a merge and its plan both say."""
 
     parts: tuple[PartReport, ...]
@@ -322,7 +322,7 @@ class FailedJobReport:
 
 
 @dataclass(frozen=True)
-class BatchReport(_Json):
+class BatchReport(Json):
     """What `run_batch` did."""
 
     jobs: int
@@ -340,7 +340,7 @@ class BatchReport(_Json):
 
 
 @dataclass(frozen=True)
-class BatchPlanReport(_Json):
+class BatchPlanReport(Json):
     """What a manifest asks for."""
 
     jobs: int
@@ -360,7 +360,7 @@ class BatchPlanReport(_Json):
 
 
 @dataclass(frozen=True)
-class EncodeReport(_Json):
+class EncodeReport(Json):
     """What `encode` wrote."""
 
     output: FileReport
@@ -370,7 +370,7 @@ class EncodeReport(_Json):
 
 
 @dataclass(frozen=True)
-class RecordingInfo(_Json):
+class RecordingInfo(Json):
     """What a recording is, by its frames."""
 
     bytes: int

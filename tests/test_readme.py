@@ -18,7 +18,7 @@ from audioengine.cli import main
 from audioengine.cli.batching import batch
 from audioengine.cli.merging import merge
 from audioengine.cli.settings import settings
-from audioengine.cli.verbs import plan, store
+from audioengine.cli.verbs import plan, store, verify
 from audioengine.report import MergeReport, PartReport, StoreReport
 from tests.support import FIXTURES
 
@@ -50,6 +50,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     entries = [{**leg, "recordingId": name} for leg, name in zip(legs, "AB", strict=True)]
     (tmp_path / "merge.json").write_text(json.dumps({"toMerge": entries}))
     (tmp_path / "audioengine.toml").write_text(blocks("toml")[0])
+    card = ae.Modification(mask={"caller": [ae.Interval(19.28, 24.838)]}, guard_ms=(10, 40))
+    ae.store(tmp_path / "in.mp3", tmp_path / "masked.mp3", card)
     (tmp_path / "jobs.jsonl").write_text(blocks("json")[0].splitlines()[0])
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -88,7 +90,7 @@ def test_settings_of_the_example_are_all_known() -> None:
 
 def test_every_option_is_named() -> None:
     """The table of options is complete, and holds none that is gone."""
-    verbs = (store, plan, merge, batch, settings)
+    verbs = (store, plan, verify, merge, batch, settings)
     options = {name for verb in verbs for option in verb.params for name in option.opts}
     there = {name for name in options if name.startswith("--")}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", README))
@@ -108,6 +110,14 @@ def test_every_error_is_named() -> None:
     """And that of errors."""
     errors = {name for name in ae.__all__ if name.endswith("Error")}
     assert errors <= set(re.findall(r"`(?:ae\.)?(\w+Error)`", README))
+
+
+def test_every_check_is_named() -> None:
+    """And that of checks."""
+    section = README.split("## Verification")[1].split("\n## ")[0]
+    trimmed = ae.Modification(trim=ae.Interval(1, 2))
+    checks = ae.verify("in.mp3", "masked.mp3", trimmed).checks
+    assert [check.name for check in checks] == re.findall(r"^\| `(\w+)`", section, re.MULTILINE)
 
 
 def test_folders_are_there() -> None:

@@ -14,7 +14,7 @@ from audioengine.cli.merging import merge
 from audioengine.cli.program import Program
 from audioengine.cli.schema import schema
 from audioengine.cli.settings import settings
-from audioengine.cli.verbs import inspect, plan, store
+from audioengine.cli.verbs import inspect, plan, store, verify
 from audioengine.version import VERSION
 
 __all__ = ["main"]
@@ -30,5 +30,5 @@ def main() -> None:
     """
 
 
-for _verb in (store, merge, batch, plan, inspect, settings, schema, demo):
+for _verb in (store, merge, batch, plan, verify, inspect, settings, schema, demo):
     main.add_command(_verb)

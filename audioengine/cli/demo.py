@@ -14,12 +14,12 @@ import click
 
 import audioengine
 from audioengine.cli.options import json_option
-from audioengine.edits import Beep, Interval, Modification
+from audioengine.edits import Interval, Modification
 from audioengine.errors import StorageError
 
 if TYPE_CHECKING:
-    from audioengine.cli.demo_checks import Check
     from audioengine.report import MergeReport, StoreReport
+    from audioengine.verification.verdict import Check
 
 _FIXTURES = Path(audioengine.__file__).parent.parent / "fixtures"
 _SHORTEST_MS = 6000  # shorter masks can't tell speech from chance
@@ -101,46 +101,39 @@ class _Shown:
     @property
     def text(self) -> str:
         """For people."""
+        from audioengine.cli.text import check_lines
+
         lines = [self.words, "", f"Checked with {self.decoder}, a decoder that isn't ours:"]
-        for check in self.checks:
-            verdict = "ok" if check.passed else "FAILED"
-            lines.append(f"  {verdict:<6}  {check.what}: {check.measured}")
-        return "\n".join(lines)
+        return "\n".join((*lines, *(f"  {line}" for line in check_lines(self.checks))))
 
 
 def _edit(job: _Job, folder: Path) -> _Shown:
     from audioengine.cli import text
-    from audioengine.cli.decoders import decoder_for
-    from audioengine.cli.demo_checks import check_output
     from audioengine.operations.store import store
+    from audioengine.operations.verification import verify
 
     output = folder / f"{job.source.stem}-masked.mp3"
-    beep = Beep()
     # Were everything re-encoded, there would be nothing to show.
-    report = store(job.source, output, job.modification, beep=beep, fallback="refuse")
+    report = store(job.source, output, job.modification, fallback="refuse")
     words = "\n".join((*job.words, "", text.stored(report, str(job.source), str(output))))
-    decoder, source_pcm = decoder_for(job.source.read_bytes(), report.source.samples)
-    output_pcm = decoder.decode(output.read_bytes())
-    checks = check_output(source_pcm, output_pcm, job.modification, beep, report)
-    return _Shown(words, output, report, decoder.name, checks)
+    verdict = verify(job.source, output, job.modification, fallback="refuse")
+    return _Shown(words, output, report, verdict.decoder, verdict.checks)
 
 
 def _merge(folder: Path) -> _Shown:
     from audioengine.cli import merge_text
-    from audioengine.cli.decoders import decoder_for
-    from audioengine.cli.demo_merge import check_merge, conference_parts
+    from audioengine.cli.demo_merge import check_merge, conference_parts, played
     from audioengine.operations.merge import merge
+    from audioengine.verification.decoder import decoder_name
 
     parts = conference_parts(_FIXTURES / "conference.json")
     output = folder / "conference-merged.mp3"
     report = merge(parts, output)
     words = "Three recordings of one conversation, with a conference in the middle, become one.\n\n"
     words += merge_text.merged(report, str(output))
-    data = [Path(str(part.source)).read_bytes() for part in parts]
-    decoder, _ = decoder_for(data[0], report.parts[0].trim.applied.samples[1])
-    sources = [decoder.decode(one) for one in data]
-    checks = check_merge(sources, decoder.decode(output.read_bytes()), report)
-    return _Shown(words, output, report, decoder.name, checks)
+    sources = [played(Path(str(part.source)).read_bytes()) for part in parts]
+    checks = check_merge(sources, played(output.read_bytes()), report)
+    return _Shown(words, output, report, decoder_name(), checks)
 
 
 def _job_on_fixture() -> _Job:

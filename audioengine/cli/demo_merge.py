@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's merge: three recordings with a conference in the middle, checked by other decoders."""
+"""The demo's merge: three recordings a conference in the middle, checked by another decoder."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from audioengine.cli.demo_checks import OVERLAP, Check, equal, exact_length, scaled
 from audioengine.parts import MergePart
+from audioengine.verification.case import OVERLAP
+from audioengine.verification.verdict import Check
 
 if TYPE_CHECKING:
     from audioengine.report import MergeReport, StretchReport
@@ -41,6 +42,22 @@ def conference_parts(command: Path) -> list[MergePart]:
     ]
 
 
+def played(data: bytes) -> Pcm:
+    """[shape=(n, channels)] All samples of a recording, by a decoder that isn't ours.
+
+    Raises VerificationError where there is none.
+    """
+    from audioengine.mp3.scan import scan
+    from audioengine.storage import open_source
+    from audioengine.verification.decoder import decode_frames, decoder_name
+
+    decoder_name()
+    source = open_source(data)
+    index = scan(source)
+    pcm = decode_frames(source, index, 0, index.frames)
+    return pcm[index.start : index.start + index.samples]
+
+
 def check_merge(sources: Sequence[Pcm], output: Pcm, report: MergeReport) -> list[Check]:
     """Check a merge against its sources, all as an independent decoder plays them.
 
@@ -51,7 +68,7 @@ def check_merge(sources: Sequence[Pcm], output: Pcm, report: MergeReport) -> lis
     starts = [part.start_time_ms for part in report.parts]
     places = [int((start - min(starts)) * rate_hz / 1000 + 0.5) for start in starts]
     ends = [place + len(source) for place, source in zip(places, sources, strict=True)]
-    length = exact_length(output, max(ends))
+    length = _exact_length(output, max(ends))
     if not length.passed:
         return [length]
     names = [part.id for part in report.parts]
@@ -67,12 +84,25 @@ def check_merge(sources: Sequence[Pcm], output: Pcm, report: MergeReport) -> lis
         copied = ~made[start:end]
         if len(stretch.heard) == 1 and copied.any():
             differs = (output[start:end] != right)[copied].any(axis=1)
-            checks.append(equal(f"{_what(stretch)} is the source, bit for bit", differs))
+            checks.append(_equal(f"{_what(stretch)} is the source, bit for bit", differs))
         else:
             edge = round(_EDGE_S * rate_hz)
             inside = slice(start + edge, end - edge)
             checks.append(_resembles(stretch, output[inside], right[edge:-edge]))
     return checks
+
+
+def _exact_length(output: Pcm, samples: int) -> Check:
+    measured = {"played_samples": len(output), "wanted_samples": samples}
+    message = f"{len(output):,} samples are played, {samples:,} are right."
+    return Check("length", output.shape == (samples, 2), measured, message)
+
+
+def _equal(what: str, differs: npt.NDArray[np.bool_]) -> Check:
+    count = int(np.count_nonzero(differs))
+    measured = {"compared_samples": len(differs), "different_samples": count}
+    message = f"{len(differs):,} samples compared, {count:,} differ."
+    return Check(what, not count, measured, message)
 
 
 def _cut(place: int, source: Pcm, start: int, end: int) -> Pcm:
@@ -88,12 +118,13 @@ def _what(stretch: StretchReport) -> str:
 
 def _resembles(stretch: StretchReport, heard: Pcm, right: Pcm) -> Check:
     """Whether what was encoded anew is the sum of its sources, to the sample."""
-    ours, theirs = scaled(heard).ravel("F"), right.ravel("F")
+    ours, theirs = (heard / 32_768).ravel("F"), right.ravel("F")
     scores = {lag: _correlation(ours, np.roll(theirs, lag)) for lag in range(-_LAGS, _LAGS + 1)}
     best = max(scores, key=scores.__getitem__)
-    measured = f"correlation {scores[0]:.3f}, highest at an offset of {best} samples"
+    measured = {"correlation": round(scores[0], 3), "best_offset_samples": best}
+    message = f"Correlation {scores[0]:.3f}, highest at an offset of {best} samples."
     passed = best == 0 and scores[0] >= _LEAST_CORRELATION
-    return Check(f"{_what(stretch)} is in its place", measured, passed)
+    return Check(f"{_what(stretch)} is in its place", passed, measured, message)
 
 
 def _correlation(ours: Pcm, theirs: Pcm) -> float:

@@ -21,6 +21,7 @@ from audioengine.report import (
     StoreReport,
     TrimReport,
 )
+from audioengine.verification.verdict import Check, Verification
 
 _Paragraph = tuple[str, Sequence[str]]
 
@@ -77,6 +78,32 @@ def planned(report: PlanReport, source: str) -> str:
         ("Re-made", remade_lines(report.remade, report.seconds_reencoded)),
         ("Warnings", notice_lines(report.warnings)),
     )
+
+
+def verified(verdict: Verification, source: str, output: str) -> str:
+    """Whether an output keeps its promises."""
+    count = sum(check.passed for check in verdict.checks)
+    passed = "VERIFIED" if verdict.passed else "NOT VERIFIED"
+    took = f"{verdict.wall_seconds:.3f} s (audioengine {verdict.version})"
+    return layout(
+        ("Output", [format_filename(output), f"sha256 {verdict.output_sha256}"]),
+        ("Source", [format_filename(source), f"sha256 {verdict.source_sha256}"]),
+        ("Decoder", [verdict.decoder] if verdict.decoder else []),
+        ("Checks", check_lines(verdict.checks)),
+        ("Verdict", [f"{passed}: {count} of {len(verdict.checks)} checks passed"]),
+        ("Took", [took]),
+    )
+
+
+def check_lines(checks: Iterable[Check]) -> list[str]:
+    """One line a check; one that failed has a second one, with its figures."""
+    out = []
+    for check in checks:
+        out.append(f"{'ok' if check.passed else 'FAILED':<6}  {check.name}: {check.message}")
+        if not check.passed and check.measured:
+            figures = ", ".join(f"{name} {figure}" for name, figure in check.measured.items())
+            out.append(f"{'':<8}{figures}")
+    return out
 
 
 def inspected(info: RecordingInfo, source: str) -> str:

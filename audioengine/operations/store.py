@@ -7,29 +7,28 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from audioengine.edits import Beep, Edits, Modification, resolve
+from audioengine.edits import Beep, Edits, Modification
 from audioengine.errors import InvalidRequestError, Problem, UnsupportedAudioError
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.main_data import damaged_frames
 from audioengine.notices import Notice
 from audioengine.operations import reporting
-from audioengine.operations.choices import check_options
 from audioengine.operations.coherence import MeasuredCoherence, measured_coherence
 from audioengine.operations.copying import copy_whole
 from audioengine.operations.facts import facts_of
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
+from audioengine.operations.store_request import StoreChoices, planned, resolved
+from audioengine.operations.verification import judged, require_decoder, require_promises
 from audioengine.operations.workers import worker_count
 from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
 from audioengine.plan.masks import CallerChannel, PlannedMask, SharedFrames
 from audioengine.plan.rendering import Render
-from audioengine.plan.stereo import read_coupling
 from audioengine.plan.store import Fallback, StorePlan
-from audioengine.plan.store import plan_store as make_plan
 from audioengine.render.execute import Progress, Rendered, execute
 from audioengine.render.section import DamagedFrameError
 from audioengine.render.stream import RecordingStream
@@ -42,26 +41,6 @@ from audioengine.storage import (
     open_destination,
 )
 from audioengine.times import Number
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """How a store is to be done; everything but what to edit."""
-
-    render: Render
-    beep: Beep
-    caller_channel: CallerChannel
-    shared_frames: SharedFrames
-    fallback: Fallback
-
-    def __post_init__(self) -> None:
-        choices = {
-            "render": Render,
-            "caller_channel": CallerChannel,
-            "shared_frames": SharedFrames,
-            "fallback": Fallback,
-        }
-        check_options(self, choices)
 
 
 def store(
@@ -78,6 +57,7 @@ def store(
     fallback: Fallback = "full",
     allow_truncated: bool = False,
     fail_on_crosstalk: bool = False,
+    verify: bool = False,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -99,18 +79,21 @@ def store(
     fallback: where the smart path can't go, re-encode everything ("full") or raise ("refuse").
     allow_truncated: take a recording that its tag says is cut off.
     fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
+    verify: publish the output only where it passes what `verify` checks.
     s3: how places that begin with s3:// are reached and encrypted.
     workers: threads that decode and encode, default one a processor; no influence on the output.
     progress: called with frames done and frames in all.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
-    StorageError; there is no output then.
+    StorageError, with `verify` also VerificationError; there is no output then.
     """
     started = time.perf_counter()
-    options = _Options(render, beep, caller_channel, shared_frames, fallback)
+    options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
     workers = worker_count(workers)
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
-        edits = _resolve(recording, modification, options, start_time_ms, encoder_delay)
+        edits = resolved(recording, modification, options, start_time_ms, encoder_delay)
+        if verify:
+            require_decoder(edits)
         with (
             closing(open_destination(destination, s3)) as staging,
             ThreadPoolExecutor(1) as beside,
@@ -129,6 +112,8 @@ def store(
                     progress,
                     fail_on_crosstalk=fail_on_crosstalk,
                 )
+            if verify:
+                require_promises(judged(recording, edits, options, staging, workers))
             output_digest = sha256_hex(staging)
             report = reporting.store_report(
                 done,
@@ -161,50 +146,17 @@ def plan_store(
 
     Raises what `store` would raise before it renders.
     """
-    options = _Options(render, beep, caller_channel, shared_frames, fallback)
+    options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
-        edits = _resolve(recording, modification, options, start_time_ms, encoder_delay)
-        plan = None if edits.is_identity else _plan(recording, recording.index, edits, options)
+        edits = resolved(recording, modification, options, start_time_ms, encoder_delay)
+        plan = None if edits.is_identity else planned(recording, recording.index, edits, options)
         return reporting.plan_report(recording, edits, plan)
-
-
-def _resolve(
-    recording: Recording,
-    modification: Modification | None,
-    options: _Options,
-    start_time_ms: Number | None,
-    encoder_delay: int,
-) -> Edits:
-    index = recording.index
-    edits = resolve(
-        modification or Modification(),
-        rate_hz=index.format.rate_hz,
-        samples=index.samples,
-        tagged=index.tagged,
-        start_time_ms=start_time_ms,
-        encoder_delay=encoder_delay,
-    )
-    if edits.masks:
-        options.beep.check_rate(index.format.rate_hz)
-    return edits
-
-
-def _plan(recording: Recording, index: FrameIndex, edits: Edits, options: _Options) -> StorePlan:
-    return make_plan(
-        index,
-        edits,
-        partial(read_coupling, recording.source, index),
-        render=options.render,
-        fallback=options.fallback,
-        caller_channel=options.caller_channel,
-        shared_frames=options.shared_frames,
-    )
 
 
 def _edit(
     recording: Recording,
     edits: Edits,
-    options: _Options,
+    options: StoreChoices,
     staging: Staging,
     workers: int,
     progress: Progress | None,
@@ -212,7 +164,7 @@ def _edit(
     fail_on_crosstalk: bool,
 ) -> reporting.Done:
     index = recording.index
-    plan = _plan(recording, index, edits, options)
+    plan = planned(recording, index, edits, options)
     if any(notice.code == "damage" for notice in plan.fallbacks):
         index = replace(index, lost=damaged_frames(recording.source, index))
     tone = Tone(options.beep, index.format.rate_hz)
@@ -249,7 +201,7 @@ def _execute(
 
 
 def _around_damage(
-    recording: Recording, edits: Edits, options: _Options, frame: int
+    recording: Recording, edits: Edits, options: StoreChoices, frame: int
 ) -> tuple[StorePlan, FrameIndex]:
     """The full plan for a source that turned out to be damaged where the smart one went."""
     place = f"frame {frame} (byte {recording.index.offset(frame)})"
@@ -261,7 +213,7 @@ def _around_damage(
         )
     lost = damaged_frames(recording.source, recording.index)
     index = replace(recording.index, lost=lost)
-    plan = _plan(recording, index, edits, replace(options, render="full"))
+    plan = planned(recording, index, edits, replace(options, render="full"))
     return replace(plan, fallbacks=(*plan.fallbacks, notice)), index
 
 

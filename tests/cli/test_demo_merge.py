@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 
 import audioengine as ae
-from audioengine.cli.demo_merge import check_merge, conference_parts
-from tests.support import FIXTURES, decode_miniaudio
+from audioengine.cli.demo_merge import check_merge, conference_parts, played
+from tests.support import FIXTURES, decode_miniaudio, fixture
 
 Pcm = npt.NDArray[Any]
 START, END = 25_288, 79_776  # of the conference, in samples
@@ -36,11 +36,17 @@ def failed(merged: tuple[list[Pcm], Pcm, ae.MergeReport], output: Pcm) -> list[i
     return [number for number, check in enumerate(checks) if not check.passed]
 
 
+def test_what_is_played_is_what_a_decoder_of_files_plays() -> None:
+    for name in ("conference-a-8k", "mpeg1-44k-128k", "mono-8k", "untagged-16k", "one-frame"):
+        data = fixture(name)
+        np.testing.assert_array_equal(played(data), decode_miniaudio(data))
+
+
 def test_a_good_merge_passes(merged: tuple[list[Pcm], Pcm, ae.MergeReport]) -> None:
     sources, output, report = merged
     checks = check_merge(sources, output, report)
-    assert [check.what.split(",")[0] for check in checks] == [
-        "exact length",
+    assert [check.name.split(",")[0] for check in checks] == [
+        "length",
         "0 to 3.161 s",
         "3.161 to 9.972 s",
         "9.972 to 11.5 s",

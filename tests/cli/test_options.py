@@ -32,6 +32,7 @@ DEFAULTS = {
 STORE_DEFAULTS = {
     **DEFAULTS,
     "fail_on_crosstalk": False,
+    "verify": False,
     "workers": None,
     "progress": None,
 }

@@ -21,6 +21,7 @@ NAMES = {
     "BatchPlanReport",
     "BatchReport",
     "Beep",
+    "Check",
     "ConferenceSegment",
     "EncodeReport",
     "FolderStorage",
@@ -51,6 +52,7 @@ NAMES = {
     "StoreOptions",
     "StoreReport",
     "UnsupportedAudioError",
+    "Verification",
     "VerificationError",
     "__version__",
     "decode",
@@ -64,6 +66,7 @@ NAMES = {
     "plan_store",
     "run_batch",
     "store",
+    "verify",
 }
 ERRORS: dict[str, type[Exception]] = {
     "InvalidRequestError": ValueError,

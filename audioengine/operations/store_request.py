@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `store`, `plan_store` and `verify` make of their arguments: edits, and a plan of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from audioengine.edits import Beep, Edits, Modification, resolve
+from audioengine.mp3.index import FrameIndex
+from audioengine.operations.choices import check_options
+from audioengine.operations.recording import Recording
+from audioengine.plan.masks import CallerChannel, SharedFrames
+from audioengine.plan.rendering import Render
+from audioengine.plan.stereo import read_coupling
+from audioengine.plan.store import Fallback, StorePlan
+from audioengine.plan.store import plan_store as make_plan
+from audioengine.times import Number
+
+
+@dataclass(frozen=True, slots=True)
+class StoreChoices:
+    """How a store is to be done; everything but what to edit.
+
+    Raises InvalidRequestError where a field has another word than it may have.
+    """
+
+    render: Render
+    beep: Beep
+    caller_channel: CallerChannel
+    shared_frames: SharedFrames
+    fallback: Fallback
+
+    def __post_init__(self) -> None:
+        choices = {
+            "render": Render,
+            "caller_channel": CallerChannel,
+            "shared_frames": SharedFrames,
+            "fallback": Fallback,
+        }
+        check_options(self, choices)
+
+
+def resolved(
+    recording: Recording,
+    modification: Modification | None,
+    choices: StoreChoices,
+    start_time_ms: Number | None,
+    encoder_delay: int,
+) -> Edits:
+    """The request on the recording's clock.
+
+    Raises InvalidRequestError.
+    """
+    index = recording.index
+    edits = resolve(
+        modification or Modification(),
+        rate_hz=index.format.rate_hz,
+        samples=index.samples,
+        tagged=index.tagged,
+        start_time_ms=start_time_ms,
+        encoder_delay=encoder_delay,
+    )
+    if edits.masks:
+        choices.beep.check_rate(index.format.rate_hz)
+    return edits
+
+
+def planned(
+    recording: Recording, index: FrameIndex, edits: Edits, choices: StoreChoices
+) -> StorePlan:
+    """The plan of edits that change something.
+
+    Raises UnsupportedAudioError where the source needs the full path and `fallback` refuses it.
+    """
+    return make_plan(
+        index,
+        edits,
+        partial(read_coupling, recording.source, index),
+        render=choices.render,
+        fallback=choices.fallback,
+        caller_channel=choices.caller_channel,
+        shared_frames=choices.shared_frames,
+    )

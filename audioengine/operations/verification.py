@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`verify`: whether an output keeps the promises made for its request, from the files alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+from audioengine.edits import Beep, Edits, Modification
+from audioengine.errors import MalformedAudioError, UnsupportedAudioError, VerificationError
+from audioengine.mp3.bytesource import ByteSource
+from audioengine.mp3.scan import scan
+from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.recording import Recording, open_recording
+from audioengine.operations.store_request import StoreChoices, planned, resolved
+from audioengine.operations.workers import worker_count
+from audioengine.plan.masks import CallerChannel, SharedFrames
+from audioengine.plan.rendering import Render
+from audioengine.plan.store import Fallback
+from audioengine.storage import S3Options, SourceLike, open_source
+from audioengine.times import Number
+from audioengine.verification.case import Case
+from audioengine.verification.decoder import decoder_name
+from audioengine.verification.judge import judge, judge_copy, judge_unreadable
+from audioengine.verification.verdict import Check, Verification
+from audioengine.version import VERSION
+
+
+def verify(
+    source: SourceLike,
+    output: SourceLike,
+    modification: Modification | None = None,
+    *,
+    start_time_ms: Number | None = None,
+    render: Render = "smart",
+    beep: Beep = Beep(),  # noqa: B008 - frozen
+    caller_channel: CallerChannel = "left",
+    encoder_delay: int = 0,
+    shared_frames: SharedFrames = "keep",
+    fallback: Fallback = "full",
+    allow_truncated: bool = False,
+    s3: S3Options | None = None,
+    workers: int | None = None,
+) -> Verification:
+    """Judge whether `output` is what `store` promises to make of `source` for this request.
+
+    Everything is measured anew, from the files: nothing that `store` reported is looked at. The
+    arguments are those of `store`; `output` is a path, s3://bucket/key, bytes, or a readable
+    binary file object. An output that does not keep its promises is no error: see `passed`,
+    and `checks` for the figures.
+
+    workers: threads that decode, default one a processor; no influence on the verdict.
+
+    Raises VerificationError where the decoder (miniaudio, in audioengine[verify]) is not installed,
+    InvalidRequestError, MalformedAudioError and UnsupportedAudioError for what `store` refuses,
+    and StorageError.
+    """
+    started = time.perf_counter()
+    choices = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
+    workers = worker_count(workers)
+    with (
+        open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording,
+        closing(open_source(output, s3)) as made,
+        ThreadPoolExecutor(2) as beside,
+    ):
+        edits = resolved(recording, modification, choices, start_time_ms, encoder_delay)
+        digests = [beside.submit(sha256_hex, place) for place in (recording.source, made)]
+        checks = judged(recording, edits, choices, made, workers)
+        return verification(
+            checks, digests[0].result(), digests[1].result(), time.perf_counter() - started
+        )
+
+
+def judged(
+    recording: Recording, edits: Edits, choices: StoreChoices, output: ByteSource, workers: int
+) -> tuple[Check, ...]:
+    """The checks of an output for edits of a recording.
+
+    Raises VerificationError where there is no decoder, UnsupportedAudioError where `store` would.
+    """
+    require_decoder(edits)
+    if edits.is_identity:
+        return (judge_copy(recording.source, output),)
+    plan = planned(recording, recording.index, edits, choices)
+    try:
+        index = scan(output)
+    except (MalformedAudioError, UnsupportedAudioError) as error:
+        return (judge_unreadable(str(error)),)
+    case = Case(recording.source, recording.index, output, index, plan, choices.beep)
+    return judge(case, workers)
+
+
+def require_decoder(edits: Edits) -> None:
+    """Raise VerificationError where there is something to decode and nothing to decode it with."""
+    if not edits.is_identity:
+        decoder_name()
+
+
+def require_promises(checks: Iterable[Check]) -> None:
+    """Raise VerificationError with every check that failed."""
+    failed = [f"{check.name}: {check.message}" for check in checks if not check.passed]
+    if failed:
+        raise VerificationError(
+            f"the output does not keep its promises and is not published; {' '.join(failed)}"
+        )
+
+
+def verification(
+    checks: tuple[Check, ...], source_sha256: str, output_sha256: str, wall_seconds: float
+) -> Verification:
+    """The verdict that checks amount to."""
+    return Verification(
+        passed=all(check.passed for check in checks),
+        checks=checks,
+        source_sha256=source_sha256,
+        output_sha256=output_sha256,
+        decoder="" if checks[0].name == "copy" else decoder_name(),
+        version=VERSION,
+        wall_seconds=wall_seconds,
+    )

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was heard of an output, as figures that nobody has judged yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from audioengine.edits import Span
+
+
+@dataclass(frozen=True, slots=True)
+class HeardMask:
+    """What is heard inside a mask, or 8 s of it."""
+
+    channel: int
+    span: Span
+    tone_db: float | None
+    """Level of the tone beside the one asked for; None where too short, or silence was asked."""
+    phase: float
+    edge_rest_dbfs: float
+    """The loudest 20 ms beside the tone, where unmasked audio is in the same frames."""
+    edge_limit_dbfs: float
+    core_rest_dbfs: float
+    """The same in frames that hold nothing but the mask."""
+    likeness: float
+    likeness_chance: float
+    envelope: float
+    envelope_chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeardEdge:
+    """Where a mask seems to begin or end."""
+
+    channel: int
+    at: int
+    error_dbfs: float
+    """What is heard beside what should be, 15 ms to either side."""
+    shift_ms: float
+    """The shift of the edge that explains most of it."""
+    shifted_dbfs: float
+    """What is left then."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeardKept:
+    """What is heard of the source where its audio is kept and coded anew."""
+
+    channel: int
+    span: Span
+    resemblance: float
+    """Correlation with the source; 1 where they are the same."""
+    lag: int
+    """Samples by which it seems to be late."""
+    confidence: float
+    """How much likelier that is than none."""
+
+
+@dataclass
+class Heard:
+    """All findings, in the order of the output."""
+
+    masks: list[HeardMask] = field(default_factory=list)
+    edges: list[HeardEdge] = field(default_factory=list)
+    kept: list[HeardKept] = field(default_factory=list)
+    undecodable: int = 0
+    samples: int = 0
+
+    def add(self, other: Heard) -> None:
+        """Take what was found later in the output."""
+        self.masks += other.masks
+        self.edges += other.edges
+        self.kept += other.kept
+        self.undecodable += other.undecodable
+        self.samples += other.samples

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which frames, and which channels of them, are the source's bit for bit.
+
+Most frames of most outputs are whole copies, and so are their neighbours: those are compared as
+bytes. Only what is near a frame that differs is taken apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from audioengine.mp3.assemble import frame_head
+from audioengine.mp3.index import FrameIndex
+from audioengine.mp3.main_data import Frame, read_frames
+from audioengine.mp3.side_info import granule_layout, main_data_bits
+from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
+from audioengine.verification.case import Case
+
+_CHUNK_FRAMES = 512
+
+
+@dataclass
+class Compared:
+    """Flags of the output's frames, in their order, and by channel where there are several."""
+
+    frames: FrameRange
+    """Their numbers, the source's."""
+    whole: Flags
+    """Header, side information and main data are the source's."""
+    kept: list[Flags]
+    """By channel: its granules are the source's, bit for bit, or both are empty."""
+    silent: list[Flags]
+    """By channel: the source has no main data there, or nothing that can be heard."""
+    coupled: Flags
+    """The source codes both channels together."""
+    empty: Flags
+    """The output has no main data."""
+    malformed: list[int] = field(default_factory=list)
+    """Frames whose main data is not all there, or whose head is not as the standard has it."""
+    stale: list[int] = field(default_factory=list)
+    """Frames with bytes in their slots that are nobody's main data and not zero."""
+    low_bitrate: list[int] = field(default_factory=list)
+    """Frames that are made and smaller than the plan makes them."""
+    stale_bytes: int = 0
+    damaged: bool = False
+    """Whether a frame of the source near what differs has lost main data that no index shows."""
+
+    def at(self, part: FrameRange) -> slice:
+        """Where the flags of these frames are."""
+        return slice(part.first - self.frames.first, part.last - self.frames.first)
+
+
+def compare(case: Case) -> Compared:
+    """Compare the output's frames with the source's that stand in the same places."""
+    frames = case.frames
+    equal = np.zeros(frames.count, dtype=bool)
+    common = case.source_frames
+    if not case.own_grid:
+        equal[common.first - frames.first : common.last - frames.first] = _equal_bytes(case, common)
+        equal &= ~flags_of((FrameRange(n, n + 1) for n in case.plan.lost), frames)
+    channels = range(case.format.channels)
+    out = Compared(
+        frames=frames,
+        whole=equal.copy(),
+        kept=[equal.copy() for _ in channels],
+        silent=[np.zeros(frames.count, dtype=bool) for _ in channels],
+        coupled=np.zeros(frames.count, dtype=bool),
+        empty=np.zeros(frames.count, dtype=bool),
+    )
+    reach = _reach(case)
+    differs = flags_of(case.plan.clusters, frames) | ~equal
+    near = ranges_of(_dilated(differs, reach), frames.first)
+    for part in near:
+        for first in range(part.first, part.last, _CHUNK_FRAMES):
+            chunk = FrameRange(first, min(first + _CHUNK_FRAMES, part.last))
+            _compare_parsed(case, out, chunk, equal, reach)
+    return out
+
+
+def _equal_bytes(case: Case, frames: FrameRange) -> Flags:
+    """[shape=(frames.count,)] Which frames are the source's, byte for byte."""
+    equal = np.zeros(frames.count, dtype=bool)
+    zero = case.frames.first
+    for first in range(frames.first, frames.last, _CHUNK_FRAMES):
+        last = min(first + _CHUNK_FRAMES, frames.last)
+        ours = case.output_index.read_frames(case.output, first - zero, last - zero)
+        theirs = case.source_index.read_frames(case.source, first, last)
+        here = slice(first - frames.first, last - frames.first)
+        if ours == theirs:
+            equal[here] = True
+            continue
+        pieces = zip(
+            _pieces(ours, case.output_index, first - zero, last - zero),
+            _pieces(theirs, case.source_index, first, last),
+            strict=True,
+        )
+        equal[here] = [one == other for one, other in pieces]
+    return equal
+
+
+def _pieces(data: bytes, index: FrameIndex, first: int, last: int) -> Iterator[bytes]:
+    position = 0
+    for size in index.sizes[index.byte2[first:last]].tolist():
+        yield data[position : position + size]
+        position += size
+
+
+def _reach(case: Case) -> int:
+    """Frames whose slots together hold all that a main_data_begin can reach back to."""
+    format = case.format
+    overhead = 4 + 2 + format.side_info_bytes
+    least = min(
+        int(index.sizes[np.unique(index.byte2)].min())
+        for index in (case.source_index, case.output_index)
+    )
+    return min(64, -(-format.max_main_data_begin // max(1, least - overhead)) + 1)
+
+
+def _dilated(flags: Flags, reach: int) -> Flags:
+    """The flags, and `reach` neighbours on either side of each."""
+    total = np.concatenate(([0], np.cumsum(flags, dtype=np.int64)))
+    places = np.arange(len(flags))
+    low, high = np.maximum(places - reach, 0), np.minimum(places + reach + 1, len(flags))
+    out: Flags = total[high] > total[low]
+    return out
+
+
+def _compare_parsed(
+    case: Case, out: Compared, frames: FrameRange, equal: Flags, reach: int
+) -> None:
+    zero = case.frames.first
+    after = min(frames.last + reach, case.frames.last)
+    ours = read_frames(case.output, case.output_index, frames.first - zero, after - zero)
+    theirs: list[Frame] = []
+    if not case.own_grid:
+        low = min(max(frames.first, 0), case.source_index.frames)
+        high = max(low, min(frames.last + reach, case.source_index.frames))
+        theirs = read_frames(case.source, case.source_index, low, high)
+    by_number = {frame.number: frame for frame in theirs}
+    for frame in ours[: frames.count]:
+        number = frame.number + zero
+        source = by_number.get(number)
+        _compare_frame(case, out, number - zero, frame, source)
+    owned = _owned(ours)
+    sources_owned = _owned(theirs)
+    for frame in ours[: frames.count]:
+        place = frame.number
+        slots = np.frombuffer(frame.data, dtype=np.uint8)[frame.header.main_data_offset :]
+        stale = (slots != 0) & ~owned[frame.number]
+        if equal[place]:
+            # Stuffing of a copied frame may stay; what was somebody's main data may not.
+            stale &= sources_owned[frame.number + zero]
+        count = int(np.count_nonzero(stale))
+        count += not equal[place] and not out.whole[place] and _has_trailing_bits(frame)
+        if count:
+            out.stale.append(frame.number + zero)
+            out.stale_bytes += count
+
+
+def _compare_frame(
+    case: Case, out: Compared, place: int, ours: Frame, theirs: Frame | None
+) -> None:
+    format = case.format
+    number = place + out.frames.first
+    lost = number in case.plan.lost
+    out.empty[place] = not ours.adu
+    if not ours.intact:
+        out.malformed.append(number)
+    here = ours.channels()
+    there = theirs.channels() if theirs is not None and not lost else None
+    if theirs is not None and not lost:
+        out.damaged |= not theirs.intact
+        out.coupled[place] = there is None
+        offset = ours.header.main_data_offset
+        same_head = ours.data[:offset] == theirs.data[: theirs.header.main_data_offset]
+        intact = ours.intact and theirs.intact
+        out.whole[place] = intact and same_head and ours.adu == theirs.adu
+    layout = granule_layout(format.lsf)
+    for channel in range(format.channels):
+        same = bool(out.whole[place])
+        if here is not None and there is not None:
+            same = here[channel] == there[channel]
+            silent = all(layout.part2_3_length(g) == 0 for g in there[channel].granules)
+            out.silent[channel][place] = silent
+        out.kept[channel][place] = same
+    if not out.whole[place]:
+        head = ours.data[: ours.header.main_data_offset]
+        plain = ours.header.mode_extension == 0
+        if not plain or head != frame_head(ours.header, ours.side_info):
+            out.malformed.append(number)
+        if ours.header.bitrate_index < case.plan.bitrate_index:
+            out.low_bitrate.append(number)
+
+
+def _has_trailing_bits(frame: Frame) -> bool:
+    """Whether bits behind the main data, in its last byte, are set."""
+    bits = main_data_bits(frame.side_info, frame.header.format) if frame.intact else 0
+    spare = -bits % 8
+    return bool(spare and frame.adu[-1] & (1 << spare) - 1)
+
+
+def _owned(frames: Sequence[Frame]) -> dict[int, npt.NDArray[np.bool_]]:
+    """By frame number, which bytes of its slots are main data of any of the frames."""
+    starts = {}
+    position = 0
+    for frame in frames:
+        starts[frame.number] = position
+        position += frame.slot_bytes
+    owned = np.zeros(position, dtype=bool)
+    for frame in frames:
+        begin = starts[frame.number] - frame.side_info.main_data_begin
+        bits = main_data_bits(frame.side_info, frame.header.format)
+        owned[max(0, begin) : max(0, begin + (bits + 7) // 8)] = True
+    return {
+        frame.number: owned[starts[frame.number] : starts[frame.number] + frame.slot_bytes]
+        for frame in frames
+    }

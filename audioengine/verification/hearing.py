@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judging what was heard: the beep and nothing else, at the right place, the rest as it was."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from audioengine.verification.case import Case
+from audioengine.verification.findings import Heard, HeardEdge, HeardKept, HeardMask
+from audioengine.verification.verdict import Check, Figure
+
+_MAX_GAIN_DB = 0.5
+_MAX_PHASE = 0.2
+_SURE_TONE_MS = 100
+_BLOCK_MS = 20
+_EDGE_REST_DB = -15.0  # of the beep: what coding adds where it sets in is below
+_SHORT_REST_DB = -6.0  # in less than a block
+_EDGE_BESIDE_DB = -6.0  # of what is heard beside the mask: its coding noise is below
+_CORE_REST_DB = -25.0
+_CORE_REST_DBFS = -70.0
+
+_MAX_LIKENESS = 2.0
+_LEAST_LIKENESS = 0.05
+_MAX_ENVELOPE = 1.5
+_LEAST_ENVELOPE = 0.35
+
+_SURE_EDGE_DB = 3.0
+_QUIET_EDGE_DBFS = -60.0
+
+_LEAST_RESEMBLANCE = 0.5
+_SURE_LAG = 1.5
+
+_Found = TypeVar("_Found", HeardMask, HeardEdge, HeardKept)
+
+
+def beep_check(case: Case, heard: Heard) -> Check:
+    """Whether every mask holds the beep that was asked for, and nothing loud beside it.
+
+    Of the tone: level within 0.5 dB, and phase, and with it frequency, within 0.2 rad. Beside it,
+    the loudest 20 ms are 25 dB below the beep (under -70 dBFS for silence) in frames that hold the
+    mask alone; where unmasked audio is in the same frames, 15 dB below the beep or 6 dB below that
+    audio (in less than 20 ms, 6 dB below the beep or no louder than that audio). 10 ms at
+    the ends of a mask are left to `mask_edges`.
+    """
+    level = float(case.beep.level_dbfs) if case.beep.fill == "beep" else None
+    wrong = []
+    for mask in heard.masks:
+        short = mask.span.length < case.format.rate_hz * _SURE_TONE_MS // 1000
+        block = mask.span.length >= case.format.rate_hz * _BLOCK_MS // 1000
+        least = _CORE_REST_DBFS if level is None else max(_CORE_REST_DBFS, level + _CORE_REST_DB)
+        beside = mask.edge_limit_dbfs + (_EDGE_BESIDE_DB if block else 0)
+        noise = _EDGE_REST_DB if block else _SHORT_REST_DB
+        most = max(beside, least if level is None else level + noise)
+        off = mask.tone_db is not None and not _in_tune(mask, beside, level, short=short)
+        if off or mask.core_rest_dbfs > least or mask.edge_rest_dbfs > most:
+            wrong.append(mask)
+    measured: dict[str, Figure] = {
+        "stretches": len(heard.masks),
+        "wrong": len(wrong),
+        "level_off_db": round(max((abs(m.tone_db or 0.0) for m in heard.masks), default=0.0), 3),
+        "phase_off_rad": round(max((abs(m.phase) for m in heard.masks), default=0.0), 4),
+        "beside_dbfs": round(max((m.core_rest_dbfs for m in heard.masks), default=-120.0), 1),
+        "beside_at_edges_dbfs": round(
+            max((m.edge_rest_dbfs for m in heard.masks), default=-120.0), 1
+        ),
+    }
+    if wrong:
+        return Check(
+            "beep", False, measured, f"More or less than the beep is heard {_at(case, wrong)}."
+        )
+    what = "the beep" if level is not None else "silence"
+    return Check("beep", True, measured, f"Every mask holds {what} and nothing loud beside it.")
+
+
+def _in_tune(mask: HeardMask, beside_dbfs: float, level: float | None, *, short: bool) -> bool:
+    """Whether the tone is right, as far as noise lets one say."""
+    assert mask.tone_db is not None
+    assert level is not None
+    slack = 10 ** ((mask.edge_rest_dbfs - level) / 20) if short or beside_dbfs > level else 0.0
+    gain = _MAX_GAIN_DB + 8.7 * slack
+    return abs(mask.tone_db) <= gain and abs(mask.phase) <= _MAX_PHASE + slack
+
+
+def edges_check(case: Case, heard: Heard) -> Check:
+    """Whether masks begin and end where the request says, and the source is heard up to there.
+
+    At each end, what is heard 15 ms to either side is compared with what should be, and with what
+    would be were that end earlier or later by 2.5 to 10 ms. None of those may be nearer by 3 dB.
+    """
+    wrong = [
+        edge
+        for edge in heard.edges
+        if edge.error_dbfs > _QUIET_EDGE_DBFS
+        and edge.error_dbfs - edge.shifted_dbfs > _SURE_EDGE_DB
+    ]
+    measured: dict[str, Figure] = {
+        "edges": len(heard.edges),
+        "wrong": len(wrong),
+        "worst_db": round(
+            max((e.error_dbfs - e.shifted_dbfs for e in heard.edges), default=-120.0), 1
+        ),
+    }
+    if wrong:
+        measured["shift_ms"] = wrong[0].shift_ms
+        message = f"Masks end elsewhere than asked, by {wrong[0].shift_ms:g} ms {_at(case, wrong)}."
+        return Check("mask_edges", False, measured, message)
+    return Check("mask_edges", True, measured, "Every mask begins and ends where it should.")
+
+
+def voice_check(case: Case, heard: Heard) -> Check:
+    """Whether what is heard beside the beep has nothing of the voice that was there.
+
+    Its waveform: the largest correlation at lags up to 20 ms, all frequencies alike, is at most
+    twice what sounds with nothing in common reach. Its levels in 8 bands over time (in frames that
+    hold the mask alone, half a second at least): their correlation is at most 0.35, or 1.5 times
+    the largest with the same voice at other times.
+    """
+    waveforms = [
+        mask
+        for mask in heard.masks
+        if mask.likeness > max(_LEAST_LIKENESS, _MAX_LIKENESS * mask.likeness_chance)
+    ]
+    envelopes = [
+        mask
+        for mask in heard.masks
+        if mask.envelope > max(_LEAST_ENVELOPE, _MAX_ENVELOPE * mask.envelope_chance)
+    ]
+    measured: dict[str, Figure] = {
+        "stretches": len(heard.masks),
+        "waveforms_found": len(waveforms),
+        "envelopes_found": len(envelopes),
+        "waveform_correlation": round(max((m.likeness for m in heard.masks), default=0.0), 3),
+        "envelope_correlation": round(max((m.envelope for m in heard.masks), default=0.0), 3),
+    }
+    if waveforms:
+        message = f"The masked voice is heard {_at(case, waveforms)}."
+        return Check("voice_gone", False, measured, message)
+    if envelopes:
+        message = f"Noise rises and falls as the masked voice did {_at(case, envelopes)}."
+        return Check("voice_gone", False, measured, message)
+    return Check("voice_gone", True, measured, "Nothing of the masked voice is heard.")
+
+
+def kept_check(case: Case, heard: Heard) -> Check:
+    """Whether kept audio that is coded anew is the source's, at its place.
+
+    Judged in stretches of 60 ms or more in which the source is above -45 dBFS: correlation with the
+    source is 0.5 at least, and no shift up to 20 ms fits clearly better (by half).
+    """
+    wrong = [
+        kept
+        for kept in heard.kept
+        if kept.resemblance < _LEAST_RESEMBLANCE
+        or (kept.confidence > _SURE_LAG and abs(kept.lag) > 0)
+    ]
+    measured: dict[str, Figure] = {
+        "stretches": len(heard.kept),
+        "wrong": len(wrong),
+        "least_resemblance": round(min((k.resemblance for k in heard.kept), default=1.0), 3),
+    }
+    if wrong:
+        late = [kept.lag for kept in wrong if kept.confidence > _SURE_LAG and kept.lag]
+        message = f"What is heard is not what was said, or not then, {_at(case, wrong)}."
+        if late:
+            measured["late_samples"] = late[0]
+        return Check("kept_sound", False, measured, message)
+    message = f"In {len(heard.kept):,} stretches coded anew the source is heard, at its place."
+    return Check("kept_sound", True, measured, message)
+
+
+def _at(case: Case, found: list[_Found]) -> str:
+    """Where the first of the findings is, in seconds of the output."""
+    first = found[0]
+    start = first.at if isinstance(first, HeardEdge) else first.span.start
+    where = f"at {start / case.format.rate_hz:.3f} s, channel {first.channel}"
+    return where if len(found) == 1 else f"{where}, and at {len(found) - 1:,} more places"

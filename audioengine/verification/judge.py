@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All checks of one output, in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from audioengine.mp3.bytesource import ByteSource
+from audioengine.verification import container, copies, hearing
+from audioengine.verification.case import Case
+from audioengine.verification.decoder import Announced, UndecodableError, announced
+from audioengine.verification.frames import compare
+from audioengine.verification.remains import guilty_frames
+from audioengine.verification.sound import listen
+from audioengine.verification.verdict import Check
+
+_BLOCK_BYTES = 1 << 20
+
+
+def judge(case: Case, workers: int) -> tuple[Check, ...]:
+    """Check an edited output against its source.
+
+    The sound is judged only where the output has the right length: without that, nothing is where
+    it should be.
+    """
+    if case.output_index.format != case.format:
+        ours, wanted = case.output_index.format, case.format
+        message = (
+            f"The output is {ours.version} at {ours.rate_hz} Hz with {ours.channels} channels, its "
+            f"source {wanted.version} at {wanted.rate_hz} Hz with {wanted.channels}."
+        )
+        return (Check("length", False, {}, message),)
+    compared = compare(case)
+    may = copies.allowed(case, compared)
+    guilty = guilty_frames(case, copies.suspects(compared, may))
+    heard = listen(case, compared, workers)
+    try:
+        told = announced(case.output)
+    except UndecodableError:
+        told = Announced(0, case.format.rate_hz, case.format.channels)
+    length = container.length_check(case, told, heard.undecodable)
+    checks = [
+        container.tag_check(case),
+        container.metadata_check(case),
+        length,
+        container.clock_check(case),
+        copies.copied_check(compared, may),
+        copies.other_party_check(case, compared, may),
+        copies.removed_check(compared, may, guilty),
+        copies.leftovers_check(case, compared),
+    ]
+    sounds = [
+        hearing.beep_check(case, heard),
+        hearing.edges_check(case, heard),
+        hearing.voice_check(case, heard),
+        hearing.kept_check(case, heard),
+    ]
+    if not length.passed:
+        unheard = "Not judged: the output has another length than asked for."
+        sounds = [replace(check, passed=False, message=unheard) for check in sounds]
+    return (*checks, *sounds)
+
+
+def judge_copy(source: ByteSource, output: ByteSource) -> Check:
+    """Whether an output is its source, byte for byte."""
+    measured = {"source_bytes": source.size, "output_bytes": output.size}
+    if source.size != output.size:
+        message = f"The output has {output.size:,} bytes, its source {source.size:,}."
+        return Check("copy", False, measured, message)
+    for offset in range(0, source.size, _BLOCK_BYTES):
+        ours, theirs = output.read(offset, _BLOCK_BYTES), source.read(offset, _BLOCK_BYTES)
+        if ours != theirs:
+            pairs = enumerate(zip(ours, theirs, strict=False))
+            at = offset + next((i for i, (one, other) in pairs if one != other), 0)
+            return Check(
+                "copy", False, measured, f"The output differs from its source at byte {at}."
+            )
+    return Check("copy", True, measured, "The output is its source, byte for byte.")
+
+
+def judge_unreadable(message: str) -> Check:
+    """The verdict on an output that is no recording."""
+    return Check("length", False, {}, f"The output can't be read as an MP3 recording: {message}")

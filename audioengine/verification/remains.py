@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether frames that are the source's, though they depend on what was removed, give it away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from audioengine.edits import Span
+from audioengine.plan.grid import FrameRange
+from audioengine.verification.case import OVERLAP, Case
+from audioengine.verification.decoder import decode_source
+from audioengine.verification.waves import as_wave, decibels, painted, rms
+
+_WINDOW, _WINDOW_LATE = 1152, 240
+"""A granule's window, and the samples by which the filters in front of it delay it."""
+_INAUDIBLE_DBFS = -84.0
+_SAME_DB = 25.0
+_ENOUGH = 64
+
+
+def guilty_frames(case: Case, suspects: Sequence[Sequence[FrameRange]]) -> list[list[FrameRange]]:
+    """By channel, the suspects in which the source does not sound as the request wants it to.
+
+    An output with many is not listened to any further: all others count as guilty too.
+    """
+    return [list(_guilty(case, channel, ranges)) for channel, ranges in enumerate(suspects)]
+
+
+def _guilty(case: Case, channel: int, suspects: Sequence[FrameRange]) -> Iterator[FrameRange]:
+    found = 0
+    for part in suspects:
+        for frame in range(part.first, part.last):
+            if found >= _ENOUGH or not _sounds_as_asked(case, channel, frame):
+                found += 1
+                yield FrameRange(frame, frame + 1)
+
+
+def _sounds_as_asked(case: Case, channel: int, frame: int) -> bool:
+    """Whether the source's frame already sounds as the request wants it to.
+
+    Then there is nothing in it to remove: it may hold the same beep, or silence, or hardly depend
+    on what is removed, being a granule's window away from it. A frame made anew can then come out
+    as the source's.
+    """
+    spf, support, plan = case.format.samples_per_frame, case.format.support, case.plan
+    pcm = decode_source(case.source, case.source_index, frame, frame + 1 - (-OVERLAP // spf))
+    window = Span(frame * spf, frame * spf + support)
+    source = as_wave(pcm[:support, channel])
+    wanted = painted(source, window, plan.masked[channel], case.beep, case.format.rate_hz)
+    for outside in (Span(window.start, plan.kept.start), Span(plan.kept.end, window.end)):
+        if outside.length > 0:
+            part = outside.clipped(window)
+            wanted[part.start - window.start : part.end - window.start] = 0
+    for start in range(0, spf, 576):
+        weights = np.zeros(support)
+        weights[start + _WINDOW_LATE : start + _WINDOW_LATE + _WINDOW] = np.sin(
+            np.pi / _WINDOW * (np.arange(_WINDOW) + 0.5)
+        )
+        error, loud = (decibels(rms(wave * weights)) for wave in (source - wanted, wanted))
+        if error > max(_INAUDIBLE_DBFS, loud - _SAME_DB):
+            return False
+    return True

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures of one channel's samples: levels, tones, likeness. Full scale is ±1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from audioengine.edits import Beep, Span
+
+Wave: TypeAlias = npt.NDArray[np.float64]
+"""[shape=(n,)]"""
+
+RAMP_MS = 5
+LAG_S = 0.02
+_ENVELOPE_S = 0.032
+_BANDS = 8
+_LOWEST_HZ, _HIGHEST_SHARE = 120.0, 0.42
+_FLOOR = 1e-9  # of a band's power: far below the rounding of 16 bits
+_NEAR_BLOCKS = 1
+_FAR_BLOCKS = 8
+
+
+def as_wave(samples: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> Wave:
+    """Integer samples as full scale ±1."""
+    return samples / 32768.0
+
+
+def rms(wave: Wave) -> float:
+    """Root of the mean square; 0 of no samples."""
+    return float(np.sqrt(np.mean(wave * wave))) if len(wave) else 0.0
+
+
+def decibels(amplitude: float) -> float:
+    """20 log10, at least -120."""
+    return max(-120.0, 20 * math.log10(max(amplitude, 1e-12)))
+
+
+def amplitude(dbfs: float) -> float:
+    """Of a level."""
+    return float(10 ** (dbfs / 20))
+
+
+def beep_wave(beep: Beep, rate_hz: int, mask: Span, window: Span) -> Wave:
+    """What a mask sounds like from `window.start` to `window.end`, by the contract.
+
+    Written down once more on purpose: what rendering paints is what is judged.
+    """
+    if beep.fill == "silence":
+        return np.zeros(window.length)
+    position = np.arange(window.start - mask.start, window.end - mask.start)
+    edge = np.minimum(position, mask.length - 1 - position) + 0.5
+    ramp = max(1, min(rate_hz * RAMP_MS // 1000, mask.length // 2))
+    gain = 0.5 - 0.5 * np.cos(np.pi * np.minimum(edge / ramp, 1))
+    turns = position * (float(beep.frequency_hz) / rate_hz)
+    wave: Wave = amplitude(float(beep.level_dbfs)) * gain * np.sin(2 * np.pi * turns)
+    return wave
+
+
+def painted(source: Wave, window: Span, masks: Iterable[Span], beep: Beep, rate_hz: int) -> Wave:
+    """The source in a window, with masks in the place of what they cover."""
+    out: Wave = source.copy()
+    for mask in masks:
+        part = mask.clipped(window)
+        if part.length:
+            out[part.start - window.start : part.end - window.start] = beep_wave(
+                beep, rate_hz, mask, part
+            )
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """A tone of known frequency in a wave."""
+
+    gain_db: float
+    """Its level beside the one expected."""
+    phase: float
+    """Radians by which it is ahead of the one expected."""
+    rest: Wave
+    """What is heard beside it."""
+
+
+def tone_in(heard: Wave, beep: Beep, rate_hz: int, since_mask: int) -> Tone:
+    """The part of a wave that is the steady beep, by least squares, and the rest.
+
+    since_mask: samples from the mask's first one to the wave's.
+    """
+    turns = np.arange(since_mask, since_mask + len(heard)) * (float(beep.frequency_hz) / rate_hz)
+    basis = np.stack((np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)), axis=1)
+    along, across = np.linalg.solve(basis.T @ basis, basis.T @ heard).tolist()
+    gain_db = decibels(math.hypot(along, across)) - float(beep.level_dbfs)
+    return Tone(gain_db, math.atan2(across, along), heard - basis @ (along, across))
+
+
+def loudest(wave: Wave, block: int) -> float:
+    """The largest RMS of a block; of the whole wave where it is shorter than one."""
+    count = len(wave) // block
+    if not count:
+        return rms(wave)
+    blocks = wave[: count * block].reshape(count, block)
+    return float(np.sqrt(np.mean(blocks * blocks, axis=1).max()))
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How alike two sounds are, whatever their levels and spectra."""
+
+    best: float
+    """The largest correlation at any lag; 1 for the same sound."""
+    lag: int
+    """Where that is: samples by which the first sound is later."""
+    at_zero: float
+    chance: float
+    """What sounds with nothing in common reach."""
+
+
+def likeness(first: Wave, second: Wave, rate_hz: int) -> Likeness:
+    """Correlate two waves at all lags up to 20 ms.
+
+    All frequencies count alike (the phase transform), so a voice shows far below the coding noise,
+    and two sounds do not seem alike because both are loud at the same moment.
+    """
+    lags = max(4, round(LAG_S * rate_hz))
+    size = _fast_size(len(first) + lags)
+    window = np.hanning(len(first))
+    one, other = (np.fft.rfft((wave - wave.mean()) * window, size) for wave in (first, second))
+    product: npt.NDArray[np.complex128] = one * np.conj(other)
+    power = np.abs(product)
+    heard = power > 1e-12 * power.max()
+    product[~heard] = 0
+    product[heard] /= power[heard]
+    share = int(np.count_nonzero(heard)) / len(product)
+    at_lag = np.fft.irfft(product, size) / max(share, 1e-9)
+    near = np.concatenate((at_lag[-lags:], at_lag[: lags + 1]))
+    best = int(np.argmax(np.abs(near)))
+    chance = math.sqrt(2 * math.log(2 * lags + 1) / max(1, len(first) / 2))
+    return Likeness(float(abs(near[best])), best - lags, float(abs(near[lags])), chance)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeLikeness:
+    """How alike two sounds rise and fall, band by band."""
+
+    now: float
+    """Correlation of their levels at the same time."""
+    chance: float
+    """The largest correlation with the other sound at any other time."""
+
+
+def envelope_likeness(first: Wave, second: Wave, rate_hz: int) -> EnvelopeLikeness:
+    """Correlate the levels of two waves in bands, over time.
+
+    What a vocoder leaves of a voice has none of its waveform, but its levels.
+    """
+    count = 2 * len(first) // _block(rate_hz) - 1
+    if count < 4 * _FAR_BLOCKS:
+        return EnvelopeLikeness(0.0, 0.0)
+    one, other = _levels(first, rate_hz), _levels(second, rate_hz)
+    count = len(one)
+    scale = math.sqrt(float((one**2).sum() * (other**2).sum()))
+    if not scale:
+        return EnvelopeLikeness(0.0, 0.0)
+    spectra = np.fft.rfft(one, axis=0) * np.conj(np.fft.rfft(other, axis=0))
+    around = np.fft.irfft(spectra.sum(axis=1), count) / scale
+    steps = range(-_NEAR_BLOCKS, _NEAR_BLOCKS + 1)
+    far = around[_FAR_BLOCKS : count - _FAR_BLOCKS + 1]
+    return EnvelopeLikeness(float(max(around[step] for step in steps)), float(np.abs(far).max()))
+
+
+def _levels(wave: Wave, rate_hz: int) -> npt.NDArray[np.float64]:
+    """[shape=(blocks, bands)] Levels in dB, the mean of each band taken off."""
+    block = _block(rate_hz)
+    frames = np.lib.stride_tricks.sliding_window_view(wave, block)[:: block // 2]
+    power = np.abs(np.fft.rfft(frames * np.hanning(block), axis=1)) ** 2 / block**2
+    edges = np.geomspace(_LOWEST_HZ, _HIGHEST_SHARE * rate_hz, _BANDS + 1) * block / rate_hz
+    marks = np.unique(edges.astype(int))
+    bands = np.add.reduceat(power[:, : marks[-1]], marks[:-1], axis=1)
+    levels = 10 * np.log10(bands + _FLOOR)
+    moving: npt.NDArray[np.float64] = levels - levels.mean(axis=0)
+    return moving
+
+
+def _block(rate_hz: int) -> int:
+    return round(_ENVELOPE_S * rate_hz)
+
+
+def _fast_size(count: int) -> int:
+    """The next power of two: an FFT of any other size may be slow."""
+    return 1 << (count - 1).bit_length()

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The measures by which sound is judged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audioengine.edits import Beep, Span
+from audioengine.pcm.tone import Tone
+from audioengine.verification.waves import (
+    Wave,
+    beep_wave,
+    decibels,
+    envelope_likeness,
+    likeness,
+    loudest,
+    painted,
+    rms,
+    tone_in,
+)
+from tests.operations import helpers
+from tests.strategies import examples
+
+RATE = 8000
+BEEPS = (Beep(), Beep(777.7, -26), Beep(fill="silence"), Beep(2500, -3))
+
+
+def noise(count: int, seed: int = 0) -> Wave:
+    return np.random.default_rng(seed).standard_normal(count)
+
+
+@given(st.sampled_from(BEEPS), st.integers(1, 3000), st.data())
+@examples(40)
+def test_the_beep_that_is_expected_is_the_contract_s(
+    beep: Beep, length: int, data: st.DataObject
+) -> None:
+    """And that which is painted, of which this is written apart."""
+    mask = Span(1000, 1000 + length)
+    start = data.draw(st.integers(mask.start, mask.end - 1))
+    window = Span(start, data.draw(st.integers(start, mask.end)))
+    wave = beep_wave(beep, RATE, mask, window)
+    np.testing.assert_allclose(wave, Tone(beep, RATE).sound(mask, *_bounds(window)), atol=2e-5)
+    if beep.fill == "beep":
+        level = float(beep.level_dbfs)
+        whole = helpers.beep(length, RATE, float(beep.frequency_hz), level)
+        part = whole[window.start - mask.start : window.end - mask.start]
+        np.testing.assert_allclose(wave, part, atol=1e-9)
+
+
+def _bounds(window: Span) -> tuple[int, int]:
+    return window.start, window.end
+
+
+def test_masks_are_painted_where_they_are() -> None:
+    """Also those that a window cuts."""
+    source, window = np.ones(100), Span(500, 600)
+    masks = (Span(450, 510), Span(550, 560), Span(590, 700), Span(800, 900))
+    heard = painted(source, window, masks, Beep(fill="silence"), RATE)
+    assert np.flatnonzero(heard == 0).tolist() == [*range(10), *range(50, 60), *range(90, 100)]
+    assert (source == 1).all()
+
+
+@given(st.floats(-6, 6), st.floats(-3, 3), st.integers(0, 5000))
+@examples(20)
+def test_a_tone_is_measured(gain_db: float, phase: float, since: int) -> None:
+    """Its level and phase beside those expected, and what is left without it."""
+    beep = Beep(440, -20)
+    turns = 2 * np.pi * 440 / RATE * np.arange(since, since + 2000) + phase
+    beside = noise(2000) * 1e-4
+    tone = tone_in(0.1 * 10 ** (gain_db / 20) * np.sin(turns) + beside, beep, RATE, since)
+    assert tone.gain_db == pytest.approx(gain_db, abs=0.01)
+    assert tone.phase == pytest.approx(phase, abs=0.01)
+    np.testing.assert_allclose(tone.rest, beside, atol=2e-5)
+
+
+@pytest.mark.parametrize("lag", [-30, -1, 0, 1, 30])
+@pytest.mark.parametrize("level", [1.0, 0.03])
+def test_a_sound_is_found_in_noise_whatever_its_level(lag: int, level: float) -> None:
+    """At its lag; sounds with nothing in common reach chance and no more."""
+    voice = noise(4000, 1)
+    found = likeness(level * np.roll(voice, lag) + 0.02 * noise(4000, 2), voice, RATE)
+    assert found.lag == lag
+    assert found.best > 3 * found.chance
+    assert (found.at_zero == found.best) == (lag == 0)
+    for seed in range(20):
+        other = likeness(noise(4000, 100 + seed), voice, RATE)
+        assert other.best < 1.5 * other.chance
+
+
+def test_silence_is_like_nothing() -> None:
+    """And raises no warning."""
+    assert likeness(np.zeros(1000), noise(1000), RATE).best == 0
+    assert envelope_likeness(np.zeros(RATE), noise(RATE), RATE).now == 0
+    assert envelope_likeness(noise(100), noise(100), RATE).now == 0
+    assert rms(np.zeros(0)) == 0
+    assert decibels(0) == -120
+    assert loudest(np.array([0.5]), 10) == 0.5
+
+
+def test_levels_over_time_are_found_without_the_waveform() -> None:
+    """Another noise that rises and falls alike; not the same at another time."""
+    count = 4 * RATE
+    level = 10 ** np.repeat(noise(100, 5), count // 100)
+    voice, trace = level * noise(count, 6), level * noise(count, 7)
+    found = envelope_likeness(trace, voice, RATE)
+    assert found.now > 0.8
+    assert found.now > 2 * found.chance
+    apart = envelope_likeness(np.roll(trace, RATE), voice, RATE)
+    assert apart.now < 0.35
+    assert envelope_likeness(noise(count, 8), voice, RATE).now < 0.35

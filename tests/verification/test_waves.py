@@ -21,7 +21,7 @@ from audioengine.verification.waves import (
     rms,
     tone_in,
 )
-from tests.operations import helpers
+from tests.operations import beeps
 from tests.strategies import examples
 
 RATE = 8000
@@ -45,7 +45,7 @@ def test_the_beep_that_is_expected_is_the_contract_s(
     np.testing.assert_allclose(wave, Tone(beep, RATE).sound(mask, *_bounds(window)), atol=2e-5)
     if beep.fill == "beep":
         level = float(beep.level_dbfs)
-        whole = helpers.beep(length, RATE, float(beep.frequency_hz), level)
+        whole = beeps.beep(length, RATE, float(beep.frequency_hz), level)
         part = whole[window.start - mask.start : window.end - mask.start]
         np.testing.assert_allclose(wave, part, atol=1e-9)
 

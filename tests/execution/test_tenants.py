@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what: tokens that prove nothing, other tenants' recordings and buckets."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+
+import audioengine as ae
+from tests.execution import service
+from tests.execution.service import (
+    DATA,
+    DOMAIN,
+    KEPT,
+    KEY,
+    OTHER,
+    OTHERS,
+    RECORDING,
+    START,
+    TEMP,
+    TEMP_KEY,
+    delete_command,
+    event_of,
+    run,
+    store_command,
+    token,
+)
+from tests.support import fixture
+
+ANOTHER = "601fe950-89fd-11ef-966f-03e88116d7e5"
+
+
+def unsigned() -> str:
+    """A token without a signature."""
+    return jwt.encode({"recordingId": RECORDING, "domain": DOMAIN}, "", algorithm="none")
+
+
+def untouched(storage: ae.MemoryStorage) -> None:
+    """Nothing was written, deleted, or even looked for."""
+    assert storage.requests == []
+    assert storage.get(TEMP, TEMP_KEY) == DATA
+
+
+FORGED: dict[str, Callable[[], str]] = {
+    "another key": lambda: token(key="another key that is long enough for it"),
+    "no signature": unsigned,
+    "another algorithm": lambda: token(algorithm="HS512"),
+    "no token": lambda: "fdkmlksfm38f8nfQekefmffmf...",
+    "from the future": lambda: token(iat=int(time.time()) + 3600),
+    "expired": lambda: token(exp=int(time.time()) - 3600),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+@pytest.mark.parametrize("command", [store_command, delete_command])
+def test_a_token_that_proves_nothing_does_nothing(forged: str, command: Any) -> None:
+    storage = service.storage()
+    text = FORGED[forged]()
+    chosen = service.settings(fallbacks={"event_topic": "arn:ours"})
+    outcome = run(command(replyId=text), storage, settings=chosen)
+    untouched(storage)
+    assert isinstance(outcome.error, ae.NotAllowedError)
+    # What it claims of itself is not believed: the failure goes where the settings say.
+    assert outcome.event_topic == "arn:ours"
+    assert event_of(outcome)["domain"] == ""
+    assert event_of(outcome)["replyId"] == text
+    assert outcome.alarm is not None
+
+
+def test_a_token_of_another_recording_is_refused_in_the_reference_s_words() -> None:
+    storage = service.storage()
+    outcome = run(delete_command(recordingId=ANOTHER), storage)
+    untouched(storage)
+    assert event_of(outcome)["reason"] == "recordingId does not match eventId"
+    assert outcome.alarm is not None
+    assert outcome.alarm.error == "recordingId does not match eventId"
+
+
+def test_a_merge_needs_the_token_of_one_of_its_recordings() -> None:
+    storage = service.storage()
+    entry = {"recordingId": ANOTHER, "startTime": START}
+    command = {
+        "method": "MERGERECORDINGS",
+        "destinationBucket": KEPT,
+        "toMerge": [entry],
+        "replyId": token(),
+    }
+    assert event_of(run(command, storage))["reason"] == "recordingId does not match eventId"
+    untouched(storage)
+
+
+@pytest.mark.parametrize("age", [100, 10_000])
+def test_a_token_may_be_too_old(age: int) -> None:
+    command = delete_command(replyId=token(iat=int(time.time()) - age))
+    outcome = run(command, service.storage(), settings=service.settings(max_token_age_s=1000))
+    assert (outcome.error is None) is (age < 1000)
+
+
+def test_a_token_of_unknown_age_is_too_old() -> None:
+    command = delete_command(replyId=token(iat=None))
+    outcome = run(command, service.storage(), settings=service.settings(max_token_age_s=1000))
+    assert isinstance(outcome.error, ae.NotAllowedError)
+
+
+def test_without_a_key_no_token_counts() -> None:
+    storage = service.storage()
+    outcome = run(delete_command(), storage, settings=service.settings(token_key=None))
+    assert "token_key" in event_of(outcome)["reason"]
+    untouched(storage)
+
+
+def test_a_token_without_a_domain_needs_a_single_tenant() -> None:
+    command = store_command(replyId=token(domain=None))
+    assert "replyId.domain" in event_of(run(command, service.storage()))["reason"]
+    alone = service.settings(single_tenant=True, fallbacks={"domain": DOMAIN})
+    assert run(command, service.storage(), settings=alone).error is None
+
+
+@pytest.mark.parametrize("bucket", [OTHERS, TEMP, "nowhere", "../kept", "kept/", "KEPT"])
+def test_a_domain_writes_to_its_own_buckets_alone(bucket: str) -> None:
+    storage = service.storage()
+    outcome = run(store_command(destinationBucket=bucket), storage)
+    assert isinstance(outcome.error, ae.NotAllowedError)
+    assert repr(bucket) in event_of(outcome)["reason"]
+    untouched(storage)
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/../b", "/a", "a\n", "a/", "x" * 1025])
+def test_a_name_must_be_one(name: str) -> None:
+    storage = service.storage()
+    outcome = run(store_command(fileName=name), storage)
+    assert isinstance(outcome.error, ae.InvalidRequestError)
+    untouched(storage)
+
+
+def test_a_recording_may_not_be_stored_over_itself() -> None:
+    shared = service.settings(domains={DOMAIN: {"buckets": [TEMP]}})
+    storage = service.storage()
+    command = store_command(destinationBucket=TEMP, fileName=TEMP_KEY)
+    outcome = run(command, storage, settings=shared)
+    assert "fileName" in event_of(outcome)["reason"]
+    assert storage.get(TEMP, TEMP_KEY) == DATA
+
+
+@pytest.mark.parametrize("params", [None, service.MASK])
+def test_an_object_of_another_domain_is_not_read_whatever_the_token_says(params: Any) -> None:
+    storage = service.storage()
+    storage.put(TEMP, TEMP_KEY, DATA, {"domain": OTHER})
+    outcome = run(store_command(modificationParams=params), storage)
+    assert isinstance(outcome.error, ae.NotAllowedError)
+    assert storage.keys(KEPT) == ()
+
+
+def merging(**more: Any) -> dict[str, Any]:
+    return {
+        "method": "MERGERECORDINGS",
+        "destinationBucket": KEPT,
+        "toMerge": [
+            {"recordingId": RECORDING, "startTime": START},
+            {"recordingId": ANOTHER, "startTime": START + 60_000},
+        ],
+        "replyId": token(),
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("domain", "known", "single", "allowed"),
+    [
+        (DOMAIN, None, False, True),
+        (OTHER, None, False, False),
+        (OTHER, DOMAIN, False, False),
+        (None, None, False, False),
+        (None, DOMAIN, False, True),
+        (None, OTHER, False, False),
+        (None, None, True, True),
+    ],
+)
+def test_another_recording_s_domain_must_be_proven(
+    domain: str | None, known: str | None, single: bool, allowed: bool
+) -> None:
+    storage = service.storage()
+    data = fixture("conference-a-8k")
+    service.put(storage, ANOTHER, data, key=f"190110-{ANOTHER}.mp3", domain=domain)
+    what = None if known is None else ae.Known(known)
+    outcome = run(
+        merging(),
+        storage,
+        settings=service.settings(single_tenant=single),
+        resolver=lambda one: what if one == ANOTHER else None,
+    )
+    assert (outcome.error is None) is allowed, outcome.error
+    if not allowed:
+        assert isinstance(outcome.error, ae.NotAllowedError)
+        assert storage.keys(KEPT) == ()
+
+
+@pytest.mark.parametrize("missing", ["fail", "omit"])
+def test_a_recording_that_is_not_there_fails_a_merge_or_is_named(missing: str) -> None:
+    storage = service.storage()
+    outcome = run(merging(), storage, settings=service.settings(merge={"missing": missing}))
+    if missing == "fail":
+        assert ANOTHER in event_of(outcome)["reason"]
+    else:
+        assert outcome.result is not None
+        assert isinstance(outcome.result.report, ae.MergeReport)
+        assert [one.id for one in outcome.result.report.omitted] == [ANOTHER]
+
+
+CANARY = bytes(range(100, 132))
+ENCODED = base64.b64encode(CANARY).decode()
+
+
+@pytest.mark.parametrize(
+    "broken", ["nothing", "name", "bucket", "token", "key", "params", "source"]
+)
+def test_a_customer_s_key_is_nowhere_but_with_the_object(
+    broken: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever fails: outcomes, their texts, errors, logs and printed lines do not hold it."""
+    caplog.set_level(logging.DEBUG)
+    storage = service.storage()
+    cases: dict[str, dict[str, Any]] = {
+        "nothing": {},
+        "name": {"fileName": ".."},
+        "bucket": {"destinationBucket": "nowhere"},
+        "token": {"replyId": "nothing"},
+        "key": {"encryptionKey": f"{ENCODED}="},
+        "params": {"modificationParams": {"trim": {"from": ENCODED}}},
+        "source": {},
+    }
+    if broken == "source":
+        storage.put(TEMP, TEMP_KEY, b"no audio")
+    command = store_command(**{"encryptionKey": ENCODED, **cases[broken]})
+    outcome = run(command, storage)
+    assert (outcome.error is None) is (broken == "nothing")
+    told = [json.dumps(outcome.to_dict()), repr(outcome), str(outcome), caplog.text]
+    told += list(capsys.readouterr())
+    if outcome.error is not None:
+        told += traceback.format_exception(outcome.error)
+    for text in told:
+        if broken != "params":  # a secret where none belongs is shown as any wrong value
+            assert ENCODED not in text
+        assert repr(CANARY)[2:-1] not in text
+        assert KEY not in text
+    if broken == "nothing":
+        kept = storage.object(KEPT, f"{RECORDING}.mp3")
+        assert kept.options.customer_key == CANARY
+        assert ENCODED not in repr(kept)

@@ -7,6 +7,7 @@ come from boto3's usual chain, and so do region and endpoint where the options n
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -55,6 +56,16 @@ _CHANGED_CODES = frozenset({"412", "PreconditionFailed"})
 _making = Lock()
 
 
+# What these write while debugging holds keys, tokens and signatures, or what a store says of them.
+_TELLTALES = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
+
+
+def _withheld(record: logging.LogRecord) -> bool:
+    if record.levelno <= logging.DEBUG:
+        record.msg, record.args = "a request to S3; what is in it is withheld", ()
+    return True
+
+
 @lru_cache(maxsize=16)
 def _client(region: str | None, endpoint_url: str | None) -> Any:
     config = Config(
@@ -65,6 +76,8 @@ def _client(region: str | None, endpoint_url: str | None) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
+    for name in _TELLTALES:
+        logging.getLogger(name).addFilter(_withheld)
     made = boto3.client("s3", region_name=region, endpoint_url=endpoint_url, config=config)
     for operation in ("PutObject", "CreateMultipartUpload", "CopyObject"):
         made.meta.events.register(f"provide-client-params.s3.{operation}", _with_bucket_key)

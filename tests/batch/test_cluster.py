@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import logging
 import signal
 import sys
 from collections import Counter
@@ -20,6 +22,7 @@ from audioengine.batch.outcome import How
 from audioengine.batch.run import BatchState
 from tests.batch import helpers
 from tests.batch.helpers import CALL, EDIT, FULL, TEMPORARY, entries, job, made, manifest_of
+from tests.execution import service
 
 SECRET = "not-to-be-shown"
 
@@ -140,6 +143,31 @@ def test_what_is_submitted_shows_nothing_of_the_job_or_its_keys() -> None:
     for shown in (repr, str):
         assert SECRET not in shown(module._Sealed(one, how))
     assert SECRET not in repr(how.settings)
+
+
+def test_no_key_of_a_command_is_in_what_a_cluster_writes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor in the journal, whatever becomes of the command."""
+    caplog.set_level(logging.DEBUG)
+    root = tmp_path / "root"
+    for bucket in (service.TEMP, service.KEPT):
+        (root / bucket).mkdir(parents=True)
+    (root / service.TEMP / service.TEMP_KEY).write_bytes(service.DATA)
+    secret = base64.b64encode(bytes(range(32, 64))).decode()
+    lines = [
+        service.store_command(),
+        service.store_command(encryptionKey=secret, fileName="a.mp3"),
+        service.store_command(encryptionKey=f"{secret}x", fileName="b.mp3"),
+    ]
+    manifest, journal = manifest_of(tmp_path, lines), tmp_path / "journal"
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as workers:
+        settings = service.settings(storage={"root": str(root)})
+        report = on(workers.scheduler_address, manifest, journal, settings=settings, retries=0)
+    assert (report.done, report.failed) == (1, 2)
+    for text in (journal.read_text(), caplog.text, *capfd.readouterr(), report.to_json()):
+        assert secret not in text
+        assert service.KEY not in text
 
 
 def test_a_scheduler_that_is_not_there_is_a_storage_error(

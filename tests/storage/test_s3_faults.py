@@ -8,7 +8,7 @@ import io
 import logging
 import socket
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import boto3
@@ -294,3 +294,22 @@ def test_a_bucket_s_name_that_makes_no_sense_is_a_storage_error(faulty: FaultySt
 def test_options_do_not_show_their_key() -> None:
     assert "canary" not in repr(ae.S3Options(customer_key=CUSTOMER_KEY))
     assert ae.S3Options(customer_key=CUSTOMER_KEY) != ae.S3Options(customer_key=bytes(32))
+
+
+@pytest.mark.parametrize("fault", [None, "AccessDenied"])
+def test_not_even_boto3_s_own_messages_tell_a_key(
+    fault: str | None, faulty: FaultyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However much is logged."""
+    caplog.set_level(logging.DEBUG)
+    options = ae.S3Options(customer_key=CUSTOMER_KEY)
+    if fault is not None:
+        faulty.faults["GET"] = [servers.refusing(403, fault)]
+    ae.store(DATA, PLACE, EDIT, s3=options)
+    with nullcontext() if fault is None else pytest.raises(ae.StorageError):
+        ae.store(PLACE, io.BytesIO(), EDIT, s3=options)
+    names = {record.name for record in caplog.records}
+    assert {"botocore.auth", "botocore.endpoint"} <= names
+    for record in caplog.records:
+        for canary in CANARIES:
+            assert canary not in record.getMessage()

@@ -10,13 +10,21 @@ from audioengine.commands.names import (
     CustomerKey,
     EncryptionKey,
     KmsKey,
+    default_merge_name,
+    default_store_name,
     encryption_key,
     object_key,
 )
 from audioengine.commands.requests import MergeRecordings, StoreRecording
 from audioengine.errors import InvalidRequestError, NotAllowedError
 from audioengine.execution.identity import COMMAND_DIGEST, command_digest
-from audioengine.execution.temporary import DOMAIN, START_TIME, in_ascii
+from audioengine.execution.temporary import (
+    DOMAIN,
+    START_TIME,
+    Known,
+    in_ascii,
+    own_locations,
+)
 from audioengine.execution.token import Claims
 from audioengine.settings import Settings
 from audioengine.storage import ObjectPlace, S3Options, Storage
@@ -48,16 +56,52 @@ class Destination:
         return ObjectPlace(storage, self.location, replace(self.options, metadata=metadata))
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An output as its command asks for it."""
+
+    location: Location
+    key: EncryptionKey | None
+    digest: str
+    """Of the command."""
+
+
+def asked_of(
+    command: StoreRecording | MergeRecordings,
+    token: Claims,
+    known: Known | None,
+    settings: Settings,
+) -> Asked:
+    """Return what a command asks for, with the name that it has where the command gives none.
+
+    Raises InvalidRequestError for a name or a key that is none.
+    """
+    name = command.file_name
+    if name is None:
+        name = _default_name(command, token, known)
+    location = Location(command.destination_bucket, object_key(name))
+    key = encryption_key(command.encryption_key, command.destination_region)
+    digest = command_digest(command, str(token.domain), location, key, settings)
+    return Asked(location, key, digest)
+
+
+def _default_name(
+    command: StoreRecording | MergeRecordings, token: Claims, known: Known | None
+) -> str:
+    if isinstance(command, MergeRecordings):
+        return default_merge_name(command.first.recording_id, command.first.start_time_ms)
+    temporary = own_locations(token, known, command.start_time_ms)[0].key
+    return default_store_name(command.recording_id, temporary, command.dialect)
+
+
 def destination_of(
     command: StoreRecording | MergeRecordings,
-    name: str,
     token: Claims,
+    known: Known | None,
     storage: Storage,
     settings: Settings,
 ) -> Destination:
     """Return where the output of a command goes.
-
-    name: the key where the command gives none.
 
     Raises NotAllowedError for a bucket that the domain may not write to, InvalidRequestError for a
     name or a key that is none, and for another object under the name where that is refused.
@@ -69,13 +113,11 @@ def destination_of(
         names = ", ".join(allowed.buckets) if allowed else "none"
         rule = f"must be one that {domain!r} may write to: {names}"
         raise NotAllowedError(f"destinationBucket = {bucket!r}: {rule}")
-    key = encryption_key(command.encryption_key, command.destination_region)
-    asked = Location(bucket, object_key(name if command.file_name is None else command.file_name))
-    digest = command_digest(command, domain, asked, key, settings)
-    metadata = {COMMAND_DIGEST: digest, DOMAIN: in_ascii(domain)}
-    options = _options(key, command.destination_region, metadata)
-    location, before, is_done = _free(asked, digest, storage, options, settings)
-    return Destination(location, options, digest, before, is_done)
+    asked = asked_of(command, token, known, settings)
+    metadata = {COMMAND_DIGEST: asked.digest, DOMAIN: in_ascii(domain)}
+    options = _options(asked.key, command.destination_region, metadata)
+    location, before, is_done = _free(asked.location, asked.digest, storage, options, settings)
+    return Destination(location, options, asked.digest, before, is_done)
 
 
 def _options(key: EncryptionKey | None, region: str | None, metadata: dict[str, str]) -> S3Options:

@@ -36,6 +36,7 @@ from audioengine.commands.requests import (
 )
 from audioengine.edits import Dialect
 from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError
+from audioengine.execution.destination import asked_of
 from audioengine.execution.identity import command_digest
 from audioengine.execution.merging import merge_recordings
 from audioengine.execution.outcome import Outcome
@@ -110,15 +111,17 @@ def execute(
         _check_recording(command, token)
         result = _carried_out(command, token, resolver, storage, settings, workers, progress)
     except AudioEngineError as error:
-        return _failed(raw, error, token, notices, settings, method)
+        digest = _digest(command, token, resolver, settings)
+        return _failed(raw, error, token, notices, settings, method, digest)
     except Exception as error:  # noqa: BLE001 - a bug too must end the command with an event
         bug = AudioEngineError(f"internal error: {type(error).__name__}")
         bug.__cause__ = error
-        return _failed(raw, bug, token, notices, settings, method)
+        return _failed(raw, bug, token, notices, settings, method, None)
     return Outcome(
         event=_success(command, result, token, settings),
         result=result,
         notices=notices,
+        digest=result.digest,
         domain=token.domain,
         event_topic=token.event_topic,
         alarm_topic=token.alarm_topic,
@@ -216,6 +219,20 @@ def _success(command: Command, result: Result, token: Claims, settings: Settings
     )
 
 
+def _digest(command: object, token: Claims, resolver: Resolver, settings: Settings) -> str | None:
+    """The digest of a command that failed; None where it can't be told."""
+    if not token.recording_id:
+        return None  # the token proves nothing, and so does all that the command says
+    try:
+        if isinstance(command, DeleteRecording):
+            return command_digest(command, str(token.domain), None, None, settings)
+        if isinstance(command, (StoreRecording, MergeRecordings)):
+            return asked_of(command, token, resolver(token.recording_id), settings).digest
+    except AudioEngineError:
+        pass
+    return None
+
+
 def _failed(
     raw: object,
     error: AudioEngineError,
@@ -223,6 +240,7 @@ def _failed(
     notices: tuple[Notice, ...],
     settings: Settings,
     method: str | None,
+    digest: str | None,
 ) -> Outcome:
     kind = (method or _text(raw, "method") or "").upper()
     alarm: CommandAlarm | None = None
@@ -233,6 +251,7 @@ def _failed(
         alarm=alarm,
         error=error,
         notices=notices,
+        digest=digest,
         domain=token.domain,
         event_topic=token.event_topic,
         alarm_topic=token.alarm_topic,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audioengine.commands.names import default_merge_name
 from audioengine.commands.requests import MergeEntry, MergeRecordings
 from audioengine.execution.destination import destination_of, versions_before
 from audioengine.execution.result import Result
@@ -38,9 +37,7 @@ def merge_recordings(
 
     Raises what `merge` raises, and NotAllowedError.
     """
-    first = command.first
-    name = default_merge_name(first.recording_id, first.start_time_ms)
-    destination = destination_of(command, name, token, storage, settings)
+    destination = destination_of(command, token, None, storage, settings)
     if destination.is_done:
         return Result(location=destination.location, digest=destination.digest, is_repeated=True)
     store_options, options = settings.store, settings.merge
@@ -49,7 +46,7 @@ def merge_recordings(
             _part(entry, _location(entry, token, resolver, storage, settings), storage, settings)
             for entry in command.to_merge
         ],
-        destination.place(storage, exact(first.start_time_ms, "startTime")),
+        destination.place(storage, exact(command.first.start_time_ms, "startTime")),
         align=options.align,
         render=store_options.render,
         missing=options.missing,

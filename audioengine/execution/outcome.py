@@ -28,6 +28,8 @@ class Outcome:
     """Of a failure."""
     notices: tuple[Notice, ...] = ()
     """Keys of the command that mean nothing."""
+    digest: str | None = None
+    """Of the command, where its token counts and its destination can be told."""
     domain: str | None = None
     event_topic: str | None = None
     alarm_topic: str | None = None
@@ -45,7 +47,7 @@ class Outcome:
             "event": self.event.event if self.event is not None else None,
             "domain": self.domain,
             "recordingId": getattr(self.event, "recording_id", None),
-            "commandDigest": self.result.digest if self.result is not None else None,
+            "commandDigest": self.digest,
         }
         return {name: value for name, value in attributes.items() if value}
 
@@ -56,13 +58,13 @@ class Outcome:
             "alarm": None if self.alarm is None else self.alarm.to_dict(),
             "warnings": [asdict(one) for one in self.notices],
             "retryable": self.retryable,
+            "commandDigest": self.digest,
         }
         if self.result is not None:
             result = self.result
             told["warnings"] += [asdict(one) for one in result.notices]
             told |= {
                 "output": None if result.location is None else str(result.location),
-                "commandDigest": result.digest,
                 "repeated": result.is_repeated,
                 "versionsBefore": list(result.versions_before),
                 "report": None if result.report is None else result.report.to_dict(),

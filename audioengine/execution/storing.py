@@ -9,7 +9,6 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
-from audioengine.commands.names import default_store_name
 from audioengine.commands.requests import StoreRecording
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError, NotAllowedError
@@ -50,8 +49,7 @@ def store_recording(
     Raises what `store` raises, and NotAllowedError.
     """
     locations = own_locations(token, known, command.start_time_ms)
-    name = default_store_name(command.recording_id, locations[0].key, command.dialect)
-    destination = destination_of(command, name, token, storage, settings)
+    destination = destination_of(command, token, known, storage, settings)
     if destination.location in locations:
         rule = "must not be the recording's own temporary object"
         raise InvalidRequestError.of("fileName", destination.location.key, rule)

@@ -289,6 +289,35 @@ def test_a_failure_has_an_event_and_an_alarm() -> None:
     assert json.loads(str(outcome.alarm.event))["encryptionKey"] == "alias/key"
     assert not outcome.retryable
     parse_event(event_of(outcome))
+    # Repeats are the same, whatever their token; and so is the digest of one that succeeds.
+    again = run({**command, "replyId": token(iat=1)}, storage)
+    assert again.attributes == outcome.attributes
+    assert len(outcome.attributes["commandDigest"]) == 64
+
+
+@pytest.mark.parametrize("kind", ["store", "delete", "merge"])
+def test_a_failure_has_the_digest_of_the_success(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"recordingId": RECORDING, "startTime": START}
+    merging = {"method": "MERGERECORDINGS", "destinationBucket": KEPT, "toMerge": [entry]}
+    commands = {
+        "store": store_command(),
+        "delete": delete_command(),
+        "merge": {**merging, "replyId": token()},
+    }
+    fine = run(commands[kind], service.storage())
+    storage = service.storage()
+
+    def broken(*_: object, **__: object) -> None:
+        raise StorageError("broken")
+
+    for door in ("find", "delete"):
+        monkeypatch.setattr(storage, door, broken)
+    failed = run(commands[kind], storage)
+    assert fine.error is None
+    assert failed.error is not None
+    assert failed.digest == fine.digest
 
 
 def test_a_command_that_can_t_be_read_fails_with_all_that_is_wrong() -> None:

@@ -58,16 +58,9 @@ def _store(job: PlainJob, how: How) -> Outcome:
         job.destination,
         modification,
         start_time_ms=job.start_time_ms,
-        render=options.render,
-        beep=options.beep,
-        caller_channel=options.caller_channel,
-        shared_frames=options.shared_frames,
-        fallback=options.fallback,
-        allow_truncated=options.allow_truncated,
-        fail_on_crosstalk=options.fail_on_crosstalk,
-        encoder_delay=options.encoder_delay,
         s3=how.s3 if job.version is None else replace(how.s3 or S3Options(), version=job.version),
         workers=1,
+        **options.arguments(),
     )
     return Outcome(report=report.to_dict())
 

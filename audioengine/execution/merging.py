@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from audioengine.commands.requests import MergeEntry, MergeRecordings
 from audioengine.execution.destination import destination_of, versions_before
 from audioengine.execution.result import Result
@@ -40,25 +38,15 @@ def merge_recordings(
     destination = destination_of(command, token, None, storage, settings)
     if destination.is_done:
         return Result(location=destination.location, digest=destination.digest, is_repeated=True)
-    store_options, options = settings.store, settings.merge
     report = merge(
         [
             _part(entry, _location(entry, token, resolver, storage, settings), storage, settings)
             for entry in command.to_merge
         ],
         destination.place(storage, exact(command.first.start_time_ms, "startTime")),
-        align=options.align,
-        render=store_options.render,
-        missing=options.missing,
-        mask_scope=options.mask_scope,
-        beep=store_options.beep,
-        caller_channel=store_options.caller_channel,
-        shared_frames=store_options.shared_frames,
-        allow_truncated=store_options.allow_truncated,
-        fail_on_crosstalk=store_options.fail_on_crosstalk,
-        max_timeline_s=options.max_timeline_s,
         workers=workers,
         progress=progress,
+        **settings.merge.arguments(settings.store),
     )
     return Result(
         location=destination.location,
@@ -80,14 +68,11 @@ def _location(
 
 
 def _part(entry: MergeEntry, location: Location, storage: Storage, settings: Settings) -> MergePart:
-    modification = entry.modification
-    if modification is not None and not modification.guard_ms:
-        modification = replace(modification, guard_ms=settings.store.guard_ms)
     return MergePart(
         ObjectPlace(storage, location),
         entry.start_time_ms,
         entry.conference_segments,
-        modification,
+        entry.modification and settings.store.guarded(entry.modification),
         recording_id=entry.recording_id,
         state=entry.state,
         encoder_delay=settings.store.encoder_delay,

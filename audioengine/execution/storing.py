@@ -64,23 +64,16 @@ def store_recording(
     with closing(source):
         _check_own(source.metadata, token, settings)
         start = _start(command, known, source.metadata)
-        modification = _guarded(command.modification, settings)
         options = settings.store
+        modification = options.guarded(command.modification)
         report = store(
             source,
             destination.place(storage, _output_start(modification, start)),
             modification,
             start_time_ms=start,
-            render=options.render,
-            beep=options.beep,
-            caller_channel=options.caller_channel,
-            encoder_delay=options.encoder_delay,
-            shared_frames=options.shared_frames,
-            fallback=options.fallback,
-            allow_truncated=options.allow_truncated,
-            fail_on_crosstalk=options.fail_on_crosstalk,
             workers=workers,
             progress=progress,
+            **options.arguments(),
         )
     return Result(
         location=destination.location,
@@ -147,13 +140,6 @@ def _start(
     except InvalidOperation:
         rule = "must be epoch milliseconds"
         raise InvalidRequestError.of(f"metadata.{START_TIME}", told, rule) from None
-
-
-def _guarded(modification: Modification, settings: Settings) -> Modification:
-    """With the settings' guard where the command, as always, says nothing of it."""
-    if modification.guard_ms:
-        return modification
-    return replace(modification, guard_ms=settings.store.guard_ms)
 
 
 def _output_start(modification: Modification, start: Number | None) -> Fraction | None:

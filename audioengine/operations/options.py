@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
-from audioengine.edits import Beep
+from audioengine.edits import Beep, Modification
 from audioengine.operations.gathering import MaskScope, Missing
 from audioengine.plan.masks import CallerChannel, SharedFrames
 from audioengine.plan.merge import Align
@@ -38,6 +38,16 @@ class StoreOptions:
     guard_ms: Number | tuple[Number, Number] = 0
     """Of requests that say nothing of it."""
 
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `store`; the guard is a modification's."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "guard_ms"}
+
+    def guarded(self, modification: Modification) -> Modification:
+        """A modification with the guard, where it says nothing of one."""
+        if modification.guard_ms:
+            return modification
+        return replace(modification, guard_ms=self.guard_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class MergeOptions:
@@ -49,3 +59,13 @@ class MergeOptions:
     missing: Missing = "fail"
     mask_scope: MaskScope = "part"
     max_timeline_s: Number = DAY_S
+
+    def arguments(self, store: StoreOptions) -> dict[str, Any]:
+        """The arguments of `merge`, with those of `store` that it takes too."""
+        # Delays are the parts' own, and a merge always falls back by parts.
+        shared = {
+            name: value
+            for name, value in store.arguments().items()
+            if name not in ("encoder_delay", "fallback")
+        }
+        return {**shared, **{one.name: getattr(self, one.name) for one in fields(self)}}

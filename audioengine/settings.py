@@ -42,6 +42,7 @@ from audioengine.edits import Beep, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem, StorageError
 from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
+from audioengine.storage import S3Options
 from audioengine.times import Number, exact
 
 _DEFAULT_FILE = "audioengine.toml"
@@ -166,6 +167,13 @@ class StorageSettings(_Table):
     region: Annotated[OptionalText, Field(min_length=1)] = None
     bucket_owner: Annotated[OptionalText, Field(min_length=1)] = None
     """The account that must own all buckets."""
+
+    @property
+    def s3(self) -> S3Options | None:
+        """How S3 is reached; None where nothing is said of it."""
+        if (self.region, self.endpoint_url, self.bucket_owner) == (None, None, None):
+            return None
+        return S3Options(self.region, self.endpoint_url, bucket_owner=self.bucket_owner)
 
     @model_validator(mode="after")
     def _is_one_place(self) -> StorageSettings:

@@ -111,7 +111,7 @@ def run_batch(
     if options is None:
         options = settings.store if settings is not None else StoreOptions()
     if s3 is None and settings is not None:
-        s3 = settings_s3(settings)
+        s3 = settings.storage.s3
     how = How(options, s3, settings, retries)
     jobs = jobs_of(os.fspath(manifest), s3, for_all)
     if concurrency is None:
@@ -134,14 +134,6 @@ def run_batch(
         version=VERSION,
         wall_seconds=time.perf_counter() - started,
     )
-
-
-def settings_s3(settings: Settings) -> S3Options | None:
-    """How `settings` reach S3; None where they say nothing of it."""
-    place = settings.storage
-    if (place.region, place.endpoint_url, place.bucket_owner) == (None, None, None):
-        return None
-    return S3Options(place.region, place.endpoint_url, bucket_owner=place.bucket_owner)
 
 
 def _executor(how: How, scheduler: str | None, processes: int, concurrency: int | None) -> Executor:

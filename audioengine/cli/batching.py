@@ -222,11 +222,9 @@ _STORE_OPTIONS = (
 
 
 def _s3(settings: Settings, asked: dict[str, Any]) -> S3Options | None:
-    from audioengine.batch.run import settings_s3
-
     names = {"kms_key": "kms_key", "s3_region": "region", "s3_endpoint": "endpoint_url"}
     own = {name: asked[option] for option, name in names.items() if option in asked}
-    stored = settings_s3(settings)
+    stored = settings.storage.s3
     return replace(stored or S3Options(), **own) if own else stored
 
 

@@ -47,7 +47,7 @@ from audioengine.execution.token import MISMATCH, Claims, read_token, region_of,
 from audioengine.notices import Notice
 from audioengine.render.execute import Progress
 from audioengine.settings import Settings
-from audioengine.storage import S3Options, Storage
+from audioengine.storage import Storage
 from audioengine.storage.folder import FolderStorage
 from audioengine.storage.s3_storage import S3Storage
 
@@ -63,12 +63,7 @@ _ALARMS: Mapping[str, CommandAlarmType] = {
 def storage_of(settings: Settings) -> Storage:
     """Return the storage that settings name: folders in a root, or S3."""
     place = settings.storage
-    if place.root is not None:
-        return FolderStorage(place.root)
-    options = S3Options(
-        region=place.region, endpoint_url=place.endpoint_url, bucket_owner=place.bucket_owner
-    )
-    return S3Storage(options)
+    return S3Storage(place.s3) if place.root is None else FolderStorage(place.root)
 
 
 def execute(
@@ -228,8 +223,8 @@ def _digest(command: object, token: Claims, resolver: Resolver, settings: Settin
             return command_digest(command, str(token.domain), None, None, settings)
         if isinstance(command, (StoreRecording, MergeRecordings)):
             return asked_of(command, token, resolver(token.recording_id), settings).digest
-    except AudioEngineError:
-        pass
+    except Exception:  # noqa: BLE001 - also a resolver's own: the failure itself is what counts
+        return None
     return None
 
 

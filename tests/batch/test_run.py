@@ -371,5 +371,5 @@ def test_settings_say_how_s3_is_reached(s3: S3Options) -> None:
         "endpoint_url": s3.endpoint_url,
         "bucket_owner": s3.bucket_owner,
     }
-    found = run.settings_s3(ae.Settings(storage=storage))
+    found = ae.Settings(storage=storage).storage.s3
     assert found == (None if s3 == S3Options() else s3)

@@ -370,6 +370,23 @@ def test_a_bug_ends_a_command_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not outcome.retryable
 
 
+def test_a_resolver_that_breaks_ends_a_command_too() -> None:
+    """Also where it breaks only when the failure is to be told."""
+    answers: list[ae.Known | None] = [None]
+
+    def broken(_recording_id: str) -> ae.Known | None:
+        if answers:
+            return answers.pop()
+        raise ConnectionError
+
+    command = store_command(destinationBucket="nowhere")
+    for failure in (ae.NotAllowedError, ae.AudioEngineError):
+        outcome = run(command, service.storage(), resolver=broken)
+        assert isinstance(outcome.error, failure)
+        assert event_of(outcome)["event"] == "STORERECORDINGFAILED"
+        assert outcome.digest is None
+
+
 def test_a_merge_finds_its_recordings_and_tells() -> None:
     storage = service.storage()
     other = "601fe950-89fd-11ef-966f-03e88116d7e5"

@@ -14,7 +14,7 @@ import audioengine as ae
 from audioengine.batch import work
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How
+from audioengine.batch.outcome import How, Outcome
 from tests.batch.helpers import job, manifest_of
 
 
@@ -47,3 +47,22 @@ def test_only_what_may_pass_is_tried_again(
     assert outcome.error["retryable"] == (attempts > 1)
     wanted = type(error).__name__ if isinstance(error, ae.AudioEngineError) else "InternalError"
     assert outcome.error["type"] == wanted
+
+
+@pytest.mark.parametrize(("retryable", "attempts"), [(True, 3), (False, 1)])
+def test_a_command_that_may_succeed_later_is_tried_again_and_its_last_event_counts(
+    retryable: bool, attempts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Job] = []
+
+    def fail(line: Job, _how: How) -> Outcome:
+        seen.append(line)
+        return Outcome(error={"retryable": retryable}, event={"try": len(seen)})
+
+    monkeypatch.setattr(tenacity, "wait_random_exponential", lambda **_: tenacity.wait_none())
+    (one,) = jobs_of(str(manifest_of(tmp_path, [{"method": "DELETERECORDING"}])))
+    assert isinstance(one, Job)
+    with patch.object(work, "do_command", fail):
+        outcome = work.do(one, How(ae.StoreOptions(), retries=2))
+    assert outcome.attempts == attempts == len(seen)
+    assert outcome.event == {"try": attempts}

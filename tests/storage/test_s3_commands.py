@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 import audioengine as ae
+from audioengine.batch.manifest_job import Job, job_of
+from audioengine.batch.outcome import How
+from audioengine.batch.work import do
 from tests.execution import service
 from tests.execution.service import DATA, RECORDING, START, TEMP_KEY, delete_command, store_command
 from tests.storage.conftest import Moto
@@ -106,3 +109,17 @@ def test_a_bucket_that_is_not_there_is_final(moto: Moto) -> None:
     outcome = run(store_command(), f"{moto.bucket}-gone")
     assert isinstance(outcome.error, ae.StorageError)
     assert not outcome.retryable
+
+
+def test_a_job_that_names_a_version_is_done_with_that_one(moto: Moto) -> None:
+    versioning = {"Status": "Enabled"}
+    moto.client.put_bucket_versioning(Bucket=moto.bucket, VersioningConfiguration=versioning)
+    source = moto.put("in.mp3", DATA)
+    version = moto.client.head_object(Bucket=moto.bucket, Key="in.mp3")["VersionId"]
+    moto.put("in.mp3", b"no audio any more")
+    line = {"source": source, "destination": moto.place("out.mp3"), "version": version}
+    one = job_of(1, json.dumps(line).encode())
+    assert isinstance(one, Job)
+    outcome = do(one, How(ae.StoreOptions()))
+    assert outcome.error is None, outcome.error
+    assert moto.get("out.mp3") == DATA

@@ -19,9 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -42,6 +40,7 @@ from audioengine.edits import Beep, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem, StorageError
 from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
+from audioengine.settings.table import Bucket, OptionalBucket, Table
 from audioengine.storage import S3Options
 from audioengine.times import Number, exact
 
@@ -49,8 +48,6 @@ _DEFAULT_FILE = "audioengine.toml"
 _FILE_VARIABLE = "AUDIOENGINE_SETTINGS"
 _PREFIX = "AUDIOENGINE_"
 
-# A local bucket is a folder's name, and must not lead out of the root.
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _ANY_RATE_HZ = 8000
 
@@ -75,12 +72,6 @@ def _native(value: object) -> object:
             return value
         return _native(decoded) if isinstance(decoded, (int, float, list)) else value
     return value
-
-
-def _bucket(name: str | None) -> str | None:
-    if name is not None and not _BUCKET.fullmatch(name):
-        raise ValueError("must be a bucket's name: letters, digits, dots, hyphens, underscores")
-    return name
 
 
 def _above_zero(value: Number | None) -> Number | None:
@@ -124,8 +115,6 @@ def _merge_options(options: MergeOptions) -> MergeOptions:
     return options
 
 
-_Bucket: TypeAlias = Annotated[str, AfterValidator(_bucket)]
-_OptionalBucket: TypeAlias = Annotated[str | None, AfterValidator(_bucket)]
 _StoreField: TypeAlias = Annotated[
     StoreOptions, BeforeValidator(_native), AfterValidator(_store_options)
 ]
@@ -134,18 +123,14 @@ _MergeField: TypeAlias = Annotated[
 ]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class DomainSettings(_Table):
+class DomainSettings(Table):
     """What commands of one domain may do."""
 
-    buckets: tuple[_Bucket, ...]
+    buckets: tuple[Bucket, ...]
     """Destination buckets that they may write to."""
 
 
-class FallbackSettings(_Table):
+class FallbackSettings(Table):
     """What stands in for claims that a token lacks, and for a queue whose URL has no region."""
 
     domain: Annotated[OptionalText, Field(min_length=1)] = None
@@ -154,10 +139,10 @@ class FallbackSettings(_Table):
     command_region: Annotated[OptionalText, Field(min_length=1)] = None
     event_topic: Annotated[OptionalText, Field(min_length=1)] = None
     alarm_topic: Annotated[OptionalText, Field(min_length=1)] = None
-    temp_bucket: _OptionalBucket = None
+    temp_bucket: OptionalBucket = None
 
 
-class StorageSettings(_Table):
+class StorageSettings(Table):
     """Where buckets are: in a local folder, or in S3."""
 
     root: Annotated[Path | None, BeforeValidator(_root)] = None

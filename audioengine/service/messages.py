@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The queue that commands come from: what a message is, and what every kind of queue can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+DIALECT = "dialect"
+"""Attribute of a command that REST took in: ``rest``. Without it, it speaks the queue's dialect."""
+METHOD = "method"
+"""Attribute that names the method, which a REST body does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message that a queue has handed out; others don't see it until its time runs out."""
+
+    message_id: str
+    """The same each time that the message is handed out."""
+    body: str = field(repr=False)
+    receipt: str = field(repr=False)
+    """Names this handing out: what deletes, extends or releases it."""
+    receives: int
+    """How often it has been handed out, with this time; from 1."""
+    sent_ms: int
+    """When it was sent, in epoch milliseconds."""
+    group: str | None = None
+    """Messages of a group are handed out in order, each when the one before is gone."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+class CommandQueue(ABC):
+    """A queue with at-least-once delivery. Every method raises StorageError, `retryable` or not."""
+
+    @abstractmethod
+    def send(self, body: str, *, group: str, attributes: Mapping[str, str] | None = None) -> str:
+        """Queue a message durably, and return its id."""
+
+    @abstractmethod
+    def receive(self, limit: int, wait_s: float) -> Sequence[Message]:
+        """Return up to `limit` messages (1 to 10), as soon as there is one; none after `wait_s`."""
+
+    @abstractmethod
+    def extend(self, message: Message, seconds: int) -> None:
+        """Keep a message from others for so long from now."""
+
+    @abstractmethod
+    def release(self, message: Message, seconds: int = 0) -> None:
+        """Hand a message out again, after so long."""
+
+    @abstractmethod
+    def delete(self, message: Message) -> None:
+        """Take a message out of the queue for good."""
+
+    @property
+    @abstractmethod
+    def max_receives(self) -> int | None:
+        """How often a message is handed out before it goes to the dead letters; None: for ever."""
+
+    @abstractmethod
+    def depth(self) -> int:
+        """Return about how many messages wait, those in work included."""

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What leaves the service: a letter for a place, and what every kind of sender can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Channel: TypeAlias = Literal["topic", "callback"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """An event, an alarm or a callback on its way out."""
+
+    channel: Channel
+    address: str
+    """A topic's ARN or name; of a callback, ``<domain>/<callback>``."""
+    body: str = field(repr=False)
+    """JSON."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Of a topic's message, at most 10."""
+
+
+class Sender(ABC):
+    """Sends the letters of one channel."""
+
+    @abstractmethod
+    def send(self, letter: Letter) -> None:
+        """Send it, once more where that may help.
+
+        Raises StorageError, `retryable` where the same letter may go through later.
+        """

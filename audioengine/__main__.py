@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from audioengine.cli import main
+if __name__ == "__main__":  # processes of a batch import this module too
+    from audioengine.cli import main
 
-if __name__ == "__main__":
     main(prog_name="audioengine")

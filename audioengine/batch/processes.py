@@ -8,21 +8,27 @@ import os
 import signal
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 
 from audioengine.batch.executor import died
+from audioengine.batch.forking import fork_context, sigint_held
 from audioengine.batch.manifest_job import Job
 from audioengine.batch.outcome import How, Outcome
-from audioengine.batch.work import do
 
 # Jobs in hand for each process, so that none waits.
 _AHEAD = 2
 
 # A job whose process dies this often is what kills it.
 _MOST_DEATHS = 3
+
+
+def _do(job: Job, how: How) -> Outcome:
+    # Who only hands jobs out imports nothing of what does them.
+    from audioengine.batch.work import do
+
+    return do(job, how)
 
 
 class Processes:
@@ -58,8 +64,8 @@ class Processes:
     def submit(self, job: Job) -> None:
         """Take a job."""
         try:
-            with _sigint_held():
-                self._running[self._pool.submit(do, job, self._how)] = job
+            with sigint_held():
+                self._running[self._pool.submit(_do, job, self._how)] = job
         except BrokenProcessPool:
             self._renew_pool()
             self._suspects.append(job)
@@ -115,23 +121,17 @@ class Processes:
         self._pool = self._new_pool()
 
     def _new_pool(self) -> ProcessPoolExecutor:
-        # Spawned, not forked: the parent has threads of libraries.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._processes, context, become_worker)
+        environment = (dict(os.environ),)
+        return ProcessPoolExecutor(self._processes, fork_context(), become_worker, environment)
 
 
-@contextmanager
-def _sigint_held() -> Iterator[None]:
-    """Let processes begin deaf to Ctrl-C, which a terminal sends to them too."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def become_worker(environment: Mapping[str, str]) -> None:
+    """Leave Ctrl-C to the parent, which lets running jobs come to their end; end when it does.
 
-
-def become_worker() -> None:
-    """Leave Ctrl-C to the parent, which lets running jobs come to their end; end when it does."""
+    environment: the parent's.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

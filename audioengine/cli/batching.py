@@ -120,8 +120,11 @@ def batch(
     Or the same to all recordings that it names: a CSV, an S3 Inventory (manifest.json), s3://
     BUCKET/PREFIX/ or a folder. One that fails does not stop the others. Exit code 3: some failed.
     """
+    from audioengine.batch.forking import begin_early
+
+    if executor == "processes" and not dry_run:
+        begin_early()
     from audioengine.batch.manifest import count_jobs
-    from audioengine.batch.plan import plan_batch
     from audioengine.batch.run import run_batch
     from audioengine.settings import load_settings
 
@@ -133,6 +136,8 @@ def batch(
     asked = {name: ctx.params[name] for name in given}
     s3 = _s3(settings, asked)
     if dry_run:
+        from audioengine.batch.plan import plan_batch
+
         planned = plan_batch(manifest, for_all=for_all, s3=s3)
         click.echo(planned.to_json() if as_json else _planned(planned))
         raise click.exceptions.Exit(_SOME_FAILED if planned.invalid else 0)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from audioengine.choices import CallerChannel
 from audioengine.edits import Beep, Interval, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.mp3.header import SAMPLING_RATES_HZ
@@ -22,7 +23,6 @@ from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
 from audioengine.plan.bitrate import usual_kbps
 from audioengine.plan.encode import format_for, header_for, plan_encode
-from audioengine.plan.masks import CallerChannel
 from audioengine.render.execute import Progress, execute
 from audioengine.render.stream import PatchedStream
 from audioengine.report import BitratesReport, EncodeReport, FileReport

@@ -11,8 +11,8 @@ from fractions import Fraction
 from functools import partial
 from itertools import islice
 from operator import attrgetter
-from typing import Literal, TypeAlias
 
+from audioengine.choices import CallerChannel, MaskScope, Missing, SharedFrames
 from audioengine.edits import (
     AppliedMask,
     Beep,
@@ -38,14 +38,11 @@ from audioengine.operations.recording_ids import implausible_start
 from audioengine.parts import MergePart, TimedPart, timed
 from audioengine.pcm.decode import Samples, decode_raw
 from audioengine.plan.grid import FrameRange, Grid
-from audioengine.plan.masks import CallerChannel, SharedFrames, plan_masks
+from audioengine.plan.masks import plan_masks
 from audioengine.plan.placing import PlacedPart
 from audioengine.plan.stereo import read_coupling
 from audioengine.storage import S3Options, Source
 from audioengine.times import ms_to_samples, round_half_up
-
-Missing: TypeAlias = Literal["fail", "omit"]
-MaskScope: TypeAlias = Literal["part", "conference"]
 
 
 @dataclass(frozen=True, slots=True)

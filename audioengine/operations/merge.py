@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
+from audioengine.choices import Align, CallerChannel, MaskScope, Missing, Render, SharedFrames
 from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, LimitError, Problem
 from audioengine.operations import merge_reporting as reporting
@@ -17,9 +17,7 @@ from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.copying import copy_whole
 from audioengine.operations.facts import facts_of
 from audioengine.operations.gathering import (
-    MaskScope,
     Member,
-    Missing,
     Omitted,
     UndecodableError,
     check_not_all,
@@ -34,11 +32,10 @@ from audioengine.operations.options import DAY_S
 from audioengine.operations.recording import Recording
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
-from audioengine.plan.masks import CallerChannel, SharedFrames
-from audioengine.plan.merge import Align, MergePlan
+from audioengine.plan.merge import MergePlan
 from audioengine.plan.merge import plan_merge as make_plan
-from audioengine.plan.rendering import Render
 from audioengine.render.execute import Progress
+from audioengine.render.workers import executor_of
 from audioengine.report import MergePlanReport, MergeReport
 from audioengine.storage import DestinationLike, S3Options, Staging, open_destination
 from audioengine.times import Number, exact, ms_to_samples, plain
@@ -124,7 +121,10 @@ def merge(
     workers = worker_count(workers)
     with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
         gathered = _gather(there, options)
-        with closing(open_destination(destination, s3)) as staging, ThreadPoolExecutor(1) as beside:
+        with (
+            closing(open_destination(destination, s3)) as staging,
+            executor_of(min(workers, 2)) as beside,
+        ):
             digests = {
                 part.path: beside.submit(sha256_hex, recording.source) for part, recording in there
             }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from audioengine.choices import Align
 from audioengine.edits import Beep
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.info_tag import OWN_ENCODER
@@ -17,7 +18,7 @@ from audioengine.operations.gathering import decoded_or_named
 from audioengine.operations.merge_reporting import Merged
 from audioengine.pcm.tone import Tone
 from audioengine.plan.encode import header_for
-from audioengine.plan.merge import Align, MergePlan, plan_merge
+from audioengine.plan.merge import MergePlan, plan_merge
 from audioengine.render.execute import Progress, Rendered, execute
 from audioengine.render.section import DamagedFrameError
 from audioengine.render.stream import Patch, PatchedStream, RecordingStream

@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
+from audioengine.choices import (
+    Align,
+    CallerChannel,
+    Fallback,
+    MaskScope,
+    Missing,
+    Render,
+    SharedFrames,
+)
 from audioengine.edits import Beep, Modification
-from audioengine.operations.gathering import MaskScope, Missing
-from audioengine.plan.masks import CallerChannel, SharedFrames
-from audioengine.plan.merge import Align
-from audioengine.plan.rendering import Render
-from audioengine.plan.store import Fallback
 from audioengine.times import Number
 
 DAY_S = 86_400

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
+from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
 from audioengine.edits import Beep, Edits, Modification
 from audioengine.errors import InvalidRequestError, Problem, UnsupportedAudioError
 from audioengine.mp3.index import FrameIndex
@@ -26,12 +26,12 @@ from audioengine.operations.verification import judged, require_decoder, require
 from audioengine.operations.workers import worker_count
 from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
-from audioengine.plan.masks import CallerChannel, PlannedMask, SharedFrames
-from audioengine.plan.rendering import Render
-from audioengine.plan.store import Fallback, StorePlan
+from audioengine.plan.masks import PlannedMask
+from audioengine.plan.store import StorePlan
 from audioengine.render.execute import Progress, Rendered, execute
 from audioengine.render.section import DamagedFrameError
 from audioengine.render.stream import RecordingStream
+from audioengine.render.workers import executor_of
 from audioengine.report import PlanReport, StoreReport
 from audioengine.storage import (
     DestinationLike,
@@ -96,7 +96,7 @@ def store(
             require_decoder(edits)
         with (
             closing(open_destination(destination, s3)) as staging,
-            ThreadPoolExecutor(1) as beside,
+            executor_of(min(workers, 2)) as beside,
         ):
             source_digest = beside.submit(sha256_hex, recording.source)
             if edits.is_identity:

@@ -6,14 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
 from audioengine.edits import Beep, Edits, Modification, resolve
 from audioengine.mp3.index import FrameIndex
 from audioengine.operations.choices import check_options
 from audioengine.operations.recording import Recording
-from audioengine.plan.masks import CallerChannel, SharedFrames
-from audioengine.plan.rendering import Render
 from audioengine.plan.stereo import read_coupling
-from audioengine.plan.store import Fallback, StorePlan
+from audioengine.plan.store import StorePlan
 from audioengine.plan.store import plan_store as make_plan
 from audioengine.times import Number
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
 from audioengine.edits import Beep, Edits, Modification
 from audioengine.errors import MalformedAudioError, UnsupportedAudioError, VerificationError
 from audioengine.mp3.bytesource import ByteSource
@@ -16,9 +17,6 @@ from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store_request import StoreChoices, planned, resolved
 from audioengine.operations.workers import worker_count
-from audioengine.plan.masks import CallerChannel, SharedFrames
-from audioengine.plan.rendering import Render
-from audioengine.plan.store import Fallback
 from audioengine.storage import S3Options, SourceLike, open_source
 from audioengine.times import Number
 from audioengine.verification.case import Case

@@ -7,7 +7,9 @@ taken apart at once; what leaves here is free of LAME's headers and reservoir.
 
 from __future__ import annotations
 
-from itertools import accumulate, islice
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 
 import lameenc
 import numpy as np
@@ -52,14 +54,28 @@ def mono_bitrate_index(format: StreamFormat, kbps: float) -> int:
     return min(index, 8) if format.version.value == 0 else index
 
 
-def encode_channel(
-    pcm: npt.NDArray[np.float32], format: StreamFormat, bitrate_index: int, skip: int, count: int
-) -> list[ChannelFrame]:
-    """`count` frames of `pcm` behind the first `skip`, coded in mono.
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive frames of a channel to be coded, and the samples that this takes."""
 
-    pcm: [shape=(n,)] samples at `format.rate_hz`, full scale ±1; its first sample belongs at
-    raw sample GRID_OFFSET of the first frame, its last at least LOOK_AHEAD_FRAMES behind the
-    last frame wanted.
+    pcm: npt.NDArray[np.float32]
+    """[shape=(n,)] At the format's rate, full scale ±1. The first sample belongs at raw sample
+    GRID_OFFSET of the first frame, the last at least LOOK_AHEAD_FRAMES behind the last frame
+    wanted."""
+    skip: int
+    """Frames before the first one wanted."""
+    count: int
+    """Frames wanted."""
+
+
+def encode_channel(
+    stretches: Sequence[Stretch], format: StreamFormat, bitrate_index: int
+) -> list[list[ChannelFrame]]:
+    """The frames of each stretch of one channel, coded in mono.
+
+    All go through one encoder, whose start costs as much as a dozen frames, in the order given:
+    a stretch's first frames, to be skipped, wipe out what the one before has left in it. Each
+    stretch but the last must be whole frames long.
     """
     mono = StreamFormat(format.version, format.rate_index, 1)
     kbps = mono.bitrates_kbps[bitrate_index]
@@ -72,11 +88,18 @@ def encode_channel(
     encoder.set_quality(QUALITY)
     scale = np.float32(32_768 * 2 ** (-_HEADROOM_STEPS / 4) / input_gain(kbps))
     coded = [
-        encoder.encode(_integers(pcm[start : start + _BLOCK_SAMPLES], scale))
-        for start in range(0, len(pcm), _BLOCK_SAMPLES)
+        encoder.encode(_integers(stretch.pcm[start : start + _BLOCK_SAMPLES], scale))
+        for stretch in stretches
+        for start in range(0, len(stretch.pcm), _BLOCK_SAMPLES)
     ]
     stream = b"".join((*coded, encoder.flush()))
-    return _take_apart(stream, mono, skip, count)
+    wanted = []
+    start = 0
+    for stretch in stretches:
+        first = start + stretch.skip
+        wanted.append(range(first, first + stretch.count))
+        start += len(stretch.pcm) // mono.samples_per_frame
+    return _take_apart(stream, mono, wanted)
 
 
 def _integers(pcm: npt.NDArray[np.float32], scale: np.float32) -> bytes:
@@ -86,7 +109,9 @@ def _integers(pcm: npt.NDArray[np.float32], scale: np.float32) -> bytes:
     return np.clip(scaled, -32_768, 32_767, out=scaled).astype("<i2").tobytes()
 
 
-def _take_apart(stream: bytes, mono: StreamFormat, skip: int, count: int) -> list[ChannelFrame]:
+def _take_apart(
+    stream: bytes, mono: StreamFormat, wanted: Sequence[range]
+) -> list[list[ChannelFrame]]:
     head = parse_header(stream)
     if head is None or head.format != mono:
         raise RuntimeError(f"LAME wrote no {mono.rate_hz} Hz mono frame")
@@ -95,13 +120,16 @@ def _take_apart(stream: bytes, mono: StreamFormat, skip: int, count: int) -> lis
     infos: list[bytes] = []
     slots: list[bytes] = []
     position = 0
-    for _ in range(skip + count):
+    for _ in range(wanted[-1].stop):
         size = sizes[stream[position + 2]] if stream[position : position + 2] == sync else 0
         if not size:
             raise RuntimeError(f"LAME wrote no {mono.rate_hz} Hz mono frame at byte {position}")
         infos.append(stream[position + info_offset : position + data_offset])
         slots.append(stream[position + data_offset : position + size])
         position += size
-    begins = accumulate(map(len, slots), initial=0)
-    wanted = islice(zip(infos, begins, strict=False), skip, None)
-    return mono_channels(wanted, b"".join(slots), mono, _HEADROOM_STEPS)
+    main_data = b"".join(slots)
+    frames = list(zip(infos, accumulate(map(len, slots), initial=0), strict=False))
+    return [
+        mono_channels(frames[part.start : part.stop], main_data, mono, _HEADROOM_STEPS)
+        for part in wanted
+    ]

@@ -5,19 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from audioengine.choices import CallerChannel, SharedFrames
 from audioengine.edits import AppliedMask, Span, join
 from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
 from audioengine.plan.grid import FrameRange, Grid, frames_touched
 from audioengine.plan.stereo import Coupling
 
-CallerChannel: TypeAlias = Literal["left", "right"]
-SharedFrames: TypeAlias = Literal["keep", "mask_both"]
 ReadCoupling: TypeAlias = Callable[[FrameRange], "npt.NDArray[np.uint8]"]
 
 

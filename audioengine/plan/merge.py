@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
+from audioengine.choices import Align, Render
 from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
 from audioengine.notices import Notice
@@ -27,10 +27,8 @@ from audioengine.plan.grid import FrameRange, Grid, frames_within, place
 from audioengine.plan.layout import CopiedStretch, Layout, where_same
 from audioengine.plan.obstacles import obstacles
 from audioengine.plan.placing import PlacedPart, overlaps
-from audioengine.plan.rendering import Cause, Render, RenderPlan, clusters_of
+from audioengine.plan.rendering import Cause, RenderPlan, clusters_of
 from audioengine.plan.spans import frames_without, without
-
-Align: TypeAlias = Literal["sample", "frame"]
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from audioengine.choices import Render
 from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
 from audioengine.plan.grid import FrameRange, Grid, merged
 from audioengine.plan.masks import PlannedMask
 
-Render: TypeAlias = Literal["smart", "full"]
 Reason: TypeAlias = Literal[
     "mask", "trim", "shared", "window", "full", "mixed", "off_grid", "switch"
 ]

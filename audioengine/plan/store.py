@@ -9,25 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
+from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
 from audioengine.edits import Edits, Span
 from audioengine.errors import MalformedAudioError, UnsupportedAudioError
 from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
 from audioengine.plan.bitrate import nominal_bitrate
 from audioengine.plan.grid import FrameRange, Grid, frames_touched, merged, place
-from audioengine.plan.masks import (
-    CallerChannel,
-    ReadCoupling,
-    SharedFrames,
-    plan_masks,
-    source_frames,
-)
+from audioengine.plan.masks import ReadCoupling, plan_masks, source_frames
 from audioengine.plan.obstacles import obstacles
-from audioengine.plan.rendering import Cause, Render, RenderPlan, clusters_of
-
-Fallback: TypeAlias = Literal["full", "refuse"]
+from audioengine.plan.rendering import Cause, RenderPlan, clusters_of
 
 _WITHIN_A_FRAME = (
     "The kept stretch begins and ends within one frame, which decoders cut right only where it "

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise
@@ -27,10 +27,11 @@ from audioengine.plan.rendering import Reason, RenderPlan
 from audioengine.render.edited import ReadPcm
 from audioengine.render.output import FrameOutput, Kind
 from audioengine.render.resolve import ChannelView, Windows, resolve
-from audioengine.render.section import DamagedFrameError, Section, SectionMaker, sections
+from audioengine.render.section import DamagedFrameError, Section, SectionMaker, sections, tasks
 from audioengine.render.stream import FrameStream
 from audioengine.render.tracks import Track, legal
 from audioengine.render.weave import Remade, Weaver
+from audioengine.render.workers import executor_of
 
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -92,7 +93,7 @@ def execute(
     Raises DamagedFrameError where the smart path meets damage that no index showed.
     """
     staging.write(bytes(tag_frame_bytes(stream.header)))
-    executor = ThreadPoolExecutor(workers)
+    executor = executor_of(workers)
     try:
         maker = SectionMaker(stream, plan, tone, read_pcm)
         return _Execution(stream, plan, maker, staging, executor, 2 * workers, progress).run()
@@ -124,7 +125,7 @@ class _Execution:
         plan: RenderPlan,
         maker: SectionMaker,
         staging: Staging,
-        executor: ThreadPoolExecutor,
+        executor: Executor,
         ahead: int,
         progress: Progress | None,
     ) -> None:
@@ -162,19 +163,14 @@ class _Execution:
         return self._finish()
 
     def _sections(self) -> Iterator[Section]:
-        """All sections in order, a few of them made ahead."""
-        jobs = (
-            partial(self.maker.make, part, cluster)
-            for cluster in self.plan.clusters
-            for part in sections(cluster, self.plan)
-        )
-        waiting: deque[Future[Section]] = deque()
-        for job in jobs:
-            waiting.append(self.executor.submit(job))
+        """All sections in order, a few groups of them made ahead."""
+        waiting: deque[Future[list[Section]]] = deque()
+        for group in tasks(self.plan):
+            waiting.append(self.executor.submit(self.maker.make, group))
             if len(waiting) > self.ahead:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
 
     def _cluster(self, cluster: FrameRange, made: Iterator[Section]) -> None:
         before = _Overhang.nothing(self.plan.format.channels)

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work of one section of a cluster, which any worker can do alone: decode, edit, encode.
 
-Sections have a fixed length, so what they give does not depend on how many work at once.
+Sections have a fixed length, and which short ones are made together depends on the plan alone, so
+what they give does not depend on how many work at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,12 +24,16 @@ from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
 from audioengine.render.edited import EditedPcm, ReadPcm
 from audioengine.render.resolve import any_of, coupled_closure, dilated
 from audioengine.render.stream import FrameStream
-from audioengine.render.tracks import Track, TrackMaker
+from audioengine.render.tracks import Piece, Track, TrackMaker
 
 _SECTION_SAMPLES = 576 * 1024
 
-# Two encodes with fewer frames between them cost more than one over all.
-_JOIN_GAP_FRAMES = 24
+# Sections with no more samples than this together are made at once: starting an encoder and a
+# decoder costs as much as a dozen frames.
+_GROUP_SAMPLES = 576 * 128
+
+# Encoding the frames between costs less than warming up the encoder anew.
+_JOIN_GAP_FRAMES = 6
 
 
 class DamagedFrameError(Exception):
@@ -64,6 +70,45 @@ def sections(cluster: FrameRange, plan: RenderPlan) -> Iterable[FrameRange]:
         yield FrameRange(first, min(first + step, cluster.last))
 
 
+class Task(NamedTuple):
+    """A section to be made."""
+
+    frames: FrameRange
+    cluster: FrameRange
+    """The cluster that it is of."""
+
+
+def tasks(plan: RenderPlan) -> Iterator[tuple[Task, ...]]:
+    """All sections of a plan in order, those together that are made together."""
+    group: list[Task] = []
+    frames = 0
+    most = _GROUP_SAMPLES // plan.format.samples_per_frame
+    for cluster in plan.clusters:
+        for part in sections(cluster, plan):
+            frames += part.count
+            if group and frames > most:
+                yield tuple(group)
+                group, frames = [], part.count
+            group.append(Task(part, cluster))
+    if group:
+        yield tuple(group)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A section before anything is decoded."""
+
+    frames: FrameRange
+    source: dict[int, Frame]
+    parts: dict[int, tuple[ChannelFrame, ...] | None]
+    required: tuple[Flags, ...]
+    coupled: Flags
+    pieces: tuple[tuple[list[Piece], ...], ...]
+    """Per channel, what each of its tracks is made of."""
+    heard: dict[int, Span]
+    """By number of a mask of one party, the masked samples that are played here."""
+
+
 class SectionMaker:
     """Makes the sections of one plan; may be called from many threads."""
 
@@ -80,13 +125,48 @@ class SectionMaker:
         self._tone = tone
         self._tracks = TrackMaker(plan, tone)
 
-    def make(self, frames: FrameRange, cluster: FrameRange) -> Section:
-        """Make one section of a cluster.
+    def make(self, group: Sequence[Task]) -> list[Section]:
+        """Make sections that are made together.
 
         Raises DamagedFrameError where a frame of the source can't be taken apart.
         """
+        drafts = [self._draft(task) for task in group]
+        windows = [
+            self._tracks.windows(pieces)
+            for draft in drafts
+            for parts in draft.pieces
+            for pieces in parts
+        ]
+        heard = [draft.heard.values() for draft in drafts]
+        pcm = EditedPcm(self._read_pcm, self._plan, self._tone, chain(*windows, *heard))
+        made = [
+            self._tracks.make(channel, chain(*(draft.pieces[channel] for draft in drafts)), pcm)
+            for channel in range(self._plan.format.channels)
+        ]
+        return [self._section(draft, made, pcm) for draft in drafts]
+
+    def _section(self, draft: _Draft, made: Iterable[Iterator[Track]], pcm: EditedPcm) -> Section:
+        rate = self._plan.format.rate_hz
+        return Section(
+            frames=draft.frames,
+            source=draft.source,
+            parts=draft.parts,
+            required=draft.required,
+            coupled=draft.coupled,
+            tracks=tuple(
+                tuple(islice(tracks, len(parts)))
+                for tracks, parts in zip(made, draft.pieces, strict=True)
+            ),
+            coherence={
+                number: coherence_of(pcm.unedited(span), rate)
+                for number, span in draft.heard.items()
+            },
+        )
+
+    def _draft(self, task: Task) -> _Draft:
+        frames, cluster = task
         seen = FrameRange(frames.first, min(cluster.last, frames.last + MAX_MOVED_FRAMES))
-        required = [flags_of(channel, seen) for channel in self._plan.required]
+        required = tuple(flags_of(channel, seen) for channel in self._plan.required)
         source: dict[int, Frame] = {}
         parts: dict[int, tuple[ChannelFrame, ...] | None] = {}
         coupled = np.zeros(seen.count, dtype=bool)
@@ -101,34 +181,12 @@ class SectionMaker:
         needed = coupled_closure(required, coupled)
         # Ends may move over coupled frames, which then need the other channel too.
         near = dilated(any_of(needed), MAX_MOVED_FRAMES) & coupled
-        wanted = [
-            merged(
-                ranges_of(dilated(flags | near, MAX_MOVED_FRAMES), seen.first),
-                gap=_JOIN_GAP_FRAMES,
-            )
-            for flags in needed
-        ]
-        pieces = [
-            [self._tracks.pieces(channel, part) for part in ranges]
-            for channel, ranges in enumerate(wanted)
-        ]
-        heard = self._heard(frames)
-        windows = [self._tracks.windows(part) for parts in pieces for part in parts]
-        pcm = EditedPcm(
-            self._read_pcm,
-            self._plan,
-            self._tone,
-            (*chain.from_iterable(windows), *heard.values()),
-        )
-        tracks = tuple(
-            tuple(self._tracks.make(channel, part, pcm) for part in parts)
-            for channel, parts in enumerate(pieces)
-        )
-        rate = self._plan.format.rate_hz
-        coherence = {
-            number: coherence_of(pcm.unedited(span), rate) for number, span in heard.items()
-        }
-        return Section(frames, source, parts, tuple(required), coupled, tracks, coherence)
+        pieces = []
+        for channel, flags in enumerate(needed):
+            wanted = ranges_of(dilated(flags | near, MAX_MOVED_FRAMES), seen.first)
+            joined = merged(wanted, gap=_JOIN_GAP_FRAMES)
+            pieces.append(tuple(self._tracks.pieces(channel, part) for part in joined))
+        return _Draft(frames, source, parts, required, coupled, tuple(pieces), self._heard(frames))
 
     def _heard(self, frames: FrameRange) -> dict[int, Span]:
         """By mask of one party, the masked samples that these frames play."""
@@ -154,6 +212,6 @@ class SectionMaker:
         pcm = EditedPcm(self._read_pcm, self._plan, self._tone, [window])
         for bitrate_index in self._tracks.lower_bitrates():
             yield {
-                channel: self._tracks.encode(channel, one, pcm, bitrate_index)[frame]
+                channel: self._tracks.encode(channel, [one], pcm, bitrate_index)[0][frame]
                 for channel in channels
             }

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd
 from threading import Lock
@@ -16,6 +16,7 @@ from audioengine.pcm.encode import (
     GRID_OFFSET,
     LOOK_AHEAD_FRAMES,
     WARM_UP_FRAMES,
+    Stretch,
     encode_channel,
     mono_bitrate_index,
 )
@@ -122,7 +123,8 @@ class ToneFrames:
         before = _TONE_WARM_UP_FRAMES * spf - GRID_OFFSET
         count = (_TONE_WARM_UP_FRAMES + period + LOOK_AHEAD_FRAMES) * spf
         pcm = self._tone.steady(phase - before * self._tone.step, count)
-        return encode_channel(pcm, self._format, self._bitrate_index, _TONE_WARM_UP_FRAMES, period)
+        stretch = Stretch(pcm, _TONE_WARM_UP_FRAMES, period)
+        return encode_channel([stretch], self._format, self._bitrate_index)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +180,20 @@ class TrackMaker:
         """The raw samples that `make` will ask for."""
         return (self.window(piece.usable) for piece in pieces if piece.fill is None)
 
-    def make(self, channel: int, pieces: Sequence[Piece], pcm: EditedPcm) -> Track:
-        """The channel's frames, re-made."""
+    def make(
+        self, channel: int, parts: Iterable[Sequence[Piece]], pcm: EditedPcm
+    ) -> Iterator[Track]:
+        """The channel's frames, re-made: a track for the pieces of each part."""
+        parts = tuple(parts)
+        asked = [piece.usable for pieces in parts for piece in pieces if piece.fill is None]
+        encoded = iter(self.encode(channel, asked, pcm))
+        return (self._joined(pieces, encoded) for pieces in parts)
+
+    def _joined(self, pieces: Sequence[Piece], encoded: Iterator[Track]) -> Track:
         first = pieces[0].usable.first
         units: list[ChannelFrame] = []
         for piece in pieces:
-            track = piece.fill or self.encode(channel, piece.usable, pcm)
+            track = piece.fill or next(encoded)
             start = piece.start
             if units:
                 start = seam(self._format, Track(first, units), track, piece.start)
@@ -192,13 +202,22 @@ class TrackMaker:
         return Track(first, units)
 
     def encode(
-        self, channel: int, frames: FrameRange, pcm: EditedPcm, bitrate_index: int | None = None
-    ) -> Track:
+        self,
+        channel: int,
+        ranges: Sequence[FrameRange],
+        pcm: EditedPcm,
+        bitrate_index: int | None = None,
+    ) -> list[Track]:
         """The channel's frames from edited PCM, at the plan's bitrate or another."""
+        if not ranges:
+            return []
         index = self._bitrate_index if bitrate_index is None else bitrate_index
-        samples = pcm.channel(channel, self.window(frames))
-        units = encode_channel(samples, self._format, index, WARM_UP_FRAMES, frames.count)
-        return Track(frames.first, units)
+        stretches = [
+            Stretch(pcm.channel(channel, self.window(frames)), WARM_UP_FRAMES, frames.count)
+            for frames in ranges
+        ]
+        made = encode_channel(stretches, self._format, index)
+        return [Track(frames.first, units) for frames, units in zip(ranges, made, strict=True)]
 
     def lower_bitrates(self) -> range:
         """Bitrate indices below the plan's, highest first."""

@@ -18,6 +18,7 @@ from audioengine.pcm.encode import (
     GRID_OFFSET,
     LOOK_AHEAD_FRAMES,
     WARM_UP_FRAMES,
+    Stretch,
     encode_channel,
     input_gain,
     mono_bitrate_index,
@@ -63,12 +64,19 @@ def decoded(units: list[ChannelFrame], format: StreamFormat) -> Samples:
     return decode_pyav(stream(format, [(unit,) for unit in units]))[:, 0]
 
 
+def encoded(
+    pcm: Samples, format: StreamFormat, bitrate_index: int, skip: int, count: int
+) -> list[ChannelFrame]:
+    """One stretch, alone."""
+    return encode_channel([Stretch(pcm, skip, count)], format, bitrate_index)[0]
+
+
 def coded(pcm: Samples, format: StreamFormat, bitrate_index: int) -> Samples:
     """[shape=(n,)] The samples as they come back, in place."""
     spf = format.samples_per_frame
     count = -(-(len(pcm) + GRID_OFFSET) // spf)
     padded = np.pad(pcm, (0, (count + LOOK_AHEAD_FRAMES) * spf - len(pcm)))
-    units = encode_channel(padded, format, bitrate_index, 0, count)
+    units = encoded(padded, format, bitrate_index, 0, count)
     assert len(units) == count
     return decoded(units, format)[GRID_OFFSET : GRID_OFFSET + len(pcm)]
 
@@ -145,7 +153,7 @@ def test_silence_codes_to_silence(rate: int) -> None:
     format = MONO[rate]
     count = 10
     pcm = np.zeros((count + LOOK_AHEAD_FRAMES) * format.samples_per_frame, dtype=np.float32)
-    units = encode_channel(pcm, format, mono_bitrate_index(format, 48), 0, count)
+    units = encoded(pcm, format, mono_bitrate_index(format, 48), 0, count)
     assert not decoded(units, format).any()
     assert all(unit.bits(format) == silent_channel(format).bits(format) for unit in units)
 
@@ -160,11 +168,11 @@ def test_frames_are_skipped_and_counted(name: str, data: st.DataObject) -> None:
     index = mono_bitrate_index(format, data.draw(st.sampled_from((8, 24, 32, 64, 128))))
     frames = data.draw(st.integers(1, len(voice) // spf - LOOK_AHEAD_FRAMES))
     pcm = voice[: (frames + LOOK_AHEAD_FRAMES) * spf]
-    every = encode_channel(pcm, format, index, 0, frames)
+    every = encoded(pcm, format, index, 0, frames)
     assert len(every) == frames
     skip = data.draw(st.integers(0, frames))
     count = data.draw(st.integers(0, frames - skip))
-    assert encode_channel(pcm, format, index, skip, count) == every[skip : skip + count]
+    assert encoded(pcm, format, index, skip, count) == every[skip : skip + count]
 
 
 @pytest.mark.parametrize("name", ["mpeg25-8k-32k", "mpeg2-16k-48k", "mpeg1-44k-320k"])
@@ -172,7 +180,7 @@ def test_a_stereo_streams_channel_is_coded_like_a_mono_streams(name: str) -> Non
     voice, mono = caller(name), MONO[rate_of(name)]
     stereo = StreamFormat(mono.version, mono.rate_index, 2)
     index = mono_bitrate_index(stereo, 32)
-    assert encode_channel(voice, stereo, index, 2, 9) == encode_channel(voice, mono, index, 2, 9)
+    assert encoded(voice, stereo, index, 2, 9) == encoded(voice, mono, index, 2, 9)
 
 
 @pytest.mark.parametrize("name", ["mpeg25-8k-32k", "mpeg2-16k-48k", "mpeg1-44k-320k"])
@@ -181,8 +189,8 @@ def test_the_grid_is_that_of_the_first_sample(name: str) -> None:
     voice, format = caller(name), MONO[rate_of(name)]
     spf = format.samples_per_frame
     index = mono_bitrate_index(format, 320)
-    every = encode_channel(voice, format, index, 0, 12 + WARM_UP_FRAMES)
-    later = encode_channel(voice[6 * spf :], format, index, WARM_UP_FRAMES, 6)
+    every = encoded(voice, format, index, 0, 12 + WARM_UP_FRAMES)
+    later = encoded(voice[6 * spf :], format, index, WARM_UP_FRAMES, 6)
     whole = decoded(every, format)
     # Behind the overlap with the frames that the shorter encode doesn't have.
     start = (6 + WARM_UP_FRAMES) * spf + 1056
@@ -198,7 +206,7 @@ def test_windows_come_in_legal_order_and_short_ones_at_attacks() -> None:
     pcm = np.zeros(30 * 576, dtype=np.float32)
     random = np.random.default_rng(0)
     pcm[9000:9400] = random.uniform(-0.9, 0.9, 400).astype(np.float32)
-    units = encode_channel(pcm, format, mono_bitrate_index(format, 24), 0, 26)
+    units = encoded(pcm, format, mono_bitrate_index(format, 24), 0, 26)
     assert BlockType.SHORT in {block for unit in units for block in unit.block_types(format)}
 
 
@@ -216,5 +224,52 @@ def test_the_mono_bitrate_is_no_less_than_asked_where_lame_has_one(
 
 def test_the_same_samples_give_the_same_frames() -> None:
     voice, format = caller("mpeg2-16k-48k"), MONO[16000]
-    first = encode_channel(voice, format, 5, 0, 30)
-    assert encode_channel(voice.copy(), format, 5, 0, 30) == first
+    first = encoded(voice, format, 5, 0, 30)
+    assert encoded(voice.copy(), format, 5, 0, 30) == first
+
+
+@pytest.mark.parametrize("name", ["mpeg25-8k-32k", "mpeg2-16k-48k", "mpeg1-44k-320k"])
+@given(st.data())
+@examples(8)
+def test_nothing_that_follows_a_stretch_is_in_its_frames(name: str, data: st.DataObject) -> None:
+    voice, format = caller(name), MONO[rate_of(name)]
+    spf = format.samples_per_frame
+    stretches = []
+    for _ in range(2):
+        count = data.draw(st.integers(1, 6))
+        length = (WARM_UP_FRAMES + count + LOOK_AHEAD_FRAMES) * spf
+        start = data.draw(st.integers(0, len(voice) - length))
+        pcm = voice[start : start + length]
+        if data.draw(st.booleans()):
+            pcm = np.sign(pcm) * np.float32(0.9)
+        stretches.append(Stretch(pcm, WARM_UP_FRAMES, count))
+    both = encode_channel(stretches, format, 5)
+    assert [len(units) for units in both] == [stretch.count for stretch in stretches]
+    assert both[0] == encode_channel(stretches[:1], format, 5)[0]
+
+
+@pytest.mark.parametrize("name", ["mpeg25-8k-32k", "mpeg2-16k-48k", "mpeg1-44k-320k"])
+@pytest.mark.parametrize("before", ["voice", "noise", "silence"])
+def test_a_stretch_sounds_as_it_does_alone(name: str, before: str) -> None:
+    """Whatever went through the encoder before it."""
+    voice, format = caller(name), MONO[rate_of(name)]
+    spf = format.samples_per_frame
+    index = mono_bitrate_index(format, 64)
+    count = 8
+    length = (WARM_UP_FRAMES + count + LOOK_AHEAD_FRAMES) * spf
+    pcm = voice[4 * spf : 4 * spf + length]
+    other = {
+        "voice": voice[:length],
+        "noise": np.random.default_rng(0).uniform(-0.9, 0.9, length).astype(np.float32),
+        "silence": np.zeros(length, dtype=np.float32),
+    }[before]
+    stretches = [Stretch(other, WARM_UP_FRAMES, 1), Stretch(pcm, WARM_UP_FRAMES, count)]
+    later = decoded(encode_channel(stretches, format, index)[1], format)
+    alone = decoded(encoded(pcm, format, index, WARM_UP_FRAMES, count), format)
+    # The first frame overlaps with one that neither has; the last has no successor.
+    inside = slice(2 * spf, (count - 1) * spf)
+    start = WARM_UP_FRAMES * spf - GRID_OFFSET
+    source = pcm[start + inside.start : start + inside.stop]
+    errors = [np.sqrt(np.mean((got[inside] - source) ** 2)) for got in (later, alone)]
+    assert np.abs(source).max() > 0.05
+    assert db(errors[0] / errors[1]) < 1.5

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audioengine.choices import CallerChannel, SharedFrames
 from audioengine.edits import AppliedMask, Edits, MaskParty, Span
 from audioengine.errors import UnsupportedAudioError
 from audioengine.mp3.header import StreamFormat, Version
 from audioengine.mp3.index import FrameIndex
 from audioengine.plan.grid import FrameRange
-from audioengine.plan.masks import CallerChannel, SharedFrames
 from audioengine.plan.rendering import MAX_MOVED_FRAMES
 from audioengine.plan.stereo import Coupling
 from audioengine.plan.store import StorePlan, plan_store

@@ -177,7 +177,8 @@ class Work:
         pieces = maker.pieces(0, frames)
         windows = list(maker.windows(pieces))
         pcm = Watched(EditedPcm(self.read, self.plan, self.tone, windows))
-        return maker.make(0, pieces, pcm), windows, pcm.asked
+        (track,) = maker.make(0, [pieces], pcm)
+        return track, windows, pcm.asked
 
     def read(self, start: int, end: int) -> Samples:
         return decode_raw(Bytes(fixture(self.name)), indexed(self.name), start, end)
@@ -266,10 +267,10 @@ def test_lower_bitrates_take_fewer_bits(name: str) -> None:
     maker = TrackMaker(work.plan, work.tone)
     frames = FrameRange(40, 44)
     pcm = EditedPcm(work.read, work.plan, work.tone, [maker.window(frames)])
-    usual = maker.encode(0, frames, pcm)
+    (usual,) = maker.encode(0, [frames], pcm)
     sizes = [sum(part.bits(format) for part in usual.units)]
     for index in maker.lower_bitrates():
-        lower = maker.encode(0, frames, pcm, index)
+        (lower,) = maker.encode(0, [frames], pcm, index)
         assert lower.frames == frames
         sizes.append(sum(part.bits(format) for part in lower.units))
     assert len(sizes) > 1

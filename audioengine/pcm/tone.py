@@ -70,7 +70,7 @@ class Tone:
         return np.tile(once, -(-count // period))[:count]
 
     def _computed(self, phase: int, count: int) -> npt.NDArray[np.float32]:
-        """[shape=(count,)] The same, counted in 2^64ths of a turn, which wrap round as phases do."""
+        """[shape=(count,)] The same, in 2^64ths of a turn, which wrap round as phases do."""
         start, step = (np.uint64((x % self.cycle << 64) // self.cycle) for x in (phase, self.step))
         phases = start + step * np.arange(count, dtype=np.uint64)
         wave: npt.NDArray[np.float32] = (

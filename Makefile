@@ -10,8 +10,9 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	$$p -c '$(RECENT)' 2>/dev/null && echo $$p && break; done)
 TEST_ARGS ?= --numprocesses=auto --maxprocesses=4
 BENCH_ARGS ?=
+SOAK_SECONDS ?= 600
 
-.PHONY: demo test test-s3 lint format bench clean
+.PHONY: demo test test-s3 lint format bench soak clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.test
@@ -42,6 +43,10 @@ format: $(VENV)/.lint
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m pytest benchmarks $(BENCH_ARGS)
+
+# SOAK_SEED repeats a run that said its seed.
+soak: $(VENV)/.test
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m soak
 
 clean:
 	rm -rf $(VENV) build dist .benchmarks .cache .hypothesis .import_linter_cache .mypy_cache \

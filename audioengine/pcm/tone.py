@@ -19,6 +19,9 @@ _RAMP_MS = 5
 # A tone whose frames repeat only after more than this is cheaper to encode as it comes.
 _MAX_PERIOD_FRAMES = 256
 
+# A tone of more phases is computed as it comes: decimals of its frequency may make any number.
+_MAX_TABLE = 1 << 20
+
 
 @dataclass(frozen=True)
 class Tone:
@@ -58,11 +61,22 @@ class Tone:
 
     def steady(self, phase: int, count: int) -> npt.NDArray[np.float32]:
         """[shape=(count,)] The tone at full level, from a phase in steps."""
+        if self.cycle > _MAX_TABLE:
+            return self._computed(phase, count)
         step = self.step % self.cycle
         period = self.cycle // gcd(step, self.cycle)
         phases = (phase + np.arange(min(count, period), dtype=np.int64) * step) % self.cycle
         once = self._turn[phases]
         return np.tile(once, -(-count // period))[:count]
+
+    def _computed(self, phase: int, count: int) -> npt.NDArray[np.float32]:
+        """[shape=(count,)] The same, in 2^64ths of a turn, which wrap round as phases do."""
+        start, step = (np.uint64((x % self.cycle << 64) // self.cycle) for x in (phase, self.step))
+        phases = start + step * np.arange(count, dtype=np.uint64)
+        wave: npt.NDArray[np.float32] = (
+            self.amplitude * np.sin(2 * np.pi / 2**64 * phases.astype(np.float64))
+        ).astype(np.float32)
+        return wave
 
     def ramp(self, mask: Span) -> int:
         """Samples at each end of a mask in which the tone rises or falls."""

@@ -32,7 +32,8 @@ class ChannelView:
     required: Flags
     """Frames that must be re-made."""
     source: Callable[[int], Windows | None]
-    """Windows of the source's frame at a place; None where there is none or it is lost."""
+    """Windows of the source's frame at a place, or beside the stretch (at -1 and behind the last);
+    None where there is none or it is lost."""
     remade: Callable[[int], Windows | None]
     """Windows of the re-made frame at a place; None where the channel has none."""
 
@@ -107,8 +108,8 @@ def _starts_legally(view: ChannelView, use: Flags, frame: int) -> bool:
     if remade is None:
         # Only required frames are surely there; a lost one is silent and fits anything.
         return bool(use[frame])
-    before = view.source(frame - 1) if frame else None
-    if before is None or use[frame - 1]:
+    before = view.source(frame - 1)
+    if before is None or (frame and use[frame - 1]):
         return True
     return (before.last, remade.first) in LEGAL_SUCCESSIONS
 
@@ -118,7 +119,7 @@ def _ends_legally(view: ChannelView, use: Flags, frame: int) -> bool:
     remade = view.remade(frame)
     if remade is None:
         return bool(use[frame])
-    after = view.source(frame + 1) if frame + 1 < len(use) else None
-    if after is None or use[frame + 1]:
+    after = view.source(frame + 1)
+    if after is None or (frame + 1 < len(use) and use[frame + 1]):
         return True
     return (remade.last, after.first) in LEGAL_SUCCESSIONS

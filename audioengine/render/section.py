@@ -50,7 +50,7 @@ class Section:
 
     frames: FrameRange
     source: dict[int, Frame]
-    """The source's frames; empty where every channel is re-made throughout."""
+    """The source's frames, and those beside its cluster; empty where all is re-made throughout."""
     parts: dict[int, tuple[ChannelFrame, ...] | None]
     """The same by channel; None where the channels are coded together."""
     required: tuple[Flags, ...]
@@ -171,11 +171,14 @@ class SectionMaker:
         parts: dict[int, tuple[ChannelFrame, ...] | None] = {}
         coupled = np.zeros(seen.count, dtype=bool)
         if not all(flags.all() for flags in required):
-            for frame in self._stream.read(seen.first, seen.last):
+            beside = self._beside(seen, cluster)
+            for frame in self._stream.read(beside.first, beside.last):
+                source[frame.number] = frame
+                if frame.number not in seen:
+                    continue
                 lost = frame.number in self._plan.lost
                 if not frame.intact and not lost:
                     raise DamagedFrameError(frame.number)
-                source[frame.number] = frame
                 parts[frame.number] = frame.channels()
                 coupled[frame.number - seen.first] = parts[frame.number] is None
         needed = coupled_closure(required, coupled)
@@ -187,6 +190,12 @@ class SectionMaker:
             joined = merged(wanted, gap=_JOIN_GAP_FRAMES)
             pieces.append(tuple(self._tracks.pieces(channel, part) for part in joined))
         return _Draft(frames, source, parts, required, coupled, tuple(pieces), self._heard(frames))
+
+    def _beside(self, seen: FrameRange, cluster: FrameRange) -> FrameRange:
+        """The frames, and those beside the cluster, whose windows its ends have to fit."""
+        frames = self._plan.grid.frames
+        first = max(frames.first, seen.first - (seen.first == cluster.first))
+        return FrameRange(first, min(frames.last, seen.last + (seen.last == cluster.last)))
 
     def _heard(self, frames: FrameRange) -> dict[int, Span]:
         """By mask of one party, the masked samples that these frames play."""

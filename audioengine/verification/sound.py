@@ -47,6 +47,8 @@ _LEAST_CORE_MS = 100
 _BLOCK_MS = 20
 _QUIET_DBFS = -45.0
 _QUIET_VOICE_DBFS = -65.0
+_LEAST_CODING_SNR_DB = 35.0
+"""Of a beep; 37 dB is the least seen, at 8 kHz and 32 kbit/s."""
 
 _UNSURE_FRAMES = 3
 
@@ -197,8 +199,9 @@ class _Listener:
         edges = np.concatenate((rest[: core.start - part.start], rest[core.end - part.start :]))
         alike = Likeness(0.0, 0, 0.0, 1.0)
         levels = EnvelopeLikeness(0.0, 0.0)
-        if voice is not None and decibels(rms(voice)) > _QUIET_VOICE_DBFS:
-            if part.length >= self._samples(_LEAST_LIKENESS_MS) and rest.any():
+        long = part.length >= self._samples(_LEAST_LIKENESS_MS)
+        if voice is not None and long and self._speaks(voice):
+            if rest.any():
                 alike = likeness(rest, voice, rate)
             if deep and inner.any():
                 levels = envelope_likeness(inner, voice[_cut(core, part)], rate)
@@ -216,6 +219,12 @@ class _Listener:
             envelope=levels.now,
             envelope_chance=levels.chance,
         )
+
+    def _speaks(self, voice: Wave) -> bool:
+        """Whether it is more than the beep of an earlier edit, whose coding noise is the same."""
+        beside = tone_in(voice, self.case.beep, self.rate, 0).rest
+        noise = decibels(rms(voice)) - _LEAST_CODING_SNR_DB
+        return decibels(rms(beside)) > max(_QUIET_VOICE_DBFS, noise)
 
     def _core(self, mask: Span) -> Span:
         """What is decoded from frames that depend on the mask alone, and on no cut."""

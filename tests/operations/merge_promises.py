@@ -96,7 +96,7 @@ def assert_gaps(merged: Merged) -> None:
     for start, end in runs(~model.somebody):
         for decoder in ("miniaudio", "pyav"):
             got = merged.decoded(decoder)
-            inside = got[start + 3 * spf + 1056 : end - 3 * spf - 1056]
+            inside = got[start + 3 * spf + 1056 : max(0, end - 3 * spf - 1056)]
             assert not np.any(inside), decoder
 
 

@@ -12,6 +12,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, granule_layout
 from tests.operations.helpers import DECODERS, SMART, Cut, Pcm, cuts, recording, store
 from tests.operations.promises import (
     assert_copied,
@@ -50,6 +51,31 @@ def test_far_from_a_mask_all_samples_are_the_source_s(name: str) -> None:
     frames = asdict(result.report.frames)
     assert frames["verbatim"] >= len(source.frames) - 35
     assert result.report.seconds_reencoded * source.rate <= 25 * source.spf
+
+
+@pytest.mark.parametrize("name", ["mpeg25-8k-32k", "mpeg2-16k-48k", "vbr-8k"])
+def test_ends_move_only_to_where_windows_fit(name: str) -> None:
+    """Else they stay: what is re-made for nothing would be a loss for nothing."""
+    source = recording(name)
+    layout = granule_layout(source.lsf)
+    moved = 0
+    for start in range(source.samples // 4, source.samples // 4 + 6 * source.spf, source.spf):
+        result = store(source, Cut(caller=((start, start + 7000),)))
+        assert result.first_frame is not None
+        remade = result.remade(0)
+        ends = [
+            end
+            for part in result.report.remade
+            if (part.channel, part.reason) == ("left", "window")
+            for end in part.frames
+            if (end in remade) != (end - 1 in remade)
+        ]
+        for end in ends:
+            before, after = result.sounds[end - result.first_frame - 1 :][:2]
+            pair = [layout.block_type(one.channels[0].fields[0]) for one in (before, after)]
+            assert tuple(pair) in LEGAL_SUCCESSIONS, (start, end)
+        moved += len(ends)
+    assert moved
 
 
 def read_on(data: bytes) -> Pcm:

@@ -86,6 +86,16 @@ def test_good_outputs_pass(name: str) -> None:
     assert_passes(store(source, few_cuts(source)[1], render="full"), render="full")
 
 
+@pytest.mark.parametrize("name", ["mpeg25-8k-32k", "mpeg2-16k-48k", "midside-44k", "mono-44k"])
+def test_a_mask_of_what_is_masked_already_passes(name: str) -> None:
+    """The same beep has the same coding noise; that is no voice."""
+    once = store(recording(name), masking("both", (0, recording(name).samples // 3)))
+    source = recorded(f"{name}, masked", once.data)
+    n = source.samples
+    for party, span in (("both", (0, n // 4)), ("callee", (0, n // 2)), ("both", (0, n // 3))):
+        assert_passes(store(source, masking(party, span)))
+
+
 @pytest.mark.parametrize("name", sorted({*VARIED, *DAMAGED, "intensity-16k", "midside-44k"}))
 @given(st.data())
 @examples(6)

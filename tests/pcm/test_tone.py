@@ -19,6 +19,8 @@ frequencies = st.one_of(
     st.sampled_from((1000, 440, 800, 1004)),
     st.integers(200, 2800),
     st.decimals(200, 2800, places=2),
+    st.decimals(200, 2800, places=4),
+    st.floats(200, 2800),
 )
 tones = st.builds(
     lambda rate, frequency, level: Tone(Beep(frequency, level), rate),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -37,13 +37,18 @@ class Stretch:
     source: list[list[Windows | None]]
     remade: list[list[Windows | None]]
     coupled: list[bool]
+    beside: tuple[Windows | None, Windows | None] = (None, None)
+    """The source's before the first and behind the last frame, of every channel."""
 
     def views(self, required: list[Flags] | None = None) -> list[ChannelView]:
         flags = required or [np.array(part, dtype=bool) for part in self.required]
         return [
-            ChannelView(flags[channel], source.__getitem__, remade.__getitem__)
+            ChannelView(flags[channel], self.places(source).get, remade.__getitem__)
             for channel, (source, remade) in enumerate(zip(self.source, self.remade, strict=True))
         ]
+
+    def places(self, source: list[Windows | None]) -> dict[int, Windows | None]:
+        return dict(enumerate((self.beside[0], *source, self.beside[1]), -1))
 
     def resolved(self, required: list[Flags] | None = None) -> list[Flags]:
         return resolve(self.views(required), np.array(self.coupled, dtype=bool))
@@ -205,6 +210,17 @@ def test_a_run_begins_where_its_window_follows_the_sources(first: BlockType, exp
 def test_ends_stay_where_no_place_is_legal() -> None:
     (use,) = one_run(QUIET, [Windows(SHORT, SHORT)] * 8, QUIET).resolved()
     assert np.flatnonzero(use).tolist() == [4, 5]
+
+
+def test_ends_fit_the_frames_beside_the_stretch() -> None:
+    """Which may be as near as the farthest that ends may move."""
+    every = [place in (3, 4) for place in range(8)]
+    short: list[Windows | None] = [Windows(SHORT, SHORT)] * 8
+    stretch = Stretch([every], [[QUIET] * 8], [short], [False] * 8, (QUIET, QUIET))
+    (use,) = stretch.resolved()
+    assert np.flatnonzero(use).tolist() == [3, 4]
+    (use,) = replace(stretch, beside=(Windows(LONG, START), None)).resolved()
+    assert np.flatnonzero(use).tolist() == list(range(8))
 
 
 def test_a_missing_frame_fits_anything() -> None:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs rounds until the time is over: `python -m soak`, or `make soak`."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import click
+
+from soak.edits import edit_in_a_row
+from soak.merges import merge_some
+from soak.round import Refused, Round
+
+FAILURES = Path(__file__).parent.parent / ".cache" / "soak"
+SHARE_OF_MERGES = 0.3
+MOST_FAILURES = 10
+TELL_EVERY_S = 30
+
+
+@click.command(context_settings={"auto_envvar_prefix": "SOAK"})
+@click.option("--seconds", default=600.0, show_default=True, help="How long it goes on.")
+@click.option("--seed", help="What all rounds are drawn from; by default a new one.")
+@click.option("--only", type=int, help="Do this one round alone.")
+def main(seconds: float, seed: str | None, only: int | None) -> None:
+    """Edit and merge recordings of fixtures/ at random, and judge every output.
+
+    A round that fails leaves its files, what was asked for and the error in .cache/soak/.
+    """
+    seed = seed or secrets.token_hex(4)
+    print(f"seed {seed}, {seconds:g} s")
+    started = told = time.monotonic()
+    counts = {"outputs": 0, "rounds": 0, "refused": 0, "failed": 0}
+    number = only or 0
+    while counts["failed"] < MOST_FAILURES:
+        _do(Round(seed, number), counts)
+        number += 1
+        now = time.monotonic()
+        if only is not None or now - started >= seconds:
+            break
+        if now - told >= TELL_EVERY_S:
+            told = now
+            _tell(counts, now - started)
+    print(f"seed {seed}: ", end="")
+    _tell(counts, time.monotonic() - started)
+    sys.exit(1 if counts["failed"] else 0)
+
+
+def _do(work: Round, counts: dict[str, int]) -> None:
+    counts["rounds"] += 1
+    try:
+        if work.random.random() < SHARE_OF_MERGES:
+            merge_some(work)
+        else:
+            edit_in_a_row(work)
+    except Refused:
+        counts["refused"] += 1
+    except Exception:  # noqa: BLE001 - whatever it is, it should not be
+        counts["failed"] += 1
+        place = work.leave(FAILURES, traceback.format_exc())
+        print(f"round {work.number} failed; see {place} or repeat it:")
+        print(f"  python -m soak --seed {work.seed} --only {work.number}", flush=True)
+    counts["outputs"] += work.passed
+
+
+def _tell(counts: dict[str, int], seconds: float) -> None:
+    print(
+        f"{counts['outputs']} outputs as promised in {counts['rounds']} rounds, "
+        f"{counts['refused']} requests refused as asked, {counts['failed']} rounds failed, "
+        f"{seconds:.0f} s",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

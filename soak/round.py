@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One round: what it draws from, and what it leaves if it fails."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class Refused(Exception):  # noqa: N818 - no error: the request allows it
+    """What was asked for is refused, as the request says."""
+
+
+@dataclass
+class Round:
+    """All that a round does follows from `seed` and `number`."""
+
+    seed: str
+    number: int
+    story: list[str] = field(default_factory=list)
+    """What was asked for, in order."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Sources and outputs."""
+    passed: int = 0
+    """Outputs that were judged and are as promised."""
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(f"{self.seed}/{self.number}")
+
+    def say(self, what: str) -> None:
+        """Remember what is asked for."""
+        self.story.append(what)
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Remember a file."""
+        self.files[name] = data
+
+    def leave(self, folder: Path, trouble: str) -> Path:
+        """Write all of it, and why it failed, for whoever looks into it."""
+        place = folder / f"{self.seed}-{self.number}"
+        place.mkdir(parents=True, exist_ok=True)
+        for name, data in self.files.items():
+            (place / name).write_bytes(data)
+        (place / "what.txt").write_text("\n\n".join((*self.story, trouble)))
+        return place

@@ -30,14 +30,6 @@ _SECTION_SAMPLES = 576 * 1024
 _JOIN_GAP_FRAMES = 24
 
 
-class DamagedFrameError(Exception):
-    """A frame that the smart path needs is damaged."""
-
-    def __init__(self, frame: int) -> None:
-        super().__init__(f"frame {frame} is damaged")
-        self.frame = frame
-
-
 @dataclass(frozen=True)
 class Section:
     """A section's material; frames from `frames.last` on are only there to look ahead."""
@@ -81,10 +73,7 @@ class SectionMaker:
         self._tracks = TrackMaker(plan, tone)
 
     def make(self, frames: FrameRange, cluster: FrameRange) -> Section:
-        """Make one section of a cluster.
-
-        Raises DamagedFrameError where a frame of the source can't be taken apart.
-        """
+        """Make one section of a cluster."""
         seen = FrameRange(frames.first, min(cluster.last, frames.last + MAX_MOVED_FRAMES))
         required = [flags_of(channel, seen) for channel in self._plan.required]
         source: dict[int, Frame] = {}
@@ -92,9 +81,6 @@ class SectionMaker:
         coupled = np.zeros(seen.count, dtype=bool)
         if not all(flags.all() for flags in required):
             for frame in self._stream.read(seen.first, seen.last):
-                lost = frame.number in self._plan.lost
-                if not frame.intact and not lost:
-                    raise DamagedFrameError(frame.number)
                 source[frame.number] = frame
                 parts[frame.number] = frame.channels()
                 coupled[frame.number - seen.first] = parts[frame.number] is None

@@ -186,24 +186,21 @@ def _silenced(source: ByteSource, index: FrameIndex, first: int, last: int, room
 
     `room` are the slot bytes that stand before the first.
     """
-    data = index.read_frames(source, first, last)
-    lost = index.lost_between(first, last)
-    if not lost:
-        return data
+    if not index.lost_between(first, last):
+        return index.read_frames(source, first, last)
     format = index.format
     nothing = SideInfo(0, (0,) * format.channels, ((0,) * format.channels,) * format.granules)
-    patched = bytearray(data)
-    position = 0
-    for number in range(first, last):
-        size = index.size(number)
-        header = parse_header(data, position)
-        assert header is not None
-        if number in lost:
-            # mpg123 has for the next frame only what this one reaches back to.
-            begin = min(room, format.max_main_data_begin)
-            side = pack_side_info(nothing._replace(main_data_begin=begin), format)
-            start = position + header.side_info_offset
-            patched[start : start + len(side)] = side
-        room += size - header.main_data_offset
-        position += size
-    return bytes(patched)
+    parts = []
+    # What is free before each frame: mpg123 has no more for the next one than this reaches back to.
+    free = room
+    for frame in read_frames(source, index, first, last):
+        if frame.intact:
+            parts.append(frame.data)
+            free = frame.side_info.main_data_begin + frame.slot_bytes - len(frame.adu)
+            continue
+        begin = min(free, format.max_main_data_begin)
+        side = pack_side_info(nothing._replace(main_data_begin=begin), format)
+        head, body = frame.header.side_info_offset, frame.header.main_data_offset
+        parts.append(frame.data[:head] + side + frame.data[body:])
+        free = begin + frame.slot_bytes
+    return b"".join(parts)

@@ -314,7 +314,7 @@ class Target:
     """Whether inputs begin with what a request is drawn from."""
     most_bytes: int = 1 << 13
     seconds: int = 10
-    """What one input may take."""
+    """What one input may take of a processor."""
 
 
 _MP3 = ("mp3/header", "mp3/side_info", "mp3/scan", "mp3/index", "mp3/lost", "mp3/main_data")
@@ -329,6 +329,10 @@ TARGETS = {
     "store": Target(store, (*_RENDER, "operations/store"), request=True),
     "verify": Target(verify, ("verification/",), request=True),
     "commands": Target(
-        commands, ("commands/", "execution/", "params", "parts"), sound=False, most_bytes=6144
+        commands,
+        ("commands/", "execution/", "params", "parts"),
+        sound=False,
+        most_bytes=6144,
+        seconds=30,
     ),
 }

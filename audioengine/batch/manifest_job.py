@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -160,6 +160,9 @@ def parse_job(job: Job) -> PlainJob | CommandJob:
         return replace(_plain_job(value), makes_folders=job.makes_folders)
     except RecursionError:
         rule = "must be the JSON of one job: it is nested too deeply"
+        raise InvalidRequestError.of("job", f"line {job.line}", rule) from None
+    except InvalidOperation:
+        rule = "must be the JSON of one job: a number in it has an endless exponent"
         raise InvalidRequestError.of("job", f"line {job.line}", rule) from None
 
 

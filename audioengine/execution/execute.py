@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from audioengine.commands.alarms import (
@@ -126,7 +126,7 @@ def execute(
 def _from_json(text: str | bytes) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, InvalidOperation):
         value = None
     if not isinstance(value, dict):
         rule = "must be the JSON of an object"

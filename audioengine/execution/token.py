@@ -53,7 +53,7 @@ def read_token(reply_id: str, settings: Settings) -> Claims:
             leeway=_LEEWAY_S,
             options={"verify_aud": False, "verify_sub": False},
         )
-    except jwt.InvalidTokenError as error:
+    except (jwt.InvalidTokenError, UnicodeError) as error:
         message = f"replyId must be a token signed with this service's key: {error}"
         raise NotAllowedError(message) from None
     try:

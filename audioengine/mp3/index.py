@@ -76,7 +76,7 @@ class FrameIndex:
     incomplete_last: Junk | None
     """A last frame that the file cuts off; it is not counted."""
     lost: tuple[int, ...]
-    """Frames whose main data began in bytes that aren't there."""
+    """Frames whose main data isn't there or can't be what it says, in order: see `LostFrames`."""
     inner_tags: tuple[int, ...]
     """Frames that are an Info/Xing frame inside the recording; they play as silence."""
     free_format: bool

@@ -22,8 +22,6 @@ from audioengine.mp3.splice import (
     split_channels,
 )
 
-_CHUNK_FRAMES = 512
-
 
 class Frame(NamedTuple):
     """One frame of a source, with its own main data."""
@@ -36,7 +34,7 @@ class Frame(NamedTuple):
     adu: bytes
     """The frame's own main data; empty where `intact` is false."""
     intact: bool
-    """Whether all of the main data is there, and ends where the frame does or before."""
+    """Whether the index does not call its main data lost."""
 
     @property
     def slot_bytes(self) -> int:
@@ -113,13 +111,3 @@ def read_frames(source: ByteSource, index: FrameIndex, first: int, last: int) ->
         if len(slots) > 4 * limit:
             del slots[: len(slots) - limit]
     return out
-
-
-def damaged_frames(source: ByteSource, index: FrameIndex) -> tuple[int, ...]:
-    """All frames whose main data is lost or does not fit where the frame says it is."""
-    out = []
-    for first in range(0, index.frames, _CHUNK_FRAMES):
-        last = min(first + _CHUNK_FRAMES, index.frames)
-        frames = read_frames(source, index, first, last)
-        out += [frame.number for frame in frames if not frame.intact]
-    return tuple(out)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +10,7 @@ from audioengine.errors import MalformedAudioError, UnsupportedAudioError
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.header import (
     BITRATES_LSF_KBPS,
+    CRC_BYTES,
     HEADER_BYTES,
     PADDING_BIT,
     SAMPLING_RATES_HZ,
@@ -21,7 +20,7 @@ from audioengine.mp3.header import (
 )
 from audioengine.mp3.index import FrameIndex, Junk, Segment
 from audioengine.mp3.info_tag import TAG_KINDS, InfoTag, parse_info_tag
-from audioengine.mp3.side_info import parse_side_info
+from audioengine.mp3.lost import LostFrames
 from audioengine.mp3.tags import Tag, tag_at, trailing_tags
 
 JUNK_BEFORE_FIRST_FRAME = 64 * 1024
@@ -134,10 +133,12 @@ class _Scanner:
         self.segments: list[Segment] = []
         self.inner_tags: list[int] = []
         self.first_header: FrameHeader | None = None
+        self.lost: LostFrames
 
     def run(self) -> FrameIndex:
         window = self.window
         position, stream = self._first_frame()
+        self.lost = LostFrames(stream.header.format, stream.size_array)
         info_tag = self._info_tag(position, stream)
         if info_tag is not None:
             header = window.header_at(position)
@@ -147,6 +148,7 @@ class _Scanner:
             self.segments.append(Segment(self.frames, position))
             header = window.header_at(position)
             position = self._follow(position, stream)
+            self.lost.end_stretch()
             if self.segments[-1].first_frame == self.frames:
                 self.segments.pop()
             elif self.first_header is None:
@@ -157,7 +159,7 @@ class _Scanner:
             raise MalformedAudioError("there is no whole audio frame", window.end)
         first = self.first_header
         assert first is not None
-        index = FrameIndex(
+        return FrameIndex(
             header=first,
             byte2=np.concatenate(self.parts),
             segments=tuple(self.segments),
@@ -166,11 +168,10 @@ class _Scanner:
             tags=(*self.tags, *reversed(self.trailing)),
             junk=tuple(self.junk),
             incomplete_last=self.incomplete,
-            lost=(),
+            lost=self.lost.numbers(),
             inner_tags=tuple(self.inner_tags),
             free_format=first.bitrate_index == 0,
         )
-        return _with_lost_frames(index, window.source)
 
     def _first_frame(self) -> tuple[int, _Stream]:
         window = self.window
@@ -208,7 +209,7 @@ class _Scanner:
             walked = bytearray()
             start = position
             position = self._walk(position, stream, walked)
-            self._count(np.frombuffer(bytes(walked), dtype=np.uint8))
+            self._count(np.frombuffer(bytes(walked), dtype=np.uint8), start)
             if len(walked) < _WALK_FRAMES:
                 if position == start or position >= window.end:
                     return position
@@ -217,10 +218,12 @@ class _Scanner:
             if pattern is not None:
                 position = self._predicted(position, pattern, stream)
 
-    def _count(self, byte2: npt.NDArray[np.uint8]) -> None:
+    def _count(self, byte2: npt.NDArray[np.uint8], position: int) -> None:
+        """Count frames that are in memory from `position` on."""
         if len(byte2):
             self.parts.append(byte2)
             self.frames += len(byte2)
+            self.lost.add(self.window.data, position - self.window.base, byte2)
 
     def _walk(self, position: int, stream: _Stream, walked: bytearray) -> int:
         """Frame by frame, at most _WALK_FRAMES, as far as the block in memory reaches."""
@@ -271,7 +274,7 @@ class _Scanner:
             if not accepted:
                 return position
             self._note_inner_tags(data, starts[:accepted], stream)
-            self._count(byte2[:accepted])
+            self._count(byte2[:accepted], position)
             position = window.base + int(ends[accepted - 1])
             if accepted < len(good) or position >= window.end:
                 return position
@@ -369,7 +372,8 @@ class _Scanner:
         """Size of an unpadded free-format frame: what lies between equal headers (2.4.2.3)."""
         data = self.window.bytes_at(position, 2 * _MAX_FRAME_BYTES + HEADER_BYTES)
         sync = data[:2]
-        size = header.main_data_offset - 1
+        # No frame is smaller than what a protected one has before its main data.
+        size = HEADER_BYTES + CRC_BYTES + header.format.side_info_bytes + header.padding - 1
         for _ in range(_FREE_FORMAT_TRIES):
             size = data.find(sync, size + 1)
             if not 0 <= size <= _MAX_FRAME_BYTES:
@@ -450,29 +454,3 @@ def _other_layer_frame(word: bytes) -> tuple[int, int] | None:
         return 1, (12_000 * kbps // rate + padding) * 4
     kbps = (BITRATES_LSF_KBPS if lsf else _LAYER_II_MPEG_1_KBPS)[bitrate_index]
     return 2, 144_000 * kbps // rate + padding
-
-
-def _with_lost_frames(index: FrameIndex, source: ByteSource) -> FrameIndex:
-    """The index with the frames named whose main data began before a segment did."""
-    lost: list[int] = []
-    limit = index.format.max_main_data_begin
-    ends = [*(segment.first_frame for segment in index.segments[1:]), index.frames]
-    for segment, end in zip(index.segments, ends, strict=True):
-        available = 0
-        offset = segment.offset
-        for frame in range(segment.first_frame, end):
-            size = index.size(frame)
-            data = source.read(offset, min(size, 64))
-            header = parse_header(data)
-            assert header is not None
-            start = header.side_info_offset
-            info = parse_side_info(data[start : header.main_data_offset], header.format)
-            if info.main_data_begin > available:
-                lost.append(frame)
-            available += size - header.main_data_offset
-            if available >= limit:
-                break
-            offset += size
-    if not lost:
-        return index
-    return replace(index, lost=tuple(lost))

@@ -47,6 +47,8 @@ LEGAL_SUCCESSIONS = frozenset(
 )
 
 MAX_PART2_3_LENGTH = 4095
+MAX_BIG_VALUES = 288
+"""Pairs of samples in a granule."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class GranuleLayout:
 
     bits: int
     length_shift: int
+    values_shift: int
+    """Of big_values."""
     gain_shift: int
     window_shift: int
     """Of window_switching_flag and block_type, three bits."""
@@ -81,7 +85,7 @@ class GranuleLayout:
 def granule_layout(lsf: bool) -> GranuleLayout:
     """The layout of packed granules in MPEG-1 or LSF streams."""
     bits, scalefac_compress = (63, 9) if lsf else (59, 4)
-    return GranuleLayout(bits, bits - 12, bits - 29, bits - 29 - scalefac_compress - 3)
+    return GranuleLayout(bits, bits - 12, bits - 21, bits - 29, bits - 29 - scalefac_compress - 3)
 
 
 class SideInfo(NamedTuple):

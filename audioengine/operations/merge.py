@@ -241,7 +241,6 @@ def _try(
         return render_merge(
             gathered.plan,
             sources,
-            align=options.align,
             beep=options.beep,
             staging=staging,
             workers=workers,

@@ -74,8 +74,8 @@ def source_warnings(index: FrameIndex) -> tuple[Notice, ...]:
     out += [
         Notice(
             "lost_main_data",
-            f"The audio of frame {frame} (byte {index.offset(frame)}) began in bytes that are not "
-            "there; it is taken for silence.",
+            f"The audio of frame {frame} (byte {index.offset(frame)}) is lost: it began in bytes "
+            "that are not there, or no decoder can read it; it is taken for silence.",
         )
         for frame in index.lost[:_NAMED_AT_MOST]
     ]

@@ -6,15 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
 from audioengine.edits import Beep, Edits, Modification
-from audioengine.errors import InvalidRequestError, Problem, UnsupportedAudioError
-from audioengine.mp3.index import FrameIndex
-from audioengine.mp3.main_data import damaged_frames
-from audioengine.notices import Notice
+from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import reporting
 from audioengine.operations.coherence import MeasuredCoherence, measured_coherence
 from audioengine.operations.copying import copy_whole
@@ -27,9 +23,7 @@ from audioengine.operations.workers import worker_count
 from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
 from audioengine.plan.masks import PlannedMask
-from audioengine.plan.store import StorePlan
-from audioengine.render.execute import Progress, Rendered, execute
-from audioengine.render.section import DamagedFrameError
+from audioengine.render.execute import Progress, execute
 from audioengine.render.stream import RecordingStream
 from audioengine.render.workers import executor_of
 from audioengine.report import PlanReport, StoreReport
@@ -165,56 +159,19 @@ def _edit(
 ) -> reporting.Done:
     index = recording.index
     plan = planned(recording, index, edits, options)
-    if any(notice.code == "damage" for notice in plan.fallbacks):
-        index = replace(index, lost=damaged_frames(recording.source, index))
-    tone = Tone(options.beep, index.format.rate_hz)
-    try:
-        rendered = _execute(recording, index, plan, tone, staging, workers, progress)
-    except DamagedFrameError as error:
-        plan, index = _around_damage(recording, edits, options, error.frame)
-        staging.restart()
-        rendered = _execute(recording, index, plan, tone, staging, workers, progress)
-    coherence = measured_coherence(plan.masks, rendered.coherence)
-    if fail_on_crosstalk:
-        _refuse_crosstalk(plan.masks, coherence)
-    return reporting.Done(index, edits, plan, rendered, coherence)
-
-
-def _execute(
-    recording: Recording,
-    index: FrameIndex,
-    plan: StorePlan,
-    tone: Tone,
-    staging: Staging,
-    workers: int,
-    progress: Progress | None,
-) -> Rendered:
-    return execute(
+    rendered = execute(
         RecordingStream(recording.source, index),
         plan,
-        tone,
+        Tone(options.beep, index.format.rate_hz),
         staging,
         partial(decode_raw, recording.source, index),
         workers=workers,
         progress=progress,
     )
-
-
-def _around_damage(
-    recording: Recording, edits: Edits, options: StoreChoices, frame: int
-) -> tuple[StorePlan, FrameIndex]:
-    """The full plan for a source that turned out to be damaged where the smart one went."""
-    place = f"frame {frame} (byte {recording.index.offset(frame)})"
-    notice = Notice("damage", f"The recording is damaged near an edit, at {place}")
-    if options.fallback == "refuse":
-        raise UnsupportedAudioError(
-            f'{notice.message}; fallback="full" re-encodes the whole recording instead',
-            recording.index.offset(frame),
-        )
-    lost = damaged_frames(recording.source, recording.index)
-    index = replace(recording.index, lost=lost)
-    plan = planned(recording, index, edits, replace(options, render="full"))
-    return replace(plan, fallbacks=(*plan.fallbacks, notice)), index
+    coherence = measured_coherence(plan.masks, rendered.coherence)
+    if fail_on_crosstalk:
+        _refuse_crosstalk(plan.masks, coherence)
+    return reporting.Done(index, edits, plan, rendered, coherence)
 
 
 def _refuse_crosstalk(

@@ -26,7 +26,7 @@ from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.info_tag import DECODER_DELAY, OWN_ENCODER, build_info_tag
 from audioengine.mp3.main_data import look_back, read_frames
 from audioengine.mp3.reservoir import SlotRule, lay
-from audioengine.mp3.side_info import SideInfo
+from audioengine.mp3.side_info import SideInfo, pack_side_info
 
 # mpg123 decodes this many frames before the first audible one; its phase counts from there.
 _PREFRAMES = 4
@@ -74,7 +74,9 @@ def _decode_frames(source: ByteSource, index: FrameIndex, first: int, last: int)
     if index.free_format:
         donor, body = _silent_frame(index.header), _repacked(source, index, begin, last)
     else:
-        donor, body = _donor(source, index, begin), _silenced(source, index, begin, last)
+        donor = _donor(source, index, begin)
+        room = len(donor) - HEADER_BYTES - format.side_info_bytes
+        body = _silenced(source, index, begin, last, room)
     lead = _phase(index, first) or _PREFRAMES
     body = _silent_frame(index.header) * (lead - warm_up - 1) + donor + body
     tag = build_info_tag(
@@ -179,21 +181,26 @@ def _repacked(source: ByteSource, index: FrameIndex, first: int, last: int) -> b
     return b"".join(writer.flush())
 
 
-def _silenced(source: ByteSource, index: FrameIndex, first: int, last: int) -> bytes:
-    """The frames' bytes, with lost ones given empty side information in place."""
-    data = index.read_frames(source, first, last)
-    lost = sorted(index.lost_between(first, last))
-    if not lost:
-        return data
-    patched = bytearray(data)
-    position = 0
-    number = first
-    for frame in lost:
-        while number < frame:
-            position += index.size(number)
-            number += 1
-        header = parse_header(patched, position)
-        assert header is not None
-        start, end = position + header.side_info_offset, position + header.main_data_offset
-        patched[start:end] = bytes(end - start)
-    return bytes(patched)
+def _silenced(source: ByteSource, index: FrameIndex, first: int, last: int, room: int) -> bytes:
+    """The frames' bytes, with lost ones given empty side information in place.
+
+    `room` are the slot bytes that stand before the first.
+    """
+    if not index.lost_between(first, last):
+        return index.read_frames(source, first, last)
+    format = index.format
+    nothing = SideInfo(0, (0,) * format.channels, ((0,) * format.channels,) * format.granules)
+    parts = []
+    # What is free before each frame: mpg123 has no more for the next one than this reaches back to.
+    free = room
+    for frame in read_frames(source, index, first, last):
+        if frame.intact:
+            parts.append(frame.data)
+            free = frame.side_info.main_data_begin + frame.slot_bytes - len(frame.adu)
+            continue
+        begin = min(free, format.max_main_data_begin)
+        side = pack_side_info(nothing._replace(main_data_begin=begin), format)
+        head, body = frame.header.side_info_offset, frame.header.main_data_offset
+        parts.append(frame.data[:head] + side + frame.data[body:])
+        free = begin + frame.slot_bytes
+    return b"".join(parts)

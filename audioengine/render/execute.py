@@ -27,7 +27,7 @@ from audioengine.plan.rendering import Reason, RenderPlan
 from audioengine.render.edited import ReadPcm
 from audioengine.render.output import FrameOutput, Kind
 from audioengine.render.resolve import ChannelView, Windows, resolve
-from audioengine.render.section import DamagedFrameError, Section, SectionMaker, sections, tasks
+from audioengine.render.section import Section, SectionMaker, sections, tasks
 from audioengine.render.stream import FrameStream
 from audioengine.render.tracks import Track, legal
 from audioengine.render.weave import Remade, Weaver
@@ -89,8 +89,6 @@ def execute(
 
     `stream` has the frames that the plan copies, `read_pcm` gives the samples that it re-makes
     frames from. `progress` is told how many frames are done and how many there are.
-
-    Raises DamagedFrameError where the smart path meets damage that no index showed.
     """
     staging.write(bytes(tag_frame_bytes(stream.header)))
     executor = executor_of(workers)
@@ -313,7 +311,7 @@ class _Execution:
     def _copy(self, first: int, last: int, *, more: bool) -> None:
         """Copy frames between clusters; with `more`, a cluster comes after them."""
         reach = self.stream.reach
-        head = self._intact(first, min(last, first + reach))
+        head = self.stream.read(first, min(last, first + reach))
         self.weaver.finish(head[0])
         position = 0
         for frame in head:
@@ -332,20 +330,13 @@ class _Execution:
 
     def _sharing(self, first: int, last: int) -> list[Frame]:
         """The frames before `last` in whose slots main data of frame `last` may begin."""
-        frames = self._intact(first, last)
+        frames = self.stream.read(first, last)
         start = len(frames)
         room = 0
         while start and room < self.plan.format.max_main_data_begin:
             start -= 1
             room += frames[start].slot_bytes
         return frames[start:]
-
-    def _intact(self, first: int, last: int) -> list[Frame]:
-        frames = self.stream.read(first, last)
-        for frame in frames:
-            if not frame.intact:
-                raise DamagedFrameError(frame.number)
-        return frames
 
     def _tell(self, frame: int) -> None:
         if self.progress is not None:

@@ -36,14 +36,6 @@ _GROUP_SAMPLES = 576 * 128
 _JOIN_GAP_FRAMES = 6
 
 
-class DamagedFrameError(Exception):
-    """A frame that the smart path needs is damaged."""
-
-    def __init__(self, frame: int) -> None:
-        super().__init__(f"frame {frame} is damaged")
-        self.frame = frame
-
-
 @dataclass(frozen=True)
 class Section:
     """A section's material; frames from `frames.last` on are only there to look ahead."""
@@ -126,10 +118,7 @@ class SectionMaker:
         self._tracks = TrackMaker(plan, tone)
 
     def make(self, group: Sequence[Task]) -> list[Section]:
-        """Make sections that are made together.
-
-        Raises DamagedFrameError where a frame of the source can't be taken apart.
-        """
+        """Make sections that are made together."""
         drafts = [self._draft(task) for task in group]
         windows = [
             self._tracks.windows(pieces)
@@ -176,9 +165,6 @@ class SectionMaker:
                 source[frame.number] = frame
                 if frame.number not in seen:
                     continue
-                lost = frame.number in self._plan.lost
-                if not frame.intact and not lost:
-                    raise DamagedFrameError(frame.number)
                 parts[frame.number] = frame.channels()
                 coupled[frame.number - seen.first] = parts[frame.number] is None
         needed = coupled_closure(required, coupled)

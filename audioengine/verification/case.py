@@ -48,6 +48,11 @@ class Case:
         last = self.plan.grid.frames.last
         return FrameRange(last - self.output_index.frames, last)
 
+    @cached_property
+    def lost(self) -> frozenset[int]:
+        """The plan's, to look numbers up in."""
+        return frozenset(self.plan.lost)
+
     @property
     def hidden(self) -> int:
         """Decoded samples of the output before the first that is played, by its tag."""

@@ -42,7 +42,7 @@ def allowed(case: Case, compared: Compared) -> Allowed:
     for channel in channels:
         spans = [Span(span.start, span.end) for span in case.removed(channel)]
         depends.append(flags_of(_dependent(case.format, spans, frames), frames))
-    if case.plan.render == "full" or compared.damaged:
+    if case.plan.render == "full":
         every = np.ones(frames.count, dtype=bool)
         return Allowed([every for _ in channels], depends, ~every)
     required = [flags_of(channel, frames) for channel in case.plan.required]

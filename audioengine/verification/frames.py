@@ -46,8 +46,6 @@ class Compared:
     low_bitrate: list[int] = field(default_factory=list)
     """Frames that are made and smaller than the plan makes them."""
     stale_bytes: int = 0
-    damaged: bool = False
-    """Whether a frame of the source near what differs has lost main data that no index shows."""
 
     def at(self, part: FrameRange) -> slice:
         """Where the flags of these frames are."""
@@ -166,14 +164,13 @@ def _compare_frame(
 ) -> None:
     format = case.format
     number = place + out.frames.first
-    lost = number in case.plan.lost
+    lost = number in case.lost
     out.empty[place] = not ours.adu
     if not ours.intact:
         out.malformed.append(number)
     here = ours.channels()
     there = theirs.channels() if theirs is not None and not lost else None
     if theirs is not None and not lost:
-        out.damaged |= not theirs.intact
         out.coupled[place] = there is None
         offset = ours.header.main_data_offset
         same_head = ours.data[:offset] == theirs.data[: theirs.header.main_data_offset]
@@ -214,7 +211,9 @@ def _owned(frames: Sequence[Frame]) -> dict[int, npt.NDArray[np.bool_]]:
     for frame in frames:
         begin = starts[frame.number] - frame.side_info.main_data_begin
         bits = main_data_bits(frame.side_info, frame.header.format)
-        owned[max(0, begin) : max(0, begin + (bits + 7) // 8)] = True
+        # What is lost may say that it has more than there is.
+        end = min(begin + (bits + 7) // 8, starts[frame.number] + frame.slot_bytes)
+        owned[max(0, begin) : max(0, end)] = True
     return {
         frame.number: owned[starts[frame.number] : starts[frame.number] + frame.slot_bytes]
         for frame in frames

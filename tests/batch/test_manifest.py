@@ -88,6 +88,11 @@ def refusal(found: Job | BadLine) -> ae.InvalidRequestError | None:
     return None
 
 
+def test_a_number_beyond_all_bounds_is_a_line_that_cannot_be_done() -> None:
+    error = bad('{"source": "a", "destination": "b", "startTime": 1e-99999999999999999999999}')
+    assert "endless exponent" in str(error)
+
+
 def plain_job(data: bytes) -> PlainJob:
     """The job of a line, read in full."""
     (found,) = read(data)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which frames have lost their audio: their main data isn't there, or can't be what they say.
+
+Decoders disagree about such frames: minimp3 and FFmpeg leave them out, mpg123 plays silence or
+noise. They are named here, so that whatever reads an index can take them for silence.
+
+A frame is lost where its main data begins before the stretch of frames that it stands in, or
+before the end of the main data that came last (ISO/IEC 11172-3, 2.4.3.4.2), where it ends behind
+the frame, and where the side information has what the standard rules out: more big_values than
+a granule has pairs of samples, or window switching to the long window (2.4.2.7).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from audioengine.mp3.header import CRC_BYTES, HEADER_BYTES, StreamFormat
+from audioengine.mp3.side_info import MAX_BIG_VALUES, granule_layout
+
+_Words = npt.NDArray[np.uint64]
+
+
+class LostFrames:
+    """Looks at the side information of frames as a scan counts them, a block of bytes at a time."""
+
+    def __init__(self, format: StreamFormat, sizes: npt.NDArray[np.uint16]) -> None:
+        layout = granule_layout(format.lsf)
+        self._sizes = sizes.astype(np.int64)
+        self._side_bytes = format.side_info_bytes
+        self._begin_shift = 64 - format.max_main_data_begin.bit_length()
+        granules = format.granules * format.channels
+        self._granule_bits = [
+            8 * format.side_info_bytes - layout.bits * (granules - number)
+            for number in range(granules)
+        ]
+        # Of a granule whose first bit is the highest of 64.
+        values = 64 - (layout.bits - layout.values_shift)
+        self._values_mask, self._most_values = 0x1FF << values, MAX_BIG_VALUES << values
+        window = 64 - (layout.bits - layout.window_shift)
+        self._window_mask, self._no_window = 0b111 << window, 0b100 << window
+        self._numbers: list[int] = []
+        self._frames = 0
+        self._data = b""
+        self._offset = self._next = 0
+        self._waiting: list[npt.NDArray[np.int64]] = []
+        # Of the stretch: bytes in its slots, and where in them the last main data ended.
+        self._slots = self._used = 0
+
+    def add(self, data: bytes, offset: int, byte2: npt.NDArray[np.uint8]) -> None:
+        """Whole frames that follow one another from `offset` in `data`, by byte 2 of each."""
+        # Few frames at a time cost as much as many.
+        if data is not self._data or offset != self._next:
+            self._look()
+            self._data = data
+            self._offset = self._next = offset
+        sizes = self._sizes[byte2]
+        self._waiting.append(sizes)
+        self._next += int(sizes.sum())
+
+    def end_stretch(self) -> None:
+        """What is added next does not follow what was added last."""
+        self._look()
+        self._slots = self._used = 0
+
+    def numbers(self) -> tuple[int, ...]:
+        """The lost ones of all frames added, counted from 0."""
+        self._look()
+        return tuple(self._numbers)
+
+    def _look(self) -> None:
+        if not self._waiting:
+            return
+        sizes = np.concatenate(self._waiting)
+        self._waiting = []
+        starts = np.cumsum(sizes) - sizes + self._offset
+        self._offset = self._next
+        unprotected = np.frombuffer(self._data, dtype=np.uint8)[starts + 1] & 1
+        heads = HEADER_BYTES + CRC_BYTES - CRC_BYTES * unprotected.astype(np.int64)
+        begins, bits, impossible = self._side_info(starts + heads)
+        ends = np.cumsum(sizes - heads - self._side_bytes) + self._slots
+        slots_before = np.concatenate((np.array([self._slots], dtype=np.int64), ends[:-1]))
+        first = slots_before - begins
+        last = first + (bits + 7 >> 3)
+        lost = impossible | (first < 0) | (last > ends)
+        self._find_overlaps(first, last, lost)
+        self._slots = int(ends[-1])
+        self._numbers += (np.flatnonzero(lost) + self._frames).tolist()
+        self._frames += len(sizes)
+
+    def _side_info(
+        self, places: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """main_data_begin, main data bits, and what can't be, of side information at `places`."""
+        size = self._side_bytes
+        every = np.ndarray((len(self._data) - size + 1,), f"V{size}", self._data, strides=(1,))
+        infos = every[places].tobytes()
+
+        def word(byte: int) -> _Words:
+            """Eight bytes of each as one number, first bit highest."""
+            column: _Words = np.ndarray((len(places),), ">u8", infos, byte, (size,))
+            return column.astype(np.uint64)
+
+        first = word(0)
+        bits = np.zeros(len(places), dtype=np.uint64)
+        impossible = np.zeros(len(places), dtype=bool)
+        for number, bit in enumerate(self._granule_bits):
+            granule = word(bit // 8) << bit % 8 if number else first << bit
+            bits += granule >> 52
+            impossible |= granule & self._values_mask > self._most_values
+            impossible |= granule & self._window_mask == self._no_window
+        return (first >> self._begin_shift).astype(np.int64), bits.astype(np.int64), impossible
+
+    def _find_overlaps(
+        self,
+        first: npt.NDArray[np.int64],
+        last: npt.NDArray[np.int64],
+        lost: npt.NDArray[np.bool_],
+    ) -> None:
+        """Add to `lost` what begins before the main data of the last frame that isn't lost ends."""
+        ends = np.maximum.accumulate(np.where(lost, 0, last))
+        before = np.maximum(np.concatenate(([0], ends[:-1])), self._used)
+        if not (~lost & (first < before)).any():
+            self._used = max(self._used, int(ends[-1]))
+            return
+        frames = zip(first.tolist(), last.tolist(), lost.tolist(), strict=True)
+        for place, (begin, end, known) in enumerate(frames):
+            if known:
+                continue
+            if begin < self._used:
+                lost[place] = True
+            else:
+                self._used = end

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audioengine.choices import CallerChannel
-from audioengine.edits import Beep, Interval, Modification, resolve
+from audioengine.edits import Beep, Interval, Modification, Span, resolve
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.mp3.header import SAMPLING_RATES_HZ
 from audioengine.mp3.info_tag import OWN_ENCODER
@@ -158,11 +158,11 @@ def encode(
     plan = plan_encode(format, len(audio.caller), bitrate_index)
     both = np.stack((audio.caller, audio.callee), axis=1)
 
-    def read_pcm(start: int, end: int) -> Samples:
-        out = np.zeros((end - start, 2), dtype=np.float32)
-        low, high = max(start, 0), min(end, len(both))
+    def samples(span: Span) -> Samples:
+        out = np.zeros((span.length, 2), dtype=np.float32)
+        low, high = max(span.start, 0), min(span.end, len(both))
         if low < high:
-            out[low - start : high - start] = both[low:high]
+            out[low - span.start : high - span.start] = both[low:high]
         return out
 
     with closing(open_destination(destination, s3)) as staging:
@@ -171,7 +171,7 @@ def encode(
             plan,
             Tone(Beep(), format.rate_hz),
             staging,
-            read_pcm,
+            lambda spans: [samples(span) for span in spans],
             workers=workers,
             progress=progress,
         )

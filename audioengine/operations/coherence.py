@@ -10,7 +10,7 @@ from audioengine.mp3.header import StreamFormat
 from audioengine.notices import Notice
 from audioengine.pcm.coherence import LEAST_MS, Coherence
 from audioengine.plan.masks import PlannedMask
-from audioengine.render.edited import ReadPcm
+from audioengine.render.timeline import ReadRaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def measured_coherence(
 
 
 def coherence_under(
-    mask: PlannedMask, read_raw: ReadPcm, format: StreamFormat
+    mask: PlannedMask, read_raw: ReadRaw, format: StreamFormat
 ) -> MeasuredCoherence | None:
     """That of the source's channels under a mask of one party; None where there is no telling."""
     span = mask.span

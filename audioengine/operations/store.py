@@ -20,7 +20,7 @@ from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store_request import StoreChoices, planned, resolved
 from audioengine.operations.verification import judged, require_decoder, require_promises
 from audioengine.operations.workers import worker_count
-from audioengine.pcm.decode import decode_raw
+from audioengine.pcm.decode import decode_all
 from audioengine.pcm.tone import Tone
 from audioengine.plan.masks import PlannedMask
 from audioengine.render.execute import Progress, execute
@@ -164,7 +164,7 @@ def _edit(
         plan,
         Tone(options.beep, index.format.rate_hz),
         staging,
-        partial(decode_raw, recording.source, index),
+        partial(decode_all, recording.source, index),
         workers=workers,
         progress=progress,
     )

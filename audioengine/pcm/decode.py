@@ -10,6 +10,7 @@ length is never used.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from io import BytesIO
 
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from audioengine.edits import Span
 from audioengine.errors import LimitError, MalformedAudioError
 from audioengine.mp3.assemble import SlotWriter, frame_head
 from audioengine.mp3.bytesource import ByteSource
@@ -40,17 +42,33 @@ def decode_raw(source: ByteSource, index: FrameIndex, start: int, end: int) -> S
     Samples before the first frame and behind the last are zero. Frames whose main data is lost
     decode as silence. Raises MalformedAudioError where the decoder refuses a frame.
     """
+    return decode_all(source, index, [Span(start, end)])[0]
+
+
+def decode_all(source: ByteSource, index: FrameIndex, spans: Sequence[Span]) -> list[Samples]:
+    """The same of several stretches, for the price of starting one decoder."""
+    ranges = [_frames_of(index, span) for span in spans]
+    decoded = iter(_decode_frames(source, index, [part for part in ranges if part]))
+    return [
+        _samples_of(index, span, part, next(decoded) if part else None)
+        for span, part in zip(spans, ranges, strict=True)
+    ]
+
+
+def _frames_of(index: FrameIndex, span: Span) -> range:
+    """The frames to decode for a stretch of samples."""
     spf = index.format.samples_per_frame
-    out = np.zeros((end - start, index.format.channels), dtype=np.float32)
-    first = max(0, start // spf)
-    last = min(index.frames, -(-end // spf))
-    if first >= last:
-        return out
+    first, last = max(0, span.start // spf), min(index.frames, -(-span.end // spf))
     # A stretch that begins where the phase of a whole decode does is rounded as there.
-    first = max(0, first - _phase(index, first))
-    pcm = _decode_frames(source, index, first, last)
-    low, high = max(start, first * spf), min(end, last * spf)
-    out[low - start : high - start] = pcm[low - first * spf : high - first * spf]
+    return range(max(0, first - _phase(index, first)), last) if first < last else range(0)
+
+
+def _samples_of(index: FrameIndex, span: Span, frames: range, pcm: Samples | None) -> Samples:
+    out = np.zeros((span.length, index.format.channels), dtype=np.float32)
+    if pcm is not None:
+        zero = frames.start * index.format.samples_per_frame
+        low, high = max(span.start, zero), min(span.end, zero + len(pcm))
+        out[low - span.start : high - span.start] = pcm[low - zero : high - zero]
     return out
 
 
@@ -67,23 +85,52 @@ def _phase(index: FrameIndex, frame: int) -> int:
     return (frame + audible) % phase_turn(index.format)
 
 
-def _decode_frames(source: ByteSource, index: FrameIndex, first: int, last: int) -> Samples:
+def _decode_frames(
+    source: ByteSource, index: FrameIndex, ranges: Sequence[range]
+) -> Iterable[Samples]:
+    """[shape=(frames, channels)] What each range of frames plays."""
+    if not ranges:
+        return []
     format = index.format
-    warm_up = min(first, format.warm_up_frames)
-    begin = first - warm_up
-    if index.free_format:
-        donor, body = _silent_frame(index.header), _repacked(source, index, begin, last)
-    else:
-        donor = _donor(source, index, begin)
-        room = len(donor) - HEADER_BYTES - format.side_info_bytes
-        body = _silenced(source, index, begin, last, room)
-    lead = _phase(index, first) or _PREFRAMES
-    body = _silent_frame(index.header) * (lead - warm_up - 1) + donor + body
+    phase = _phase(index, ranges[0].start)
+    lead = phase or _PREFRAMES
+    body: list[bytes] = []
+    places: list[int] = []
+    number = 0
+    for frames in ranges:
+        warm_up = min(frames.start, format.warm_up_frames)
+        begin, end = frames.start - warm_up, frames.stop
+        if index.free_format:
+            donor, audio = _silent_frame(index.header), _repacked(source, index, begin, end)
+        else:
+            donor = _donor(source, index, begin)
+            room = len(donor) - HEADER_BYTES - format.side_info_bytes
+            audio = _silenced(source, index, begin, end, room)
+        # The first begins where mpg123 begins to play; each other one in its own phase, where
+        # nothing is left of the one before, be it that silence takes its place.
+        place = number + 1 + format.warm_up_frames if places else lead
+        place += (_phase(index, frames.start) - phase - (place - lead)) % phase_turn(format)
+        body += (_silent_frame(index.header) * (place - number - 1 - warm_up), donor, audio)
+        places.append(place - lead)
+        number = place + len(frames)
+    pcm = _played(index, b"".join(body), lead, number - lead, ranges)
+    spf = format.samples_per_frame
+    return (
+        pcm[place * spf : (place + len(frames)) * spf]
+        for place, frames in zip(places, ranges, strict=True)
+    )
+
+
+def _played(
+    index: FrameIndex, body: bytes, lead: int, frames: int, ranges: Sequence[range]
+) -> Samples:
+    """What `frames` frames of `body` play behind the first `lead`."""
+    format = index.format
     tag = build_info_tag(
         _plain_header(index.header, 14),
         constant_bitrate=False,
         lowest_kbps=0,
-        frames=lead + last - first,
+        frames=lead + frames,
         audio_bytes=len(body),
         audio_crc=tag_crc(b""),
         frame_offsets=[0] * 100,
@@ -91,7 +138,8 @@ def _decode_frames(source: ByteSource, index: FrameIndex, first: int, last: int)
         encoder_delay=lead * format.samples_per_frame - DECODER_DELAY,
         padding=DECODER_DELAY,
     )
-    wanted = (last - first) * format.samples_per_frame
+    wanted = frames * format.samples_per_frame
+    first, last = ranges[0].start, ranges[-1].stop
     try:
         with _open_in_memory(tag + body) as file:
             pcm: Samples = file.read(wanted, dtype="float32", always_2d=True)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -15,8 +15,8 @@ from audioengine.plan.rendering import RenderPlan
 
 _NEAR_SAMPLES = 1 << 14
 
-ReadPcm: TypeAlias = Callable[[int, int], Samples]
-"""Gives the raw samples from one number to before another, shape (n, channels)."""
+ReadPcm: TypeAlias = Callable[[Sequence[Span]], list[Samples]]
+"""Gives the raw samples of each span, shape (span.length, channels)."""
 
 
 class EditedPcm:
@@ -35,9 +35,8 @@ class EditedPcm:
     ) -> None:
         self._plan = plan
         self._tone = tone
-        self._windows = [
-            (window, read_pcm(window.start, window.end)) for window in _near_joined(windows)
-        ]
+        spans = list(_near_joined(windows))
+        self._windows = list(zip(spans, read_pcm(spans), strict=True))
 
     def unedited(self, span: Span) -> Samples:
         """[shape=(span.length, channels)] The source's raw samples, inside one of the windows."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from threading import Lock
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +20,14 @@ from audioengine.pcm.tone import Tone
 from audioengine.plan.conference import Stretch
 from audioengine.plan.merge import MergePlan
 from audioengine.plan.placing import PlacedPart
-from audioengine.render.edited import ReadPcm
 
 _BLOCK_MS = 10
 _PAGE = 4096
 
 Samples = npt.NDArray[np.float32]
+
+ReadRaw: TypeAlias = Callable[[int, int], Samples]
+"""Gives a recording's raw samples from one number to before another, shape (n, channels)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Voice:
     """One recording as it sounds in the output."""
 
     part: PlacedPart
-    read_raw: ReadPcm
+    read_raw: ReadRaw
     tone: Tone
     heard: tuple[Span, ...]
     """Where on the timeline, no two touching."""
@@ -111,7 +114,7 @@ class TimelinePcm:
     """Reads the output's raw samples; may be called from many threads."""
 
     def __init__(
-        self, plan: MergePlan, read_raw: Sequence[ReadPcm], tone: Callable[[int], Tone]
+        self, plan: MergePlan, read_raw: Sequence[ReadRaw], tone: Callable[[int], Tone]
     ) -> None:
         """`read_raw`: by part, its raw samples; `tone`: the beep at a sampling rate."""
         self._plan = plan
@@ -127,9 +130,12 @@ class TimelinePcm:
     def _starts(self) -> list[int]:
         return [stretch.span.start for stretch in self._plan.stretches]
 
-    def __call__(self, start: int, end: int) -> Samples:
-        """[shape=(end - start, channels)] Raw samples of the output's frames."""
-        window = Span(start - self._plan.origin, end - self._plan.origin)
+    def __call__(self, spans: Sequence[Span]) -> list[Samples]:
+        """[shape=(span.length, channels)] Raw samples of the output's frames, of each span."""
+        return [self._samples(span) for span in spans]
+
+    def _samples(self, span: Span) -> Samples:
+        window = Span(span.start - self._plan.origin, span.end - self._plan.origin)
         out = np.zeros((window.length, self._plan.format.channels), dtype=np.float32)
         first = max(0, bisect_right(self._starts, window.start) - 1)
         for stretch in self._plan.stretches[first:]:

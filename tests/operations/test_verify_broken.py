@@ -353,13 +353,16 @@ def test_a_sample_dropped_inside(monkeypatch: pytest.MonkeyPatch, rate: int, kbp
     source = talk(rate, kbps)
     cut = Cut((rate, 13 * rate))
 
-    def one_less(file: Any, index: Any, start: int, end: int) -> npt.NDArray[np.float32]:
-        places = np.arange(start, end)
-        pcm: npt.NDArray[np.float32] = decode_raw(file, index, start, end + 1)
-        return pcm[places + (places >= 6 * rate) - start]
+    def one_less(file: Any, index: Any, spans: Sequence[Span]) -> list[npt.NDArray[np.float32]]:
+        out = []
+        for span in spans:
+            places = np.arange(span.start, span.end)
+            pcm = decode_raw(file, index, span.start, span.end + 1)
+            out.append(pcm[places + (places >= 6 * rate) - span.start])
+        return out
 
     with monkeypatch.context() as patch:
-        patch.setattr("audioengine.operations.store.decode_raw", one_less)
+        patch.setattr("audioengine.operations.store.decode_all", one_less)
         broken = store(source, cut, render="full")
     verdict = verified(broken, render="full")
     assert [check.name for check in verdict.failures] == ["kept_sound"]

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from audioengine.edits import Span
 from audioengine.mp3.header import parse_header
 from audioengine.mp3.info_tag import build_info_tag
 from audioengine.mp3.scan import scan
-from audioengine.pcm.decode import decode_raw
+from audioengine.pcm.decode import decode_all, decode_raw
 from fixtures import mpeg
 from tests.strategies import examples
 from tests.support import (
@@ -190,3 +191,21 @@ def test_whatever_is_hidden_the_rest_is_what_libsndfile_decodes(name: str, delay
     for start in (1, 5 * 576 + 7, 6 * 576 + 7, 7 * 576 + 7, 8 * 576 + 7):
         got = decode_raw(source, index, index.start + start, index.start + start + 2000)
         np.testing.assert_array_equal(got, expected[start : start + 2000])
+
+
+@pytest.mark.parametrize(
+    "name", ["mpeg25-8k-32k", "mono-8k", "mpeg2-16k-48k", "mono-44k", "vbr-44k"]
+)
+@given(st.data())
+@examples(15)
+def test_stretches_that_are_decoded_together_are_as_when_decoded_alone(
+    name: str, data: st.DataObject
+) -> None:
+    index = indexed(name)
+    spans = []
+    for _ in range(data.draw(st.integers(1, 5))):
+        start = data.draw(st.integers(-2000, index.raw_samples + 2000))
+        spans.append(Span(start, start + data.draw(st.integers(0, 9000))))
+    together = decode_all(Bytes(fixture(name)), index, spans)
+    for span, got in zip(spans, together, strict=True):
+        np.testing.assert_array_equal(got, window(name, span.start, span.end))

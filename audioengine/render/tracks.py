@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import gcd
-from threading import Lock
 
 from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
@@ -25,14 +25,17 @@ from audioengine.plan.grid import FrameRange, Grid, frames_within
 from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
 from audioengine.render.edited import EditedPcm
 
-# A steady stretch shorter than this costs less encoded than it costs to join.
-_MIN_FILL_FRAMES = 32
+# A steady stretch shorter than this costs less encoded than a second start behind it.
+_MIN_FILL_FRAMES = 12
 
 # How far the encoded frames on either side reach into it, to find legal windows for the seam.
 _FILL_MARGIN_FRAMES = 2
 
 # Frames after which a steady tone's coding no longer shows how it began.
 _TONE_WARM_UP_FRAMES = 8
+
+# Recordings of a batch are masked alike: some phases of a beep or two.
+_KEPT_TONES = 64
 
 # The least that keeps a 3 kHz tone: LAME's low-pass falls with the bitrate.
 _TONE_KBPS_LSF, _TONE_KBPS_MPEG_1 = 16, 32
@@ -76,7 +79,7 @@ def seam(format: StreamFormat, before: Track, after: Track, wanted: int) -> int:
 
 
 class ToneFrames:
-    """Frames of the steady beep, by phase; each is encoded once, whatever mask it serves."""
+    """Frames of the steady beep, by phase; each is encoded once, whatever it serves."""
 
     def __init__(self, format: StreamFormat, tone: Tone, grid: Grid) -> None:
         self._format = format
@@ -84,8 +87,6 @@ class ToneFrames:
         self._origin = grid.origin
         kbps = _TONE_KBPS_LSF if format.lsf else _TONE_KBPS_MPEG_1
         self._bitrate_index = mono_bitrate_index(format, kbps)
-        self._cycles: dict[int, list[ChannelFrame]] = {}
-        self._lock = Lock()
 
     def fill(self, mask: Span, frames: FrameRange) -> Track | None:
         """The beep of `mask` over frames in its steady part, or None where it must be encoded."""
@@ -108,23 +109,25 @@ class ToneFrames:
             frames.first, [units[(at + number) % period] for number in range(frames.count)]
         )
 
-    def _cycle(self, phase: int, period: int) -> list[ChannelFrame] | None:
-        with self._lock:
-            if phase not in self._cycles:
-                self._cycles[phase] = self._encode(phase, period)
-            units = self._cycles[phase]
+    def _cycle(self, phase: int, period: int) -> Sequence[ChannelFrame] | None:
+        units = _steady_frames(self._tone, self._format, self._bitrate_index, phase, period)
         long_only = all(
             block is BlockType.LONG for unit in units for block in unit.block_types(self._format)
         )
         return units if long_only else None
 
-    def _encode(self, phase: int, period: int) -> list[ChannelFrame]:
-        spf = self._format.samples_per_frame
-        before = _TONE_WARM_UP_FRAMES * spf - GRID_OFFSET
-        count = (_TONE_WARM_UP_FRAMES + period + LOOK_AHEAD_FRAMES) * spf
-        pcm = self._tone.steady(phase - before * self._tone.step, count)
-        stretch = Stretch(pcm, _TONE_WARM_UP_FRAMES, period)
-        return encode_channel([stretch], self._format, self._bitrate_index)[0]
+
+@lru_cache(maxsize=_KEPT_TONES)
+def _steady_frames(
+    tone: Tone, format: StreamFormat, bitrate_index: int, phase: int, period: int
+) -> tuple[ChannelFrame, ...]:
+    """The frames of a steady beep from a phase on, through its period."""
+    spf = format.samples_per_frame
+    before = _TONE_WARM_UP_FRAMES * spf - GRID_OFFSET
+    count = (_TONE_WARM_UP_FRAMES + period + LOOK_AHEAD_FRAMES) * spf
+    pcm = tone.steady(phase - before * tone.step, count)
+    stretch = Stretch(pcm, _TONE_WARM_UP_FRAMES, period)
+    return tuple(encode_channel([stretch], format, bitrate_index)[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,12 @@ class FrameIndex:
         return self._gapless[1] - self._gapless[0]
 
     @cached_property
+    def _size_list(self) -> list[int]:
+        # Looking up one number in a list takes a tenth of the time.
+        sizes: list[int] = self.sizes.tolist()
+        return sizes
+
+    @cached_property
     def _segment_frames(self) -> list[int]:
         return [segment.first_frame for segment in self.segments]
 
@@ -148,12 +154,12 @@ class FrameIndex:
         number = max(0, bisect_right(self._segment_frames, min(frame, self.frames - 1)) - 1)
         segment = self.segments[number]
         block, rest = divmod(frame - segment.first_frame, _CHECKPOINT_FRAMES)
-        part = self.byte2[frame - rest : frame]
-        return int(self._checkpoints[number][block]) + int(self.sizes[part].sum(dtype=np.int64))
+        part = self.byte2[frame - rest : frame].tobytes()
+        return int(self._checkpoints[number][block]) + sum(map(self._size_list.__getitem__, part))
 
     def size(self, frame: int) -> int:
         """Size of a frame in bytes."""
-        return int(self.sizes[self.byte2[frame]])
+        return self._size_list[int(self.byte2[frame])]
 
     def ranges(self, first: int, last: int) -> list[ByteRange]:
         """The bytes of the frames from `first` to before `last`, one range per segment."""

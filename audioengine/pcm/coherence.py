@@ -88,7 +88,9 @@ def coherence_of(pcm: npt.NDArray[np.float32], rate_hz: int) -> Coherence:
 
 def _smoothed(magnitude: npt.NDArray[np.floating], width: int) -> npt.NDArray[np.float64]:
     """Moving average along the last axis over `width` bins, an odd number."""
-    padded = np.pad(magnitude, ((0, 0), (width // 2 + 1, width // 2)), mode="edge")
-    total = np.cumsum(padded, axis=-1, dtype=np.float64)
+    bins = magnitude.shape[-1]
+    # As far as half the width beyond either end, its last value.
+    places = np.arange(-(width // 2) - 1, bins + width // 2).clip(0, bins - 1)
+    total = np.cumsum(magnitude[:, places], axis=-1, dtype=np.float64)
     smooth: npt.NDArray[np.float64] = (total[:, width:] - total[:, :-width]) / width
     return smooth

@@ -47,8 +47,12 @@ def merged(ranges: Iterable[FrameRange], gap: int = 0) -> tuple[FrameRange, ...]
 
 def ranges_of(flags: Flags, first: int) -> list[FrameRange]:
     """The frames whose flag is set, flags[0] being that of frame `first`."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
-    return [FrameRange(first + start, first + end) for start, end in edges.reshape(-1, 2).tolist()]
+    if not flags.any():
+        return []
+    bounds = np.zeros(len(flags) + 2, dtype=bool)
+    bounds[1:-1] = flags
+    edges = (np.flatnonzero(bounds[1:] != bounds[:-1]) + first).tolist()
+    return [FrameRange(*pair) for pair in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def flags_of(ranges: Iterable[FrameRange], seen: FrameRange) -> Flags:

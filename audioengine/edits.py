@@ -7,9 +7,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from operator import attrgetter
 from typing import Literal, TypeAlias, cast
 
 from audioengine.errors import InvalidRequestError, Problem
@@ -41,6 +43,7 @@ __all__ = [
     "Span",
     "join",
     "resolve",
+    "touching",
     "untagged_notice",
 ]
 
@@ -188,6 +191,12 @@ def join(spans: Iterable[Span]) -> tuple[Span, ...]:
         else:
             joined.append(span)
     return tuple(joined)
+
+
+def touching(spans: Sequence[Span], window: Span) -> Sequence[Span]:
+    """Return those of joined spans that overlap or touch the window, without looking at all."""
+    first = bisect_left(spans, window.start, key=attrgetter("end"))
+    return spans[first : bisect_right(spans, window.end, key=attrgetter("start"))]
 
 
 @dataclass(frozen=True, slots=True)

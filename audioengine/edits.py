@@ -7,9 +7,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from operator import attrgetter
 from typing import Literal, TypeAlias, cast
 
 from audioengine.errors import InvalidRequestError, Problem
@@ -20,6 +22,7 @@ from audioengine.times import (
     Clock,
     Interval,
     Number,
+    check_mask_count,
     exact,
     exact_or_none,
     ms_to_samples,
@@ -40,6 +43,7 @@ __all__ = [
     "Span",
     "join",
     "resolve",
+    "touching",
     "untagged_notice",
 ]
 
@@ -62,7 +66,8 @@ class Modification:
     """The edits of one recording: what to keep of it and what to mask in it.
 
     Raises InvalidRequestError where a field is not of its type or `mask` has another key; what the
-    times are worth is judged by `resolve`, which knows the recording.
+    times are worth is judged by `resolve`, which knows the recording. Raises LimitError for more
+    than MAX_MASKS intervals.
     """
 
     trim: Interval | None = None
@@ -77,6 +82,8 @@ class Modification:
     """Unit of relative bounds; "ms" is for commands in the REST dialect."""
 
     def __post_init__(self) -> None:
+        mask = {party: tuple(intervals) for party, intervals in self.mask.items()}
+        check_mask_count(sum(map(len, mask.values())))
         problems = []
         if self.trim is not None and not isinstance(self.trim, Interval):
             problems.append(Problem("trim", self.trim, "must be an Interval or None"))
@@ -84,15 +91,13 @@ class Modification:
             problems.append(Problem("absoluteTimes", self.absolute_times, "must be true or false"))
         if self.relative_unit not in ("s", "ms"):
             problems.append(Problem("relative_unit", self.relative_unit, 'must be "s" or "ms"'))
-        mask = {}
-        for party, intervals in self.mask.items():
+        for party, intervals in mask.items():
             path = f"mask.{party}"
-            mask[party] = tuple(intervals)
             if party not in _MASK_PARTIES:
                 problems.append(Problem(path, intervals, "is not one of caller, callee, both"))
             problems += [
                 Problem(f"{path}[{i}]", interval, "must be an Interval")
-                for i, interval in enumerate(mask[party])
+                for i, interval in enumerate(intervals)
                 if not isinstance(interval, Interval)
             ]
         if problems:
@@ -186,6 +191,12 @@ def join(spans: Iterable[Span]) -> tuple[Span, ...]:
         else:
             joined.append(span)
     return tuple(joined)
+
+
+def touching(spans: Sequence[Span], window: Span) -> Sequence[Span]:
+    """Return those of joined spans that overlap or touch the window, without looking at all."""
+    first = bisect_left(spans, window.start, key=attrgetter("end"))
+    return spans[first : bisect_right(spans, window.end, key=attrgetter("start"))]
 
 
 @dataclass(frozen=True, slots=True)

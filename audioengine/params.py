@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from audioengine.errors import InvalidRequestError, Problem
-from audioengine.times import Interval, Number, exact
+from audioengine.times import Interval, Number, check_mask_count, exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,12 @@ class Params:
 def parse(params: object) -> Params:
     """Read modificationParams as JSON values, in any of the shapes of either dialect.
 
-    Raises InvalidRequestError naming every wrong field.
+    Raises InvalidRequestError naming every wrong field, and LimitError for more than MAX_MASKS
+    intervals.
     """
     if _absent_if_empty(params) is None:
         return Params()
+    check_mask_count(_mask_count(params))
     try:
         wire = _Params.model_validate(params)
     except ValidationError as error:
@@ -59,6 +61,13 @@ def parse(params: object) -> Params:
         )
     trim = None if wire.trim is None else wire.trim.interval("trim")
     return Params(absolute_times=True in spellings, trim=trim, mask=_masks(wire.mask))
+
+
+def _mask_count(params: object) -> int:
+    """How many intervals there seem to be, whatever they are."""
+    mask = params.get("mask") if isinstance(params, dict) else None
+    lists = mask.values() if isinstance(mask, dict) else (mask,)
+    return sum(len(one) for one in lists if isinstance(one, list))
 
 
 def _absent_if_empty(value: object) -> object:

@@ -14,12 +14,14 @@ from fractions import Fraction
 from numbers import Rational
 from typing import Literal, TypeAlias, cast
 
-from audioengine.errors import InvalidRequestError, Problem
+from audioengine.errors import InvalidRequestError, LimitError, Problem
 
 Number: TypeAlias = int | float | Decimal
 """A number of a request. A float stands for its shortest decimal: 0.1 is one tenth."""
 
 MIN_EPOCH_MS = 10**11  # March 1973; as a relative time, three years in milliseconds
+MAX_MASKS = 10_000
+"""Intervals that one recording may be masked in."""
 _MAX_RELATIVE_S = 10**9  # no recording lasts 31 years; an epoch in ms is more
 
 # Far beyond any time or level, near enough that exact arithmetic on them stays instant.
@@ -66,6 +68,12 @@ def exact(value: object, path: str) -> Fraction:
     if abs(int(parts.exponent)) + len(parts.digits) > _MAX_POWER_OF_TEN:
         raise InvalidRequestError.of(path, value, "must be of a sensible size")
     return Fraction(value)
+
+
+def check_mask_count(count: int) -> None:
+    """Raise LimitError where a recording would be masked in more than MAX_MASKS intervals."""
+    if count > MAX_MASKS:
+        raise LimitError(f"mask has {count} intervals, at most {MAX_MASKS} are allowed")
 
 
 def exact_or_none(value: object, path: str, problems: list[Problem]) -> Fraction | None:

@@ -35,7 +35,7 @@ from audioengine.commands.requests import (
     parse_command,
 )
 from audioengine.edits import Dialect
-from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError
+from audioengine.errors import AudioEngineError, InvalidRequestError, LimitError, NotAllowedError
 from audioengine.execution.destination import asked_of
 from audioengine.execution.identity import command_digest
 from audioengine.execution.merging import merge_recordings
@@ -50,6 +50,9 @@ from audioengine.settings import Settings
 from audioengine.storage import Storage
 from audioengine.storage.folder import FolderStorage
 from audioengine.storage.s3_storage import S3Storage
+
+MAX_COMMAND_BYTES = 1 << 20
+"""Of a command's JSON: as long as a message of a queue can be."""
 
 _ALARMS: Mapping[str, CommandAlarmType] = {
     "STORERECORDING": "storeRecordingError",
@@ -124,6 +127,10 @@ def execute(
 
 
 def _from_json(text: str | bytes) -> dict[str, Any]:
+    if len(text) > MAX_COMMAND_BYTES:
+        raise LimitError(
+            f"the command has {len(text)} bytes, at most {MAX_COMMAND_BYTES} are allowed"
+        )
     try:
         value = json.loads(text, parse_float=Decimal)
     except (ValueError, RecursionError, InvalidOperation):

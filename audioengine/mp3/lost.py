@@ -15,8 +15,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from audioengine.errors import LimitError
 from audioengine.mp3.header import CRC_BYTES, HEADER_BYTES, StreamFormat
 from audioengine.mp3.side_info import MAX_BIG_VALUES, granule_layout
+
+MAX_LOST_FRAMES = 250_000
+"""Frames of a recording that may have lost their audio: a day has a million and more."""
 
 _Words = npt.NDArray[np.uint64]
 
@@ -48,7 +52,10 @@ class LostFrames:
         self._slots = self._used = 0
 
     def add(self, data: bytes, offset: int, byte2: npt.NDArray[np.uint8]) -> None:
-        """Whole frames that follow one another from `offset` in `data`, by byte 2 of each."""
+        """Whole frames that follow one another from `offset` in `data`, by byte 2 of each.
+
+        Raises LimitError where more than MAX_LOST_FRAMES are lost.
+        """
         # Few frames at a time cost as much as many.
         if data is not self._data or offset != self._next:
             self._look()
@@ -86,6 +93,8 @@ class LostFrames:
         self._find_overlaps(first, last, lost)
         self._slots = int(ends[-1])
         self._numbers += (np.flatnonzero(lost) + self._frames).tolist()
+        if len(self._numbers) > MAX_LOST_FRAMES:
+            raise LimitError(f"more than {MAX_LOST_FRAMES} frames have lost their audio")
         self._frames += len(sizes)
 
     def _side_info(

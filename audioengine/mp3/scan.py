@@ -3,25 +3,29 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
-from audioengine.errors import MalformedAudioError, UnsupportedAudioError
+from audioengine.errors import LimitError, MalformedAudioError, UnsupportedAudioError
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.header import (
-    BITRATES_LSF_KBPS,
     CRC_BYTES,
     HEADER_BYTES,
     PADDING_BIT,
-    SAMPLING_RATES_HZ,
     FrameHeader,
-    Version,
+    Mode,
+    StreamFormat,
     parse_header,
 )
 from audioengine.mp3.index import FrameIndex, Junk, Segment
 from audioengine.mp3.info_tag import TAG_KINDS, InfoTag, parse_info_tag
 from audioengine.mp3.lost import LostFrames
-from audioengine.mp3.tags import Tag, tag_at, trailing_tags
+from audioengine.mp3.other_layers import refuse_other_layers
+from audioengine.mp3.tags import Tag, check_count, tag_at, trailing_tags
+from audioengine.mp3.window import Window
 
 JUNK_BEFORE_FIRST_FRAME = 64 * 1024
 """Bytes that may stand before the first frame, tags not counted."""
@@ -29,7 +33,19 @@ JUNK_BEFORE_FIRST_FRAME = 64 * 1024
 CHAINED_HEADERS = 3
 """Headers that must follow one another before a sync word is believed."""
 
-_BLOCK_BYTES = 1 << 20
+MAX_GAPS = 10_000
+"""Places in a file where frames may stop and go on later: it is looked through for each."""
+
+MAX_FALSE_HEADERS = 100_000
+"""Headers in a file that may turn out to be none. In random bytes there is one in 16 000."""
+
+# What can begin a Layer III frame: sync word and version, then bitrate and rate.
+_SYNC = re.compile(
+    b"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]["
+    + b"".join(re.escape(bytes((b,))) for b in range(0xF0) if b & 0x0C != 0x0C)
+    + b"]"
+)
+_ANY_SYNC = re.compile(b"\xff")
 # No frame is longer: free format is bounded to what a slot stream can be repacked into.
 _MAX_FRAME_BYTES = 4096
 _TAG_HEAD_BYTES = 32
@@ -38,41 +54,6 @@ _FREE_FORMAT_TRIES = 8
 _TAG_LETTERS = frozenset(kind[:1] for kind in TAG_KINDS)
 # Frames walked one by one between two tries to predict a run.
 _WALK_FRAMES = 256
-
-
-class _Window:
-    """A block of the source in memory; asking for bytes outside it reads the next block."""
-
-    def __init__(self, source: ByteSource, end: int) -> None:
-        self.source = source
-        self.end = end
-        self.base = 0
-        self.data = b""
-
-    def load(self, position: int, need: int) -> None:
-        """Have `need` bytes from `position` in memory, or all that there are."""
-        have = self.base + len(self.data)
-        if position < self.base or (position + need > have and have < self.end):
-            self.base = position
-            length = min(_BLOCK_BYTES, self.end - position)
-            self.data = self.source.read(position, length)
-            if len(self.data) < length:
-                raise MalformedAudioError(
-                    f"the source ends at byte {position + len(self.data)}, "
-                    f"its length says {self.source.size}",
-                    position + len(self.data),
-                )
-
-    def bytes_at(self, position: int, length: int) -> bytes:
-        """The bytes from `position`, fewer at the end."""
-        self.load(position, length)
-        start = position - self.base
-        return self.data[start : start + min(length, max(0, self.end - position))]
-
-    def header_at(self, position: int) -> FrameHeader | None:
-        """The Layer III header at `position`, or None."""
-        self.load(position, HEADER_BYTES)
-        return parse_header(self.data, position - self.base)
 
 
 class _Stream:
@@ -110,19 +91,20 @@ def scan(source: ByteSource) -> FrameIndex:
     """Index the frames of `source`.
 
     Raises MalformedAudioError where there are none, UnsupportedAudioError for layers I and II
-    and where version, rate or channel count change inside, each with the byte offset.
+    and where version, rate or channel count change inside, each with the byte offset; LimitError
+    where there is more to look through than MAX_GAPS, MAX_FALSE_HEADERS and `tags.MAX_TAGS` allow.
     """
     if source.size == 0:
         raise MalformedAudioError("the source is empty", 0)
     trailing = trailing_tags(source)
     end = trailing[-1].offset if trailing else source.size
-    return _Scanner(_Window(source, end), trailing).run()
+    return _Scanner(Window(source, end), trailing).run()
 
 
 class _Scanner:
     """The state of one pass."""
 
-    def __init__(self, window: _Window, trailing: list[Tag]) -> None:
+    def __init__(self, window: Window, trailing: list[Tag]) -> None:
         self.window = window
         self.tags: list[Tag] = []
         self.trailing = trailing
@@ -133,6 +115,7 @@ class _Scanner:
         self.segments: list[Segment] = []
         self.inner_tags: list[int] = []
         self.first_header: FrameHeader | None = None
+        self.headers_tried = 0
         self.lost: LostFrames
 
     def run(self) -> FrameIndex:
@@ -177,7 +160,7 @@ class _Scanner:
         window = self.window
         position = 0
         while (tag := self._tag_here(position)) is not None:
-            self.tags.append(tag)
+            self._note_tag(tag)
             position = tag.offset + tag.length
         start = position
         found = self._search(position, position + JUNK_BEFORE_FIRST_FRAME, None)
@@ -196,6 +179,10 @@ class _Scanner:
         header = self.window.header_at(position)
         assert header is not None
         return parse_info_tag(self.window.bytes_at(position, stream.size(header)), header)
+
+    def _note_tag(self, tag: Tag) -> None:
+        self.tags.append(tag)
+        check_count(self.tags, tag.offset)
 
     def _tag_here(self, position: int) -> Tag | None:
         head = self.window.bytes_at(position, _TAG_HEAD_BYTES)
@@ -295,7 +282,7 @@ class _Scanner:
         window = self.window
         tag = self._tag_here(position)
         if tag is not None:
-            self.tags.append(tag)
+            self._note_tag(tag)
             return tag.offset + tag.length
         header = window.header_at(position)
         if stream.matches(header):
@@ -307,6 +294,8 @@ class _Scanner:
         found = self._search(position, window.end, stream)
         at = window.end if found is None else found[0]
         self.junk.append(Junk(position, at - position))
+        if len(self.junk) > MAX_GAPS:
+            raise LimitError(f"more than {MAX_GAPS} stretches are no frames (byte {position})")
         return at
 
     def _search(
@@ -318,15 +307,21 @@ class _Scanner:
         """
         window = self.window
         limit = min(limit, window.end - HEADER_BYTES + 1)
+        sync = _ANY_SYNC if stream is None else _SYNC
         while position < limit:
             window.load(position, _MAX_FRAME_BYTES)
-            found = window.data.find(b"\xff", position - window.base)
-            if found < 0:
-                position = window.base + len(window.data)
+            found = sync.search(window.data, position - window.base)
+            if found is None:
+                # It may begin at the block's end.
+                position = max(position + 1, window.base + len(window.data) - HEADER_BYTES)
                 continue
-            position = window.base + found
+            position = window.base + found.start()
             if position >= limit:
                 return None
+            self.headers_tried += 1
+            if self.headers_tried > MAX_FALSE_HEADERS:
+                message = f"more than {MAX_FALSE_HEADERS} headers begin no frame"
+                raise LimitError(f"{message} (byte {position})")
             candidate = self._chain(position)
             if candidate is not None:
                 if stream is None:
@@ -335,7 +330,7 @@ class _Scanner:
                     return position, stream
                 _refuse_change(stream.header, candidate.header, position)
             if stream is None:
-                _refuse_other_layers(window, position)
+                refuse_other_layers(window, position)
             position += 1
         return None
 
@@ -350,7 +345,7 @@ class _Scanner:
             free_bytes = self._free_format_size(position, header)
             if free_bytes is None:
                 return None
-        stream = _Stream(header, free_bytes)
+        stream = _Stream(header, free_bytes) if free_bytes else _table_stream(header.format)
         at = position + stream.size(header)
         for _ in range(CHAINED_HEADERS - 1):
             if at >= window.end or self._tag_here(at) is not None:
@@ -387,6 +382,13 @@ class _Scanner:
         return None
 
 
+@lru_cache(maxsize=32)
+def _table_stream(format: StreamFormat) -> _Stream:
+    """The stream of this format with bitrates of the table."""
+    mode = Mode.SINGLE_CHANNEL if format.channels == 1 else Mode.STEREO
+    return _Stream(FrameHeader(format, False, 14, 0, mode, 0, 0), None)
+
+
 def _same_free_format(header: FrameHeader, other: FrameHeader) -> bool:
     return other.bitrate_index == 0 and other.format == header.format
 
@@ -414,43 +416,3 @@ def _describe(header: FrameHeader) -> str:
     channels = "mono" if format.channels == 1 else "stereo"
     free = ", free format" if header.bitrate_index == 0 else ""
     return f"{format.version} {format.rate_hz} Hz {channels}{free}"
-
-
-# ISO/IEC 11172-3 2.4.2.3 and ISO/IEC 13818-3 2.4.2.3: only to name what is refused. Layer II
-# in LSF shares its table with Layer III.
-_LAYER_I_MPEG_1_KBPS = tuple(32 * step for step in range(15))
-_LAYER_I_LSF_KBPS = (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256)
-_LAYER_II_MPEG_1_KBPS = (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)
-
-
-def _refuse_other_layers(window: _Window, position: int) -> None:
-    at = position
-    layer = 0
-    for _ in range(CHAINED_HEADERS):
-        found = _other_layer_frame(window.bytes_at(at, HEADER_BYTES))
-        if found is None or (layer and found[0] != layer):
-            return
-        layer, size = found
-        at += size
-    raise UnsupportedAudioError(
-        f"this is MPEG audio Layer {'I' * layer}; only Layer III (MP3) can be edited", position
-    )
-
-
-def _other_layer_frame(word: bytes) -> tuple[int, int] | None:
-    """Layer (1 or 2) and size of the frame that `word` heads."""
-    if len(word) < HEADER_BYTES or word[0] != 0xFF or word[1] & 0xE0 != 0xE0:
-        return None
-    layer = 4 - (word[1] >> 1 & 3)
-    version = word[1] >> 3 & 3
-    rate_index, bitrate_index = word[2] >> 2 & 3, word[2] >> 4
-    if layer not in (1, 2) or version == 1 or rate_index == 3 or bitrate_index in (0, 15):
-        return None
-    rate = SAMPLING_RATES_HZ[Version(version)][rate_index]
-    padding = word[2] >> 1 & 1
-    lsf = version != Version.MPEG_1.value
-    if layer == 1:
-        kbps = (_LAYER_I_LSF_KBPS if lsf else _LAYER_I_MPEG_1_KBPS)[bitrate_index]
-        return 1, (12_000 * kbps // rate + padding) * 4
-    kbps = (BITRATES_LSF_KBPS if lsf else _LAYER_II_MPEG_1_KBPS)[bitrate_index]
-    return 2, 144_000 * kbps // rate + padding

@@ -7,9 +7,14 @@ header and footer of 32 bytes. Lyrics3 v2.00: six digits and ``LYRICS200`` at it
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 
+from audioengine.errors import LimitError
 from audioengine.mp3.bytesource import ByteSource
+
+MAX_TAGS = 10_000
+"""Tags that a file may have, wherever they are."""
 
 ID3V1_BYTES = 128
 _ID3V2_HEADER_BYTES = 10
@@ -50,7 +55,10 @@ def tag_at(head: bytes, offset: int, left: int) -> Tag | None:
 
 
 def trailing_tags(source: ByteSource) -> list[Tag]:
-    """The tags at the end of the file, last first."""
+    """The tags at the end of the file, last first.
+
+    Raises LimitError where there are more than MAX_TAGS.
+    """
     tags: list[Tag] = []
     end = source.size
     while True:
@@ -58,7 +66,14 @@ def trailing_tags(source: ByteSource) -> list[Tag]:
         if tag is None:
             return tags
         tags.append(tag)
+        check_count(tags, tag.offset)
         end = tag.offset
+
+
+def check_count(tags: Sized, offset: int) -> None:
+    """Raise LimitError where there are too many tags, of which the last is at `offset`."""
+    if len(tags) > MAX_TAGS:
+        raise LimitError(f"there are more than {MAX_TAGS} tags (byte {offset})")
 
 
 def _tag_before(source: ByteSource, end: int) -> Tag | None:

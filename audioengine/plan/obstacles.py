@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
-from audioengine.plan.grid import FrameRange
+from audioengine.plan.grid import FrameRange, merged
 
 # Damage this near to a re-made run may reach into the samples that the run is made from.
 _NEIGHBOURHOOD_FRAMES = 16
@@ -20,16 +21,18 @@ def obstacles(index: FrameIndex, required: Iterable[Iterable[FrameRange]]) -> li
     """
     if index.free_format:
         return [Notice("free_format", "The recording is in free format")]
-    near = [
+    near = merged(
         FrameRange(part.first - _NEIGHBOURHOOD_FRAMES, part.last + _NEIGHBOURHOOD_FRAMES)
         for channel in required
         for part in channel
         if part.count
-    ]
-    damaged = {segment.first_frame for segment in index.segments[1:]} | set(index.lost)
+    )
     # A stream cut at its start is whole from its first intact frame on.
-    for frame in sorted(damaged):
-        if any(frame in part for part in near):
-            place = f"frame {frame} (byte {index.offset(frame)})"
-            return [Notice("damage", f"The recording is damaged near an edit, at {place}")]
+    damaged = sorted({segment.first_frame for segment in index.segments[1:]} | set(index.lost))
+    for part in near:
+        place = bisect_left(damaged, part.first)
+        if place < len(damaged) and damaged[place] in part:
+            frame = damaged[place]
+            where = f"frame {frame} (byte {index.offset(frame)})"
+            return [Notice("damage", f"The recording is damaged near an edit, at {where}")]
     return []

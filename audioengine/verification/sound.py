@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from audioengine.edits import Span, join
+from audioengine.edits import Span, join, touching
 from audioengine.plan.grid import Flags, FrameRange, ranges_of
 from audioengine.plan.spans import without
 from audioengine.verification.case import OVERLAP, Case
@@ -138,7 +138,7 @@ class _Listener:
 
     def _pieces(self, core: Span) -> Iterator[Span]:
         step = _PIECE_S * self.rate
-        for near in self.near:
+        for near in touching(self.near, core):
             part = near.clipped(core)
             for start in range(part.start, part.end, step):
                 yield Span(start, min(start + step, part.end))
@@ -155,7 +155,7 @@ class _Listener:
     def _hear(
         self, heard: Heard, channel: int, piece: Span, window: Span, ours: Wave, theirs: Wave
     ) -> None:
-        masks = self.masked[channel]
+        masks = touching(self.masked[channel], piece)
         for mask in masks:
             inside = mask.clipped(piece)
             if inside.length:
@@ -164,8 +164,9 @@ class _Listener:
                 edge = mask.end if ends else mask.start
                 if piece.start <= edge < piece.end and 0 < edge < self.case.plan.kept.length:
                     heard.edges += self._edge(channel, mask, ends, window, ours, theirs)
-        made = [span.clipped(piece) for span in self.made[channel]]
-        for span in without((span for span in made if span.length), (*masks, *self.unsure)):
+        made = (span.clipped(piece) for span in touching(self.made[channel], piece))
+        elsewhere = (*masks, *touching(self.unsure, piece))
+        for span in without((span for span in made if span.length), elsewhere):
             heard.kept += self._kept(channel, span, window, ours, theirs)
 
     def _mask(
@@ -175,8 +176,9 @@ class _Listener:
         # An end of the mask that a trim cuts off is no edge; the piece's own ends are none either.
         between = Span(mask.start + edge, max(mask.start + edge, mask.end - edge))
         part = inside.clipped(between)
-        sure = without([part], self.unsure) if part.length else ()
-        for span in (*sure, *(unsure.clipped(part) for unsure in self.unsure)):
+        unsure = touching(self.unsure, part)
+        sure = without([part], unsure) if part.length else ()
+        for span in (*sure, *(one.clipped(part) for one in unsure)):
             if span.length:
                 voice = theirs[_cut(span, window)] if span in sure else None
                 limit = self._edge_limit(mask, window, theirs)
@@ -251,10 +253,10 @@ class _Listener:
         margin = self._samples(_MARGIN_MS)
         edge = mask.end if ends else mask.start
         near = Span(edge - margin, edge + margin).clipped(window)
-        if any(near.clipped(span).length for span in self.unsure):
+        if any(near.clipped(span).length for span in touching(self.unsure, near)):
             return
         cut = _cut(near, window)
-        others = [other for other in self.masked[channel] if other != mask]
+        others = [other for other in touching(self.masked[channel], near) if other != mask]
 
         def error(shift: int) -> float:
             start, end = mask.start + shift * (not ends), mask.end + shift * ends

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioengine.mp3 import scan as scanning
+from audioengine.mp3 import window
 from audioengine.mp3.lost import LostFrames
 from audioengine.mp3.scan import scan
 from fixtures import mpeg
@@ -70,7 +71,7 @@ def test_lost_frames_are_those_that_the_rules_say(name: str, data: st.DataObject
     block = data.draw(st.sampled_from((1 << 20, 20_000, 9_000)))
     walk = data.draw(st.sampled_from((256, 20)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scanning, "_BLOCK_BYTES", block)
+        patch.setattr(window, "BLOCK_BYTES", block)
         patch.setattr(scanning, "_WALK_FRAMES", walk)
         index = scan(Bytes(mpeg.join(frames)))
     assert index.frames == len(frames)

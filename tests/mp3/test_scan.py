@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from audioengine.errors import AudioEngineError, MalformedAudioError, UnsupportedAudioError
 from audioengine.mp3 import scan as scanning
+from audioengine.mp3 import window
 from audioengine.mp3.header import FrameHeader, parse_header
 from audioengine.mp3.index import FrameIndex, Junk
 from audioengine.mp3.scan import JUNK_BEFORE_FIRST_FRAME, scan
@@ -173,7 +174,7 @@ def test_info_frames_inside_are_told_from_others(monkeypatch: pytest.MonkeyPatch
     data = tag + tag.join(body[a:b] for a, b in itertools.pairwise(ends))
     expected = tuple(cut + number for number, cut in enumerate(cuts[1:-1]))
     for block in (1 << 20, 50_000):
-        monkeypatch.setattr(scanning, "_BLOCK_BYTES", block)
+        monkeypatch.setattr(window, "BLOCK_BYTES", block)
         index = scanned(data)
         assert index is not None
         assert index.inner_tags == expected
@@ -366,7 +367,7 @@ def test_the_bulk_check_of_constant_bitrate_finds_what_a_plain_walk_finds(
     name: str, repeats: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over the borders of blocks, and with damage inside."""
-    monkeypatch.setattr(scanning, "_BLOCK_BYTES", 100_000)
+    monkeypatch.setattr(window, "BLOCK_BYTES", 100_000)
     data, places_of_all = long_stream(name, repeats)
     bulk = scanned(data)
     assert bulk is not None
@@ -402,7 +403,7 @@ def test_a_bitrate_that_changes_in_a_constant_stretch_is_followed() -> None:
 def test_the_size_of_blocks_does_not_matter(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("untagged-44k", "vbr-44k", "byte-missing", "junk-in-middle", "tags-id3-ape", "mono-8k")
     expected = {name: indexed(name) for name in names}
-    monkeypatch.setattr(scanning, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(window, "BLOCK_BYTES", block)
     for name, whole in expected.items():
         index = scanned(fixture(name))
         assert index is not None

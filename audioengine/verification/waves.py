@@ -105,7 +105,7 @@ def without_beep(voice: Wave, beep: Beep, rate_hz: int) -> Wave:
 
     The same beep has the same coding noise, which would seem to be a voice that is left.
     """
-    out = voice.copy()
+    out: Wave = voice.copy()
     block = round(_BEEP_BLOCK_S * rate_hz)
     least = amplitude(-_LEAST_CODING_SNR_DB)
     for start in range(0, len(voice) - block + 1, block):

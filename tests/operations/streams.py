@@ -206,7 +206,7 @@ KINDS: dict[str, tuple[Callable[[int], bytes], tuple[int, ...]]] = {
     "stereo": (_stereo, RATES),
     "mono": (lambda rate: by_soundfile(sound(rate)[:, :1], rate, "CONSTANT"), RATES),
     "vbr": (lambda rate: by_soundfile(sound(rate), rate, "VARIABLE"), FEW_RATES),
-    "abr": (lambda rate: by_ffmpeg(sound(rate), rate, _kbps(rate), abr="1"), FEW_RATES),
+    "abr": (lambda rate: by_soundfile(sound(rate), rate, "AVERAGE"), FEW_RATES),
     "mixed": (
         lambda rate: _changed(_joint(rate), with_mixed_blocks),
         (16_000, 24_000, 44_100, 48_000),
@@ -294,5 +294,9 @@ def features(data: bytes) -> Counter[str]:
                 out["preflag"] += granule.preflag
                 out["scalefac_scale"] += granule.scalefac_scale
                 out["count1table_select"] += granule.count1table_select
-    out["variable bitrate"] = len({frame.kbps for frame in frames}) - 1
+    tag = next(mpeg.frames(data))
+    if tag.is_tag:
+        method = tag.data[4 + tag.side_length + 129] & 15
+        out["ABR"] += (method == 2) * len(frames)
+        out["VBR"] += (method > 2) * len(frames)
     return +out

@@ -51,7 +51,8 @@ LEAST = {
     "preflag": 500,
     "scalefac_scale": 1000,
     "count1table_select": 800,
-    "variable bitrate": 50,
+    "VBR": 100,
+    "ABR": 100,
 }
 # So many of the 14 bitrates hold at least one frame of the speech.
 LEAST_BITRATES = 11

@@ -33,6 +33,7 @@ from audioengine.verification.waves import (
     painted,
     rms,
     tone_in,
+    without_beep,
 )
 
 _PART_FRAMES = 512
@@ -47,8 +48,6 @@ _LEAST_CORE_MS = 100
 _BLOCK_MS = 20
 _QUIET_DBFS = -45.0
 _QUIET_VOICE_DBFS = -65.0
-_LEAST_CODING_SNR_DB = 35.0
-"""Of a beep; 37 dB is the least seen, at 8 kHz and 32 kbit/s."""
 
 _UNSURE_FRAMES = 3
 
@@ -201,9 +200,10 @@ class _Listener:
         edges = np.concatenate((rest[: core.start - part.start], rest[core.end - part.start :]))
         alike = Likeness(0.0, 0, 0.0, 1.0)
         levels = EnvelopeLikeness(0.0, 0.0)
-        long = part.length >= self._samples(_LEAST_LIKENESS_MS)
-        if voice is not None and long and self._speaks(voice):
-            if rest.any():
+        if voice is not None:
+            voice = without_beep(voice, beep, rate)
+        if voice is not None and decibels(rms(voice)) > _QUIET_VOICE_DBFS:
+            if np.count_nonzero(voice) >= self._samples(_LEAST_LIKENESS_MS) and rest.any():
                 alike = likeness(rest, voice, rate)
             if deep and inner.any():
                 levels = envelope_likeness(inner, voice[_cut(core, part)], rate)
@@ -221,12 +221,6 @@ class _Listener:
             envelope=levels.now,
             envelope_chance=levels.chance,
         )
-
-    def _speaks(self, voice: Wave) -> bool:
-        """Whether it is more than the beep of an earlier edit, whose coding noise is the same."""
-        beside = tone_in(voice, self.case.beep, self.rate, 0).rest
-        noise = decibels(rms(voice)) - _LEAST_CODING_SNR_DB
-        return decibels(rms(beside)) > max(_QUIET_VOICE_DBFS, noise)
 
     def _core(self, mask: Span) -> Span:
         """What is decoded from frames that depend on the mask alone, and on no cut."""

@@ -24,6 +24,8 @@ _LOWEST_HZ, _HIGHEST_SHARE = 120.0, 0.42
 _FLOOR = 1e-9  # of a band's power: far below the rounding of 16 bits
 _NEAR_BLOCKS = 1
 _FAR_BLOCKS = 8
+_BEEP_BLOCK_S = 0.02
+_LEAST_CODING_SNR_DB = 25.0  # of a beep
 
 
 def as_wave(samples: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> Wave:
@@ -96,6 +98,23 @@ def tone_in(heard: Wave, beep: Beep, rate_hz: int, since_mask: int) -> Tone:
     along, across = np.linalg.solve(basis.T @ basis, basis.T @ heard).tolist()
     gain_db = decibels(math.hypot(along, across)) - float(beep.level_dbfs)
     return Tone(gain_db, math.atan2(across, along), heard - basis @ (along, across))
+
+
+def without_beep(voice: Wave, beep: Beep, rate_hz: int) -> Wave:
+    """The wave, silent where it is nothing but such a beep: what is masked may be masked already.
+
+    The same beep has the same coding noise, which would seem to be a voice that is left.
+    """
+    out: Wave = voice.copy()
+    block = round(_BEEP_BLOCK_S * rate_hz)
+    least = amplitude(-_LEAST_CODING_SNR_DB)
+    for start in range(0, len(voice) - block + 1, block):
+        # The last block takes what is left.
+        end = start + block if start + 2 * block <= len(voice) else len(voice)
+        part = voice[start:end]
+        if rms(tone_in(part, beep, rate_hz, 0).rest) < least * rms(part):
+            out[start:end] = 0
+    return out
 
 
 def loudest(wave: Wave, block: int) -> float:

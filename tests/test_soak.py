@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The long run works, repeats itself, and leaves what is needed to look into a failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from soak.__main__ import main
+from soak.edits import edit_in_a_row
+from soak.merges import merge_some
+from soak.round import Round
+
+
+def test_a_round_of_each_kind() -> None:
+    """The same seed and number draw the same."""
+    for kind in (edit_in_a_row, merge_some):
+        works = [Round("tests", 3), Round("tests", 3)]
+        for work in works:
+            kind(work)
+            assert work.passed >= 1
+        assert works[0].story == works[1].story
+        assert works[0].files == works[1].files
+
+
+def test_a_failure_is_kept_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the files, what was asked for, and how to repeat it."""
+
+    def fails(work: Round) -> None:
+        work.say("store(…)")
+        work.keep("source.mp3", b"some")
+        raise AssertionError("a broken promise")
+
+    monkeypatch.setattr("soak.__main__.FAILURES", tmp_path)
+    for kind in ("edit_in_a_row", "merge_some"):
+        monkeypatch.setattr(f"soak.__main__.{kind}", fails)
+    result = CliRunner().invoke(main, ["--seed", "tests", "--only", "7"])
+    assert result.exit_code == 1
+    assert "python -m soak --seed tests --only 7" in result.output
+    assert "0 outputs as promised in 1 rounds" in result.output
+    left = tmp_path / "tests-7"
+    assert (left / "source.mp3").read_bytes() == b"some"
+    text = (left / "what.txt").read_text()
+    assert "store(…)" in text
+    assert "a broken promise" in text
+
+
+def test_time_ends_it() -> None:
+    result = CliRunner().invoke(main, ["--seed", "tests", "--seconds", "0"])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("seed tests, 0 s\n")
+    assert "in 1 rounds" in result.output

@@ -134,6 +134,18 @@ class BitratesReport:
     """Re-made frames coded at less than the source's quality to fit the highest bitrate."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedReport:
+    """What a custody record has become."""
+
+    record: str
+    """Path of the file."""
+    count: int
+    """Entries that it has."""
+    head: str
+    """SHA-256 of its last line: to be published, so that what is cut or rewritten later shows."""
+
+
 @dataclass(frozen=True)
 class StoreReport(Json):
     """What `store` did."""
@@ -154,6 +166,8 @@ class StoreReport(Json):
     warnings: tuple[Notice, ...]
     version: str
     wall_seconds: float
+    recorded: RecordedReport | None = None
+    """None where no custody record was asked for."""
 
 
 @dataclass(frozen=True)
@@ -305,6 +319,8 @@ class MergeReport(_Merging):
     frames: FramesReport
     bitrates: BitratesReport
     wall_seconds: float
+    recorded: RecordedReport | None = None
+    """None where no custody record was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +353,8 @@ class BatchReport(Json):
     """The first thousand; the journal has all."""
     version: str
     wall_seconds: float
+    recorded: RecordedReport | None = None
+    """After the last entry of this run; None where it made none."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `store` and `merge` tell a custody record of their outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from audioengine.custody import entry
+from audioengine.custody.record import Recorder
+from audioengine.errors import InvalidRequestError
+from audioengine.mp3.scan import scan
+from audioengine.parts import TimedPart
+from audioengine.pcm.digest import pcm_digest
+from audioengine.report import FileReport, MergeReport, StoreReport
+from audioengine.storage import DestinationLike, ObjectPlace, S3Options, SourceLike, Staging
+from audioengine.storage.buckets import SCHEME
+from audioengine.verification.verdict import Check
+
+
+def require_record(record: Recorder | None) -> None:
+    """Raise, before anything is done, where the output could not be recorded.
+
+    Raises InvalidRequestError, VerificationError and StorageError.
+    """
+    if record is None:
+        return
+    if not callable(getattr(record, "add", None)):
+        raise InvalidRequestError.of("record", record, "must be a CustodyRecord or None")
+    record.check()
+
+
+def store_entry(
+    record: Recorder,
+    report: StoreReport,
+    source: SourceLike,
+    destination: DestinationLike,
+    staging: Staging,
+    request: Mapping[str, object],
+    checks: Sequence[Check],
+    s3: S3Options | None,
+) -> entry.Entry:
+    """What is told of a store, whose output is staged and not published yet.
+
+    checks: what the output was verified by; none: it was not.
+    """
+    return entry.of_store(
+        report,
+        {**entry.file_told(report.source, None), **_source(source, s3)},
+        _output(record, report.output, destination, staging),
+        request,
+        entry.verdicts_told(checks) if checks else None,
+    )
+
+
+def merge_entry(
+    record: Recorder,
+    report: MergeReport,
+    parts: Sequence[TimedPart],
+    destination: DestinationLike,
+    staging: Staging,
+    request: Mapping[str, object],
+    checks: Sequence[Check],
+    s3: S3Options | None,
+) -> entry.Entry:
+    """What is told of a merge, whose output is staged and not published yet.
+
+    parts: those that are in it, in order of start. checks: as of `store_entry`.
+    """
+    return entry.of_merge(
+        report,
+        [_source(one.part.source, s3) for one in parts],
+        _output(record, report.output, destination, staging),
+        {**request, "parts": [_part(one) for one in parts]},
+        entry.verdicts_told(checks) if checks else None,
+    )
+
+
+def _source(source: SourceLike, s3: S3Options | None) -> dict[str, Any]:
+    place = entry.place_of(source)
+    options = source.options if isinstance(source, ObjectPlace) else s3
+    told: dict[str, Any] = {"place": place}
+    if place is not None and place.startswith(SCHEME) and options is not None and options.version:
+        told["version"] = options.version
+    return told
+
+
+def _output(
+    record: Recorder, file: FileReport, destination: DestinationLike, staging: Staging
+) -> entry.Entry:
+    pcm = pcm_digest(staging, scan(staging)) if record.pcm_digest else None
+    return entry.file_told(file, entry.place_of(destination), pcm)
+
+
+def _part(one: TimedPart) -> Mapping[str, object]:
+    part = one.part
+    return {
+        "id": one.name,
+        "start_time_ms": part.start_time_ms,
+        "conferences": [
+            [segment.start_time_ms, segment.end_time_ms] for segment in part.conference_segments
+        ],
+        "modification": part.modification,
+        "encoder_delay": part.encoder_delay,
+    }

@@ -100,16 +100,12 @@ class Link:
             return None
         chain = dict(chain)
         mac = chain.pop("hmac", None)
-        number, previous = chain.get("number"), chain.get("previous")
-        right = (
-            set(chain) == {"format", "number", "previous", "time"}
-            and chain["format"] == FORMAT
-            and type(number) is int  # not a boolean
-            and number >= 0
-            and isinstance(previous, str)
-            and (mac is None or isinstance(mac, str))
-        )
-        if not right:
+        if set(chain) != {"format", "number", "previous", "time"} or chain["format"] != FORMAT:
+            return None
+        number, previous = chain["number"], chain["previous"]
+        if type(number) is not int or number < 0 or not isinstance(previous, str):
+            return None
+        if mac is not None and not isinstance(mac, str):
             return None
         return cls(number, previous, mac, entry, {"chain": chain, "entry": entry})
 

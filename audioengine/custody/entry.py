@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from audioengine.custody.canonical import plain
@@ -130,13 +131,16 @@ def found_told(found: Found, place: str) -> Entry:
 
 
 def place_of(place: SourceLike | DestinationLike) -> str | None:
-    """How a place is told: an absolute path or ``s3://bucket/key``; None where it has no name."""
+    """How a place is told: an absolute path without links, or ``s3://bucket/key``.
+
+    None: it has no name.
+    """
     if isinstance(place, ObjectPlace):
         return str(place)
     if not isinstance(place, (str, os.PathLike)):
         return None
     text = os.fsdecode(place)
-    return text if text.startswith(SCHEME) else os.path.abspath(text)  # noqa: PTH100 - links stay
+    return text if text.startswith(SCHEME) else str(Path(text).resolve())
 
 
 def verdicts_told(checks: Iterable[Check]) -> Entry:

@@ -211,12 +211,12 @@ class CustodyRecord:
 
     def _beside(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """An entry whose places in the record's folder are relative to it, to be moved with it."""
-        folder = os.path.abspath(Path(self.path).parent)
+        folder = Path(self.path).resolve().parent
 
         def told(file: Mapping[str, Any]) -> dict[str, Any]:
             place = file.get("place")
-            if isinstance(place, str) and place.startswith(os.path.join(folder, "")):
-                return {**file, "place": os.path.relpath(place, folder)}
+            if isinstance(place, str) and Path(place).is_relative_to(folder):
+                return {**file, "place": str(Path(place).relative_to(folder))}
             return dict(file)
 
         return {

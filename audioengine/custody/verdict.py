@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from audioengine.report import Json
 
@@ -13,8 +14,8 @@ class Finding:
     """One thing that is wrong."""
 
     code: str
-    """Of the chain ``changed``, ``removed``, ``reordered``, ``broken``, ``torn``; of the record as a
-    whole ``cut``, ``key``, ``head``; of files ``output_changed``, ``output_missing``,
+    """Of an entry ``changed``, ``removed``, ``reordered``, ``broken``; of the record as a whole
+    ``torn``, ``cut``, ``key``, ``head``; of files ``output_changed``, ``output_missing``,
     ``output_unreadable``, ``source_changed``."""
     message: str
 
@@ -28,17 +29,22 @@ class EntryVerdict:
     output: str | None
     """Where the output is; None where it has no name."""
     files: str
-    """``checked``; ``superseded``: a later entry is of the same place; ``unnamed``: there is nothing
-    to look for; ``unchecked``: it was not asked for, or the line can't be read."""
+    """``checked``; ``superseded``: a later entry is of the same place; ``unnamed``: nothing says
+    where it is; ``unchecked``: it was not asked for, or the line can't be read."""
     sources_checked: int
     sources_unreachable: int
-    """Sources that can't be read any more, which is no failure; those without a name too."""
+    """Sources that have no name, can't be read any more or were replaced by an output of this
+    record: no failure."""
     findings: tuple[Finding, ...]
 
     @property
     def passed(self) -> bool:
         """Whether nothing is wrong."""
         return not self.findings
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as plain values."""
+        return {"passed": self.passed, **asdict(self)}
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.options import DAY_S
 from audioengine.operations.recording import Recording
-from audioengine.operations.recording_custody import merge_entry, require_record
+from audioengine.operations.recording_custody import merge_entry, recorded, require_record
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
 from audioengine.plan.masks import CallerChannel, SharedFrames
@@ -120,7 +120,7 @@ def merge(
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
     StorageError, with `record` also VerificationError; there is no output then, but where an entry
-    can't be written after all: the message says so.
+    can't be written after all, as the message says.
     """
     started = time.perf_counter()
     options = _Options(
@@ -159,13 +159,11 @@ def merge(
                     "fail_on_crosstalk": fail_on_crosstalk,
                 }
                 timed = [member.timed for member in members]
-                entry = merge_entry(
-                    record, report, timed, destination, staging, request, (), s3
-                )
+                entry = merge_entry(record, report, timed, destination, staging, request, (), s3)
             for member in members:
                 member.recording.source.check_unchanged()
             staging.publish(facts_of(source_digests))
-    return report if record is None else replace(report, recorded=record.add(entry))
+    return report if record is None else replace(report, recorded=recorded(record, entry))
 
 
 def plan_merge(

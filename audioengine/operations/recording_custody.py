@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from audioengine.custody import entry
+from audioengine.custody import entry as told
 from audioengine.custody.record import Recorder
-from audioengine.errors import InvalidRequestError
+from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.mp3.scan import scan
 from audioengine.parts import TimedPart
 from audioengine.pcm.digest import pcm_digest
-from audioengine.report import FileReport, MergeReport, StoreReport
+from audioengine.report import FileReport, MergeReport, RecordedReport, StoreReport
 from audioengine.storage import DestinationLike, ObjectPlace, S3Options, SourceLike, Staging
 from audioengine.storage.buckets import SCHEME
 from audioengine.verification.verdict import Check
@@ -30,6 +30,18 @@ def require_record(record: Recorder | None) -> None:
     record.check()
 
 
+def recorded(record: Recorder, entry: told.Entry) -> RecordedReport | None:
+    """Record an output that is published.
+
+    Raises StorageError, which says that it is published.
+    """
+    try:
+        return record.add(entry)
+    except AudioEngineError as error:
+        message = f"the output is published, but it is not recorded: {error}"
+        raise StorageError(message, retryable=error.retryable) from error
+
+
 def store_entry(
     record: Recorder,
     report: StoreReport,
@@ -39,17 +51,17 @@ def store_entry(
     request: Mapping[str, object],
     checks: Sequence[Check],
     s3: S3Options | None,
-) -> entry.Entry:
+) -> told.Entry:
     """What is told of a store, whose output is staged and not published yet.
 
     checks: what the output was verified by; none: it was not.
     """
-    return entry.of_store(
+    return told.of_store(
         report,
-        {**entry.file_told(report.source, None), **_source(source, s3)},
+        {**told.file_told(report.source, None), **_source(source, s3)},
         _output(record, report.output, destination, staging),
         request,
-        entry.verdicts_told(checks) if checks else None,
+        told.verdicts_told(checks) if checks else None,
     )
 
 
@@ -62,34 +74,34 @@ def merge_entry(
     request: Mapping[str, object],
     checks: Sequence[Check],
     s3: S3Options | None,
-) -> entry.Entry:
+) -> told.Entry:
     """What is told of a merge, whose output is staged and not published yet.
 
     parts: those that are in it, in order of start. checks: as of `store_entry`.
     """
-    return entry.of_merge(
+    return told.of_merge(
         report,
         [_source(one.part.source, s3) for one in parts],
         _output(record, report.output, destination, staging),
         {**request, "parts": [_part(one) for one in parts]},
-        entry.verdicts_told(checks) if checks else None,
+        told.verdicts_told(checks) if checks else None,
     )
 
 
 def _source(source: SourceLike, s3: S3Options | None) -> dict[str, Any]:
-    place = entry.place_of(source)
+    place = told.place_of(source)
     options = source.options if isinstance(source, ObjectPlace) else s3
-    told: dict[str, Any] = {"place": place}
+    file: dict[str, Any] = {"place": place}
     if place is not None and place.startswith(SCHEME) and options is not None and options.version:
-        told["version"] = options.version
-    return told
+        file["version"] = options.version
+    return file
 
 
 def _output(
     record: Recorder, file: FileReport, destination: DestinationLike, staging: Staging
-) -> entry.Entry:
+) -> told.Entry:
     pcm = pcm_digest(staging, scan(staging)) if record.pcm_digest else None
-    return entry.file_told(file, entry.place_of(destination), pcm)
+    return told.file_told(file, told.place_of(destination), pcm)
 
 
 def _part(one: TimedPart) -> Mapping[str, object]:

@@ -22,7 +22,7 @@ from audioengine.operations.copying import copy_whole
 from audioengine.operations.facts import facts_of
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
-from audioengine.operations.recording_custody import require_record, store_entry
+from audioengine.operations.recording_custody import recorded, require_record, store_entry
 from audioengine.operations.store_request import StoreChoices, planned, resolved
 from audioengine.operations.verification import judged, require_decoder, require_promises
 from audioengine.operations.workers import worker_count
@@ -90,7 +90,7 @@ def store(
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
     StorageError, with `verify` and `record` also VerificationError; there is no output then, but
-    where an entry can't be written after all: the message says so.
+    where an entry can't be written after all, as the message says.
     """
     started = time.perf_counter()
     options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
@@ -144,7 +144,7 @@ def store(
                 )
             recording.source.check_unchanged()
             staging.publish(facts_of([report.source.sha256]))
-    return report if record is None else replace(report, recorded=record.add(entry))
+    return report if record is None else replace(report, recorded=recorded(record, entry))
 
 
 def plan_store(

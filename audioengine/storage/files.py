@@ -143,6 +143,15 @@ def lock(fd: int) -> None:
             raise
 
 
+def unlock(fd: int) -> None:
+    """Let others lock a file or folder again; closing it does too. Raises OSError."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    except OSError as error:
+        if error.errno not in _LOCKLESS_ERRORS:
+            raise
+
+
 class FileStaging(Staging):
     """A file beside its destination, renamed onto it when it is whole.
 

@@ -23,6 +23,7 @@ from audioengine.times import Number
 
 if TYPE_CHECKING:
     from audioengine.custody.record import CustodyRecord
+    from audioengine.settings import Settings
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 
@@ -260,6 +261,10 @@ workers_option = click.option(
     help="Threads that decode and encode; default one a processor.",
 )
 
+pcm_option = click.option(
+    "--pcm-digest", is_flag=True, help="Record the digest of outputs' samples too: decodes them."
+)
+
 _RECORD_OPTIONS = (
     click.option(
         "--record",
@@ -267,11 +272,7 @@ _RECORD_OPTIONS = (
         metavar="FILE",
         help="Append what was done to this custody record; its key is the setting record_key.",
     ),
-    click.option(
-        "--pcm-digest",
-        is_flag=True,
-        help="Decode the output, and record the digest of its samples too.",
-    ),
+    pcm_option,
 )
 
 crosstalk_option = click.option(
@@ -301,19 +302,23 @@ def record_options(verb: _Callback) -> _Callback:
     return _with_options(verb, _RECORD_OPTIONS)
 
 
-def read_record(record: Path | None, pcm_digest: bool) -> CustodyRecord | None:
-    """Make what `record_options` say a custody record, with the key that settings have for it.
+def read_record(
+    record: str | Path | None, pcm_digest: bool, settings: Settings | None = None
+) -> CustodyRecord | None:
+    """Make what options say a custody record, with the key that settings have for it.
+
+    settings: by default those that `load_settings` finds.
 
     Raises click.UsageError, InvalidRequestError, and StorageError where settings can't be read.
     """
     if record is None:
         if pcm_digest:
-            raise click.UsageError("--pcm-digest says what to record: --record FILE is missing.")
+            raise click.UsageError("--pcm-digest says what to record: --record is missing.")
         return None
     from audioengine.custody.record import CustodyRecord
     from audioengine.settings import load_settings
 
-    return CustodyRecord(record, load_settings().custody_key(), pcm_digest)
+    return CustodyRecord(record, (settings or load_settings()).custody_key(), pcm_digest)
 
 
 def read_s3(

@@ -74,10 +74,17 @@ class CustodyRecord:
         if problems:
             raise InvalidRequestError(problems)
 
+    @staticmethod
+    def beside(journal: str | os.PathLike[str]) -> Path:
+        """The path of the record that belongs to a batch's journal."""
+        path = Path(journal)
+        return path.with_name(path.name.removesuffix(".journal") + ".custody")
+
     @property
     def head_path(self) -> Path:
         """Of the head file, which a record with a key has beside it."""
-        return head_path(self.path)
+        path = Path(self.path)
+        return path.with_name(path.name + HEAD_SUFFIX)
 
     def check(self) -> None:
         """Raise where nothing can be appended; changes nothing.
@@ -224,12 +231,6 @@ class CustodyRecord:
             "output": told(entry["output"]),
             "sources": [told(source) for source in entry["sources"]],
         }
-
-
-def head_path(record: str | os.PathLike[str]) -> Path:
-    """The path of a record's head file."""
-    path = Path(record)
-    return path.with_name(path.name + HEAD_SUFFIX)
 
 
 def _backwards(descriptor: int, size: int) -> Iterator[tuple[bytes, int]]:

@@ -21,8 +21,11 @@ class Json:
     """Reports as JSON."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain values."""
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
+        """The report as plain values; `recorded` only where there is a custody record."""
+        values: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
+        if values.get("recorded", ()) is None:
+            del values["recorded"]
+        return values
 
     def to_json(self, indent: int | None = None) -> str:
         """The report as one JSON object."""

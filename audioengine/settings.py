@@ -207,10 +207,6 @@ class Settings(BaseSettings):
 
     token_key: Annotated[SecretStr | None, Field(min_length=1)] = None
     """Key of the tokens that are replyIds (HS256). None: they can't be verified."""
-    record_key: Annotated[SecretStr | None, Field(min_length=1)] = None
-    """Key of the HMACs of custody records, as text of at least 16 bytes."""
-    record_key_file: Annotated[Path | None, BeforeValidator(_root)] = None
-    """A file with that key, all its bytes but line ends at its end; in place of `record_key`."""
     max_token_age_s: Annotated[
         OptionalNumberField, BeforeValidator(_native), AfterValidator(_above_zero)
     ] = None
@@ -229,6 +225,10 @@ class Settings(BaseSettings):
     """How recordings are edited."""
     merge: _MergeField = Field(default_factory=MergeOptions)
     """How they are merged."""
+    record_key: Annotated[SecretStr | None, Field(min_length=1)] = None
+    """Key of the HMACs of custody records, as text of at least 16 bytes."""
+    record_key_file: Annotated[Path | None, BeforeValidator(_root)] = None
+    """A file with that key, all its bytes but line ends at its end; in place of `record_key`."""
 
     def __init__(self, **values: Any) -> None:
         try:

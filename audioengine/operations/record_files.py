@@ -38,10 +38,11 @@ class NamedFiles:
 
     def __init__(self, folder: Path, storage: Storage | None) -> None:
         """folder: of the record, from which relative paths go. storage: by default S3."""
-        self._folder = folder
+        self._folder = str(folder)
         self._storage = storage
         # In a temporary file of its own: there may be millions.
         self._places = sqlite3.connect("", isolation_level=None)
+        self._places.execute("PRAGMA journal_mode=OFF")
         self._places.execute(
             "CREATE TABLE outputs (place BLOB PRIMARY KEY, line INTEGER) WITHOUT ROWID"
         )
@@ -89,7 +90,8 @@ class NamedFiles:
         place = place_in(file)
         if place is None or place.startswith(SCHEME):
             return place
-        return str(self._folder / place)
+        # pathlib would keep every name.
+        return os.path.join(self._folder, place)  # noqa: PTH118
 
     def _last(self, place: str) -> int:
         """The last line whose output is at a place; 0: there is none."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The custody record of a batch: workers note what they made, the parent alone appends it.
 
-A job's entry is appended before its line of the journal. Killed between the two, the batch does the
-job again when it is resumed; then the record's last entry of this batch is already that job's, and
-is not repeated if the output is the same.
+A job's entry is appended before its line of the journal. Stopped between the two, the batch does
+the job again when it is resumed; then the record has its entry already, which is not repeated if
+the output is the same.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from audioengine.batch.done import DoneJobs
 from audioengine.batch.journal import Journal
-from audioengine.batch.manifest_job import BadLine, Job
+from audioengine.batch.manifest_job import BadLine, Job, digest
 from audioengine.batch.outcome import How
 from audioengine.custody.record import CustodyRecord
 from audioengine.report import RecordedReport
@@ -43,44 +44,45 @@ class BatchRecord:
     """A custody record to which one batch appends, others perhaps between."""
 
     def __init__(self, record: CustodyRecord, journal: Journal) -> None:
-        """Look up what an earlier run of this batch has recorded and not written down.
+        """Look up what earlier runs of this batch have recorded and not written down.
 
         Raises StorageError.
         """
         self._record = record
         self._batch = journal.id
-        self._pending = self._unfinished(journal)
+        self._pending = self._unfinished(journal) if journal.is_resumed else {}
         self.recorded: RecordedReport | None = None
         """After the last entry of this run."""
 
     def add(self, job: Job | BadLine, entry: Mapping[str, Any]) -> None:
-        """Append the entry of a job's output, unless an earlier run did and was then killed.
+        """Append the entry of a job's output, unless an earlier run did and was then stopped.
 
         Raises InvalidRequestError, VerificationError and StorageError as `CustodyRecord.add`.
         """
-        told = {"journal": self._batch, "line": job.line, "key": job.key}
-        if self._pending is not None and self._pending["batch"] == told:
-            pending, self._pending = self._pending, None
-            if _is_same(pending, entry):
-                return
-        self.recorded = self._record.add({**entry, "batch": told})
+        before = self._pending.pop(_id(job.line, job.key), None)
+        if before is None or not _is_same(before, entry):
+            told = {"journal": self._batch, "line": job.line, "key": job.key}
+            self.recorded = self._record.add({**entry, "batch": told})
 
-    def _unfinished(self, journal: Journal) -> Mapping[str, Any] | None:
-        """The last entry of this batch, where its job is not done by the journal."""
-        last = None
-        if journal.is_resumed:
-            own = (one for one in self._record.latest_first() if _batch_of(one) == self._batch)
-            last = next(own, None)
-        if last is None:
-            return None
-        job = (last["batch"].get("line"), last["batch"].get("key"))
-        done = (one for one in journal.finished() if one.get("status") == "done")
-        return None if any((one.get("line"), one["key"]) == job for one in done) else last
+    def _unfinished(self, journal: Journal) -> dict[str, Mapping[str, Any]]:
+        """Entries of this batch, by their jobs, that are not done by the journal: few."""
+        finished = journal.finished()
+        done = DoneJobs(
+            _id(one.get("line"), one["key"]) for one in finished if one.get("status") == "done"
+        )
+        pending = {}
+        for entry in self._record.entries():
+            batch = entry.get("batch")
+            if isinstance(batch, Mapping) and batch.get("journal") == self._batch:
+                job = _id(batch.get("line"), batch.get("key"))
+                if not done.take(job):
+                    pending[job] = entry
+        return pending
 
 
-def _batch_of(entry: Mapping[str, Any]) -> object:
-    batch = entry.get("batch")
-    return batch.get("journal") if isinstance(batch, Mapping) else None
+def _id(line: object, key: object) -> str:
+    """A digest of which job of a manifest it is: equal lines have equal keys."""
+    return digest(f"{line} {key}".encode())
 
 
 def _is_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
@@ -91,6 +93,8 @@ def _is_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """
     if now["operation"] == "found":
         return bool(before.get("command") == now.get("command"))
-    outputs = [one["output"] for one in (before, now)]
+    output = before.get("output")
     names = ("sha256", "etag", "version")
-    return all(outputs[0].get(name) == outputs[1].get(name) for name in names)
+    return isinstance(output, Mapping) and all(
+        output.get(name) == now["output"].get(name) for name in names
+    )

@@ -123,15 +123,16 @@ class CustodyRecord:
                 self._seal(head, self.key)
         return RecordedReport(os.fsdecode(self.path), head.count, head.digest)
 
-    def latest_first(self) -> Iterator[Mapping[str, Any]]:
-        """The entries that can be read, from the last to the first; none where there is no file."""
+    def entries(self) -> Iterator[Mapping[str, Any]]:
+        """The entries that can be read, in order; none where there is no file.
+
+        Raises StorageError.
+        """
         if not Path(self.path).exists():
             return
-        with self._locked() as descriptor:
-            size = os.fstat(descriptor).st_size
         with Failing(self._doing), Path(self.path).open("rb") as file:
-            for line, _ in _backwards(file.fileno(), size):
-                if (link := Link.of(line)) is not None:
+            for line in file:
+                if line.endswith(b"\n") and (link := Link.of(line[:-1])) is not None:
                     yield link.entry
 
     @property

@@ -44,7 +44,7 @@ def test_entries_are_appended(tmp_path: Path, key: bytes | None) -> None:
         assert recorded.count == number + 1
         assert verdict.keyed == (key is not None)
     assert numbers(record) == [0, 1, 2]
-    assert [one["output"]["number"] for one in record.latest_first()] == [2, 1, 0]
+    assert [one["output"]["number"] for one in record.entries()] == [0, 1, 2]
     assert record.head_path.exists() == (key is not None)
     assert Path(record.path).stat().st_mode & 0o777 == 0o600
 
@@ -66,7 +66,9 @@ def test_half_a_line_is_cut_off_by_the_next_to_append(
         with Path(record.path).open("ab") as file:
             file.write(half + b"\n" * is_whole)
         before = ae.verify_record(record)
-        assert {one.code for one in before.findings} == ({"torn"} if half and not is_whole else set())
+        assert {one.code for one in before.findings} == (
+            {"torn"} if half and not is_whole else set()
+        )
         record.check()
         recorded = record.add(entry(9))
         assert ae.verify_record(record, head=recorded.head).passed
@@ -80,7 +82,7 @@ def test_the_last_line_is_found_however_long_it_is(
     monkeypatch.setattr(module, "_BLOCK_BYTES", block)
     record = written(tmp_path, lines_of([entry(0), entry(1)], KEY), KEY)
     assert record.add(entry(2)).count == 3
-    assert [one["output"]["number"] for one in record.latest_first()] == [2, 1, 0]
+    assert [one["output"]["number"] for one in record.entries()] == [0, 1, 2]
     assert ae.verify_record(record).passed
 
 
@@ -193,7 +195,7 @@ def test_a_disk_that_is_full_leaves_no_half_line(
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr("audioengine.custody.record.os.fsync", full)
     with pytest.raises(ae.StorageError, match="No space left") as caught:
         record.add(entry(1))
     assert caught.value.retryable

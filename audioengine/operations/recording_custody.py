@@ -110,7 +110,8 @@ def _part(one: TimedPart) -> Mapping[str, object]:
         "id": one.name,
         "start_time_ms": part.start_time_ms,
         "conferences": [
-            [segment.start_time_ms, segment.end_time_ms] for segment in part.conference_segments
+            [segment.start_time_ms, segment.end_time_ms]
+            for segment in part.conference_segments or ()
         ],
         "modification": part.modification,
         "encoder_delay": part.encoder_delay,

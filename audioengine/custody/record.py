@@ -5,7 +5,7 @@ Whoever appends holds a lock on the file meanwhile, so that several processes ma
 crash left half written has no line end: it was never told of as recorded, and the next to append
 cuts it off before it goes on from the last whole line. With a key the head file is replaced after
 each line; killed between the two, it tells of one line less than there is, which has its HMAC. A
-record that is shorter than its head file says was cut, and is not gone on with.
+record whose end is not what its head file tells of was cut, and is not gone on with.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ class CustodyRecord:
         """
         with self._locked() as descriptor:
             head, size = self._end(descriptor, mend=True)
-            if not head.count and self.key is not None:
+            if self.key is not None and self._told() != head:
+                # New, or left by a crash: so it is never more than one line behind.
                 self._seal(head, self.key)
             line = linked(self._beside(entry), head, _now(), self.key)
             self._write(descriptor, line + b"\n", size)
@@ -180,8 +181,7 @@ class CustodyRecord:
             return head
         if not link.is_signed(self.key):
             raise self._changed("its last line was changed, or the key is another one")
-        told = self._told()
-        if told is None or told.count > head.count or (told.count == head.count and told != head):
+        if self._told() not in (head, Head(link.number, link.previous)):
             raise self._changed("its end is not what its head file tells of: it was cut or changed")
         return head
 

@@ -204,6 +204,11 @@ class _Audit:
             missing = self._sealed.count - count
             message = f"{missing} of {self._sealed.count} entries were cut off at the end"
             yield Finding("cut", message)
+        elif self._sealed.count < count - 1:
+            message = (
+                f"the head file tells of {self._sealed.count} entries only: an old one was put back"
+            )
+            yield Finding("cut", message)
         elif not self._is_seal_there:
             message = f"line {self._sealed.count} is not the one that the head file tells of"
             yield Finding("cut", message)

@@ -119,6 +119,11 @@ def without_head(record: ae.CustodyRecord) -> None:
 
 
 def with_an_old_head(record: ae.CustodyRecord) -> None:
+    lines = lines_of([entry(0)], KEY)
+    record.head_path.write_bytes(sealed(head_of(lines), KEY))
+
+
+def with_another_head(record: ae.CustodyRecord) -> None:
     lines = lines_of([entry(n + 5) for n in range(3)], KEY)
     record.head_path.write_bytes(sealed(head_of(lines), KEY))
 
@@ -126,7 +131,7 @@ def with_an_old_head(record: ae.CustodyRecord) -> None:
 @pytest.mark.parametrize(
     "tamper",
     [cut, cut_in_a_line, emptied, removed, last_changed, last_garbled, without_head,
-     with_an_old_head],
+     with_another_head, with_an_old_head],
 )  # fmt: skip
 def test_a_record_that_was_cut_or_changed_is_not_gone_on_with(tmp_path: Path, tamper: Any) -> None:
     """Else the next entry would hide it."""

@@ -142,7 +142,7 @@ def test_memory_does_not_grow_with_the_record(
     """Nor with failures, of which only so many are named."""
     monkeypatch.setattr(record_verification, "_SHOWN_FAILURES", 10)
     peaks = []
-    for count in (500, 3000):
+    for count in (300, 1500):
         entries = [
             {**entry(n), "output": {"place": f"out-{n}.mp3", "sha256": ""}} for n in range(count)
         ]

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from audioengine.batch.manifest_all import ForAll as ForAll
     from audioengine.batch.plan import plan_batch as plan_batch
     from audioengine.batch.run import run_batch as run_batch
+    from audioengine.custody.record import CustodyRecord as CustodyRecord
+    from audioengine.custody.verdict import EntryVerdict as EntryVerdict
+    from audioengine.custody.verdict import Finding as Finding
+    from audioengine.custody.verdict import RecordVerification as RecordVerification
     from audioengine.edits import Beep as Beep
     from audioengine.edits import Interval as Interval
     from audioengine.edits import Modification as Modification
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from audioengine.operations.merge import plan_merge as plan_merge
     from audioengine.operations.options import MergeOptions as MergeOptions
     from audioengine.operations.options import StoreOptions as StoreOptions
+    from audioengine.operations.record_verification import verify_record as verify_record
     from audioengine.operations.store import plan_store as plan_store
     from audioengine.operations.store import store as store
     from audioengine.operations.verification import verify as verify
@@ -73,7 +78,10 @@ _HOMES = {
     "Beep": "edits",
     "Check": "verification.verdict",
     "ConferenceSegment": "parts",
+    "CustodyRecord": "custody.record",
     "EncodeReport": "report",
+    "EntryVerdict": "custody.verdict",
+    "Finding": "custody.verdict",
     "FolderStorage": "storage.folder",
     "ForAll": "batch.manifest_all",
     "Interval": "edits",
@@ -93,6 +101,7 @@ _HOMES = {
     "Outcome": "execution.outcome",
     "PlanReport": "report",
     "Problem": "errors",
+    "RecordVerification": "custody.verdict",
     "RecordingInfo": "report",
     "S3Options": "storage.options",
     "S3Storage": "storage.s3_storage",
@@ -116,6 +125,7 @@ _HOMES = {
     "run_batch": "batch.run",
     "store": "operations.store",
     "verify": "operations.verification",
+    "verify_record": "operations.record_verification",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - tests pin the names

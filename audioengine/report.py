@@ -21,8 +21,11 @@ class Json:
     """Reports as JSON."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain values."""
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
+        """The report as plain values; `recorded` only where there is a custody record."""
+        values: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
+        if values.get("recorded", ()) is None:
+            del values["recorded"]
+        return values
 
     def to_json(self, indent: int | None = None) -> str:
         """The report as one JSON object."""
@@ -134,6 +137,18 @@ class BitratesReport:
     """Re-made frames coded at less than the source's quality to fit the highest bitrate."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedReport:
+    """What a custody record has become."""
+
+    record: str
+    """Path of the file."""
+    count: int
+    """Entries that it has."""
+    head: str
+    """SHA-256 of its last line: to be published, so that what is cut or rewritten later shows."""
+
+
 @dataclass(frozen=True)
 class StoreReport(Json):
     """What `store` did."""
@@ -154,6 +169,8 @@ class StoreReport(Json):
     warnings: tuple[Notice, ...]
     version: str
     wall_seconds: float
+    recorded: RecordedReport | None = None
+    """None where no custody record was asked for."""
 
 
 @dataclass(frozen=True)
@@ -305,6 +322,8 @@ class MergeReport(_Merging):
     frames: FramesReport
     bitrates: BitratesReport
     wall_seconds: float
+    recorded: RecordedReport | None = None
+    """None where no custody record was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +356,8 @@ class BatchReport(Json):
     """The first thousand; the journal has all."""
     version: str
     wall_seconds: float
+    recorded: RecordedReport | None = None
+    """After the last entry of this run; None where it made none."""
 
 
 @dataclass(frozen=True)

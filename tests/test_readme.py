@@ -51,7 +51,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "merge.json").write_text(json.dumps({"toMerge": entries}))
     (tmp_path / "audioengine.toml").write_text(blocks("toml")[0])
     card = ae.Modification(mask={"caller": [ae.Interval(19.28, 24.838)]}, guard_ms=(10, 40))
-    ae.store(tmp_path / "in.mp3", tmp_path / "masked.mp3", card)
+    record = ae.CustodyRecord(tmp_path / "custody.jsonl")
+    ae.store(tmp_path / "in.mp3", tmp_path / "masked.mp3", card, record=record)
     (tmp_path / "jobs.jsonl").write_text(blocks("json")[0].splitlines()[0])
     monkeypatch.chdir(tmp_path)
     return tmp_path

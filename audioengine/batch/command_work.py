@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from audioengine.batch.custody import note_of
 from audioengine.batch.manifest_job import Job
 from audioengine.batch.outcome import How, Outcome, error_entry
 from audioengine.errors import InvalidRequestError
@@ -18,9 +19,10 @@ def do_command(job: Job, how: How) -> Outcome:
     if how.settings is None:
         rule = "must be given for commands: they say whose tokens count, and what each may do"
         raise InvalidRequestError.of("settings", None, rule)
-    outcome = execute(job.data, settings=how.settings, workers=1)
+    record = note_of(how)
+    outcome = execute(job.data, settings=how.settings, record=record, workers=1)
     told = outcome.to_dict()
     event, alarm = told.pop("event"), told.pop("alarm")
     if outcome.error is not None:
         return Outcome(error=error_entry(outcome.error), event=event, alarm=alarm)
-    return Outcome(report=told, event=event)
+    return Outcome(report=told, event=event, custody=None if record is None else record.entry)

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ class Journal:
         """
         self._path = Path(path)
         self._synced = 0.0
+        self.is_resumed = resume
+        """Whether it may hold what an earlier run did."""
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         try:
             self._fd = os.open(self._path, flags, 0o600)
@@ -66,6 +69,12 @@ class Journal:
         if os.pread(self._fd, 1, size - 1) != b"\n":
             # A killed process may leave half a line.
             self._write_bytes(b"\n")
+
+    @property
+    def id(self) -> str:
+        """A digest of its first line, which says when it was begun."""
+        with self._path.open("rb") as file:
+            return sha256(file.readline()).hexdigest()[:32]
 
     def close(self) -> None:
         """Give the file back, all of it on the disk."""

@@ -33,6 +33,10 @@ class How:
     settings: Settings | None = None
     retries: int = 0
     """How often a job is tried again that failed for what may pass."""
+    record: bool = False
+    """Whether outcomes tell what a custody record is told of outputs."""
+    pcm_digest: bool = False
+    """Whether that is the digest of their samples too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Outcome:
     event: dict[str, Any] | None = None
     """The final event of a command."""
     alarm: dict[str, Any] | None = None
+    custody: dict[str, Any] | None = None
+    """What a custody record is told of the output."""
 
 
 def error_entry(error: AudioEngineError) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from pathlib import Path
 from typing import Literal, TypeAlias
 
+from audioengine.batch.custody import BatchRecord
 from audioengine.batch.done import DoneJobs
 from audioengine.batch.executor import Executor
 from audioengine.batch.journal import Journal
@@ -20,6 +22,7 @@ from audioengine.batch.manifest_job import BadLine, Job
 from audioengine.batch.order import Schedule, Skipped
 from audioengine.batch.outcome import SHOWN_FAILURES, How, Outcome, error_entry, failed_job
 from audioengine.batch.processes import Processes
+from audioengine.custody.record import CustodyRecord
 from audioengine.errors import InvalidRequestError
 from audioengine.operations.options import StoreOptions
 from audioengine.operations.workers import worker_count
@@ -63,6 +66,7 @@ def run_batch(
     concurrency: int | None = None,
     retries: int = 2,
     max_failures: int | None = None,
+    record: CustodyRecord | None = None,
     executor: ExecutorName = "processes",
     scheduler: str | None = None,
     progress: BatchProgress | None = None,
@@ -91,11 +95,13 @@ def run_batch(
         On a cluster, two jobs for each of its threads.
     retries: how often a job is tried again that failed for what may pass.
     max_failures: stop when more jobs than that have failed.
+    record: gets an entry for each output, before the journal does; several batches may share one.
     executor: "processes" of this machine, or "dask", a cluster that must see the same places.
     scheduler: of the cluster, for instance tcp://host:8786.
     progress: called after each job.
 
-    Raises InvalidRequestError, StorageError for manifest, journal and scheduler, LimitError.
+    Raises InvalidRequestError, StorageError for manifest, journal, record and scheduler,
+    VerificationError for a record that was cut or changed at its end, LimitError.
     KeyboardInterrupt lets running jobs come to their end first.
     """
     started = time.perf_counter()
@@ -112,7 +118,10 @@ def run_batch(
         options = settings.store if settings is not None else StoreOptions()
     if s3 is None and settings is not None:
         s3 = settings.storage.s3
-    how = How(options, s3, settings, retries)
+    if record is not None:
+        _check_record(record, journal)
+    with_pcm = record is not None and record.pcm_digest
+    how = How(options, s3, settings, retries, record is not None, with_pcm)
     jobs = jobs_of(os.fspath(manifest), s3, for_all)
     if concurrency is None:
         first = list(islice(jobs, _LOOKED_AT))
@@ -122,7 +131,8 @@ def run_batch(
         closing(_executor(how, scheduler or None, processes, concurrency)) as does,
         closing(Journal(journal, resume=resume)) as open_journal,
     ):
-        batch = _Batch(open_journal, does, max_failures, progress)
+        kept = None if record is None else BatchRecord(record, open_journal)
+        batch = _Batch(open_journal, does, max_failures, progress, kept)
         batch.run(jobs)
     return BatchReport(
         jobs=batch.done + batch.failed + batch.skipped,
@@ -133,7 +143,17 @@ def run_batch(
         failures=tuple(batch.failures),
         version=VERSION,
         wall_seconds=time.perf_counter() - started,
+        recorded=None if kept is None else kept.recorded,
     )
+
+
+def _check_record(record: CustodyRecord, journal: str | os.PathLike[str]) -> None:
+    if not isinstance(record, CustodyRecord):
+        raise InvalidRequestError.of("record", record, "must be a CustodyRecord or None")
+    if Path(record.path).resolve() == Path(journal).resolve():
+        rule = "must be another file than the journal"
+        raise InvalidRequestError.of("record", os.fspath(record.path), rule)
+    record.check()
 
 
 def _executor(how: How, scheduler: str | None, processes: int, concurrency: int | None) -> Executor:
@@ -161,6 +181,7 @@ class _Batch:
     executor: Executor
     max_failures: int | None
     progress: BatchProgress | None
+    record: BatchRecord | None = None
     done: int = 0
     failed: int = 0
     skipped: int = 0
@@ -224,6 +245,8 @@ class _Batch:
         for name, value in (("event", outcome.event), ("alarm", outcome.alarm)):
             if value is not None:
                 entry[name] = value
+        if self.record is not None and outcome.custody is not None:
+            self.record.add(job, outcome.custody)
         self.journal.add(entry)
         if outcome.error:
             self.failed += 1

@@ -8,6 +8,7 @@ from dataclasses import replace
 import tenacity
 
 from audioengine.batch.command_work import do_command
+from audioengine.batch.custody import note_of
 from audioengine.batch.manifest_job import Job, PlainJob, parse_job
 from audioengine.batch.outcome import How, Outcome, encodable, error_entry
 from audioengine.errors import AudioEngineError
@@ -53,16 +54,18 @@ def _store(job: PlainJob, how: How) -> Outcome:
     modification = job.modification
     if job.guard_ms is None:
         modification = replace(modification, guard_ms=options.guard_ms)
+    record = note_of(how)
     report = store(
         job.source,
         job.destination,
         modification,
         start_time_ms=job.start_time_ms,
         s3=how.s3 if job.version is None else replace(how.s3 or S3Options(), version=job.version),
+        record=record,
         workers=1,
         **options.arguments(),
     )
-    return Outcome(report=report.to_dict())
+    return Outcome(report=report.to_dict(), custody=None if record is None else record.entry)
 
 
 def _passing(error: BaseException) -> bool:

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from audioengine.cli.options import crosstalk_option, edit_options, json_option, read_request
+from audioengine.cli.options import (
+    crosstalk_option,
+    edit_options,
+    json_option,
+    pcm_option,
+    read_record,
+    read_request,
+)
 from audioengine.edits import Interval, Modification
 from audioengine.errors import StorageError
 from audioengine.storage.options import S3Options
@@ -73,6 +80,14 @@ _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
     help="Write failed jobs there, as CSV.",
 )
 @click.option(
+    "--record",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="Append each output to a custody record; without FILE, one beside the journal.",
+)
+@pcm_option
+@click.option(
     "--to",
     metavar="PLACE/",
     help="Where outputs go, under their sources' names, if MANIFEST only names recordings.",
@@ -107,6 +122,8 @@ def batch(
     retries: int,
     max_failures: int | None,
     failures_csv: Path | None,
+    record: str | None,
+    pcm_digest: bool,
     to: str | None,
     settings_file: Path | None,
     executor: ExecutorName,
@@ -126,6 +143,7 @@ def batch(
         begin_early()
     from audioengine.batch.manifest import count_jobs
     from audioengine.batch.run import run_batch
+    from audioengine.custody.record import CustodyRecord
     from audioengine.settings import load_settings
 
     given = {
@@ -141,12 +159,16 @@ def batch(
         planned = plan_batch(manifest, for_all=for_all, s3=s3)
         click.echo(planned.to_json() if as_json else _planned(planned))
         raise click.exceptions.Exit(_SOME_FAILED if planned.invalid else 0)
+    journal = journal or _default_journal(manifest)
+    kept = read_record(
+        CustodyRecord.beside(journal) if record == "" else record, pcm_digest, settings
+    )
     shown = not as_json and sys.stderr.isatty()
     total = count_jobs(manifest, s3, for_all) if shown else 0
     with _bar(total, shown=shown) as progress:
         report = run_batch(
             manifest,
-            journal or _default_journal(manifest),
+            journal,
             for_all=for_all,
             options=_options(settings, asked),
             s3=s3,
@@ -155,12 +177,13 @@ def batch(
             concurrency=concurrency,
             retries=retries,
             max_failures=max_failures,
+            record=kept,
             executor=executor,
             scheduler=scheduler,
             progress=progress,
         )
     if failures_csv is not None:
-        _write_csv(failures_csv, journal or _default_journal(manifest))
+        _write_csv(failures_csv, journal)
     click.echo(report.to_json() if as_json else _text(report))
     if report.failed:
         raise click.exceptions.Exit(_SOME_FAILED)
@@ -286,6 +309,12 @@ def _text(report: BatchReport) -> str:
         f"Jobs      {report.jobs:,}: {counts}",
         f"Took      {took} (audioengine {report.version})",
     ]
+    if report.recorded is not None:
+        recorded = report.recorded
+        lines += [
+            f"Recorded  {click.format_filename(recorded.record)}: {recorded.count:,} entries",
+            f"          head {recorded.head}",
+        ]
     if report.stopped:
         lines.append("Stopped   too many jobs failed; --resume goes on")
     return "\n".join([*lines, *_failed(report.failures, report.failed)])

@@ -13,6 +13,7 @@ from audioengine.cli.text import (
     in_seconds,
     layout,
     notice_lines,
+    recorded_lines,
     remade_lines,
     stretch,
 )
@@ -39,6 +40,7 @@ def merged(report: MergeReport, destination: str) -> str:
         ("Re-made", remade_lines(report.remade, report.seconds_reencoded)),
         ("Bitrate", bitrate_lines(report.bitrates)),
         ("Warnings", notice_lines(report.warnings)),
+        ("Recorded", recorded_lines(report.recorded)),
         ("Took", [f"{report.wall_seconds:.3f} s (audioengine {report.version})"]),
     )
 

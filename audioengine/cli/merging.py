@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +17,9 @@ from audioengine.cli.options import (
     json_option,
     read_json,
     read_number,
+    read_record,
     read_s3,
+    record_options,
     sound_options,
     workers_option,
 )
@@ -145,6 +148,7 @@ def _read_conferences(
 )
 @sound_options
 @crosstalk_option
+@record_options
 @workers_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @json_option
@@ -161,6 +165,8 @@ def merge(
     s3_region: str | None,
     s3_endpoint: str | None,
     fail_on_crosstalk: bool,
+    record: Path | None,
+    pcm_digest: bool,
     workers: int | None,
     dry_run: bool,
     as_json: bool,
@@ -190,6 +196,7 @@ def merge(
         planned = plan_merge(parts, **options)
         click.echo(planned.to_json() if as_json else merge_text.planned(planned))
         return
+    kept = read_record(record, pcm_digest)
     from audioengine.cli.progress import progress_bar
 
     with progress_bar(shown=not as_json) as progress:
@@ -198,6 +205,7 @@ def merge(
             destination,
             **options,
             fail_on_crosstalk=fail_on_crosstalk,
+            record=kept,
             workers=workers,
             progress=progress,
         )

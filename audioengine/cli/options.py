@@ -13,13 +13,17 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import reduce
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from audioengine.edits import Beep, Dialect, Interval, Modification
 from audioengine.storage.options import S3Options
 from audioengine.times import Number
+
+if TYPE_CHECKING:
+    from audioengine.custody.record import CustodyRecord
+    from audioengine.settings import Settings
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 
@@ -257,6 +261,20 @@ workers_option = click.option(
     help="Threads that decode and encode; default one a processor.",
 )
 
+pcm_option = click.option(
+    "--pcm-digest", is_flag=True, help="Record the digest of outputs' samples too: decodes them."
+)
+
+_RECORD_OPTIONS = (
+    click.option(
+        "--record",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Append what was done to this custody record; its key is the setting record_key.",
+    ),
+    pcm_option,
+)
+
 crosstalk_option = click.option(
     "--fail-on-crosstalk",
     is_flag=True,
@@ -277,6 +295,30 @@ def sound_options(verb: _Callback) -> _Callback:
 def s3_options(verb: _Callback) -> _Callback:
     """Give a verb the options of how S3 is reached."""
     return _with_options(verb, _S3_OPTIONS)
+
+
+def record_options(verb: _Callback) -> _Callback:
+    """Give a verb the options from which `read_record` makes a custody record."""
+    return _with_options(verb, _RECORD_OPTIONS)
+
+
+def read_record(
+    record: str | Path | None, pcm_digest: bool, settings: Settings | None = None
+) -> CustodyRecord | None:
+    """Make what options say a custody record, with the key that settings have for it.
+
+    settings: by default those that `load_settings` finds.
+
+    Raises click.UsageError, InvalidRequestError, and StorageError where settings can't be read.
+    """
+    if record is None:
+        if pcm_digest:
+            raise click.UsageError("--pcm-digest says what to record: --record is missing.")
+        return None
+    from audioengine.custody.record import CustodyRecord
+    from audioengine.settings import load_settings
+
+    return CustodyRecord(record, (settings or load_settings()).custody_key(), pcm_digest)
 
 
 def read_s3(

@@ -16,6 +16,7 @@ from audioengine.report import (
     IntervalReport,
     MaskReport,
     PlanReport,
+    RecordedReport,
     RecordingInfo,
     RemadeReport,
     StoreReport,
@@ -63,6 +64,7 @@ def stored(report: StoreReport, source: str, destination: str) -> str:
         ("Re-made", remade_lines(report.remade, report.seconds_reencoded)),
         ("Bitrate", bitrate_lines(report.bitrates)),
         ("Warnings", notice_lines(report.warnings)),
+        ("Recorded", recorded_lines(report.recorded)),
         ("Took", [f"{report.wall_seconds:.3f} s (audioengine {report.version})"]),
     )
 
@@ -220,6 +222,16 @@ def _counts(frames_by_kbps: Mapping[int, int]) -> str:
 
 def _number(frames: int) -> str:
     return f"{frames:,} {'frame' if frames == 1 else 'frames'}"
+
+
+def recorded_lines(recorded: RecordedReport | None) -> list[str]:
+    """What has become of a custody record."""
+    if recorded is None:
+        return []
+    return [
+        f"{format_filename(recorded.record)}: entry {recorded.count:,}",
+        f"head {recorded.head}",
+    ]
 
 
 def notice_lines(notices: Iterable[Notice]) -> list[str]:

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
+from audioengine.cli.audit import audit, audit_options, require_files
 from audioengine.cli.options import (
     Request,
     crosstalk_option,
     edit_options,
     json_option,
+    read_record,
     read_request,
     read_s3,
+    record_options,
     s3_options,
     workers_option,
 )
@@ -33,6 +37,7 @@ _SOURCE = click.argument("source", metavar="SRC")
     is_flag=True,
     help="Publish DST only if it passes what the verb verify checks; needs audioengine[verify].",
 )
+@record_options
 @workers_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, like plan.")
 @json_option
@@ -41,6 +46,8 @@ def store(
     destination: str,
     fail_on_crosstalk: bool,
     verify: bool,
+    record: Path | None,
+    pcm_digest: bool,
     workers: int | None,
     dry_run: bool,
     as_json: bool,
@@ -54,6 +61,7 @@ def store(
     if dry_run:
         _plan(source, request, as_json=as_json)
         return
+    kept = read_record(record, pcm_digest)
     from audioengine.cli import text
     from audioengine.cli.progress import progress_bar
     from audioengine.operations.store import store as run
@@ -66,6 +74,7 @@ def store(
             **request.options,
             fail_on_crosstalk=fail_on_crosstalk,
             verify=verify,
+            record=kept,
             workers=workers,
             progress=progress,
         )
@@ -92,17 +101,37 @@ def _plan(source: str, request: Request, *, as_json: bool) -> None:
 @click.command(
     epilog="Example: audioengine verify in.mp3 out.mp3 --trim 10-50 --mask caller=12.5-15"
 )
-@_SOURCE
-@click.argument("output", metavar="OUT")
+@click.argument("source", metavar="SRC", required=False)
+@click.argument("output", metavar="OUT", required=False)
 @edit_options
 @workers_option
+@audit_options
 @json_option
-def verify(source: str, output: str, workers: int | None, as_json: bool, **edit: Any) -> None:
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    /,
+    source: str | None,
+    output: str | None,
+    workers: int | None,
+    record: Path | None,
+    head: str | None,
+    files: bool,
+    as_json: bool,
+    **edit: Any,
+) -> None:
     """Judge whether OUT is what `store` promises to make of SRC with the same options.
 
     From the files alone, with a decoder that `store` does not use; takes audioengine[verify].
+    With --record, without SRC and OUT, a custody record and the files that it names are judged.
     The exit code is 1 where a check fails.
     """
+    if record is not None:
+        audit(ctx, record, head, files=files, as_json=as_json)
+        return
+    require_files(ctx, source, output)
+    assert source is not None
+    assert output is not None
     from audioengine.cli import text
     from audioengine.operations.verification import verify as run
 

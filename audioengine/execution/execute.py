@@ -34,6 +34,7 @@ from audioengine.commands.requests import (
     StoreRecording,
     parse_command,
 )
+from audioengine.custody.record import Recorder
 from audioengine.edits import Dialect
 from audioengine.errors import AudioEngineError, InvalidRequestError, LimitError, NotAllowedError
 from audioengine.execution.destination import asked_of
@@ -45,6 +46,7 @@ from audioengine.execution.storing import store_recording
 from audioengine.execution.temporary import Known, Resolver, nothing_known, own_locations
 from audioengine.execution.token import MISMATCH, Claims, read_token, region_of, unverified
 from audioengine.notices import Notice
+from audioengine.operations.recording_custody import require_record
 from audioengine.render.execute import Progress
 from audioengine.settings import Settings
 from audioengine.storage import Storage
@@ -77,6 +79,7 @@ def execute(
     dialect: Dialect = "sqs",
     method: str | None = None,
     resolver: Resolver = nothing_known,
+    record: Recorder | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -90,6 +93,7 @@ def execute(
     settings: by default those of the environment.
     dialect, method: of a command that is no value yet; as in `parse_command`.
     resolver: tells what RECORDINGREADY events have told of a recording.
+    record: a CustodyRecord that gets an entry for each output, also for one that is there already.
     workers: threads that decode and encode, default one a processor.
     progress: called with frames done and frames in all.
     """
@@ -107,7 +111,10 @@ def execute(
             command, notices = parse_command(raw, dialect, method)
         token = read_token(command.reply_id, settings)
         _check_recording(command, token)
-        result = _carried_out(command, token, resolver, storage, settings, workers, progress)
+        require_record(record)
+        result = _carried_out(
+            command, token, resolver, storage, settings, record, workers, progress
+        )
     except AudioEngineError as error:
         digest = _digest(command, token, resolver, settings)
         return _failed(raw, error, token, notices, settings, method, digest)
@@ -164,14 +171,17 @@ def _carried_out(
     resolver: Resolver,
     storage: Storage,
     settings: Settings,
+    record: Recorder | None,
     workers: int | None,
     progress: Progress | None,
 ) -> Result:
     if isinstance(command, MergeRecordings):
-        return merge_recordings(command, token, resolver, storage, settings, workers, progress)
+        return merge_recordings(
+            command, token, resolver, storage, settings, record, workers, progress
+        )
     known = resolver(command.recording_id)
     if isinstance(command, StoreRecording):
-        return store_recording(command, token, known, storage, settings, workers, progress)
+        return store_recording(command, token, known, storage, settings, record, workers, progress)
     if isinstance(command, DeleteRecording):
         return _deleted(command, token, known, storage, settings)
     rule = "must be STORERECORDING, MERGERECORDINGS or DELETERECORDING: others are the recorder's"

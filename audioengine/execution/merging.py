@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from audioengine.commands.requests import MergeEntry, MergeRecordings
+from audioengine.custody.record import Recorder
+from audioengine.execution.custody import CommandRecord
 from audioengine.execution.destination import destination_of, versions_before
 from audioengine.execution.result import Result
 from audioengine.execution.temporary import (
@@ -28,6 +30,7 @@ def merge_recordings(
     resolver: Resolver,
     storage: Storage,
     settings: Settings,
+    record: Recorder | None,
     workers: int | None,
     progress: Progress | None,
 ) -> Result:
@@ -36,7 +39,10 @@ def merge_recordings(
     Raises what `merge` raises, and NotAllowedError.
     """
     destination = destination_of(command, token, None, storage, settings)
+    kept = None if record is None else CommandRecord(record, command, destination.digest)
     if destination.is_done:
+        if kept is not None:
+            kept.add_repeat(destination)
         return Result(location=destination.location, digest=destination.digest, is_repeated=True)
     report = merge(
         [
@@ -44,6 +50,7 @@ def merge_recordings(
             for entry in command.to_merge
         ],
         destination.place(storage, exact(command.first.start_time_ms, "startTime")),
+        record=kept,
         workers=workers,
         progress=progress,
         **settings.merge.arguments(settings.store),

@@ -10,8 +10,10 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 from audioengine.commands.requests import StoreRecording
+from audioengine.custody.record import Recorder
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError, NotAllowedError
+from audioengine.execution.custody import CommandRecord
 from audioengine.execution.destination import Destination, destination_of, versions_before
 from audioengine.execution.result import Result
 from audioengine.execution.temporary import (
@@ -41,6 +43,7 @@ def store_recording(
     known: Known | None,
     storage: Storage,
     settings: Settings,
+    record: Recorder | None,
     workers: int | None,
     progress: Progress | None,
 ) -> Result:
@@ -53,10 +56,13 @@ def store_recording(
     if destination.location in locations:
         rule = "must not be the recording's own temporary object"
         raise InvalidRequestError.of("fileName", destination.location.key, rule)
+    kept = None if record is None else CommandRecord(record, command, destination.digest)
     if destination.is_done:
+        if kept is not None:
+            kept.add_repeat(destination)
         return Result(location=destination.location, digest=destination.digest, is_repeated=True)
     if command.modification is None:
-        return _copied(command, token, known, storage, settings, locations, destination)
+        return _copied(command, token, known, storage, settings, locations, destination, kept)
     source_at = locations[0]
     if len(locations) > 1:
         source_at, _ = found_of(storage, locations)
@@ -71,6 +77,7 @@ def store_recording(
             destination.place(storage, _output_start(modification, start)),
             modification,
             start_time_ms=start,
+            record=None if kept is None else kept.of_source(source_at),
             workers=workers,
             progress=progress,
             **options.arguments(),
@@ -92,6 +99,7 @@ def _copied(
     settings: Settings,
     locations: list[Location],
     destination: Destination,
+    kept: CommandRecord | None,
 ) -> Result:
     """The object copied where it is: no audio passes through here."""
     source_at, found = found_of(storage, locations)
@@ -102,6 +110,8 @@ def _copied(
     assert options is not None
     metadata = {**options.metadata, SOURCE_DIGEST: _told(found), ENGINE_VERSION: VERSION}
     storage.copy(source_at, destination.location, found, replace(options, metadata=metadata))
+    if kept is not None:
+        kept.add_copy(source_at, found, destination, storage)
     return Result(
         location=destination.location,
         digest=destination.digest,

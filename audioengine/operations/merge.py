@@ -6,9 +6,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from audioengine.choices import Align, CallerChannel, MaskScope, Missing, Render, SharedFrames
+from audioengine.custody.record import Recorder
 from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, LimitError, Problem
 from audioengine.operations import merge_reporting as reporting
@@ -30,6 +31,7 @@ from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.options import DAY_S
 from audioengine.operations.recording import Recording
+from audioengine.operations.recording_custody import merge_entry, recorded, require_record
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
 from audioengine.plan.merge import MergePlan
@@ -82,6 +84,7 @@ def merge(
     allow_truncated: bool = False,
     fail_on_crosstalk: bool = False,
     max_timeline_s: Number = DAY_S,
+    record: Recorder | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -107,18 +110,21 @@ def merge(
     allow_truncated: take recordings that their tags say are cut off.
     fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
     max_timeline_s: a longer timeline is refused, for it means a wrong start time.
+    record: a CustodyRecord that gets an entry, once the output is published.
     s3: how places that begin with s3:// are reached and encrypted.
     workers: threads that decode and encode, default one a processor; no influence on the output.
     progress: called with frames done and frames in all.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
-    StorageError; there is no output then.
+    StorageError, with `record` also VerificationError; there is no output then, but where an entry
+    can't be written after all, as the message says.
     """
     started = time.perf_counter()
     options = _Options(
         align, render, missing, mask_scope, beep, caller_channel, shared_frames, max_timeline_s
     )
     workers = worker_count(workers)
+    require_record(record)
     with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
         gathered = _gather(there, options)
         with (
@@ -145,10 +151,19 @@ def merge(
                 staging.size,
                 time.perf_counter() - started,
             )
+            entry = {}
+            if record is not None:
+                request = {
+                    **asdict(options),
+                    "allow_truncated": allow_truncated,
+                    "fail_on_crosstalk": fail_on_crosstalk,
+                }
+                timed = [member.timed for member in members]
+                entry = merge_entry(record, report, timed, destination, staging, request, (), s3)
             for member in members:
                 member.recording.source.check_unchanged()
             staging.publish(facts_of(source_digests))
-    return report
+    return report if record is None else replace(report, recorded=recorded(record, entry))
 
 
 def plan_merge(

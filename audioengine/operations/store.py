@@ -6,9 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict, replace
 from functools import partial
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
+from audioengine.custody.record import Recorder
 from audioengine.edits import Beep, Edits, Modification
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import reporting
@@ -17,6 +19,7 @@ from audioengine.operations.copying import copy_whole
 from audioengine.operations.facts import facts_of
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
+from audioengine.operations.recording_custody import recorded, require_record, store_entry
 from audioengine.operations.store_request import StoreChoices, planned, resolved
 from audioengine.operations.verification import judged, require_decoder, require_promises
 from audioengine.operations.workers import worker_count
@@ -52,6 +55,7 @@ def store(
     allow_truncated: bool = False,
     fail_on_crosstalk: bool = False,
     verify: bool = False,
+    record: Recorder | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -74,16 +78,19 @@ def store(
     allow_truncated: take a recording that its tag says is cut off.
     fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
     verify: publish the output only where it passes what `verify` checks.
+    record: a CustodyRecord that gets an entry, once the output is published.
     s3: how places that begin with s3:// are reached and encrypted.
     workers: threads that decode and encode, default one a processor; no influence on the output.
     progress: called with frames done and frames in all.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
-    StorageError, with `verify` also VerificationError; there is no output then.
+    StorageError, with `verify` and `record` also VerificationError; there is no output then, but
+    where an entry can't be written after all, as the message says.
     """
     started = time.perf_counter()
     options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
     workers = worker_count(workers)
+    require_record(record)
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms, encoder_delay)
         if verify:
@@ -106,8 +113,8 @@ def store(
                     progress,
                     fail_on_crosstalk=fail_on_crosstalk,
                 )
-            if verify:
-                require_promises(judged(recording, edits, options, staging, workers))
+            checks = judged(recording, edits, options, staging, workers) if verify else ()
+            require_promises(checks)
             output_digest = sha256_hex(staging)
             report = reporting.store_report(
                 done,
@@ -117,9 +124,22 @@ def store(
                 staging.size,
                 time.perf_counter() - started,
             )
+            entry = {}
+            if record is not None:
+                request = {
+                    **asdict(options),
+                    "modification": modification,
+                    "start_time_ms": start_time_ms,
+                    "encoder_delay": encoder_delay,
+                    "allow_truncated": allow_truncated,
+                    "fail_on_crosstalk": fail_on_crosstalk,
+                }
+                entry = store_entry(
+                    record, report, source, destination, staging, request, checks, s3
+                )
             recording.source.check_unchanged()
             staging.publish(facts_of([report.source.sha256]))
-    return report
+    return report if record is None else replace(report, recorded=recorded(record, entry))
 
 
 def plan_store(

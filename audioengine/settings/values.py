@@ -42,6 +42,7 @@ from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
 from audioengine.settings.table import Bucket, OptionalBucket, Table
 from audioengine.storage import S3Options
+from audioengine.storage.files import Failing
 from audioengine.times import Number, exact
 
 _DEFAULT_FILE = "audioengine.toml"
@@ -50,6 +51,7 @@ _PREFIX = "AUDIOENGINE_"
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _ANY_RATE_HZ = 8000
+_SECRETS = ("token_key", "record_key")
 
 _FILE_VALUES: ContextVar[Mapping[str, Any] | None] = ContextVar("file_values", default=None)
 
@@ -177,7 +179,7 @@ class Settings(BaseSettings):
     ``AUDIOENGINE_STORAGE__ENDPOINT_URL``; tables and lists as JSON), those before the file of
     `load_settings`, and that before defaults. Tables are merged key by key.
 
-    Raises InvalidRequestError naming every wrong field, never the token's key.
+    Raises InvalidRequestError naming every wrong field, never a key.
     """
 
     model_config = SettingsConfigDict(
@@ -208,6 +210,10 @@ class Settings(BaseSettings):
     """How recordings are edited."""
     merge: _MergeField = Field(default_factory=MergeOptions)
     """How they are merged."""
+    record_key: Annotated[SecretStr | None, Field(min_length=1)] = None
+    """Key of the HMACs of custody records, as text of at least 16 bytes."""
+    record_key_file: Annotated[Path | None, BeforeValidator(_root)] = None
+    """A file with that key, all its bytes but line ends at its end; in place of `record_key`."""
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -235,17 +241,37 @@ class Settings(BaseSettings):
         return init_settings, env_settings, file_values
 
     @model_validator(mode="after")
+    def _is_one_record_key(self) -> Settings:
+        if self.record_key is not None and self.record_key_file is not None:
+            rule = "can't be set together with record_key"
+            raise InvalidRequestError.of("record_key_file", str(self.record_key_file), rule)
+        return self
+
+    @model_validator(mode="after")
     def _is_domain_known(self) -> Settings:
         if self.fallbacks.domain is not None and not self.single_tenant:
             rule = "can't be set unless single_tenant is true: each token must name its domain"
             raise InvalidRequestError.of("fallbacks.domain", self.fallbacks.domain, rule)
         return self
 
+    def custody_key(self) -> bytes | None:
+        """Return the key of custody records, in UTF-8 where it is text; None: there is none.
+
+        Raises StorageError where its file can't be read.
+        """
+        if self.record_key is not None:
+            return self.record_key.get_secret_value().encode()
+        if self.record_key_file is None:
+            return None
+        with Failing(f"can't read record_key_file {str(self.record_key_file)!r}"):
+            return self.record_key_file.read_bytes().rstrip(b"\r\n")
+
     def to_dict(self) -> dict[str, Any]:
         """Return the effective values as JSON values; a secret is ``***``, what is not set None."""
         values = self.model_dump(mode="json")
-        if self.token_key is not None:
-            values["token_key"] = HIDDEN
+        for name in _SECRETS:
+            if values[name] is not None:
+                values[name] = HIDDEN
         return values
 
     def to_json(self, indent: int | None = None) -> str:
@@ -333,7 +359,7 @@ def _problem(kind: str, loc: tuple[int | str, ...], value: object, message: str)
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         kind, value = "extra_forbidden", HIDDEN  # perhaps a misspelt secret
         known = ", ".join(_known(loc))
-    elif loc[:1] == ("token_key",):
+    elif loc[:1] and loc[0] in _SECRETS:
         value = HIDDEN
     elif isinstance(value, (dict, list)):
         value = f"<{type(value).__name__}>"

@@ -143,6 +143,15 @@ def lock(fd: int) -> None:
             raise
 
 
+def unlock(fd: int) -> None:
+    """Let others lock a file or folder again; closing it does too. Raises OSError."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    except OSError as error:
+        if error.errno not in _LOCKLESS_ERRORS:
+            raise
+
+
 class FileStaging(Staging):
     """A file beside its destination, renamed onto it when it is whole.
 
@@ -205,7 +214,7 @@ class FileStaging(Staging):
         with suppress(OSError):
             os.close(fd)
         with suppress(OSError):
-            _sync_folder(self._target.parent)
+            sync_folder(self._target.parent)
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -281,7 +290,7 @@ def _create_part(target: Path) -> tuple[Path, int]:
         os.close(fd)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Let the names in a folder outlast the machine's stopping."""
     fd = opened(lambda: os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
     try:

@@ -33,6 +33,7 @@ STORE_DEFAULTS = {
     **DEFAULTS,
     "fail_on_crosstalk": False,
     "verify": False,
+    "record": None,
     "workers": None,
     "progress": None,
 }

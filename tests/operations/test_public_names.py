@@ -23,7 +23,10 @@ NAMES = {
     "Beep",
     "Check",
     "ConferenceSegment",
+    "CustodyRecord",
     "EncodeReport",
+    "EntryVerdict",
+    "Finding",
     "FolderStorage",
     "ForAll",
     "Interval",
@@ -43,6 +46,7 @@ NAMES = {
     "Outcome",
     "PlanReport",
     "Problem",
+    "RecordVerification",
     "RecordingInfo",
     "S3Options",
     "S3Storage",
@@ -67,6 +71,7 @@ NAMES = {
     "run_batch",
     "store",
     "verify",
+    "verify_record",
 }
 ERRORS: dict[str, type[Exception]] = {
     "InvalidRequestError": ValueError,

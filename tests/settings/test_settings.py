@@ -347,3 +347,20 @@ def test_importing_the_package_does_not_import_settings() -> None:
         check=True,
     )
     assert done.stdout == "False\n"
+
+
+def test_the_key_of_records(tmp_path: Path) -> None:
+    """As text or in a file, of which only the line end is left out; never shown."""
+    file = tmp_path / "key"
+    file.write_bytes(b" \xff key \r\n")
+    assert load().custody_key() is None
+    assert load(f'record_key = "{CANARY}é"').custody_key() == f"{CANARY}é".encode()
+    assert load(RECORD_KEY=CANARY).custody_key() == CANARY.encode()
+    assert load(RECORD_KEY_FILE=str(file)).custody_key() == b" \xff key "
+    shown = load(RECORD_KEY=CANARY)
+    assert CANARY not in shown.to_json() + repr(shown) + str(shown)
+    both = refused(f'record_key = "{CANARY}"\nrecord_key_file = "{file}"')
+    assert both["record_key_file"].rule == "can't be set together with record_key"
+    assert CANARY not in str(refused(f'record_key = ["{CANARY}"]'))
+    with pytest.raises(ae.StorageError, match="record_key_file"):
+        load(RECORD_KEY_FILE=str(tmp_path / "nowhere")).custody_key()

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`verify_record`: whether a custody record, and the files that it names, are what they were."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from audioengine.custody.chain import Follower, Head, Link, digest_of, unsealed
+from audioengine.custody.record import CustodyRecord
+from audioengine.custody.verdict import EntryVerdict, Finding, RecordVerification
+from audioengine.errors import InvalidRequestError
+from audioengine.operations.record_files import NamedFiles, place_in
+from audioengine.storage import Storage
+from audioengine.storage.files import Failing, lock, unlock
+from audioengine.version import VERSION
+
+_SHOWN_FAILURES = 1000
+_MOST_LINE_BYTES = 1 << 28
+_HEX_DIGITS = frozenset("0123456789abcdef")
+
+
+def verify_record(
+    record: CustodyRecord | str | os.PathLike[str],
+    *,
+    head: str | None = None,
+    files: bool = True,
+    storage: Storage | None = None,
+    told: Callable[[EntryVerdict], None] | None = None,
+) -> RecordVerification:
+    """Judge a custody record: its chain, its HMACs, its end, and the files that it names.
+
+    A record that is not what it was is no error: see `passed`, `findings` and `failures`. Outputs
+    must be there and have their digests, but for those that a later entry replaced at the same
+    place. Sources must have theirs where they can still be read. What is written to the record
+    meanwhile is not looked at. Memory does not grow with the record; what is superseded is noted
+    in a temporary file.
+
+    record: its path, or with a key a CustodyRecord.
+    head: the SHA-256 of a line of it, as published once: that line must be there.
+    files: whether outputs and sources are read, too.
+    storage: where places that begin with s3:// are; by default S3.
+    told: called with the verdict of each entry, in order.
+
+    Raises InvalidRequestError for a head that is none, StorageError where the record can't be read.
+    """
+    started = time.perf_counter()
+    if not isinstance(record, CustodyRecord):
+        record = CustodyRecord(record)
+    if head is not None and not (len(head) == 64 and _HEX_DIGITS.issuperset(head)):
+        rule = "must be the SHA-256 of a line: 64 hexadecimal digits, in lower case"
+        raise InvalidRequestError.of("head", head, rule)
+    with ExitStack() as kept_open:
+        reading = Failing(f"can't read record {os.fspath(record.path)!r}")
+        with reading:
+            file = kept_open.enter_context(Path(record.path).open("rb"))
+        ledger = _Ledger.of(record, file, reading)
+        named = None
+        if files:
+            named = NamedFiles(Path(record.path).resolve().parent, storage)
+            kept_open.enter_context(closing(named))
+            for line, data in ledger.lines():
+                if (link := Link.of(data)) is not None:
+                    named.note(line, link.entry)
+        return _Audit(record, head, ledger).verdict(named, told, started)
+
+
+@dataclass(frozen=True)
+class _Ledger:
+    """A record as it was when it was opened."""
+
+    reading: Failing
+    file: BinaryIO
+    size: int
+    head_data: bytes | None
+
+    @classmethod
+    def of(cls, record: CustodyRecord, file: BinaryIO, reading: Failing) -> _Ledger:
+        """Note how far an open record has come; what is appended later is not seen."""
+        with reading:
+            # Nobody is between a line and its head file meanwhile.
+            lock(file.fileno())
+            try:
+                head_data = record.head_path.read_bytes()
+            except FileNotFoundError:
+                head_data = None
+            size = os.fstat(file.fileno()).st_size
+            unlock(file.fileno())
+        return cls(reading, file, size, head_data)
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """All lines, from 1, without their ends; half a line at the end is none."""
+        self.file.seek(0)
+        left = self.size
+        number = 0
+        while left:
+            with self.reading:
+                line = self.file.readline(min(left, _MOST_LINE_BYTES))
+            if not line:
+                break
+            left -= len(line)
+            number += 1
+            if left or line.endswith(b"\n"):
+                yield number, line.removesuffix(b"\n")
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether there is half a line at the end."""
+        return self.size > 0 and os.pread(self.file.fileno(), 1, self.size - 1) != b"\n"
+
+
+class _Audit:
+    """One reading of a record, and what it counts."""
+
+    def __init__(self, record: CustodyRecord, published: str | None, ledger: _Ledger) -> None:
+        self._record = record
+        self._published = published
+        self._ledger = ledger
+        self._end = Head()
+        self._head_line: int | None = None
+        self._follower = Follower(record.key)
+        self._sealed: Head | None = None
+        if ledger.head_data is not None:
+            self._sealed = unsealed(ledger.head_data, record.key)
+        # A record that has no line yet is sealed all the same.
+        self._is_seal_there = self._sealed == self._end
+
+    def verdict(
+        self,
+        named: NamedFiles | None,
+        told: Callable[[EntryVerdict], None] | None,
+        started: float,
+    ) -> RecordVerification:
+        """Read all lines."""
+        counts: Counter[str] = Counter()
+        failures: list[EntryVerdict] = []
+        for line, data in self._ledger.lines():
+            entry = self._judge(line, data, named)
+            counts["failed"] += not entry.passed
+            counts[entry.files] += 1
+            counts["sources"] += entry.sources_checked
+            counts["unreachable"] += entry.sources_unreachable
+            if not entry.passed and len(failures) < _SHOWN_FAILURES:
+                failures.append(entry)
+            if told is not None:
+                told(entry)
+        findings = tuple(self._whole())
+        keyed = bool(self._follower.keyed)
+        return RecordVerification(
+            passed=not findings and not counts["failed"],
+            record=os.fsdecode(self._record.path),
+            count=self._end.count,
+            head=self._end.digest,
+            keyed=keyed,
+            key_checked=keyed and self._record.key is not None,
+            head_line=self._head_line,
+            findings=findings,
+            failed=counts["failed"],
+            failures=tuple(failures),
+            outputs_checked=counts["checked"],
+            outputs_superseded=counts["superseded"],
+            sources_checked=counts["sources"],
+            sources_unreachable=counts["unreachable"],
+            version=VERSION,
+            wall_seconds=time.perf_counter() - started,
+        )
+
+    def _judge(self, line: int, data: bytes, named: NamedFiles | None) -> EntryVerdict:
+        link, findings = self._follower.judge(data)
+        self._end = Head(line, digest_of(data))
+        self._is_seal_there |= self._sealed == self._end
+        if self._end.digest == self._published:
+            self._head_line = line
+        if link is None:
+            return EntryVerdict(line, None, "unchecked", 0, 0, tuple(findings))
+        if named is None:
+            output = place_in(link.entry.get("output"))
+            return EntryVerdict(line, output, "unchecked", 0, 0, tuple(findings))
+        seen = named.judged(line, link.entry)
+        return replace(seen, findings=(*findings, *seen.findings))
+
+    def _whole(self) -> Iterator[Finding]:
+        """What is wrong with the record as a whole."""
+        count = self._end.count
+        if self._ledger.is_torn:
+            message = "half a line is at its end: writing it was broken off, or it was cut"
+            yield Finding("torn", message)
+        if self._published is not None and self._head_line is None:
+            message = "no line has the digest that was given: lines were cut off or changed"
+            yield Finding("head", message)
+        if self._ledger.head_data is None:
+            if self._follower.keyed or self._record.key is not None:
+                message = "its head file is not there: whether lines were cut off can't be told"
+                yield Finding("cut", message)
+        elif self._sealed is None:
+            yield Finding("key", "its head file was changed, or the key is another one")
+        elif self._sealed.count > count:
+            missing = self._sealed.count - count
+            message = f"{missing} of {self._sealed.count} entries were cut off at the end"
+            yield Finding("cut", message)
+        elif self._sealed.count < count - 1:
+            message = (
+                f"the head file tells of {self._sealed.count} entries only: an old one was put back"
+            )
+            yield Finding("cut", message)
+        elif not self._is_seal_there:
+            message = f"line {self._sealed.count} is not the one that the head file tells of"
+            yield Finding("cut", message)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `store` and `merge` tell a custody record of their outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from audioengine.custody import entry as told
+from audioengine.custody.record import Recorder
+from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
+from audioengine.mp3.scan import scan
+from audioengine.parts import TimedPart
+from audioengine.pcm.digest import pcm_digest
+from audioengine.report import FileReport, MergeReport, RecordedReport, StoreReport
+from audioengine.storage import DestinationLike, ObjectPlace, S3Options, SourceLike, Staging
+from audioengine.storage.buckets import SCHEME
+from audioengine.verification.verdict import Check
+
+
+def require_record(record: Recorder | None) -> None:
+    """Raise, before anything is done, where the output could not be recorded.
+
+    Raises InvalidRequestError, VerificationError and StorageError.
+    """
+    if record is None:
+        return
+    if not callable(getattr(record, "add", None)):
+        raise InvalidRequestError.of("record", record, "must be a CustodyRecord or None")
+    record.check()
+
+
+def recorded(record: Recorder, entry: told.Entry) -> RecordedReport | None:
+    """Record an output that is published.
+
+    Raises StorageError, which says that it is published.
+    """
+    try:
+        return record.add(entry)
+    except AudioEngineError as error:
+        message = f"the output is published, but it is not recorded: {error}"
+        raise StorageError(message, retryable=error.retryable) from error
+
+
+def store_entry(
+    record: Recorder,
+    report: StoreReport,
+    source: SourceLike,
+    destination: DestinationLike,
+    staging: Staging,
+    request: Mapping[str, object],
+    checks: Sequence[Check],
+    s3: S3Options | None,
+) -> told.Entry:
+    """What is told of a store, whose output is staged and not published yet.
+
+    checks: what the output was verified by; none: it was not.
+    """
+    return told.of_store(
+        report,
+        {**told.file_told(report.source, None), **_source(source, s3)},
+        _output(record, report.output, destination, staging),
+        request,
+        told.verdicts_told(checks) if checks else None,
+    )
+
+
+def merge_entry(
+    record: Recorder,
+    report: MergeReport,
+    parts: Sequence[TimedPart],
+    destination: DestinationLike,
+    staging: Staging,
+    request: Mapping[str, object],
+    checks: Sequence[Check],
+    s3: S3Options | None,
+) -> told.Entry:
+    """What is told of a merge, whose output is staged and not published yet.
+
+    parts: those that are in it, in order of start. checks: as of `store_entry`.
+    """
+    return told.of_merge(
+        report,
+        [_source(one.part.source, s3) for one in parts],
+        _output(record, report.output, destination, staging),
+        {**request, "parts": [_part(one) for one in parts]},
+        told.verdicts_told(checks) if checks else None,
+    )
+
+
+def _source(source: SourceLike, s3: S3Options | None) -> dict[str, Any]:
+    place = told.place_of(source)
+    options = source.options if isinstance(source, ObjectPlace) else s3
+    file: dict[str, Any] = {"place": place}
+    if place is not None and place.startswith(SCHEME) and options is not None and options.version:
+        file["version"] = options.version
+    return file
+
+
+def _output(
+    record: Recorder, file: FileReport, destination: DestinationLike, staging: Staging
+) -> told.Entry:
+    pcm = pcm_digest(staging, scan(staging)) if record.pcm_digest else None
+    return told.file_told(file, told.place_of(destination), pcm)
+
+
+def _part(one: TimedPart) -> Mapping[str, object]:
+    part = one.part
+    return {
+        "id": one.name,
+        "start_time_ms": part.start_time_ms,
+        "conferences": [
+            [segment.start_time_ms, segment.end_time_ms]
+            for segment in part.conference_segments or ()
+        ],
+        "modification": part.modification,
+        "encoder_delay": part.encoder_delay,
+    }

@@ -12,7 +12,7 @@ TEST_ARGS ?= --numprocesses=auto --maxprocesses=4
 BENCH_ARGS ?=
 SOAK_SECONDS ?= 600
 
-.PHONY: demo test test-s3 lint format bench soak clean
+.PHONY: demo test test-s3 lint format bench soak fuzz clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.test
@@ -48,13 +48,30 @@ bench: $(VENV)/.bench
 soak: $(VENV)/.test
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m soak
 
+# In an environment of its own: atheris has wheels for some Pythons only. What is found, and what was
+# reached, stays in .fuzz; FUZZ_TARGETS="index store" chooses targets.
+FUZZ_VENV := .venv-fuzz
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?=
+FUZZES := import platform as p, sys; sys.exit(not ((3, 10) <= sys.version_info < (3, 14) \
+	and p.system() == "Linux" and p.machine() == "x86_64"))
+FUZZ_PYTHON ?= $(shell for p in $(PYTHON) python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c '$(FUZZES)' 2>/dev/null && echo $$p && break; done)
+
+fuzz:
+	@test -n '$(FUZZ_PYTHON)' || { echo 'make fuzz needs atheris, which has wheels for Python' \
+		'3.10 to 3.13 on Linux x86_64, and there is none of these here. Name one:' \
+		'make fuzz FUZZ_PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(MAKE) --no-print-directory VENV=$(FUZZ_VENV) PYTHON=$(FUZZ_PYTHON) $(FUZZ_VENV)/.fuzz
+	$(FUZZ_VENV)/bin/python -m fuzzing --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
 clean:
-	rm -rf $(VENV) build dist .benchmarks .cache .hypothesis .import_linter_cache .mypy_cache \
-		.pytest_cache .ruff_cache
+	rm -rf $(VENV) $(FUZZ_VENV) build dist .benchmarks .cache .fuzz .hypothesis \
+		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp for each extra: pip runs again only after pyproject.toml has changed.
-$(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: $(VENV)/.made pyproject.toml
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.fuzz: $(VENV)/.%: $(VENV)/.made pyproject.toml
 	@echo "installing audioengine[$*] and what it needs into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@

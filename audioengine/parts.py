@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from audioengine.edits import Modification
-from audioengine.errors import InvalidRequestError, Problem
+from audioengine.errors import InvalidRequestError, LimitError, Problem
 from audioengine.storage import SourceLike
 from audioengine.times import MIN_EPOCH_MS, Number, exact_or_none
 
+MAX_PARTS = 1000
+"""Recordings that one merge may have."""
+MAX_SEGMENTS = 10_000
+"""Conference segments that all recordings of a merge may have together."""
 _MAX_EPOCH_MS = 10**14  # the year 5138; more are microseconds
 
 
@@ -63,12 +67,15 @@ class TimedPart:
 def timed(parts: Sequence[MergePart]) -> tuple[TimedPart, ...]:
     """The parts in order of start; those that start together keep their order.
 
-    Raises InvalidRequestError with everything that is wrong with the request itself.
+    Raises InvalidRequestError with everything that is wrong with the request itself, and LimitError
+    for more than MAX_PARTS and MAX_SEGMENTS.
     """
     problems: list[Problem] = []
     if isinstance(parts, (str, bytes)) or not isinstance(parts, Iterable):
         raise InvalidRequestError.of("parts", parts, "must be a list of MergeParts")
     parts = tuple(parts)
+    known = (part for part in parts if isinstance(part, MergePart))
+    check_counts(len(parts), sum(len(part.conference_segments) for part in known))
     if not parts:
         problems.append(Problem("parts", "none", "must name at least one recording"))
     out = []
@@ -82,6 +89,16 @@ def timed(parts: Sequence[MergePart]) -> tuple[TimedPart, ...]:
     if problems:
         raise InvalidRequestError(problems)
     return tuple(sorted(out, key=lambda part: part.start_ms))
+
+
+def check_counts(parts: int, segments: int) -> None:
+    """Raise LimitError for more recordings or segments than a merge may have."""
+    if parts > MAX_PARTS:
+        raise LimitError(f"there are {parts} recordings to merge, at most {MAX_PARTS} are allowed")
+    if segments > MAX_SEGMENTS:
+        raise LimitError(
+            f"there are {segments} conference segments, at most {MAX_SEGMENTS} are allowed"
+        )
 
 
 def _timed(part: MergePart, number: int, path: str, problems: list[Problem]) -> TimedPart:

@@ -31,7 +31,7 @@ from audioengine.commands.wire import (
 from audioengine.edits import Dialect
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.notices import Notice
-from audioengine.parts import ConferenceSegment, MergePart, timed
+from audioengine.parts import ConferenceSegment, MergePart, check_counts, timed
 from audioengine.times import exact
 
 _DialectField: TypeAlias = Annotated[Dialect, SkipJsonSchema()]
@@ -179,6 +179,8 @@ def _read(kind: type[Command], data: dict[str, Any], dialect: Dialect) -> Comman
         # Ignored, it would leave what should be masked.
         rule = "must be a key of the entries of toMerge"
         problems.append(Problem("modificationParams", data["modificationParams"], rule))
+    if kind is MergeRecordings:
+        _check_counts(data)
     command = None
     try:
         command = read(kind, data, "command", {"dialect": dialect})
@@ -208,6 +210,8 @@ def parse_to_merge(command: object) -> tuple[tuple[MergeEntry, ...], tuple[Notic
 
     Raises InvalidRequestError naming every wrong field.
     """
+    if isinstance(command, dict):
+        _check_counts(command)
     wire = read(_ToMerge, command, "command")
     if wire.method not in (None, "MERGERECORDINGS"):
         raise _refusal([Problem("method", wire.method, "must be MERGERECORDINGS")])
@@ -215,6 +219,14 @@ def parse_to_merge(command: object) -> tuple[tuple[MergeEntry, ...], tuple[Notic
         raise _refusal(problems)
     only = {"toMerge": command["toMerge"]} if isinstance(command, dict) else {}
     return wire.to_merge, tuple(unknown_keys(only, MergeRecordings))
+
+
+def _check_counts(data: dict[str, Any]) -> None:
+    """Raise LimitError for more entries than a merge may have, whatever they are."""
+    entries = data.get("toMerge")
+    if isinstance(entries, list):
+        segments = [one.get("conferenceSegments") for one in entries if isinstance(one, dict)]
+        check_counts(len(entries), sum(len(one) for one in segments if isinstance(one, list)))
 
 
 def merge_problems(entries: tuple[MergeEntry, ...]) -> list[Problem]:

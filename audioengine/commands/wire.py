@@ -7,10 +7,11 @@ A value's fields are the wire's keys in snake_case, in the reference's order.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
 from functools import cache
+from itertools import islice
 from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
 
 from pydantic import (
@@ -38,6 +39,9 @@ T = TypeVar("T")
 
 # What a value knows of itself and its wire form does not say.
 _NOT_ON_THE_WIRE = {"dialect"}
+
+# Of unknown keys: a command may have a million.
+_NAMED_AT_MOST = 100
 
 
 @cache
@@ -184,19 +188,29 @@ def joined(path: str, rest: str) -> str:
     return path + rest if not path or not rest or rest.startswith("[") else f"{path}.{rest}"
 
 
-def unknown_keys(value: object, kind: type[Any], path: str = "") -> list[Notice]:
-    """Return a notice for each key that a kind of value does not know, however deep."""
-    if not isinstance(value, dict):
-        return []
-    unknown = value.keys() - keys(kind) - getattr(kind, "HARMLESS", frozenset())
+def unknown_keys(value: object, kind: type[Any]) -> list[Notice]:
+    """Return a notice for each key that a kind of value does not know, however deep.
+
+    Where there are many, the last notice says how many more there are.
+    """
+    every = _unknown_keys(value, kind, "")
     out = [
-        Notice("unknown_key", f"{joined(path, shown_key(name))} is not known and ignored.")
-        for name in sorted(map(str, unknown))
+        Notice("unknown_key", f"{path} is not known and ignored.")
+        for path in islice(every, _NAMED_AT_MOST)
     ]
+    if more := sum(1 for _ in every):
+        out.append(Notice("unknown_key", f"{more} more keys are not known and ignored."))
+    return out
+
+
+def _unknown_keys(value: object, kind: type[Any], path: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        return
+    unknown = value.keys() - keys(kind) - getattr(kind, "HARMLESS", frozenset())
+    yield from (joined(path, shown_key(name)) for name in sorted(map(str, unknown)))
     for name, inner_kind in getattr(kind, "NESTED", {}).items():
         for place, inner in enumerate(value.get(name) or ()):
-            out += unknown_keys(inner, inner_kind, joined(path, f"{name}[{place}]"))
-    return out
+            yield from _unknown_keys(inner, inner_kind, joined(path, f"{name}[{place}]"))
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, Outcome, error_entry
+from audioengine.batch.outcome import How, JobOutcome, error_entry
 from audioengine.errors import InvalidRequestError
 
 
-def do_command(job: Job, how: How) -> Outcome:
+def do_command(job: Job, how: How) -> JobOutcome:
     """Carry out a command; its event, and of a failure its alarm, come back with it.
 
     Raises InvalidRequestError where there are no settings, without which nobody may do anything.
@@ -22,5 +22,5 @@ def do_command(job: Job, how: How) -> Outcome:
     told = outcome.to_dict()
     event, alarm = told.pop("event"), told.pop("alarm")
     if outcome.error is not None:
-        return Outcome(error=error_entry(outcome.error), event=event, alarm=alarm)
-    return Outcome(report=told, event=event)
+        return JobOutcome(error=error_entry(outcome.error), event=event, alarm=alarm)
+    return JobOutcome(report=told, event=event)

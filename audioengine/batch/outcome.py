@@ -36,7 +36,7 @@ class How:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobOutcome:
     """How a job ended: it failed where there is an error."""
 
     report: dict[str, Any] | None = None

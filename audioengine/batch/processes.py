@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from audioengine.batch.executor import died
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, Outcome
+from audioengine.batch.outcome import How, JobOutcome
 from audioengine.batch.work import do
 
 # Jobs in hand for each process, so that none waits.
@@ -37,7 +37,7 @@ class Processes:
         self._how = how
         self._processes = processes
         self._pool = self._new_pool()
-        self._running: dict[Future[Outcome], Job] = {}
+        self._running: dict[Future[JobOutcome], Job] = {}
         self._suspects: deque[Job] = deque()
         self._alone = False
         self._deaths: Counter[int] = Counter()
@@ -64,7 +64,7 @@ class Processes:
             self._renew_pool()
             self._suspects.append(job)
 
-    def ended(self) -> Iterator[tuple[Job, Outcome]]:
+    def ended(self) -> Iterator[tuple[Job, JobOutcome]]:
         """Wait until something happens and give the jobs that ended, each once."""
         if not self._running:
             self._alone = True
@@ -82,7 +82,7 @@ class Processes:
         elif not self._running:
             self._alone = False
 
-    def _after_a_death(self) -> Iterator[tuple[Job, Outcome]]:
+    def _after_a_death(self) -> Iterator[tuple[Job, JobOutcome]]:
         # When the pool has ended, so have all its jobs, some of them well.
         self._renew_pool()
         alone, self._alone = self._alone, False

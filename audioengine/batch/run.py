@@ -18,7 +18,7 @@ from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_all import ForAll
 from audioengine.batch.manifest_job import BadLine, Job
 from audioengine.batch.order import Schedule, Skipped
-from audioengine.batch.outcome import SHOWN_FAILURES, How, Outcome, error_entry, failed_job
+from audioengine.batch.outcome import SHOWN_FAILURES, How, JobOutcome, error_entry, failed_job
 from audioengine.batch.processes import Processes
 from audioengine.errors import InvalidRequestError
 from audioengine.operations.options import StoreOptions
@@ -207,11 +207,11 @@ class _Batch:
                 self.executor.submit(taken)
             elif isinstance(taken, Skipped):
                 error = {**error_entry(taken.error), "type": "EarlierJobFailed", "retryable": True}
-                self._end(taken.job, Outcome(error=error, attempts=0))
+                self._end(taken.job, JobOutcome(error=error, attempts=0))
             else:
-                self._end(taken, Outcome(error=error_entry(taken.error), attempts=0))
+                self._end(taken, JobOutcome(error=error_entry(taken.error), attempts=0))
 
-    def _end(self, job: Job | BadLine, outcome: Outcome) -> None:
+    def _end(self, job: Job | BadLine, outcome: JobOutcome) -> None:
         entry = {
             "line": job.line,
             "key": job.key,

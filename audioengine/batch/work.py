@@ -9,14 +9,14 @@ import tenacity
 
 from audioengine.batch.command_work import do_command
 from audioengine.batch.manifest_job import Job, PlainJob, parse_job
-from audioengine.batch.outcome import How, Outcome, encodable, error_entry
+from audioengine.batch.outcome import How, JobOutcome, encodable, error_entry
 from audioengine.errors import AudioEngineError
 from audioengine.operations.store import store
 from audioengine.storage import S3Options
 from audioengine.storage.files import make_folders
 
 
-def do(job: Job, how: How) -> Outcome:
+def do(job: Job, how: How) -> JobOutcome:
     """Do a job, again after a while where it failed for what may pass; nothing is raised."""
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(how.retries + 1),
@@ -29,15 +29,15 @@ def do(job: Job, how: How) -> Outcome:
     try:
         outcome = retrying(_do, job, how)
     except AudioEngineError as error:
-        outcome = Outcome(error=error_entry(error))
+        outcome = JobOutcome(error=error_entry(error))
     except Exception as error:  # noqa: BLE001 - one job's bug must not stop the others
         message = encodable(f"{type(error).__name__}: {error}")
         failed = {"type": "InternalError", "message": message, "retryable": False}
-        outcome = Outcome(error=failed)
+        outcome = JobOutcome(error=failed)
     return replace(outcome, attempts=int(retrying.statistics.get("attempt_number", 1)))
 
 
-def _do(line: Job, how: How) -> Outcome:
+def _do(line: Job, how: How) -> JobOutcome:
     # A command's failure, be it only its form, has an event.
     if line.is_command:
         return do_command(line, how)
@@ -46,7 +46,7 @@ def _do(line: Job, how: How) -> Outcome:
     return _store(job, how)
 
 
-def _store(job: PlainJob, how: How) -> Outcome:
+def _store(job: PlainJob, how: How) -> JobOutcome:
     options = how.options
     if job.makes_folders:
         make_folders(job.destination)
@@ -62,19 +62,19 @@ def _store(job: PlainJob, how: How) -> Outcome:
         workers=1,
         **options.arguments(),
     )
-    return Outcome(report=report.to_dict())
+    return JobOutcome(report=report.to_dict())
 
 
 def _passing(error: BaseException) -> bool:
     return isinstance(error, AudioEngineError) and error.retryable
 
 
-def _may_pass(outcome: Outcome) -> bool:
+def _may_pass(outcome: JobOutcome) -> bool:
     return outcome.error is not None and bool(outcome.error["retryable"])
 
 
-def _last(state: tenacity.RetryCallState) -> Outcome:
+def _last(state: tenacity.RetryCallState) -> JobOutcome:
     """What the last attempt gave, or its error."""
     assert state.outcome is not None
-    outcome: Outcome = state.outcome.result()
+    outcome: JobOutcome = state.outcome.result()
     return outcome

@@ -42,7 +42,13 @@ from audioengine.execution.merging import merge_recordings
 from audioengine.execution.outcome import Outcome
 from audioengine.execution.result import Result
 from audioengine.execution.storing import store_recording
-from audioengine.execution.temporary import Known, Resolver, nothing_known, own_locations
+from audioengine.execution.temporary import (
+    Known,
+    Resolver,
+    check_own,
+    nothing_known,
+    own_locations,
+)
 from audioengine.execution.token import MISMATCH, Claims, read_token, region_of, unverified
 from audioengine.notices import Notice
 from audioengine.render.execute import Progress
@@ -178,7 +184,12 @@ def _deleted(
     storage: Storage,
     settings: Settings,
 ) -> Result:
-    for location in own_locations(token, known, None):
+    check_own(token, known, {}, settings)
+    locations = own_locations(token, known, None)
+    for location in locations:
+        if (found := storage.find(location)) is not None:
+            check_own(token, known, found.metadata, settings)
+    for location in locations:
         storage.delete(location)
     return Result(digest=command_digest(command, str(token.domain), None, None, settings))
 

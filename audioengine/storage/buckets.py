@@ -54,6 +54,8 @@ class Found:
     """In base64, where the store knows it."""
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Kept beside it, by names in lower case."""
+    is_hidden: bool = False
+    """Whether it seems to be under another key than the one given: the store tells nothing else."""
 
 
 class Storage(ABC):
@@ -66,7 +68,7 @@ class Storage(ABC):
 
     @abstractmethod
     def find(self, location: Location, options: S3Options | None = None) -> Found | None:
-        """The object, or None where there is none."""
+        """The object, or None where there is none; one under another key is there, but hidden."""
 
     @abstractmethod
     def source(self, location: Location, options: S3Options | None = None) -> Source:

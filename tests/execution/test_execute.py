@@ -244,6 +244,20 @@ def test_versions_that_stay_behind_are_named_or_purged(purge: bool) -> None:
     assert storage.get(KEPT, NAME) == masked()
 
 
+def test_versions_that_a_killed_run_did_not_purge_are_purged_by_the_next() -> None:
+    storage = service.storage(versioned=True)
+    storage.put(KEPT, NAME, b"unmasked")
+    before = storage.object(KEPT, NAME).found.version
+    command, purging = store_command(), service.settings(purge_versions=True)
+    run(command, storage)  # it does not purge, as if it had been killed before it could
+    outcome = run(command, storage, settings=purging)
+    assert outcome.result is not None
+    assert outcome.result.is_repeated
+    assert outcome.result.versions_before == (before,)
+    assert len(storage.versions(storage.place(KEPT, NAME).location)) == 1
+    assert storage.get(KEPT, NAME) == masked()
+
+
 def test_a_delete_removes_every_version_and_what_is_gone_is_deleted_too() -> None:
     storage = service.storage(versioned=True)
     storage.put(TEMP, TEMP_KEY, DATA)

@@ -90,8 +90,8 @@ def test_a_customer_s_key_goes_with_each_request_and_opens_what_it_closed(
             "key-md5": base64.b64encode(md5(CUSTOMER_KEY).digest()).decode(),
         }
     assert faulty.methods == ["PUT", "HEAD", "GET", "PUT", "HEAD"]
-    for wrong in (None, bytes(32)):
-        with pytest.raises(ae.StorageError, match="AccessDenied") as caught:
+    for wrong, code in ((None, "InvalidRequest"), (bytes(32), "AccessDenied")):
+        with pytest.raises(ae.StorageError, match=code) as caught:
             ae.inspect(PLACE, s3=ae.S3Options(customer_key=wrong))
         assert not caught.value.retryable
 

@@ -292,9 +292,18 @@ def _planned(report: BatchPlanReport) -> str:
     lines = [
         f"Jobs      {report.jobs:,}" + (f": {kinds}" if kinds else ""),
         f"Work      {masks}, {report.trims:,} trims, {report.copies:,} plain copies",
+        f"Sources   {_size(report)}",
         f"Invalid   {report.invalid:,} lines can't be done",
     ]
     return "\n".join([*lines, *_failed(report.failures, report.invalid)])
+
+
+def _size(report: BatchPlanReport) -> str:
+    known = f"{report.source_bytes:,} bytes"
+    if not report.unsized:
+        return known
+    unknown = f"of {report.unsized:,} jobs the manifest tells no size"
+    return f"{known}; {unknown}" if report.source_bytes else unknown
 
 
 def _failed(failures: Sequence[FailedJobReport], count: int) -> list[str]:

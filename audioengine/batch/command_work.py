@@ -13,12 +13,16 @@ def do_command(job: Job, how: How) -> JobOutcome:
 
     Raises InvalidRequestError where there are no settings, without which nobody may do anything.
     """
-    from audioengine.execution.execute import execute
+    from audioengine.execution.execute import execute, storage_of
+    from audioengine.storage.s3_storage import S3Storage
 
     if how.settings is None:
         rule = "must be given for commands: they say whose tokens count, and what each may do"
         raise InvalidRequestError.of("settings", None, rule)
-    outcome = execute(job.data, settings=how.settings, workers=1)
+    storage = storage_of(how.settings)
+    if how.s3 is not None and how.settings.storage.root is None:
+        storage = S3Storage(how.s3)
+    outcome = execute(job.data, storage, how.settings, workers=1)
     told = outcome.to_dict()
     event, alarm = told.pop("event"), told.pop("alarm")
     if outcome.error is not None:

@@ -83,9 +83,12 @@ def run_batch(
         names recordings, a prefix or a folder. A path or s3://bucket/key.
     journal: the path of a JSON Lines file, new unless the batch is resumed.
     for_all: what is done to each recording of a manifest that only names them.
-    options: how recordings are edited; by default as `settings` say.
-    s3: how places that begin with s3:// are reached and encrypted; by default as `settings` say.
-    settings: of the deployment.
+    options: how recordings are edited, of commands too; by default as `settings` say.
+    s3: how places that begin with s3:// are reached and encrypted, and buckets of commands where
+        these are in S3; by default as `settings` say.
+    settings: of the deployment; commands need them. Of jobs that are no commands only `store` and
+        how S3 is reached count: what begins with s3:// is in S3, whatever the storage's root, and
+        an output replaces what is there.
     concurrency: processes, or jobs at once on a cluster. By default a process for each processor,
         and two where recordings are in S3, so that one renders while another waits for the store.
         On a cluster, two jobs for each of its threads.
@@ -108,10 +111,11 @@ def run_batch(
     if bool(scheduler) != (executor == "dask"):
         rule = "must be given with the executor dask, and with it alone: tcp://host:8786"
         raise InvalidRequestError.of("scheduler", scheduler, rule)
-    if options is None:
-        options = settings.store if settings is not None else StoreOptions()
-    if s3 is None and settings is not None:
-        s3 = settings.storage.s3
+    if settings is not None:
+        options = options or settings.store
+        s3 = s3 or settings.storage.s3
+        settings = settings.model_copy(update={"store": options})
+    options = options or StoreOptions()
     how = How(options, s3, settings, retries)
     jobs = jobs_of(os.fspath(manifest), s3, for_all)
     if concurrency is None:

@@ -3,142 +3,179 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
-import os
 import signal
-import threading
 from collections import Counter, deque
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
 
 from audioengine.batch.executor import died
 from audioengine.batch.manifest_job import Job
 from audioengine.batch.outcome import How, JobOutcome
+from audioengine.batch.process import DROP, END, Answer, work_on
 from audioengine.batch.work import do
-
-# Jobs in hand for each process, so that none waits.
-_AHEAD = 2
 
 # A job whose process dies this often is what kills it.
 _MOST_DEATHS = 3
+
+# Spawned, not forked: the parent has threads of libraries.
+_CONTEXT = multiprocessing.get_context("spawn")
 
 
 class Processes:
     """An `Executor` of so many processes, each of which begins when there is work for it.
 
-    Where one dies, all that were under way are done again, one at a time: then the one whose
-    process dies is to blame.
+    Where one dies, all that it had in hand are done again, one at a time in a process of their own:
+    then the one whose process dies is to blame. Others go on meanwhile.
     """
 
-    def __init__(self, how: How, processes: int) -> None:
-        """Begin nothing yet; processes: >= 1."""
+    def __init__(self, how: How, processes: int, at_once: int = 1) -> None:
+        """Begin nothing yet.
+
+        processes: >= 1. at_once: jobs in each, >= 1; where they wait for a store, several let one
+        render while others load and send.
+        """
         self._how = how
         self._processes = processes
-        self._pool = self._new_pool()
-        self._running: dict[Future[JobOutcome], Job] = {}
+        self._at_once = at_once
+        self._working: list[_Process] = []
         self._suspects: deque[Job] = deque()
-        self._alone = False
+        self._cell: _Process | None = None
         self._deaths: Counter[int] = Counter()
         self._cancelled = False
 
     @property
     def room(self) -> int:
-        """How many more jobs it takes now."""
-        if self._suspects or self._alone or self._cancelled:
+        """How many more jobs it takes now: one waits in each process, so that none does nothing."""
+        if self._cancelled:
             return 0
-        return self._processes * _AHEAD - len(self._running)
+        in_hand = sum(len(one.jobs) for one in self._working)
+        return self._processes * (self._at_once + 1) - in_hand
 
     @property
     def busy(self) -> bool:
         """Whether a job that it took has not been given back."""
-        return bool(self._running or self._suspects)
+        return bool(self._suspects) or any(one.jobs for one in self._all())
 
     def submit(self, job: Job) -> None:
         """Take a job."""
-        try:
-            with _sigint_held():
-                self._running[self._pool.submit(do, job, self._how)] = job
-        except BrokenProcessPool:
-            self._renew_pool()
-            self._suspects.append(job)
+        least = min(self._working, key=lambda one: len(one.jobs), default=None)
+        if least is None or (least.jobs and len(self._working) < self._processes):
+            least = _Process(self._how, self._at_once)
+            self._working.append(least)
+        least.give(job)
 
     def ended(self) -> Iterator[tuple[Job, JobOutcome]]:
         """Wait until something happens and give the jobs that ended, each once."""
-        if not self._running:
-            self._alone = True
-            self.submit(self._suspects.popleft())
-        finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
-        lost = False
-        for future in finished:
-            if isinstance(future.exception(), BrokenProcessPool):
-                lost = True
-            else:
-                outcome = future.result()
-                yield self._running.pop(future), outcome
-        if lost:
-            yield from self._after_a_death()
-        elif not self._running:
-            self._alone = False
-
-    def _after_a_death(self) -> Iterator[tuple[Job, JobOutcome]]:
-        # When the pool has ended, so have all its jobs, some of them well.
-        self._renew_pool()
-        alone, self._alone = self._alone, False
-        for future, job in list(self._running.items()):
-            del self._running[future]
-            if not isinstance(future.exception(), BrokenProcessPool):
-                yield job, future.result()
+        if self._suspects and self._cell is None:
+            self._cell = _Process(self._how, 1)
+            self._cell.give(self._suspects.popleft())
+        processes = {one.connection: one for one in self._all()}
+        for ready in wait(processes):
+            assert isinstance(ready, Connection)
+            process = processes[ready]
+            try:
+                answer = process.taken()
+            except (EOFError, OSError):
+                yield from self._after_a_death(process)
                 continue
+            if answer is not None:
+                yield answer
+            if process is self._cell and not process.jobs:
+                self._cell = None
+                process.end()
+
+    def _after_a_death(self, process: _Process) -> Iterator[tuple[Job, JobOutcome]]:
+        alone = process is self._cell
+        if alone:
+            self._cell = None
+        else:
+            self._working.remove(process)
+        process.end()
+        for job in process.jobs.values():
             self._deaths[job.line] += alone
             if self._deaths[job.line] == _MOST_DEATHS:
                 message = f"the process that worked on it died {_MOST_DEATHS} times"
                 yield job, died(message, _MOST_DEATHS)
             elif not self._cancelled:
-                self._suspects.insert(0 if alone else len(self._suspects), job)
+                self._suspects.append(job)
 
     def cancel(self) -> None:
         """Give up the jobs that have not begun, and take no more."""
         self._cancelled = True
         self._suspects.clear()
-        for future in list(self._running):
-            if future.cancel():
-                del self._running[future]
+        for process in self._all():
+            process.drop()
 
     def close(self) -> None:
         """Wait for processes to end what they have begun."""
-        self._pool.shutdown(cancel_futures=True)
+        for process in self._all():
+            process.drop()
+        for process in self._all():
+            process.end()
 
-    def _renew_pool(self) -> None:
-        self._pool.shutdown()
-        self._pool = self._new_pool()
+    def _all(self) -> Iterator[_Process]:
+        return itertools.chain(self._working, [self._cell] if self._cell is not None else [])
 
-    def _new_pool(self) -> ProcessPoolExecutor:
-        # Spawned, not forked: the parent has threads of libraries.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._processes, context, become_worker)
+
+class _Process:
+    """A process, and what it has in hand."""
+
+    def __init__(self, how: How, at_once: int) -> None:
+        self.jobs: dict[int, Job] = {}
+        self.connection, theirs = _CONTEXT.Pipe()
+        # Named here, so that a test may let another function do the jobs.
+        arguments = (theirs, do, how, at_once)
+        self._process = _CONTEXT.Process(target=work_on, args=arguments, daemon=True)
+        with _sigint_held():
+            self._process.start()
+        # What has only one end left tells when that is closed.
+        theirs.close()
+
+    def give(self, job: Job) -> None:
+        """Let it do a job."""
+        self.jobs[job.line] = job
+        self._send(job)
+
+    def taken(self) -> tuple[Job, JobOutcome] | None:
+        """A job that it has ended; None: one that it has dropped.
+
+        Raises EOFError or OSError where it is dead.
+        """
+        answer: Answer = self.connection.recv()
+        job = self.jobs.pop(answer.line)
+        return None if answer.outcome is None else (job, answer.outcome)
+
+    def drop(self) -> None:
+        """Let it drop what it has not begun."""
+        self._send(DROP)
+
+    def end(self) -> None:
+        """Wait for what it has begun, and for its end."""
+        self._send(END)
+        with suppress(EOFError, OSError):
+            while True:  # it could not write what nobody reads
+                self.connection.recv()
+        self.connection.close()
+        self._process.join()
+        self._process.close()
+
+    def _send(self, message: Job | str) -> None:
+        # Where it is dead, that shows when it is waited for.
+        with suppress(OSError):
+            self.connection.send(message)
 
 
 @contextmanager
 def _sigint_held() -> Iterator[None]:
-    """Let processes begin deaf to Ctrl-C, which a terminal sends to them too."""
+    """Let a process begin deaf to Ctrl-C, which a terminal sends to it too."""
+    # Begun only when it is needed, this would let Ctrl-C through again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def become_worker() -> None:
-    """Leave Ctrl-C to the parent, which lets running jobs come to their end; end when it does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    # A parent that is killed tells nobody; its queue looks merely empty. Its id is no sign: it may
-    # have been killed before this process could ask for it.
-    if (parent := multiprocessing.parent_process()) is not None:
-        parent.join()
-        os._exit(1)

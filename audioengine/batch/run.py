@@ -33,6 +33,10 @@ ExecutorName: TypeAlias = Literal["processes", "dask"]
 # So many jobs say where a manifest's recordings are.
 _LOOKED_AT = 100
 
+# Jobs at once in a process where recordings are in S3. A call of minutes takes 50 ms to render, and
+# two requests, each of which may take as long or twice that before its first byte comes.
+_AT_ONCE = 6
+
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
@@ -89,9 +93,10 @@ def run_batch(
     settings: of the deployment; commands need them. Of jobs that are no commands only `store` and
         how S3 is reached count: what begins with s3:// is in S3, whatever the storage's root, and
         an output replaces what is there.
-    concurrency: processes, or jobs at once on a cluster. By default a process for each processor,
-        and two where recordings are in S3, so that one renders while another waits for the store.
-        On a cluster, two jobs for each of its threads.
+    concurrency: processes, by default one for each processor; where recordings are in S3, each has
+        several jobs at once, so that one renders while others load and send. Of a cluster, jobs at
+        once, by default two for each of its threads: let it have more of them than processors
+        where recordings are in S3.
     retries: how often a job is tried again that failed for what may pass.
     max_failures: stop when more jobs than that have failed.
     executor: "processes" of this machine, or "dask", a cluster that must see the same places.
@@ -118,16 +123,14 @@ def run_batch(
     options = options or StoreOptions()
     how = How(options, s3, settings, retries)
     jobs = jobs_of(os.fspath(manifest), s3, for_all)
-    if concurrency is None:
-        first = list(islice(jobs, _LOOKED_AT))
-        jobs = chain(first, jobs)
-        processes *= 1 + any(_is_in_s3(job, settings) for job in first)
+    first = list(islice(jobs, _LOOKED_AT))
+    at_once = _AT_ONCE if any(_is_in_s3(job, settings) for job in first) else 1
     with (
-        closing(_executor(how, scheduler or None, processes, concurrency)) as does,
+        closing(_executor(how, scheduler, (processes, at_once), concurrency)) as does,
         closing(Journal(journal, resume=resume)) as open_journal,
     ):
         batch = _Batch(open_journal, does, max_failures, progress)
-        batch.run(jobs)
+        batch.run(chain(first, jobs))
     return BatchReport(
         jobs=batch.done + batch.failed + batch.skipped,
         done=batch.done,
@@ -140,9 +143,11 @@ def run_batch(
     )
 
 
-def _executor(how: How, scheduler: str | None, processes: int, concurrency: int | None) -> Executor:
-    if scheduler is None:
-        return Processes(how, processes)
+def _executor(
+    how: How, scheduler: str | None, local: tuple[int, int], concurrency: int | None
+) -> Executor:
+    if not scheduler:
+        return Processes(how, *local)
     from audioengine.batch.cluster import Cluster
 
     return Cluster(how, scheduler, concurrency)

@@ -50,7 +50,7 @@ _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
     "--concurrency",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes; default one a processor, two where recordings are in S3. On a cluster, jobs.",
+    help="Processes; default one a processor. On a cluster, jobs at once.",
 )
 @click.option(
     "--retries",

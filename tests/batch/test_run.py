@@ -327,24 +327,24 @@ def test_settings_say_how_recordings_are_edited_unless_options_do(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("line", "settings", "times"),
+    ("line", "settings", "at_once"),
     [
         (job("b.mp3", "a.mp3"), ae.Settings(), 1),
-        (job("b.mp3", "s3://calls/a.mp3"), ae.Settings(), 2),
-        (job("s3://calls/b.mp3", "a.mp3"), None, 2),
-        (STORE, None, 2),
+        (job("b.mp3", "s3://calls/a.mp3"), ae.Settings(), run._AT_ONCE),
+        (job("s3://calls/b.mp3", "a.mp3"), None, run._AT_ONCE),
+        (STORE, None, run._AT_ONCE),
         (STORE, ae.Settings(storage={"root": "places"}), 1),
         ("no job", None, 1),
     ],
 )
-def test_there_are_twice_the_processes_where_recordings_are_in_s3(
-    line: Any, settings: ae.Settings | None, times: int, tmp_path: Path
+def test_a_process_has_several_jobs_at_once_where_recordings_are_in_s3(
+    line: Any, settings: ae.Settings | None, at_once: int, tmp_path: Path
 ) -> None:
-    """So that some render while others wait; what is asked for is done."""
-    asked: list[int] = []
+    """So that some render while others wait; there are as many processes as are asked for."""
+    asked: list[tuple[int, int]] = []
 
-    def stop(_how: How, count: int) -> None:
-        asked.append(count)
+    def stop(_how: How, count: int, at_once: int) -> None:
+        asked.append((count, at_once))
         raise KeyboardInterrupt
 
     manifest = manifest_of(tmp_path, [job("b.mp3", "a.mp3"), line])
@@ -354,7 +354,7 @@ def test_there_are_twice_the_processes_where_recordings_are_in_s3(
                 ae.run_batch(
                     manifest, tmp_path / "journal", settings=settings, concurrency=concurrency
                 )
-    assert asked == [worker_count(None) * times, 3]
+    assert asked == [(worker_count(None), at_once), (3, at_once)]
 
 
 @given(

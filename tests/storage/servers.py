@@ -323,6 +323,25 @@ def replacing(data: bytes) -> Fault:
     return fault
 
 
+class Late:
+    """Answers come late; how many wait for theirs at a time is counted."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = Lock()
+        self._waiting = 0
+        self.most = 0
+
+    def __call__(self, handler: Handler) -> bool:
+        with self._lock:
+            self._waiting += 1
+            self.most = max(self.most, self._waiting)
+        handler.server.stopping.wait(self._seconds)
+        with self._lock:
+            self._waiting -= 1
+        return False
+
+
 def fine(_: Handler) -> bool:
     """Nothing."""
     return False

@@ -108,5 +108,15 @@ class Journal:
         return StorageError(f"can't write journal {str(self._path)!r}: {error.strerror}")
 
 
+def started_at(path: str | os.PathLike[str]) -> float:
+    """When the batch of a journal was first begun, in epoch seconds; of none, now."""
+    try:
+        with Path(path).open("rb") as file:
+            started = json.loads(file.readline())["started"]
+        return datetime.fromisoformat(started).timestamp()
+    except (OSError, ValueError, KeyError, TypeError):
+        return datetime.now(timezone.utc).timestamp()
+
+
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -7,13 +7,13 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Literal, TypeAlias
 
 from audioengine.batch.done import DoneJobs
 from audioengine.batch.executor import Executor
-from audioengine.batch.journal import Journal
+from audioengine.batch.journal import Journal, started_at
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_all import ForAll
 from audioengine.batch.manifest_job import BadLine, Job
@@ -36,6 +36,10 @@ _LOOKED_AT = 100
 # Jobs at once in a process where recordings are in S3. A call of minutes takes 50 ms to render, and
 # two requests, each of which may take as long or twice that before its first byte comes.
 _AT_ONCE = 6
+
+
+# A store's clock may be so much behind ours.
+_CLOCKS_DIFFER_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +125,10 @@ def run_batch(
         s3 = s3 or settings.storage.s3
         settings = settings.model_copy(update={"store": options})
     options = options or StoreOptions()
-    how = How(options, s3, settings, retries)
     jobs = jobs_of(os.fspath(manifest), s3, for_all)
+    # What this batch has begun to send in parts when it was killed, the same job aborts.
+    begun = started_at(journal) - _CLOCKS_DIFFER_S
+    how = How(options, replace(s3 or S3Options(), aborts_since=begun), settings, retries)
     first = list(islice(jobs, _LOOKED_AT))
     at_once = _AT_ONCE if any(_is_in_s3(job, settings) for job in first) else 1
     with (

@@ -25,6 +25,9 @@ class S3Options:
     """Of an output."""
     version: str | None = None
     """Of a source, in a bucket that keeps versions; None: the latest."""
+    aborts_since: float | None = None
+    """In epoch seconds: before an output is sent in parts, uploads of its key that have begun since
+    and not ended are aborted, as left by a process that was killed. None: they are let alone."""
 
     @property
     def owner_arguments(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 from uuid import uuid4
@@ -188,7 +189,22 @@ class S3Staging(SpooledStaging):
         )
         return str(answer.get("ChecksumSHA256", ""))
 
+    def _abort_left(self, since: float) -> None:
+        """Abort what a killed process has left of this object; the store would keep it."""
+        place = {"Bucket": self._location.bucket, **self._options.owner_arguments}
+        pages = self._client.get_paginator("list_multipart_uploads")
+        # Who may not list or abort uploads may write all the same.
+        with suppress(ClientError):
+            for page in pages.paginate(Prefix=self._location.key, **place):
+                for one in page.get("Uploads", ()):
+                    if one["Key"] == self._location.key and one["Initiated"].timestamp() >= since:
+                        self._client.abort_multipart_upload(
+                            Key=one["Key"], UploadId=one["UploadId"], **place
+                        )
+
     def _upload(self, arguments: Mapping[str, Any]) -> None:
+        if self._options.aborts_since is not None:
+            self._abort_left(self._options.aborts_since)
         # boto3 sends a checksum with each part, and aborts an upload that fails.
         self._client.upload_fileobj(
             self._spool,

@@ -209,6 +209,7 @@ class S3Storage(Storage):
             kms_key=keyed.kms_key,
             customer_key=keyed.customer_key,
             metadata={**default.metadata, **options.metadata},
+            aborts_since=options.aborts_since or default.aborts_since,
         )
 
 

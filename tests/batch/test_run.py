@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -355,6 +356,31 @@ def test_a_process_has_several_jobs_at_once_where_recordings_are_in_s3(
                     manifest, tmp_path / "journal", settings=settings, concurrency=concurrency
                 )
     assert asked == [(worker_count(None), at_once), (3, at_once)]
+
+
+def test_what_a_killed_batch_had_begun_to_send_since_it_began_is_aborted_by_the_next(
+    tmp_path: Path,
+) -> None:
+    asked: list[float] = []
+
+    def stop(how: How, *_: int) -> None:
+        assert how.s3 is not None
+        assert how.s3.aborts_since is not None
+        asked.append(how.s3.aborts_since)
+        raise KeyboardInterrupt
+
+    manifest, journal = manifest_of(tmp_path, []), tmp_path / "journal"
+    began = '{"journal": 1, "version": "1", "started": "2026-10-01T12:00:00.000+00:00"}\n'
+    with patch.object(run, "Processes", stop):
+        for text in (None, began, "", "[]"):
+            if text is not None:
+                journal.write_text(text)
+            with pytest.raises(KeyboardInterrupt):
+                ae.run_batch(manifest, journal, resume=True)
+    at = datetime(2026, 10, 1, 12, tzinfo=timezone.utc).timestamp() - run._CLOCKS_DIFFER_S
+    assert asked[1] == at
+    now = time.time() - run._CLOCKS_DIFFER_S
+    assert all(now - 30 < one <= now for one in (asked[0], *asked[2:]))
 
 
 @given(

@@ -30,6 +30,7 @@ class Journal:
         Raises InvalidRequestError, StorageError.
         """
         self._path = Path(path)
+        self._torn = False
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         try:
             self._fd = os.open(self._path, flags, 0o600)
@@ -96,10 +97,12 @@ class Journal:
         self._write_bytes(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
 
     def _write_bytes(self, data: bytes) -> None:
-        view = memoryview(data)
+        # A disk that was full may have left half a line, which must not swallow this one.
+        view = memoryview(b"\n" + data if self._torn else data)
         try:
             while view:
                 view = view[os.write(self._fd, view) :]
+                self._torn = bool(view)
             os.fsync(self._fd)
         except OSError as error:
             raise self._failed(error) from error

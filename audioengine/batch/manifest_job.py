@@ -182,6 +182,9 @@ def parse_job(job: Job) -> PlainJob | CommandJob:
     except RecursionError:
         rule = "must be the JSON of one job: it is nested too deeply"
         raise InvalidRequestError.of("job", f"line {job.line}", rule) from None
+    except ArithmeticError:
+        rule = "must be the JSON of one job: a number in it is too large, or too small"
+        raise InvalidRequestError.of("job", f"line {job.line}", rule) from None
 
 
 def _plain_job(value: dict[str, Any]) -> PlainJob:

@@ -132,7 +132,7 @@ def execute(
 def _from_json(text: str | bytes) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         value = None
     if not isinstance(value, dict):
         rule = "must be the JSON of an object"

@@ -159,7 +159,7 @@ class S3Staging(SpooledStaging):
             with mapped(self._doing):
                 if in_parts:
                     self._upload(arguments)
-                elif self._put(arguments, digest) == digest:
+                elif self._is_told_right(self._put(arguments, digest), digest):
                     # The store has taken it for what it is. Not every one says so.
                     return
             self._check(digest)
@@ -177,9 +177,13 @@ class S3Staging(SpooledStaging):
         digests = [_sha256([block]) for block in self._blocks()]
         return f"{_base64(_sha256(digests))}-{len(digests)}"
 
-    def _put(self, arguments: Mapping[str, Any], digest: str) -> str:
-        """Send all at once; the checksum that the store then has."""
-        answer = self._client.put_object(
+    def _is_told_right(self, answer: Mapping[str, Any], digest: str) -> bool:
+        kms = answer.get("ServerSideEncryption") == "aws:kms" or not self._options.kms_key
+        return kms and answer.get("ChecksumSHA256") == digest
+
+    def _put(self, arguments: Mapping[str, Any], digest: str) -> Mapping[str, Any]:
+        """Send all at once; what the store says of it then."""
+        answer: Mapping[str, Any] = self._client.put_object(
             Bucket=self._location.bucket,
             Key=self._location.key,
             Body=self._spool,
@@ -187,7 +191,7 @@ class S3Staging(SpooledStaging):
             ChecksumSHA256=digest,
             **arguments,
         )
-        return str(answer.get("ChecksumSHA256", ""))
+        return answer
 
     def _abort_left(self, since: float) -> None:
         """Abort what a killed process has left of this object; the store would keep it."""
@@ -229,6 +233,10 @@ class S3Staging(SpooledStaging):
         if found.get("Metadata", {}).get(_UPLOAD_KEY) != self._upload_id:
             message = f"{self._doing}: another writer has replaced it"
             raise StorageError(message, retryable=True)
+        if self._options.kms_key and found.get("ServerSideEncryption") != "aws:kms":
+            with mapped(self._doing):
+                self._remove(found.get("VersionId"))
+            raise StorageError(f"{self._doing}: this store does not encrypt it; it is removed")
         stored = found.get("ChecksumSHA256", "")
         # Not every store says of how many parts a checksum of checksums is.
         alike = ("-" in stored) == ("-" in digest)

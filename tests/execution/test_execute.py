@@ -453,3 +453,10 @@ def test_a_merge_of_a_recording_that_still_goes_on_names_it() -> None:
     assert "active" in event_of(outcome)["reason"]
     assert outcome.alarm is not None
     assert outcome.alarm.type == "mergeRecordingsError"
+
+
+def test_a_number_that_no_decimal_holds_is_no_bug() -> None:
+    outcome = run(
+        b'{"method": "STORERECORDING", "startTime": 1e99999999999999999999}', service.storage()
+    )
+    assert isinstance(outcome.error, ae.InvalidRequestError)

@@ -119,6 +119,8 @@ def destination_of(
     metadata = {COMMAND_DIGEST: asked.digest, DOMAIN: in_ascii(domain)}
     options = _options(asked.key, command.destination_region, metadata)
     location, before, is_done = _free(asked.location, asked.digest, storage, options, settings)
+    # Another writer may take the name before this one has its output.
+    options = replace(options, only_new=before is None and settings.existing != "overwrite")
     return Destination(location, options, asked.digest, before, is_done)
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
-from audioengine.errors import InvalidRequestError
+from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.storage.base import Source, Staging
 from audioengine.storage.options import S3Options
 
@@ -126,3 +127,9 @@ def refuse_encryption(options: S3Options | None, kind: str) -> None:
     if options is not None and (options.kms_key or options.customer_key):
         rule = f"must not be given: {kind} can't encrypt"
         raise InvalidRequestError.of("encryptionKey", "***", rule)
+
+
+def refuse_newer(place: str) -> NoReturn:
+    """Raise StorageError for an output that would replace what has come meanwhile."""
+    message = f"can't write destination {place!r}: it was changed meanwhile"
+    raise StorageError(message, retryable=True)

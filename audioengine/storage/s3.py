@@ -189,6 +189,7 @@ class S3Staging(SpooledStaging):
             Body=self._spool,
             ChecksumAlgorithm="SHA256",
             ChecksumSHA256=digest,
+            **({"IfNoneMatch": "*"} if self._options.only_new else {}),
             **arguments,
         )
         return answer

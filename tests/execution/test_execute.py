@@ -460,3 +460,21 @@ def test_a_number_that_no_decimal_holds_is_no_bug() -> None:
         b'{"method": "STORERECORDING", "startTime": 1e99999999999999999999}', service.storage()
     )
     assert isinstance(outcome.error, ae.InvalidRequestError)
+
+
+@pytest.mark.parametrize("existing", ["overwrite", "refuse", "suffix"])
+def test_a_name_that_is_taken_meanwhile_is_judged_again(
+    existing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two commands may want one name at a time; where none may be replaced, neither is."""
+    storage = service.storage()
+    read = storage.source
+
+    def taken_meanwhile(*arguments: Any) -> Any:
+        storage.put(KEPT, NAME, b"theirs")
+        return read(*arguments)
+
+    monkeypatch.setattr(storage, "source", taken_meanwhile)
+    outcome = run(store_command(), storage, settings=service.settings(existing=existing))
+    assert outcome.retryable is (existing != "overwrite")
+    assert (storage.get(KEPT, NAME) == b"theirs") is (existing != "overwrite")

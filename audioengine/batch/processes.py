@@ -6,11 +6,12 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import signal
+import threading
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
+from queue import SimpleQueue
 
 from audioengine.batch.executor import died
 from audioengine.batch.manifest_job import Job
@@ -46,6 +47,10 @@ class Processes:
         self._cell: _Process | None = None
         self._deaths: Counter[int] = Counter()
         self._cancelled = False
+        # What processes have answered, None where one is gone; it stays until it is dealt with,
+        # so that Ctrl-C loses nothing.
+        self._answers: deque[tuple[_Process, Answer | None]] = deque()
+        self._answered = threading.Event()
 
     @property
     def room(self) -> int:
@@ -64,29 +69,39 @@ class Processes:
         """Take a job."""
         least = min(self._working, key=lambda one: len(one.jobs), default=None)
         if least is None or (least.jobs and len(self._working) < self._processes):
-            least = _Process(self._how, self._at_once)
+            least = self._begun(self._at_once)
             self._working.append(least)
         least.give(job)
 
     def ended(self) -> Iterator[tuple[Job, JobOutcome]]:
         """Wait until something happens and give the jobs that ended, each once."""
         if self._suspects and self._cell is None:
-            self._cell = _Process(self._how, 1)
+            self._cell = self._begun(1)
             self._cell.give(self._suspects.popleft())
-        processes = {one.connection: one for one in self._all()}
-        for ready in wait(processes):
-            assert isinstance(ready, Connection)
-            process = processes[ready]
-            try:
-                answer = process.taken()
-            except (EOFError, OSError):
-                yield from self._after_a_death(process)
+        while not self._answers:
+            self._answered.wait()
+            self._answered.clear()
+        while self._answers:
+            process, answer = self._answers[0]
+            if answer is None:
+                self._answers.popleft()
+                if process in self._all():
+                    yield from self._after_a_death(process)
                 continue
-            if answer is not None:
-                yield answer
+            job = process.jobs.pop(answer.line, None)
+            self._answers.popleft()
+            if job is not None and answer.outcome is not None:
+                yield job, answer.outcome
             if process is self._cell and not process.jobs:
                 self._cell = None
                 process.end()
+
+    def _begun(self, at_once: int) -> _Process:
+        return _Process(self._how, at_once, self._heard)
+
+    def _heard(self, process: _Process, answer: Answer | None) -> None:
+        self._answers.append((process, answer))
+        self._answered.set()
 
     def _after_a_death(self, process: _Process) -> Iterator[tuple[Job, JobOutcome]]:
         alone = process is self._cell
@@ -122,11 +137,20 @@ class Processes:
 
 
 class _Process:
-    """A process, and what it has in hand."""
+    """A process, and what it has in hand.
 
-    def __init__(self, how: How, at_once: int) -> None:
+    Threads write to it and listen to it: Ctrl-C, which may stop others anywhere, stops neither in
+    the middle of a message.
+    """
+
+    def __init__(
+        self, how: How, at_once: int, heard: Callable[[_Process, Answer | None], None]
+    ) -> None:
+        """Begin it. heard: told of each of its answers, in the end of None."""
         self.jobs: dict[int, Job] = {}
-        self.connection, theirs = _CONTEXT.Pipe()
+        self._heard = heard
+        self._letters: SimpleQueue[Job | str] = SimpleQueue()
+        self._connection, theirs = _CONTEXT.Pipe()
         # Named here, so that a test may let another function do the jobs.
         arguments = (theirs, do, how, at_once)
         self._process = _CONTEXT.Process(target=work_on, args=arguments, daemon=True)
@@ -134,39 +158,43 @@ class _Process:
             self._process.start()
         # What has only one end left tells when that is closed.
         theirs.close()
+        self._threads = [
+            threading.Thread(target=one, daemon=True) for one in (self._listen, self._write)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def give(self, job: Job) -> None:
         """Let it do a job."""
+        self._letters.put(job)
         self.jobs[job.line] = job
-        self._send(job)
-
-    def taken(self) -> tuple[Job, JobOutcome] | None:
-        """A job that it has ended; None: one that it has dropped.
-
-        Raises EOFError or OSError where it is dead.
-        """
-        answer: Answer = self.connection.recv()
-        job = self.jobs.pop(answer.line)
-        return None if answer.outcome is None else (job, answer.outcome)
 
     def drop(self) -> None:
         """Let it drop what it has not begun."""
-        self._send(DROP)
+        self._letters.put(DROP)
 
     def end(self) -> None:
         """Wait for what it has begun, and for its end."""
-        self._send(END)
-        with suppress(EOFError, OSError):
-            while True:  # it could not write what nobody reads
-                self.connection.recv()
-        self.connection.close()
+        self._letters.put(END)
+        for thread in self._threads:
+            thread.join()
         self._process.join()
+        self._connection.close()
         self._process.close()
 
-    def _send(self, message: Job | str) -> None:
-        # Where it is dead, that shows when it is waited for.
+    def _listen(self) -> None:
+        with suppress(EOFError, OSError):
+            while True:
+                self._heard(self, self._connection.recv())
+        self._heard(self, None)
+
+    def _write(self) -> None:
+        for letter in iter(self._letters.get, END):
+            # Where it is gone, who listens will know.
+            with suppress(OSError):
+                self._connection.send(letter)
         with suppress(OSError):
-            self.connection.send(message)
+            self._connection.send(END)
 
 
 @contextmanager

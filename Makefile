@@ -21,15 +21,13 @@ demo: $(VENV)/.test
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -p no:benchmark $(TEST_ARGS)
 
-# Against the store that AWS_ENDPOINT_URL and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY name, or that
-# the command line in AUDIOENGINE_S3_START starts: it prints these as NAME=value.
-# AUDIOENGINE_S3_KMS_KEY may name a KMS key of it.
+# Against the store that AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY name, with
+# AUDIOENGINE_S3_KMS_KEY for a KMS key of it; else one is started, which takes root and apt-get.
 test-s3: $(VENV)/.test
-	@test -n "$$AUDIOENGINE_S3_START$$AWS_ENDPOINT_URL" || { echo 'make test-s3 needs an S3: set' \
-		'AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AUDIOENGINE_S3_START' \
-		'to a command that starts one and prints them as NAME=value.' >&2; exit 1; }
-	@if [ -n "$$AUDIOENGINE_S3_START" ]; then set -e; named=$$($$AUDIOENGINE_S3_START); \
-		export $$named; fi; $(BIN)/python -m pytest -p no:benchmark -m real_s3 tests/storage
+	@set -e; if [ -z "$$AWS_ENDPOINT_URL" ]; then \
+		dir=$$(mktemp -d); trap 'tests/storage/real_s3.sh stop "$$dir"; rm -rf "$$dir"' EXIT; \
+		named=$$(tests/storage/real_s3.sh start "$$dir"); export $$named; \
+	fi; $(BIN)/python -m pytest -p no:benchmark -m real_s3 tests/storage
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check

@@ -374,6 +374,10 @@ class BatchPlanReport(Json):
     """Jobs that edit nothing."""
     masked_seconds: float
     """Of all masks as they are asked for, without guards."""
+    source_bytes: int
+    """Of sources whose size the manifest tells: a folder, a prefix, an inventory with Size."""
+    unsized: int
+    """Jobs whose sources' size it does not tell."""
     invalid: int
     failures: tuple[FailedJobReport, ...]
     """The first thousand lines that can't be done."""

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from audioengine.batch.executor import died
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, Outcome, encodable
+from audioengine.batch.outcome import How, JobOutcome, encodable
 from audioengine.batch.work import do
 from audioengine.errors import InvalidRequestError, StorageError
 
@@ -40,7 +40,7 @@ class _Sealed:
     how: How = field(repr=False)
 
 
-def do_sealed(sealed: _Sealed) -> Outcome:
+def do_sealed(sealed: _Sealed) -> JobOutcome:
     """Do a job on a worker; nothing is raised."""
     return do(sealed.job, sealed.how)
 
@@ -75,8 +75,8 @@ class Cluster:
         self._scheduler = scheduler
         self._concurrency = concurrency
         self._names = (f"audioengine-{uuid4().hex}-{n}" for n in itertools.count())
-        self._running: dict[Future[Outcome], Job] = {}
-        self._over: SimpleQueue[Future[Outcome]] = SimpleQueue()
+        self._running: dict[Future[JobOutcome], Job] = {}
+        self._over: SimpleQueue[Future[JobOutcome]] = SimpleQueue()
         self._cancelled = False
         self._most = 1
         self._looked = -_LOOK_SECONDS
@@ -109,7 +109,7 @@ class Cluster:
         self._running[future] = job
         future.add_done_callback(self._over.put)
 
-    def ended(self) -> Iterator[tuple[Job, Outcome]]:
+    def ended(self) -> Iterator[tuple[Job, JobOutcome]]:
         """Wait until something happens and give the jobs that ended, each once."""
         over = [self._over.get()]
         while not self._over.empty():
@@ -120,12 +120,12 @@ class Cluster:
                 yield self._running.pop(future), outcome
                 future.release()
 
-    def _outcome(self, future: Future[Outcome]) -> Outcome:
+    def _outcome(self, future: Future[JobOutcome]) -> JobOutcome:
         from distributed import KilledWorker
 
         try:
             with self._connected():
-                outcome: Outcome = future.result()
+                outcome: JobOutcome = future.result()
         except KilledWorker as error:
             deaths = error.allowed_failures + 1
             return died(f"the {deaths} workers that worked on it died", deaths)
@@ -133,7 +133,9 @@ class Cluster:
             raise
         except Exception as error:  # noqa: BLE001 - what a worker can't unpack, or send back
             message = encodable(f"{type(error).__name__}: {error}")
-            return Outcome(error={"type": "InternalError", "message": message, "retryable": False})
+            return JobOutcome(
+                error={"type": "InternalError", "message": message, "retryable": False}
+            )
         return outcome
 
     @contextmanager

@@ -5,24 +5,29 @@ from __future__ import annotations
 
 from audioengine.batch.custody import note_of
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, Outcome, error_entry
+from audioengine.batch.outcome import How, JobOutcome, error_entry
 from audioengine.errors import InvalidRequestError
 
 
-def do_command(job: Job, how: How) -> Outcome:
+def do_command(job: Job, how: How) -> JobOutcome:
     """Carry out a command; its event, and of a failure its alarm, come back with it.
 
     Raises InvalidRequestError where there are no settings, without which nobody may do anything.
     """
-    from audioengine.execution.execute import execute
+    from audioengine.execution.execute import execute, storage_of
+    from audioengine.storage.s3_storage import S3Storage
 
     if how.settings is None:
         rule = "must be given for commands: they say whose tokens count, and what each may do"
         raise InvalidRequestError.of("settings", None, rule)
+    storage = storage_of(how.settings)
+    if how.s3 is not None and how.settings.storage.root is None:
+        storage = S3Storage(how.s3)
     record = note_of(how)
-    outcome = execute(job.data, settings=how.settings, record=record, workers=1)
+    outcome = execute(job.data, storage, how.settings, record=record, workers=1)
     told = outcome.to_dict()
     event, alarm = told.pop("event"), told.pop("alarm")
     if outcome.error is not None:
-        return Outcome(error=error_entry(outcome.error), event=event, alarm=alarm)
-    return Outcome(report=told, event=event, custody=None if record is None else record.entry)
+        return JobOutcome(error=error_entry(outcome.error), event=event, alarm=alarm)
+    entry = None if record is None else record.entry
+    return JobOutcome(report=told, event=event, custody=entry)

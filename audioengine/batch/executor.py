@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import Outcome
+from audioengine.batch.outcome import JobOutcome
 
 
 class Executor(Protocol):
@@ -24,7 +24,7 @@ class Executor(Protocol):
     def submit(self, job: Job) -> None:
         """Take a job."""
 
-    def ended(self) -> Iterator[tuple[Job, Outcome]]:
+    def ended(self) -> Iterator[tuple[Job, JobOutcome]]:
         """Wait until something happens and give the jobs that ended, each once.
 
         There may be none, where what happened is that a job is done anew. Raises StorageError where
@@ -38,8 +38,8 @@ class Executor(Protocol):
         """Let go of processes and connections."""
 
 
-def died(message: str, deaths: int) -> Outcome:
+def died(message: str, deaths: int) -> JobOutcome:
     """The outcome of a job that kills what works on it."""
-    return Outcome(
+    return JobOutcome(
         error={"type": "WorkerDied", "message": message, "retryable": True}, attempts=deaths
     )

@@ -10,7 +10,7 @@ import multiprocessing
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
 
@@ -31,6 +31,8 @@ def begin_early() -> None:
 @contextmanager
 def sigint_held() -> Iterator[None]:
     """Let processes begin deaf to Ctrl-C, which a terminal sends to them too."""
+    # Begun only when it is needed, this would let Ctrl-C through again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

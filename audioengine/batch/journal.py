@@ -37,6 +37,7 @@ class Journal:
         """
         self._path = Path(path)
         self._synced = 0.0
+        self._torn = False
         self.is_resumed = resume
         """Whether it may hold what an earlier run did."""
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -116,10 +117,12 @@ class Journal:
         self._write_bytes(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
 
     def _write_bytes(self, data: bytes) -> None:
-        view = memoryview(data)
+        # A disk that was full may have left half a line, which must not swallow this one.
+        view = memoryview(b"\n" + data if self._torn else data)
         try:
             while view:
                 view = view[os.write(self._fd, view) :]
+                self._torn = bool(view)
             now = time.monotonic()
             if now - self._synced >= _SYNC_S:
                 os.fsync(self._fd)
@@ -129,6 +132,16 @@ class Journal:
 
     def _failed(self, error: OSError) -> StorageError:
         return StorageError(f"can't write journal {str(self._path)!r}: {error.strerror}")
+
+
+def started_at(path: str | os.PathLike[str]) -> float:
+    """When the batch of a journal was first begun, in epoch seconds; of none, now."""
+    try:
+        with Path(path).open("rb") as file:
+            started = json.loads(file.readline())["started"]
+        return datetime.fromisoformat(started).timestamp()
+    except (OSError, ValueError, KeyError, TypeError):
+        return datetime.now(timezone.utc).timestamp()
 
 
 def _now() -> str:

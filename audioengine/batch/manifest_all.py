@@ -20,7 +20,7 @@ from audioengine.batch.manifest_text import lines
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError
 from audioengine.storage import S3Options, open_source
-from audioengine.storage.listing import bucket_and_prefix, list_objects
+from audioengine.storage.listing import bucket_and_prefix, list_sizes
 from audioengine.times import Number
 
 
@@ -74,33 +74,38 @@ class Maker:
             self._place[0] == bucket and key.startswith(self._place[1])
         )
 
-    def of_object(self, line: int, bucket: str, key: str, version: str | None) -> Job | BadLine:
+    def of_object(
+        self, line: int, bucket: str, key: str, version: str | None, size: int | None
+    ) -> Job | BadLine:
         """The job of an object; its destination is `to` and the whole key."""
-        return self._job(line, f"s3://{bucket}/{key}", key, version)
+        return self._job(line, f"s3://{bucket}/{key}", key, version, size)
 
-    def of_file(self, line: int, folder: str, path: str) -> Job | BadLine:
+    def of_file(self, line: int, folder: str, path: str, size: int) -> Job | BadLine:
         """The job of a file in a folder; its destination is `to` and the path inside it."""
         source = str(Path(folder) / path)
         if self._place is None and _is_inside(self._to + path, os.path.realpath(folder)):
             rule = f"must not lead to an output in {folder!r}, which is read"
             return self.bad(line, source, InvalidRequestError.of("source", source, rule))
-        return self._job(line, source, path, None)
+        return self._job(line, source, path, None, size)
 
     def bad(self, line: int, text: str, error: InvalidRequestError) -> BadLine:
         """A line that can't be done; `text` is what it says."""
         key = digest(text.encode(errors="surrogateescape"))
         return BadLine(line, key, frozenset(), error)
 
-    def _job(self, line: int, source: str, name: str, version: str | None) -> Job | BadLine:
+    def _job(
+        self, line: int, source: str, name: str, version: str | None, size: int | None
+    ) -> Job | BadLine:
         makes_folders = self._place is None
         if makes_folders and ("\0" in name or {"", ".", ".."} & set(name.split("/"))):
             rule = "must have no empty segment, . or .. where its name is kept in a local folder"
             return self.bad(line, source, InvalidRequestError.of("source", source, rule))
-        value = {"source": source, "destination": self._to + name, **self._same}
+        destination = self._to + name
+        value = {"source": source, "destination": destination, **self._same}
         if version is not None:
             value["version"] = version
         data = json.dumps(value).encode()
-        return Job(line, digest(data), frozenset(), False, data, makes_folders)
+        return Job(line, digest(data), frozenset(), False, data, makes_folders, destination, size)
 
 
 def _same(for_all: ForAll) -> dict[str, Any]:
@@ -154,12 +159,12 @@ def prefix_jobs(prefix: str, s3: S3Options | None, for_all: ForAll) -> Iterator[
     place = bucket_and_prefix(prefix, "manifest")
 
     def listed() -> Iterator[Job | BadLine]:
-        names = (name for name in list_objects(prefix, s3) if not is_no_recording(name))
-        for line, name in enumerate(names, 1):
+        found = (one for one in list_sizes(prefix, s3) if not is_no_recording(one[0]))
+        for line, (name, size) in enumerate(found, 1):
             if place is None:
-                yield maker.of_file(line, prefix, name)
+                yield maker.of_file(line, prefix, name, size)
             else:
-                yield maker.of_object(line, place[0], name, None)
+                yield maker.of_object(line, place[0], name, None, size)
 
     return listed()
 
@@ -183,9 +188,11 @@ def csv_jobs(manifest: str, s3: S3Options | None, for_all: ForAll) -> Iterator[J
 
 
 class Rows:
-    """Makes jobs of rows; all must name objects of the first one's bucket.
+    """Makes jobs of rows; all must name objects of the first one's bucket, each once.
 
-    Objects of two buckets may have the same key, and so would their outputs.
+    Objects of two buckets may have the same key, and versions of an object do: so would their
+    outputs. Versions are seen where they follow each other, as in any list that S3 writes; of
+    others, the last one's output stays.
     """
 
     def __init__(self, maker: Maker, columns: tuple[str, ...] | None = None) -> None:
@@ -193,6 +200,7 @@ class Rows:
         self._maker = maker
         self._columns = columns
         self._bucket: str | None = None
+        self._before: tuple[int, str] = (0, "")
 
     def job(self, line: int, data: bytes) -> Job | BadLine | None:
         """The job of a row, without its end; None where an inventory lists no recording."""
@@ -201,7 +209,7 @@ class Rows:
             row = self._row(data)
             if row is None:
                 return None
-            bucket, key, version = row
+            bucket, key, version, size = row
         except InvalidRequestError as error:
             return self._maker.bad(line, text, error)
         except (ValueError, csv.Error) as error:
@@ -217,9 +225,14 @@ class Rows:
         if self._maker.is_under(bucket, key):
             rule = "must not lie under the destination: it may be, or become, another row's output"
             return self._maker.bad(line, text, InvalidRequestError.of("key", key, rule))
-        return self._maker.of_object(line, bucket, key, version)
+        before, self._before = self._before, (line, key)
+        if before[1] == key:
+            self._before = before
+            rule = f"must not be that of row {before[0]}, which is done: both would have one output"
+            return self._maker.bad(line, text, InvalidRequestError.of("key", key, rule))
+        return self._maker.of_object(line, bucket, key, version, size)
 
-    def _row(self, data: bytes) -> tuple[str, str, str | None] | None:
+    def _row(self, data: bytes) -> tuple[str, str, str | None, int | None] | None:
         text = data.decode("utf-8-sig").rstrip("\r")
         # Line by line: in a URL-encoded key there is no line's end, and a quote without an end
         # takes no other lines with it.
@@ -238,4 +251,6 @@ class Rows:
             or is_no_recording(key)
         ):
             return None
-        return bucket, key, row.get("VersionId") or None
+        size = row.get("Size", "")
+        size_known = size.isascii() and size.isdigit()
+        return bucket, key, row.get("VersionId") or None, int(size) if size_known else None

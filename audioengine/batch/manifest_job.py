@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,6 +43,17 @@ class Job(NamedTuple):
     """The JSON of an object."""
     makes_folders: bool = False
     """Whether the folders of its destination may be made: they mirror those of the source."""
+    destination: str | None = None
+    """Where its output goes, if that can be told without reading it in full."""
+    source_bytes: int | None = None
+    """Size of its source, if the manifest tells it."""
+
+    @property
+    def turns(self) -> frozenset[str | tuple[str]]:
+        """What no two jobs have at a time: recordings, and the place of the output."""
+        return (
+            self.recordings if self.destination is None else self.recordings | {(self.destination,)}
+        )
 
     @property
     def is_command(self) -> bool:
@@ -118,7 +129,8 @@ def job_of(line: int, data: bytes) -> Job | BadLine:
         refusal = InvalidRequestError.of("job", f"<{type(value).__name__}>", "must be an object")
         return BadLine(line, key, _seeming_recordings(data), refusal)
     recordings = _recordings(value)
-    return Job(line, key, recordings, value.get("method") == "DELETERECORDING", data)
+    deletes = value.get("method") == "DELETERECORDING"
+    return Job(line, key, recordings, deletes, data, destination=_destination(value))
 
 
 def digest(data: bytes) -> str:
@@ -146,6 +158,15 @@ def _recordings(value: dict[str, Any]) -> frozenset[str]:
     return frozenset(one for one in named if isinstance(one, str))
 
 
+def _destination(value: dict[str, Any]) -> str | None:
+    place = value.get("destination")
+    if place is None and "destinationBucket" in value:
+        place = f"s3://{value['destinationBucket']}/{value.get('fileName') or ''}"
+        # Without a name, it is named after its recording.
+        place = None if place.endswith("/") else place
+    return place if isinstance(place, str) else None
+
+
 def parse_job(job: Job) -> PlainJob | CommandJob:
     """Read a job in full; an object with a key `method` is a command.
 
@@ -161,8 +182,8 @@ def parse_job(job: Job) -> PlainJob | CommandJob:
     except RecursionError:
         rule = "must be the JSON of one job: it is nested too deeply"
         raise InvalidRequestError.of("job", f"line {job.line}", rule) from None
-    except InvalidOperation:
-        rule = "must be the JSON of one job: a number in it has an endless exponent"
+    except ArithmeticError:
+        rule = "must be the JSON of one job: a number in it is too large, or too small"
         raise InvalidRequestError.of("job", f"line {job.line}", rule) from None
 
 

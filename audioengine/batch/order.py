@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of jobs: those on one recording run one after another, others as there is room."""
+"""The order of jobs: those on one recording, or with one destination, run one after another."""
 
 from __future__ import annotations
 
@@ -37,14 +37,15 @@ Taken: TypeAlias = Job | BadLine | Skipped
 class _Waiting:
     job: Job
     before: int
-    """On how many of its recordings another job is due before it."""
+    """On how many of its recordings, or at its destination, another job is due before it."""
 
 
 class Schedule:
     """Gives jobs of a manifest out as they may begin.
 
-    Jobs that name the same recording run in the manifest's order, one at a time. Only so many are
-    read ahead of those that wait; beyond them, memory holds the recordings on which a job failed.
+    Jobs that name the same recording or the same destination run in the manifest's order, one at a
+    time. Only so many are read ahead of those that wait; beyond them, memory holds the recordings
+    on which a job failed.
     """
 
     def __init__(self, jobs: Iterator[Job | BadLine], most_waiting: int = 1000) -> None:
@@ -55,8 +56,8 @@ class Schedule:
         self._waiting = 0
         self._ready: list[tuple[int, Job]] = []
         self._running: set[int] = set()
-        # By recording, what is begun or waits, in order: only the first may run.
-        self._chains: dict[str, deque[_Waiting]] = {}
+        # By recording and by destination, what is begun or waits, in order: only the first may run.
+        self._chains: dict[str | tuple[str], deque[_Waiting]] = {}
         self._failed: dict[str, int] = {}
 
     @property
@@ -101,18 +102,18 @@ class Schedule:
 
     def _queue(self, job: Job) -> None:
         self._waiting += 1
-        waiting = _Waiting(job, sum(recording in self._chains for recording in job.recordings))
-        for recording in job.recordings:
-            self._chains.setdefault(recording, deque()).append(waiting)
+        waiting = _Waiting(job, sum(turn in self._chains for turn in job.turns))
+        for turn in job.turns:
+            self._chains.setdefault(turn, deque()).append(waiting)
         if not waiting.before:
             heappush(self._ready, (job.line, job))
 
     def _release(self, job: Job) -> None:
-        for recording in job.recordings:
-            chain = self._chains[recording]
+        for turn in job.turns:
+            chain = self._chains[turn]
             chain.popleft()
             if not chain:
-                del self._chains[recording]
+                del self._chains[turn]
                 continue
             chain[0].before -= 1
             if not chain[0].before:

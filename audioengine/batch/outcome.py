@@ -29,7 +29,7 @@ class How:
 
     options: StoreOptions
     s3: S3Options | None = None
-    """Of jobs that are no commands."""
+    """Of buckets of commands too, where these are in S3."""
     settings: Settings | None = None
     retries: int = 0
     """How often a job is tried again that failed for what may pass."""
@@ -40,7 +40,7 @@ class How:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobOutcome:
     """How a job ended: it failed where there is an error."""
 
     report: dict[str, Any] | None = None

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_all import ForAll
-from audioengine.batch.manifest_job import BadLine, CommandJob, PlainJob, parse_job
+from audioengine.batch.manifest_job import BadLine, CommandJob, Job, PlainJob, parse_job
 from audioengine.batch.outcome import SHOWN_FAILURES, error_entry, failed_job
 from audioengine.commands.requests import MergeRecordings, StoreRecording
 from audioengine.edits import Modification
@@ -53,6 +53,9 @@ def plan_batch(
         counts["masks"] += masks
         counts["trims"] += trims
         counts["copies"] += bool(edits) and not trims and not masks
+        assert isinstance(job, Job)
+        counts["bytes"] += job.source_bytes or 0
+        counts["unsized"] += bool(edits) and job.source_bytes is None
         kinds[parsed.command.method if isinstance(parsed, CommandJob) else "store"] += 1
     return BatchPlanReport(
         jobs=kinds.total(),
@@ -61,6 +64,8 @@ def plan_batch(
         trims=counts["trims"],
         copies=counts["copies"],
         masked_seconds=float(masked_s),
+        source_bytes=counts["bytes"],
+        unsized=counts["unsized"],
         invalid=counts["invalid"],
         failures=tuple(failures),
         version=VERSION,

@@ -3,142 +3,198 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import itertools
 import os
-import signal
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from queue import SimpleQueue
 
 from audioengine.batch.executor import died
 from audioengine.batch.forking import fork_context, sigint_held
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, Outcome
-
-# Jobs in hand for each process, so that none waits.
-_AHEAD = 2
+from audioengine.batch.outcome import How, JobOutcome
+from audioengine.batch.process import DROP, END, Answer, work_on
 
 # A job whose process dies this often is what kills it.
 _MOST_DEATHS = 3
 
 
-def _do(job: Job, how: How) -> Outcome:
-    # Who only hands jobs out imports nothing of what does them.
-    from audioengine.batch.work import do
+def do(job: Job, how: How) -> JobOutcome:
+    """Do a job where this is called: who only hands jobs out imports nothing of what does them."""
+    from audioengine.batch import work
 
-    return do(job, how)
+    return work.do(job, how)
 
 
 class Processes:
     """An `Executor` of so many processes, each of which begins when there is work for it.
 
-    Where one dies, all that were under way are done again, one at a time: then the one whose
-    process dies is to blame.
+    Where one dies, all that it had in hand are done again, one at a time in a process of their own:
+    then the one whose process dies is to blame. Others go on meanwhile.
     """
 
-    def __init__(self, how: How, processes: int) -> None:
-        """Begin nothing yet; processes: >= 1."""
+    def __init__(self, how: How, processes: int, at_once: int = 1) -> None:
+        """Begin nothing yet.
+
+        processes: >= 1. at_once: jobs in each, >= 1; where they wait for a store, several let one
+        render while others load and send.
+        """
         self._how = how
         self._processes = processes
-        self._pool = self._new_pool()
-        self._running: dict[Future[Outcome], Job] = {}
+        self._at_once = at_once
+        self._working: list[_Process] = []
         self._suspects: deque[Job] = deque()
-        self._alone = False
+        self._cell: _Process | None = None
         self._deaths: Counter[int] = Counter()
         self._cancelled = False
+        # What processes have answered, None where one is gone; it stays until it is dealt with,
+        # so that Ctrl-C loses nothing.
+        self._answers: deque[tuple[_Process, Answer | None]] = deque()
+        self._answered = threading.Event()
 
     @property
     def room(self) -> int:
-        """How many more jobs it takes now."""
-        if self._suspects or self._alone or self._cancelled:
+        """How many more jobs it takes now: one waits in each process, so that none does nothing."""
+        if self._cancelled:
             return 0
-        return self._processes * _AHEAD - len(self._running)
+        in_hand = sum(len(one.jobs) for one in self._working)
+        return self._processes * (self._at_once + 1) - in_hand
 
     @property
     def busy(self) -> bool:
         """Whether a job that it took has not been given back."""
-        return bool(self._running or self._suspects)
+        return bool(self._suspects) or any(one.jobs for one in self._all())
 
     def submit(self, job: Job) -> None:
         """Take a job."""
-        try:
-            with sigint_held():
-                self._running[self._pool.submit(_do, job, self._how)] = job
-        except BrokenProcessPool:
-            self._renew_pool()
-            self._suspects.append(job)
+        least = min(self._working, key=lambda one: len(one.jobs), default=None)
+        if least is None or (least.jobs and len(self._working) < self._processes):
+            least = self._begun(self._at_once)
+            self._working.append(least)
+        least.give(job)
 
-    def ended(self) -> Iterator[tuple[Job, Outcome]]:
+    def ended(self) -> Iterator[tuple[Job, JobOutcome]]:
         """Wait until something happens and give the jobs that ended, each once."""
-        if not self._running:
-            self._alone = True
-            self.submit(self._suspects.popleft())
-        finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
-        lost = False
-        for future in finished:
-            if isinstance(future.exception(), BrokenProcessPool):
-                lost = True
-            else:
-                outcome = future.result()
-                yield self._running.pop(future), outcome
-        if lost:
-            yield from self._after_a_death()
-        elif not self._running:
-            self._alone = False
-
-    def _after_a_death(self) -> Iterator[tuple[Job, Outcome]]:
-        # When the pool has ended, so have all its jobs, some of them well.
-        self._renew_pool()
-        alone, self._alone = self._alone, False
-        for future, job in list(self._running.items()):
-            del self._running[future]
-            if not isinstance(future.exception(), BrokenProcessPool):
-                yield job, future.result()
+        if self._suspects and self._cell is None:
+            self._cell = self._begun(1)
+            self._cell.give(self._suspects.popleft())
+        while not self._answers:
+            self._answered.wait()
+            self._answered.clear()
+        while self._answers:
+            process, answer = self._answers[0]
+            if answer is None:
+                self._answers.popleft()
+                if process in self._all():
+                    yield from self._after_a_death(process)
                 continue
+            job = process.jobs.pop(answer.line, None)
+            self._answers.popleft()
+            if job is not None and answer.outcome is not None:
+                yield job, answer.outcome
+            if process is self._cell and not process.jobs:
+                self._cell = None
+                process.end()
+
+    def _begun(self, at_once: int) -> _Process:
+        return _Process(self._how, at_once, self._heard)
+
+    def _heard(self, process: _Process, answer: Answer | None) -> None:
+        self._answers.append((process, answer))
+        self._answered.set()
+
+    def _after_a_death(self, process: _Process) -> Iterator[tuple[Job, JobOutcome]]:
+        alone = process is self._cell
+        if alone:
+            self._cell = None
+        else:
+            self._working.remove(process)
+        process.end()
+        for job in process.jobs.values():
             self._deaths[job.line] += alone
             if self._deaths[job.line] == _MOST_DEATHS:
                 message = f"the process that worked on it died {_MOST_DEATHS} times"
                 yield job, died(message, _MOST_DEATHS)
             elif not self._cancelled:
-                self._suspects.insert(0 if alone else len(self._suspects), job)
+                self._suspects.append(job)
 
     def cancel(self) -> None:
         """Give up the jobs that have not begun, and take no more."""
         self._cancelled = True
         self._suspects.clear()
-        for future in list(self._running):
-            if future.cancel():
-                del self._running[future]
+        for process in self._all():
+            process.drop()
 
     def close(self) -> None:
         """Wait for processes to end what they have begun."""
-        self._pool.shutdown(cancel_futures=True)
+        for process in self._all():
+            process.drop()
+        for process in self._all():
+            process.end()
 
-    def _renew_pool(self) -> None:
-        self._pool.shutdown()
-        self._pool = self._new_pool()
-
-    def _new_pool(self) -> ProcessPoolExecutor:
-        environment = (dict(os.environ),)
-        return ProcessPoolExecutor(self._processes, fork_context(), become_worker, environment)
+    def _all(self) -> Iterator[_Process]:
+        return itertools.chain(self._working, [self._cell] if self._cell is not None else [])
 
 
-def become_worker(environment: Mapping[str, str]) -> None:
-    """Leave Ctrl-C to the parent, which lets running jobs come to their end; end when it does.
+class _Process:
+    """A process, and what it has in hand.
 
-    environment: the parent's.
+    Threads write to it and listen to it: Ctrl-C, which may stop others anywhere, stops neither in
+    the middle of a message.
     """
-    os.environ.clear()
-    os.environ.update(environment)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
 
+    def __init__(
+        self, how: How, at_once: int, heard: Callable[[_Process, Answer | None], None]
+    ) -> None:
+        """Begin it. heard: told of each of its answers, in the end of None."""
+        self.jobs: dict[int, Job] = {}
+        self._heard = heard
+        self._letters: SimpleQueue[Job | str] = SimpleQueue()
+        context = fork_context()
+        self._connection, theirs = context.Pipe()
+        # Named here, so that a test may let another function do the jobs.
+        arguments = (theirs, do, how, at_once, dict(os.environ))
+        self._process = context.Process(target=work_on, args=arguments, daemon=True)
+        with sigint_held():
+            self._process.start()
+        # What has only one end left tells when that is closed.
+        theirs.close()
+        self._threads = [
+            threading.Thread(target=one, daemon=True) for one in (self._listen, self._write)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-def _end_with_parent() -> None:
-    # A parent that is killed tells nobody; its queue looks merely empty. Its id is no sign: it may
-    # have been killed before this process could ask for it.
-    if (parent := multiprocessing.parent_process()) is not None:
-        parent.join()
-        os._exit(1)
+    def give(self, job: Job) -> None:
+        """Let it do a job."""
+        self._letters.put(job)
+        self.jobs[job.line] = job
+
+    def drop(self) -> None:
+        """Let it drop what it has not begun."""
+        self._letters.put(DROP)
+
+    def end(self) -> None:
+        """Wait for what it has begun, and for its end."""
+        self._letters.put(END)
+        for thread in self._threads:
+            thread.join()
+        self._process.join()
+        self._connection.close()
+        self._process.close()
+
+    def _listen(self) -> None:
+        with suppress(EOFError, OSError):
+            while True:
+                self._heard(self, self._connection.recv())
+        self._heard(self, None)
+
+    def _write(self) -> None:
+        for letter in iter(self._letters.get, END):
+            # Where it is gone, who listens will know.
+            with suppress(OSError):
+                self._connection.send(letter)
+        with suppress(OSError):
+            self._connection.send(END)

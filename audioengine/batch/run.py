@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -15,12 +15,12 @@ from typing import Literal, TypeAlias
 from audioengine.batch.custody import BatchRecord
 from audioengine.batch.done import DoneJobs
 from audioengine.batch.executor import Executor
-from audioengine.batch.journal import Journal
+from audioengine.batch.journal import Journal, started_at
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_all import ForAll
 from audioengine.batch.manifest_job import BadLine, Job
 from audioengine.batch.order import Schedule, Skipped
-from audioengine.batch.outcome import SHOWN_FAILURES, How, Outcome, error_entry, failed_job
+from audioengine.batch.outcome import SHOWN_FAILURES, How, JobOutcome, error_entry, failed_job
 from audioengine.batch.processes import Processes
 from audioengine.custody.record import CustodyRecord
 from audioengine.errors import InvalidRequestError
@@ -35,6 +35,14 @@ ExecutorName: TypeAlias = Literal["processes", "dask"]
 
 # So many jobs say where a manifest's recordings are.
 _LOOKED_AT = 100
+
+# Jobs at once in a process where recordings are in S3. A call of minutes takes 50 ms to render, and
+# two requests, each of which may take as long or twice that before its first byte comes.
+_AT_ONCE = 6
+
+
+# A store's clock may be so much behind ours.
+_CLOCKS_DIFFER_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +95,16 @@ def run_batch(
         names recordings, a prefix or a folder. A path or s3://bucket/key.
     journal: the path of a JSON Lines file, new unless the batch is resumed.
     for_all: what is done to each recording of a manifest that only names them.
-    options: how recordings are edited; by default as `settings` say.
-    s3: how places that begin with s3:// are reached and encrypted; by default as `settings` say.
-    settings: of the deployment.
-    concurrency: processes, or jobs at once on a cluster. By default a process for each processor,
-        and two where recordings are in S3, so that one renders while another waits for the store.
-        On a cluster, two jobs for each of its threads.
+    options: how recordings are edited, of commands too; by default as `settings` say.
+    s3: how places that begin with s3:// are reached and encrypted, and buckets of commands where
+        these are in S3; by default as `settings` say.
+    settings: of the deployment; commands need them. Of jobs that are no commands only `store` and
+        how S3 is reached count: what begins with s3:// is in S3, whatever the storage's root, and
+        an output replaces what is there.
+    concurrency: processes, by default one for each processor; where recordings are in S3, each has
+        several jobs at once, so that one renders while others load and send. Of a cluster, jobs at
+        once, by default two for each of its threads: let it have more of them than processors
+        where recordings are in S3.
     retries: how often a job is tried again that failed for what may pass.
     max_failures: stop when more jobs than that have failed.
     record: gets an entry for each output, before the journal does; several batches may share one.
@@ -114,26 +126,28 @@ def run_batch(
     if bool(scheduler) != (executor == "dask"):
         rule = "must be given with the executor dask, and with it alone: tcp://host:8786"
         raise InvalidRequestError.of("scheduler", scheduler, rule)
-    if options is None:
-        options = settings.store if settings is not None else StoreOptions()
-    if s3 is None and settings is not None:
-        s3 = settings.storage.s3
     if record is not None:
         _check_record(record, journal)
+    if settings is not None:
+        options = options or settings.store
+        s3 = s3 or settings.storage.s3
+        settings = settings.model_copy(update={"store": options})
+    options = options or StoreOptions()
+    jobs = jobs_of(os.fspath(manifest), s3, for_all)
+    # What this batch has begun to send in parts when it was killed, the same job aborts.
+    begun = started_at(journal) - _CLOCKS_DIFFER_S
+    s3 = replace(s3 or S3Options(), aborts_since=begun)
     with_pcm = record is not None and record.pcm_digest
     how = How(options, s3, settings, retries, record is not None, with_pcm)
-    jobs = jobs_of(os.fspath(manifest), s3, for_all)
-    if concurrency is None:
-        first = list(islice(jobs, _LOOKED_AT))
-        jobs = chain(first, jobs)
-        processes *= 1 + any(_is_in_s3(job, settings) for job in first)
+    first = list(islice(jobs, _LOOKED_AT))
+    at_once = _AT_ONCE if any(_is_in_s3(job, settings) for job in first) else 1
     with (
-        closing(_executor(how, scheduler or None, processes, concurrency)) as does,
+        closing(_executor(how, scheduler, (processes, at_once), concurrency)) as does,
         closing(Journal(journal, resume=resume)) as open_journal,
     ):
         kept = None if record is None else BatchRecord(record, open_journal)
         batch = _Batch(open_journal, does, max_failures, progress, kept)
-        batch.run(jobs)
+        batch.run(chain(first, jobs))
     return BatchReport(
         jobs=batch.done + batch.failed + batch.skipped,
         done=batch.done,
@@ -156,9 +170,11 @@ def _check_record(record: CustodyRecord, journal: str | os.PathLike[str]) -> Non
     record.check()
 
 
-def _executor(how: How, scheduler: str | None, processes: int, concurrency: int | None) -> Executor:
-    if scheduler is None:
-        return Processes(how, processes)
+def _executor(
+    how: How, scheduler: str | None, local: tuple[int, int], concurrency: int | None
+) -> Executor:
+    if not scheduler:
+        return Processes(how, *local)
     from audioengine.batch.cluster import Cluster
 
     return Cluster(how, scheduler, concurrency)
@@ -228,11 +244,11 @@ class _Batch:
                 self.executor.submit(taken)
             elif isinstance(taken, Skipped):
                 error = {**error_entry(taken.error), "type": "EarlierJobFailed", "retryable": True}
-                self._end(taken.job, Outcome(error=error, attempts=0))
+                self._end(taken.job, JobOutcome(error=error, attempts=0))
             else:
-                self._end(taken, Outcome(error=error_entry(taken.error), attempts=0))
+                self._end(taken, JobOutcome(error=error_entry(taken.error), attempts=0))
 
-    def _end(self, job: Job | BadLine, outcome: Outcome) -> None:
+    def _end(self, job: Job | BadLine, outcome: JobOutcome) -> None:
         entry = {
             "line": job.line,
             "key": job.key,

@@ -4,41 +4,52 @@
 from __future__ import annotations
 
 from dataclasses import replace
-
-import tenacity
+from itertools import chain, repeat
 
 from audioengine.batch.command_work import do_command
 from audioengine.batch.custody import note_of
 from audioengine.batch.manifest_job import Job, PlainJob, parse_job
-from audioengine.batch.outcome import How, Outcome, encodable, error_entry
+from audioengine.batch.outcome import How, JobOutcome, encodable, error_entry
 from audioengine.errors import AudioEngineError
 from audioengine.operations.store import store
 from audioengine.storage import S3Options
 from audioengine.storage.files import make_folders
 
 
-def do(job: Job, how: How) -> Outcome:
+def do(job: Job, how: How) -> JobOutcome:
     """Do a job, again after a while where it failed for what may pass; nothing is raised."""
+    outcome = _tried(job, how)
+    if how.retries and _may_pass(outcome):
+        return _tried_again(outcome, job, how)
+    return outcome
+
+
+def _tried_again(first: JobOutcome, job: Job, how: How) -> JobOutcome:
+    import tenacity  # imports asyncio: not for jobs that end well
+
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(how.retries + 1),
         wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
-        retry=tenacity.retry_any(
-            tenacity.retry_if_exception(_passing), tenacity.retry_if_result(_may_pass)
-        ),
-        retry_error_callback=_last,
+        retry=tenacity.retry_if_result(_may_pass),
+        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
     )
+    tries = chain((first,), (_tried(job, how) for _ in repeat(None)))
+    outcome: JobOutcome = retrying(next, tries)
+    return replace(outcome, attempts=int(retrying.statistics["attempt_number"]))
+
+
+def _tried(job: Job, how: How) -> JobOutcome:
     try:
-        outcome = retrying(_do, job, how)
+        return _do(job, how)
     except AudioEngineError as error:
-        outcome = Outcome(error=error_entry(error))
+        return JobOutcome(error=error_entry(error))
     except Exception as error:  # noqa: BLE001 - one job's bug must not stop the others
         message = encodable(f"{type(error).__name__}: {error}")
         failed = {"type": "InternalError", "message": message, "retryable": False}
-        outcome = Outcome(error=failed)
-    return replace(outcome, attempts=int(retrying.statistics.get("attempt_number", 1)))
+        return JobOutcome(error=failed)
 
 
-def _do(line: Job, how: How) -> Outcome:
+def _do(line: Job, how: How) -> JobOutcome:
     # A command's failure, be it only its form, has an event.
     if line.is_command:
         return do_command(line, how)
@@ -47,7 +58,7 @@ def _do(line: Job, how: How) -> Outcome:
     return _store(job, how)
 
 
-def _store(job: PlainJob, how: How) -> Outcome:
+def _store(job: PlainJob, how: How) -> JobOutcome:
     options = how.options
     if job.makes_folders:
         make_folders(job.destination)
@@ -65,19 +76,9 @@ def _store(job: PlainJob, how: How) -> Outcome:
         workers=1,
         **options.arguments(),
     )
-    return Outcome(report=report.to_dict(), custody=None if record is None else record.entry)
+    entry = None if record is None else record.entry
+    return JobOutcome(report=report.to_dict(), custody=entry)
 
 
-def _passing(error: BaseException) -> bool:
-    return isinstance(error, AudioEngineError) and error.retryable
-
-
-def _may_pass(outcome: Outcome) -> bool:
+def _may_pass(outcome: JobOutcome) -> bool:
     return outcome.error is not None and bool(outcome.error["retryable"])
-
-
-def _last(state: tenacity.RetryCallState) -> Outcome:
-    """What the last attempt gave, or its error."""
-    assert state.outcome is not None
-    outcome: Outcome = state.outcome.result()
-    return outcome

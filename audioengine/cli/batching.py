@@ -57,7 +57,7 @@ _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
     "--concurrency",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes; default one a processor, two where recordings are in S3. On a cluster, jobs.",
+    help="Processes; default one a processor. On a cluster, jobs at once.",
 )
 @click.option(
     "--retries",
@@ -326,9 +326,18 @@ def _planned(report: BatchPlanReport) -> str:
     lines = [
         f"Jobs      {report.jobs:,}" + (f": {kinds}" if kinds else ""),
         f"Work      {masks}, {report.trims:,} trims, {report.copies:,} plain copies",
+        f"Sources   {_size(report)}",
         f"Invalid   {report.invalid:,} lines can't be done",
     ]
     return "\n".join([*lines, *_failed(report.failures, report.invalid)])
+
+
+def _size(report: BatchPlanReport) -> str:
+    known = f"{report.source_bytes:,} bytes"
+    if not report.unsized:
+        return known
+    unknown = f"of {report.unsized:,} jobs the manifest tells no size"
+    return f"{known}; {unknown}" if report.source_bytes else unknown
 
 
 def _failed(failures: Sequence[FailedJobReport], count: int) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -18,6 +19,7 @@ from audioengine.commands.names import (
 from audioengine.commands.requests import MergeRecordings, StoreRecording
 from audioengine.errors import InvalidRequestError, NotAllowedError
 from audioengine.execution.identity import COMMAND_DIGEST, command_digest
+from audioengine.execution.result import Result
 from audioengine.execution.temporary import (
     DOMAIN,
     START_TIME,
@@ -117,6 +119,8 @@ def destination_of(
     metadata = {COMMAND_DIGEST: asked.digest, DOMAIN: in_ascii(domain)}
     options = _options(asked.key, command.destination_region, metadata)
     location, before, is_done = _free(asked.location, asked.digest, storage, options, settings)
+    # Another writer may take the name before this one has its output.
+    options = replace(options, only_new=before is None and settings.existing != "overwrite")
     return Destination(location, options, asked.digest, before, is_done)
 
 
@@ -145,6 +149,7 @@ def _free(
         if found.metadata.get(COMMAND_DIGEST) == digest:
             return location, found, True
         if settings.existing == "overwrite":
+            _check_replaced(location, found, options, settings)
             return location, found, False
         if settings.existing == "refuse":
             rule = "must be another name: an object has this one, and may not be replaced"
@@ -153,11 +158,41 @@ def _free(
     raise InvalidRequestError.of("fileName", asked.key, rule)
 
 
+def _check_replaced(
+    location: Location, found: Found, options: S3Options, settings: Settings
+) -> None:
+    """Raise NotAllowedError where an object says that it is another tenant's."""
+    told = found.metadata.get(DOMAIN)
+    if told not in (None, options.metadata[DOMAIN]) and not settings.single_tenant:
+        rule = "must be another name: an object of another domain has this one"
+        raise NotAllowedError(f"fileName = {location.key!r}: {rule}")
+
+
+def refuse_over(destination: Destination, temporary: Collection[Location]) -> None:
+    """Raise InvalidRequestError where an output would replace what it is made of."""
+    if destination.location in temporary:
+        rule = "must not be the recording's own temporary object"
+        raise InvalidRequestError.of("fileName", destination.location.key, rule)
+
+
+def repeated(destination: Destination, storage: Storage, settings: Settings) -> Result:
+    """The result of a command whose output is there already."""
+    # Killed between writing and purging, an earlier time has left the versions.
+    older = versions_before(destination, storage, settings) if settings.purge_versions else ()
+    return Result(
+        location=destination.location,
+        digest=destination.digest,
+        is_repeated=True,
+        versions_before=older,
+    )
+
+
 def versions_before(
     destination: Destination, storage: Storage, settings: Settings
 ) -> tuple[str, ...]:
     """Return the versions that an overwrite has left behind; where that is set, purge them."""
-    kept = destination.before is not None and destination.before.version is not None
+    before = destination.before
+    kept = before is not None and (before.version is not None or before.is_hidden)
     if not kept and not settings.purge_versions:
         return ()
     older = storage.versions(destination.location)[1:]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from audioengine.commands.alarms import (
@@ -43,7 +43,13 @@ from audioengine.execution.merging import merge_recordings
 from audioengine.execution.outcome import Outcome
 from audioengine.execution.result import Result
 from audioengine.execution.storing import store_recording
-from audioengine.execution.temporary import Known, Resolver, nothing_known, own_locations
+from audioengine.execution.temporary import (
+    Known,
+    Resolver,
+    check_own,
+    nothing_known,
+    own_locations,
+)
 from audioengine.execution.token import MISMATCH, Claims, read_token, region_of, unverified
 from audioengine.notices import Notice
 from audioengine.operations.recording_custody import require_record
@@ -140,7 +146,7 @@ def _from_json(text: str | bytes) -> dict[str, Any]:
         )
     try:
         value = json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError, InvalidOperation):
+    except (ValueError, ArithmeticError, RecursionError):
         value = None
     if not isinstance(value, dict):
         rule = "must be the JSON of an object"
@@ -195,7 +201,12 @@ def _deleted(
     storage: Storage,
     settings: Settings,
 ) -> Result:
-    for location in own_locations(token, known, None):
+    check_own(token, known, {}, settings)
+    locations = own_locations(token, known, None)
+    for location in locations:
+        if (found := storage.find(location)) is not None:
+            check_own(token, known, found.metadata, settings)
+    for location in locations:
         storage.delete(location)
     return Result(digest=command_digest(command, str(token.domain), None, None, settings))
 

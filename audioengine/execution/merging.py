@@ -6,14 +6,14 @@ from __future__ import annotations
 from audioengine.commands.requests import MergeEntry, MergeRecordings
 from audioengine.custody.record import Recorder
 from audioengine.execution.custody import CommandRecord
-from audioengine.execution.destination import destination_of, versions_before
-from audioengine.execution.result import Result
-from audioengine.execution.temporary import (
-    Resolver,
-    found_of,
-    other_location,
-    own_locations,
+from audioengine.execution.destination import (
+    destination_of,
+    refuse_over,
+    repeated,
+    versions_before,
 )
+from audioengine.execution.result import Result
+from audioengine.execution.temporary import Resolver, other_location, own_location
 from audioengine.execution.token import Claims
 from audioengine.operations.merge import merge
 from audioengine.parts import MergePart
@@ -43,11 +43,13 @@ def merge_recordings(
     if destination.is_done:
         if kept is not None:
             kept.add_repeat(destination)
-        return Result(location=destination.location, digest=destination.digest, is_repeated=True)
+        return repeated(destination, storage, settings)
+    locations = [_location(entry, token, resolver, storage, settings) for entry in command.to_merge]
+    refuse_over(destination, locations)
     report = merge(
         [
-            _part(entry, _location(entry, token, resolver, storage, settings), storage, settings)
-            for entry in command.to_merge
+            _part(entry, location, storage, settings)
+            for entry, location in zip(command.to_merge, locations, strict=True)
         ],
         destination.place(storage, exact(command.first.start_time_ms, "startTime")),
         record=kept,
@@ -70,8 +72,7 @@ def _location(
     if entry.recording_id != token.recording_id:
         start = entry.start_time_ms
         return other_location(storage, token, entry.recording_id, start, known, settings)
-    locations = own_locations(token, known, entry.start_time_ms)
-    return locations[0] if len(locations) == 1 else found_of(storage, locations)[0]
+    return own_location(storage, token, known, entry.start_time_ms, settings)
 
 
 def _part(entry: MergeEntry, location: Location, storage: Storage, settings: Settings) -> MergePart:

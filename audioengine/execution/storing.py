@@ -12,16 +12,21 @@ from fractions import Fraction
 from audioengine.commands.requests import StoreRecording
 from audioengine.custody.record import Recorder
 from audioengine.edits import Modification
-from audioengine.errors import InvalidRequestError, NotAllowedError
+from audioengine.errors import InvalidRequestError
 from audioengine.execution.custody import CommandRecord
-from audioengine.execution.destination import Destination, destination_of, versions_before
+from audioengine.execution.destination import (
+    Destination,
+    destination_of,
+    refuse_over,
+    repeated,
+    versions_before,
+)
 from audioengine.execution.result import Result
 from audioengine.execution.temporary import (
-    DOMAIN,
     START_TIME,
     Known,
+    check_own,
     found_of,
-    in_ascii,
     own_locations,
 )
 from audioengine.execution.token import Claims
@@ -51,16 +56,15 @@ def store_recording(
 
     Raises what `store` raises, and NotAllowedError.
     """
+    check_own(token, known, {}, settings)
     locations = own_locations(token, known, command.start_time_ms)
     destination = destination_of(command, token, known, storage, settings)
-    if destination.location in locations:
-        rule = "must not be the recording's own temporary object"
-        raise InvalidRequestError.of("fileName", destination.location.key, rule)
+    refuse_over(destination, locations)
     kept = None if record is None else CommandRecord(record, command, destination.digest)
     if destination.is_done:
         if kept is not None:
             kept.add_repeat(destination)
-        return Result(location=destination.location, digest=destination.digest, is_repeated=True)
+        return repeated(destination, storage, settings)
     if command.modification is None:
         return _copied(command, token, known, storage, settings, locations, destination, kept)
     source_at = locations[0]
@@ -68,7 +72,7 @@ def store_recording(
         source_at, _ = found_of(storage, locations)
     source = storage.source(source_at)
     with closing(source):
-        _check_own(source.metadata, token, settings)
+        check_own(token, known, source.metadata, settings)
         start = _start(command, known, source.metadata)
         options = settings.store
         modification = options.guarded(command.modification)
@@ -103,7 +107,7 @@ def _copied(
 ) -> Result:
     """The object copied where it is: no audio passes through here."""
     source_at, found = found_of(storage, locations)
-    _check_own(found.metadata, token, settings)
+    check_own(token, known, found.metadata, settings)
     start = _start(command, known, found.metadata)
     place = destination.place(storage, None if start is None else exact(start, START_TIME))
     options = place.options
@@ -124,14 +128,6 @@ def _told(found: Found) -> str:
     """What the store itself says of an object that nobody here has read."""
     facts = {"etag": found.etag.strip('"'), "version": found.version, "sha256": found.sha256}
     return ";".join(f"{name}:{value}" for name, value in facts.items() if value is not None)
-
-
-def _check_own(metadata: Mapping[str, str], token: Claims, settings: Settings) -> None:
-    """Raise NotAllowedError where an object says that it is another tenant's."""
-    told = metadata.get(DOMAIN)
-    if told not in (None, in_ascii(str(token.domain))) and not settings.single_tenant:
-        message = f"the recording must be of the token's domain, {token.domain!r}"
-        raise NotAllowedError(message)
 
 
 def _start(

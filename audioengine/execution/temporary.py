@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import quote
@@ -98,6 +98,9 @@ def found_of(storage: Storage, locations: list[Location]) -> tuple[Location, Fou
     """
     for location in locations:
         found = storage.find(location)
+        if found is not None and found.is_hidden:
+            message = f"can't read source {str(location)!r}: it is under another key, or denied"
+            raise StorageError(message)
         if found is not None:
             return location, found
     names = " or ".join(repr(str(one)) for one in locations)
@@ -129,9 +132,50 @@ def other_location(
         domain = known.domain if known else str(token.domain)
         _check_domain(recording_id, in_ascii(domain), token, settings)
         return locations[0]
-    told = found.metadata.get(DOMAIN) or (in_ascii(known.domain) if known else None)
-    _check_domain(recording_id, told, token, settings)
+    for told in _domains(known, found.metadata) or [None]:
+        _check_domain(recording_id, told, token, settings)
     return location
+
+
+def own_location(
+    storage: Storage,
+    token: Claims,
+    known: Known | None,
+    start_time_ms: Number | None,
+    settings: Settings,
+) -> Location:
+    """Return where the object of the token's own recording is; where there is none, the likeliest.
+
+    Raises NotAllowedError where something tells that it is another tenant's.
+    """
+    check_own(token, known, {}, settings)
+    locations = own_locations(token, known, start_time_ms)
+    try:
+        location, found = found_of(storage, locations)
+    except StorageError as error:
+        if error.retryable:
+            raise
+        return locations[0]
+    check_own(token, known, found.metadata, settings)
+    return location
+
+
+def check_own(
+    token: Claims, known: Known | None, metadata: Mapping[str, str], settings: Settings
+) -> None:
+    """Raise NotAllowedError where something tells that the token's recording is another tenant's.
+
+    known, metadata: what a RECORDINGREADY and the object tell; what both leave out, the token
+    proves.
+    """
+    for told in _domains(known, metadata):
+        _check_domain(token.recording_id, told, token, settings)
+
+
+def _domains(known: Known | None, metadata: Mapping[str, str]) -> list[str | None]:
+    """The domains that are told of a recording; one, or else something is wrong."""
+    told = [metadata[DOMAIN]] if DOMAIN in metadata else []
+    return [*told, *([in_ascii(known.domain)] if known else [])]
 
 
 def _check_domain(recording_id: str, told: str | None, token: Claims, settings: Settings) -> None:

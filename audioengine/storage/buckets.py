@@ -10,8 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
-from audioengine.errors import InvalidRequestError
+from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.storage.base import Source, Staging
 from audioengine.storage.options import S3Options
 
@@ -54,6 +55,8 @@ class Found:
     """In base64, where the store knows it."""
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Kept beside it, by names in lower case."""
+    is_hidden: bool = False
+    """Whether it seems to be under another key than the one given: the store tells nothing else."""
 
 
 class Storage(ABC):
@@ -66,7 +69,7 @@ class Storage(ABC):
 
     @abstractmethod
     def find(self, location: Location, options: S3Options | None = None) -> Found | None:
-        """The object, or None where there is none."""
+        """The object, or None where there is none; one under another key is there, but hidden."""
 
     @abstractmethod
     def source(self, location: Location, options: S3Options | None = None) -> Source:
@@ -124,3 +127,9 @@ def refuse_encryption(options: S3Options | None, kind: str) -> None:
     if options is not None and (options.kms_key or options.customer_key):
         rule = f"must not be given: {kind} can't encrypt"
         raise InvalidRequestError.of("encryptionKey", "***", rule)
+
+
+def refuse_newer(place: str) -> NoReturn:
+    """Raise StorageError for an output that would replace what has come meanwhile."""
+    message = f"can't write destination {place!r}: it was changed meanwhile"
+    raise StorageError(message, retryable=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.storage.base import Source, Staging
-from audioengine.storage.buckets import Found, Location, Storage, refuse_encryption
+from audioengine.storage.buckets import Found, Location, Storage, refuse_encryption, refuse_newer
 from audioengine.storage.files import (
     READING,
     TEMPORARY_SUFFIX,
@@ -73,7 +73,7 @@ class FolderStorage(Storage):
         path = self._path(location)
         self._check_bucket(location.bucket)
         make_folders(str(path))
-        return _FolderStaging(path, options.metadata if options else {})
+        return _FolderStaging(path, options or S3Options())
 
     def copy(
         self,
@@ -179,15 +179,15 @@ class _FolderSource(FileSource):
 class _FolderStaging(FileStaging):
     """A file that is published with its metadata beside it."""
 
-    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, options: S3Options) -> None:
         super().__init__(path)
         self._path = path
-        self._metadata = metadata
+        self._options = options
 
     def publish(self, facts: Mapping[str, str] | None = None) -> None:
         with self._writing:
             meta = {
-                "metadata": {**self._metadata, **(facts or {})},
+                "metadata": {**self._options.metadata, **(facts or {})},
                 "sha256": _sha256(self._fd),
                 **_identity(os.fstat(self._fd)),
             }
@@ -195,6 +195,8 @@ class _FolderStaging(FileStaging):
                 _locked(self._path.parent),
                 closing(FileStaging(_meta_path(self._path))) as staging,
             ):
+                if self._options.only_new and self._path.exists():
+                    refuse_newer(str(self._path))
                 staging.write(json.dumps(meta, indent=1).encode())
                 # Killed between the two, the old object has no metadata; never the new one's.
                 staging.publish()

@@ -29,6 +29,14 @@ def bucket_and_prefix(place: str, field: str) -> tuple[str, str] | None:
 def list_objects(prefix: str, s3: S3Options | None = None) -> Iterator[str]:
     """The names of all that lies under a prefix, sorted, as they are asked for.
 
+    As in `list_sizes`, and so are errors.
+    """
+    return (name for name, _ in list_sizes(prefix, s3))
+
+
+def list_sizes(prefix: str, s3: S3Options | None = None) -> Iterator[tuple[str, int]]:
+    """The names of all that lies under a prefix, sorted, as they are asked for, and their bytes.
+
     Of ``s3://bucket/prefix/`` whole keys; of a local folder, paths relative to it, of the regular
     files in it and in the folders inside, without links to folders and outputs that are only being
     written.
@@ -48,17 +56,19 @@ def list_objects(prefix: str, s3: S3Options | None = None) -> Iterator[str]:
         with mapped(f"can't list {prefix!r}"):
             answer = reached.list_objects_v2(**page)
         for one in answer.get("Contents", ()):
-            yield one["Key"]
+            yield one["Key"], one["Size"]
         if not answer.get("IsTruncated"):
             return
         page["ContinuationToken"] = answer["NextContinuationToken"]
 
 
-def _files(folder: str, path: str) -> Iterator[str]:
+def _files(folder: str, path: str) -> Iterator[tuple[str, int]]:
     with Failing(f"can't list folder {folder!r}"), os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _files(entry.path, f"{path}{entry.name}/")
         elif entry.is_file() and not entry.name.endswith(TEMPORARY_SUFFIX):
-            yield path + entry.name
+            with Failing(f"can't look at {entry.path!r}"):
+                size = entry.stat().st_size
+            yield path + entry.name, size

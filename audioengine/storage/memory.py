@@ -12,7 +12,7 @@ from threading import RLock
 
 from audioengine.errors import StorageError
 from audioengine.storage.base import Source, Staging
-from audioengine.storage.buckets import Found, Location, Storage
+from audioengine.storage.buckets import Found, Location, Storage, refuse_newer
 from audioengine.storage.objects import BytesSource
 from audioengine.storage.options import S3Options
 from audioengine.storage.spool import SpooledStaging
@@ -143,6 +143,8 @@ class MemoryStorage(Storage):
                 bytes(data), Found(len(data), f'"{digest}"', version, digest, metadata), options
             )
             versions = self._bucket(location.bucket).setdefault(location.key, [])
+            if options.only_new and versions:
+                refuse_newer(str(location))
             versions[: 0 if self._versioned else None] = [kept]
 
 

@@ -25,6 +25,12 @@ class S3Options:
     """Of an output."""
     version: str | None = None
     """Of a source, in a bucket that keeps versions; None: the latest."""
+    only_new: bool = False
+    """Whether an output must not replace an object that has come meanwhile; a store that can't tell
+    replaces it. Of a copy and of what is sent in parts, S3 can't."""
+    aborts_since: float | None = None
+    """In epoch seconds: before an output is sent in parts, uploads of its key that have begun since
+    and not ended are aborted, as left by a process that was killed. None: they are let alone."""
 
     @property
     def owner_arguments(self) -> dict[str, Any]:

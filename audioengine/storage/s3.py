@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 from uuid import uuid4
@@ -158,7 +159,7 @@ class S3Staging(SpooledStaging):
             with mapped(self._doing):
                 if in_parts:
                     self._upload(arguments)
-                elif self._put(arguments, digest) == digest:
+                elif self._is_told_right(self._put(arguments, digest), digest):
                     # The store has taken it for what it is. Not every one says so.
                     return
             self._check(digest)
@@ -176,19 +177,39 @@ class S3Staging(SpooledStaging):
         digests = [_sha256([block]) for block in self._blocks()]
         return f"{_base64(_sha256(digests))}-{len(digests)}"
 
-    def _put(self, arguments: Mapping[str, Any], digest: str) -> str:
-        """Send all at once; the checksum that the store then has."""
-        answer = self._client.put_object(
+    def _is_told_right(self, answer: Mapping[str, Any], digest: str) -> bool:
+        kms = answer.get("ServerSideEncryption") == "aws:kms" or not self._options.kms_key
+        return kms and answer.get("ChecksumSHA256") == digest
+
+    def _put(self, arguments: Mapping[str, Any], digest: str) -> Mapping[str, Any]:
+        """Send all at once; what the store says of it then."""
+        answer: Mapping[str, Any] = self._client.put_object(
             Bucket=self._location.bucket,
             Key=self._location.key,
             Body=self._spool,
             ChecksumAlgorithm="SHA256",
             ChecksumSHA256=digest,
+            **({"IfNoneMatch": "*"} if self._options.only_new else {}),
             **arguments,
         )
-        return str(answer.get("ChecksumSHA256", ""))
+        return answer
+
+    def _abort_left(self, since: float) -> None:
+        """Abort what a killed process has left of this object; the store would keep it."""
+        place = {"Bucket": self._location.bucket, **self._options.owner_arguments}
+        pages = self._client.get_paginator("list_multipart_uploads")
+        # Who may not list or abort uploads may write all the same.
+        with suppress(ClientError):
+            for page in pages.paginate(Prefix=self._location.key, **place):
+                for one in page.get("Uploads", ()):
+                    if one["Key"] == self._location.key and one["Initiated"].timestamp() >= since:
+                        self._client.abort_multipart_upload(
+                            Key=one["Key"], UploadId=one["UploadId"], **place
+                        )
 
     def _upload(self, arguments: Mapping[str, Any]) -> None:
+        if self._options.aborts_since is not None:
+            self._abort_left(self._options.aborts_since)
         # boto3 sends a checksum with each part, and aborts an upload that fails.
         self._client.upload_fileobj(
             self._spool,
@@ -213,6 +234,10 @@ class S3Staging(SpooledStaging):
         if found.get("Metadata", {}).get(_UPLOAD_KEY) != self._upload_id:
             message = f"{self._doing}: another writer has replaced it"
             raise StorageError(message, retryable=True)
+        if self._options.kms_key and found.get("ServerSideEncryption") != "aws:kms":
+            with mapped(self._doing):
+                self._remove(found.get("VersionId"))
+            raise StorageError(f"{self._doing}: this store does not encrypt it; it is removed")
         stored = found.get("ChecksumSHA256", "")
         # Not every store says of how many parts a checksum of checksums is.
         alike = ("-" in stored) == ("-" in digest)

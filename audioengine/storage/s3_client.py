@@ -37,6 +37,7 @@ _TIMEOUT_S = 30
 _PASSING_CODES = frozenset(
     {
         "BadDigest",
+        "ConditionalRequestConflict",
         "IncompleteBody",
         "InternalError",
         "KMS.ThrottlingException",
@@ -121,7 +122,7 @@ def refusal(doing: str, code: str, status: int = 0) -> StorageError:
     """
     changed = code in _CHANGED_CODES
     passing = changed or code in _PASSING_CODES or status >= 500 or status == 429
-    message = "it was changed while it was read" if changed else code
+    message = "it was changed meanwhile" if changed else code
     return StorageError(f"{doing}: {message}", retryable=passing)
 
 

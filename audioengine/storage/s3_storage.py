@@ -18,6 +18,9 @@ _MOST_DELETED = 1000
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion"})
 
+# What HEAD is answered for an object under a customer's key, without that key and with another.
+_KEYLESS, _DENIED = 400, 403
+
 # The version of what was written while its bucket kept none.
 _NO_VERSION = "null"
 
@@ -35,7 +38,10 @@ class S3Storage(Storage):
         return f"S3Storage({self._options!r})"
 
     def find(self, location: Location, options: S3Options | None = None) -> Found | None:
-        answer = self._head(location, self._for(options))
+        try:
+            answer = self._head(location, self._for(options))
+        except _HiddenError:
+            return Found(0, "", is_hidden=True)
         return None if answer is None else _found(answer)
 
     def _head(self, location: Location, options: S3Options) -> dict[str, Any] | None:
@@ -56,6 +62,13 @@ class S3Storage(Storage):
             except ClientError as error:
                 if error.response["Error"]["Code"] in _NOT_FOUND:
                     return None
+                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                # What may not be looked at at all is answered like another key.
+                if status == _KEYLESS or (status == _DENIED and options.customer_key):
+                    message = (
+                        f"can't look for {str(location)!r}: it is under another key, or denied"
+                    )
+                    raise _HiddenError(message) from None
                 raise
         return answer
 
@@ -196,7 +209,12 @@ class S3Storage(Storage):
             kms_key=keyed.kms_key,
             customer_key=keyed.customer_key,
             metadata={**default.metadata, **options.metadata},
+            aborts_since=options.aborts_since or default.aborts_since,
         )
+
+
+class _HiddenError(StorageError):
+    """A store tells nothing of an object, for which it would want another key."""
 
 
 def _found(answer: Mapping[str, Any]) -> Found:

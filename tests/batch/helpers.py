@@ -18,7 +18,7 @@ import audioengine as ae
 from audioengine.batch import work
 from audioengine.batch.cluster import _Sealed
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, Outcome
+from audioengine.batch.outcome import How, JobOutcome
 from audioengine.storage import open_destination
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -71,7 +71,7 @@ def made(source: Path, params: Any, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def do_or_die(job: Job, how: How) -> Outcome:
+def do_or_die(job: Job, how: How) -> JobOutcome:
     """Do a job, unless its destination says that the process dies in the middle of it."""
     destination = job.told()["destination"]
     mark = Path(f"{destination}.died")
@@ -83,14 +83,14 @@ def do_or_die(job: Job, how: How) -> Outcome:
     return work.do(job, how)
 
 
-def do_sealed_or_die(sealed: _Sealed) -> Outcome:
+def do_sealed_or_die(sealed: _Sealed) -> JobOutcome:
     """Do the same on a worker of a cluster."""
     return do_or_die(sealed.job, sealed.how)
 
 
-def tell_event(job: Job, _how: How) -> Outcome:
+def tell_event(job: Job, _how: How) -> JobOutcome:
     """End a job as a command ends; its destination says whether it fails."""
     if "failing" in job.told()["destination"]:
         error = {"type": "StorageError", "message": "no", "retryable": False}
-        return Outcome(error=error, alarm={"event": "storeRecordingError"})
-    return Outcome(report={}, event={"event": "RECORDINGSTORED"})
+        return JobOutcome(error=error, alarm={"event": "storeRecordingError"})
+    return JobOutcome(report={}, event={"event": "RECORDINGSTORED"})

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 import audioengine as ae
+from audioengine.batch.manifest_job import Job, job_of
+from audioengine.batch.outcome import How
+from audioengine.batch.work import do
 from audioengine.cli import main
 from tests.batch.helpers import entries, manifest_of
 from tests.execution.service import (
@@ -19,6 +23,7 @@ from tests.execution.service import (
     DOMAIN,
     KEPT,
     KEY,
+    MASK,
     START,
     TEMP,
     TEMP_KEY,
@@ -45,9 +50,12 @@ def root(tmp_path: Path) -> Path:
 def batch(root: Path, lines: list[dict[str, Any]], **more: Any) -> tuple[ae.BatchReport, Path]:
     manifest = manifest_of(root.parent, lines)
     journal = root.parent / "journal"
-    chosen = settings(storage={"root": str(root)})
-    report = ae.run_batch(manifest, journal, settings=chosen, concurrency=1, retries=0, **more)
-    return report, journal
+    asked = {"settings": settings_of(root), "concurrency": 1, "retries": 0, **more}
+    return ae.run_batch(manifest, journal, **asked), journal
+
+
+def settings_of(root: Path, **more: Any) -> ae.Settings:
+    return settings(storage={"root": str(root)}, **more)
 
 
 def test_a_store_and_a_delete_run_in_order(root: Path) -> None:
@@ -88,6 +96,43 @@ def test_resumed_what_failed_runs_again_and_what_is_done_does_not(root: Path) ->
     report, journal = batch(root, lines, resume=True)
     assert (report.done, report.failed, report.skipped) == (0, 0, 2)
     assert len(entries(journal)) == 4
+
+
+def test_options_come_before_what_settings_say_of_commands_too(root: Path) -> None:
+    """A guard that is asked for is one for all lines."""
+    plain = {"source": "in.mp3", "destination": "plain.mp3", "modification": MASK}
+    (root.parent / "in.mp3").write_bytes(DATA)
+    lines = [
+        {**plain, "source": str(root.parent / "in.mp3"), "destination": str(root.parent / "p.mp3")},
+        store_command(fileName="a.mp3"),
+    ]
+    chosen = ae.StoreOptions(guard_ms=(10, 40), beep=ae.Beep(frequency_hz=700))
+    wanted = io.BytesIO()
+    guarded = ae.Modification(mask={"caller": [ae.Interval(1, 2)]}, guard_ms=(10, 40))
+    ae.store(DATA, wanted, guarded, beep=chosen.beep)
+    for given in ({"options": chosen}, {"settings": settings_of(root, store=chosen)}):
+        report, journal = batch(root, lines, **given)
+        assert (report.done, report.failed) == (2, 0)
+        for path in (root.parent / "p.mp3", root / KEPT / "a.mp3"):
+            assert path.read_bytes() == wanted.getvalue()
+            path.unlink()
+        journal.unlink()
+
+
+def test_how_s3_is_reached_holds_for_commands_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def execute(_: bytes, storage: ae.Storage, *__: object, **___: object) -> ae.Outcome:
+        asked.append(storage)
+        return ae.Outcome(event=None)
+
+    monkeypatch.setattr("audioengine.execution.execute.execute", execute)
+    one = job_of(1, json.dumps(store_command()).encode())
+    assert isinstance(one, Job)
+    s3 = ae.S3Options(endpoint_url="http://127.0.0.1:1")
+    do(one, How(ae.StoreOptions(), s3, settings()))
+    do(one, How(ae.StoreOptions(), s3, settings(storage={"root": "kept"})))
+    assert [repr(storage) for storage in asked] == [repr(ae.S3Storage(s3)), "FolderStorage('kept')"]
 
 
 def test_without_settings_a_command_is_refused(root: Path) -> None:

@@ -16,7 +16,7 @@ import audioengine as ae
 from audioengine.batch import run
 from audioengine.batch.journal import Journal
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, Outcome
+from audioengine.batch.outcome import How, JobOutcome
 from audioengine.batch.work import do
 from tests.batch.helpers import CALL, EDIT, FIXTURES, job, manifest_of
 from tests.batch.test_command_work import batch as command_batch
@@ -48,7 +48,7 @@ class Inline:
     def submit(self, job: Job) -> None:
         self.jobs.append(job)
 
-    def ended(self) -> Iterator[tuple[Job, Outcome]]:
+    def ended(self) -> Iterator[tuple[Job, JobOutcome]]:
         yield from ((job, do(job, self.how)) for job in (self.jobs.pop(),))
 
     def cancel(self) -> None:

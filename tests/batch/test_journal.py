@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 import subprocess
 import sys
@@ -87,6 +89,26 @@ def test_half_a_line_that_a_kill_left_is_passed_over(path: Path) -> None:
         assert found == [key for key, end in zip("ab", ends[1:], strict=True) if length >= end] + [
             "c"
         ]
+
+
+def test_half_a_line_that_a_full_disk_left_swallows_no_other(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ = os.write
+    with closing(Journal(path, resume=False)) as journal:
+
+        def half(fd: int, data: memoryview) -> int:
+            if len(data) < 20:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return write_(fd, data[: len(data) - 10])
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", half)
+            with pytest.raises(ae.StorageError, match="No space"):
+                journal.add({"key": "00", "line": 1})
+        journal.add({"key": "01", "line": 2})
+        journal.add({"key": "02", "line": 3})
+        assert [entry["line"] for entry in journal.finished()] == [2, 3]
 
 
 def test_one_batch_at_a_time_writes_a_journal(path: Path) -> None:

@@ -114,9 +114,38 @@ def test_keys_of_a_csv_come_through_whatever_they_are(rows: list[tuple[str, str 
     )
     with patch.object(manifest_all, "open_source", lambda *_: InMemory(text.encode())):
         found = read("jobs.csv", ForAll(TO))
-    wanted = [(f"s3://calls/{key}", TO + key, version) for key, version in rows]
-    assert places(found) == wanted
+    again = {line for line in range(2, len(rows) + 1) if rows[line - 1][0] == rows[line - 2][0]}
+    assert set(rules(found)) == again
+    jobs = [one for one in found if isinstance(one, Job)]
+    assert places(jobs) == [
+        (f"s3://calls/{key}", TO + key, version)
+        for line, (key, version) in enumerate(rows, 1)
+        if line not in again
+    ]
     assert [one.line for one in found] == [*range(1, len(rows) + 1)]
+
+
+def test_of_versions_of_one_key_the_first_is_done_and_the_others_are_refused(
+    tmp_path: Path,
+) -> None:
+    """As S3 lists them, one after another; the first is the newest."""
+    manifest = csv_of(
+        tmp_path, "calls,a.mp3,v3", "calls,a.mp3,v2", "calls,a.mp3,v1", "calls,b.mp3,v1"
+    )
+    found = read(manifest, ForAll(TO))
+    rule = "must not be that of row 1, which is done: both would have one output"
+    assert rules(found) == {2: rule, 3: rule}
+    jobs = [one for one in found if isinstance(one, Job)]
+    assert [one.version for one in parsed(jobs)] == ["v3", "v1"]
+    rows = [["calls,a.mp3,v2", "calls,a.mp3,v1"], ["calls,a.mp3,v0"]]
+    listed = inventory(tmp_path, rows, fileSchema="Bucket, Key, VersionId")
+    assert list(rules(read(listed, ForAll(TO)))) == [2, 3]
+
+
+def test_an_inventory_tells_how_much_there_is_to_read(tmp_path: Path) -> None:
+    rows = ["calls,a.mp3,v,true,false,1000", "calls,b.mp3,v,true,false,", "calls,c,v,true,false,²"]
+    plan = ae.plan_batch(inventory(tmp_path, [rows]), for_all=ForAll(TO))
+    assert (plan.jobs, plan.source_bytes, plan.unsized) == (3, 1000, 2)
 
 
 @given(st.lists(st.binary(max_size=40)))
@@ -231,11 +260,13 @@ def test_no_output_of_a_prefix_lies_under_it(prefix: str, to: str, wrong: bool) 
     names = [
         f"{prefix.split('/', 3)[3]}{name}" for name in ("x.mp3", "x/y.mp3", "x/", "x.meta.json")
     ]
-    with patch.object(manifest_all, "list_objects", lambda *_: iter(names)):
+    sizes = [(name, 7) for name in names]
+    with patch.object(manifest_all, "list_sizes", lambda *_: iter(sizes)):
         if wrong:
             assert refused(prefix, ForAll(to)) == ["to"]
             return
         found = parsed(read(prefix, ForAll(to)))
+        assert ae.plan_batch(prefix, for_all=ForAll(to)).source_bytes == 14
     assert [one.destination for one in found] == [to + name for name in names[:2]]
     assert not any(one.destination.startswith(prefix) for one in found)
 

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioengine.batch.manifest_job import BadLine, Job
+from audioengine.batch.manifest_job import BadLine, Job, job_of
 from audioengine.batch.order import Schedule, Skipped
 from audioengine.errors import InvalidRequestError
 
@@ -148,3 +149,46 @@ def test_a_manifest_without_end_is_not_read_ahead() -> None:
 def test_what_does_not_run_can_not_end() -> None:
     with pytest.raises(KeyError):
         Schedule(iter([])).ended(job(1), failed=False)
+
+
+def to(line: int, destination: str, recordings: str = "") -> Job:
+    return job(line, recordings)._replace(destination=destination)
+
+
+def test_jobs_with_one_destination_run_in_order_and_are_no_cause_to_keep_a_recording() -> None:
+    """So the last one's output stays; a destination is no recording, whatever they are called."""
+    schedule = Schedule(
+        iter([to(1, "a"), to(2, "a"), to(3, "b"), to(4, "c", "a"), to(5, "a", "b")])
+    )
+    begun = [schedule.take() for _ in range(3)]
+    assert [one.line for one in begun if isinstance(one, Job)] == [1, 3, 4]
+    assert schedule.take() is None
+    assert isinstance(begun[0], Job)
+    schedule.ended(begun[0], failed=True)
+    second = schedule.take()
+    assert isinstance(second, Job)
+    assert second.line == 2
+    assert schedule.take() is None
+    schedule.ended(second, failed=False)
+    last = schedule.take()
+    assert isinstance(last, Job)
+    assert last.line == 5
+    # Nothing is kept of where a job failed that names no recording.
+    assert schedule._failed == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ({"source": "a", "destination": "b"}, "b"),
+        ({"source": "a", "destination": ["b"]}, None),
+        ({"method": "STORERECORDING", "destinationBucket": "b", "fileName": "a/c"}, "s3://b/a/c"),
+        ({"method": "STORERECORDING", "destinationBucket": "b"}, None),
+        ({"method": "MERGERECORDINGS", "destinationBucket": 7, "fileName": ["a"]}, "s3://7/['a']"),
+        ({}, None),
+    ],
+)
+def test_where_an_output_goes_is_told_without_reading_the_job(line: object, place: object) -> None:
+    found = job_of(1, json.dumps(line).encode())
+    assert isinstance(found, Job)
+    assert found.destination == place

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -332,24 +333,24 @@ def test_settings_say_how_recordings_are_edited_unless_options_do(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("line", "settings", "times"),
+    ("line", "settings", "at_once"),
     [
         (job("b.mp3", "a.mp3"), ae.Settings(), 1),
-        (job("b.mp3", "s3://calls/a.mp3"), ae.Settings(), 2),
-        (job("s3://calls/b.mp3", "a.mp3"), None, 2),
-        (STORE, None, 2),
+        (job("b.mp3", "s3://calls/a.mp3"), ae.Settings(), run._AT_ONCE),
+        (job("s3://calls/b.mp3", "a.mp3"), None, run._AT_ONCE),
+        (STORE, None, run._AT_ONCE),
         (STORE, ae.Settings(storage={"root": "places"}), 1),
         ("no job", None, 1),
     ],
 )
-def test_there_are_twice_the_processes_where_recordings_are_in_s3(
-    line: Any, settings: ae.Settings | None, times: int, tmp_path: Path
+def test_a_process_has_several_jobs_at_once_where_recordings_are_in_s3(
+    line: Any, settings: ae.Settings | None, at_once: int, tmp_path: Path
 ) -> None:
-    """So that some render while others wait; what is asked for is done."""
-    asked: list[int] = []
+    """So that some render while others wait; there are as many processes as are asked for."""
+    asked: list[tuple[int, int]] = []
 
-    def stop(_how: How, count: int) -> None:
-        asked.append(count)
+    def stop(_how: How, count: int, at_once: int) -> None:
+        asked.append((count, at_once))
         raise KeyboardInterrupt
 
     manifest = manifest_of(tmp_path, [job("b.mp3", "a.mp3"), line])
@@ -359,7 +360,32 @@ def test_there_are_twice_the_processes_where_recordings_are_in_s3(
                 ae.run_batch(
                     manifest, tmp_path / "journal", settings=settings, concurrency=concurrency
                 )
-    assert asked == [worker_count(None) * times, 3]
+    assert asked == [(worker_count(None), at_once), (3, at_once)]
+
+
+def test_what_a_killed_batch_had_begun_to_send_since_it_began_is_aborted_by_the_next(
+    tmp_path: Path,
+) -> None:
+    asked: list[float] = []
+
+    def stop(how: How, *_: int) -> None:
+        assert how.s3 is not None
+        assert how.s3.aborts_since is not None
+        asked.append(how.s3.aborts_since)
+        raise KeyboardInterrupt
+
+    manifest, journal = manifest_of(tmp_path, []), tmp_path / "journal"
+    began = '{"journal": 1, "version": "1", "started": "2026-10-01T12:00:00.000+00:00"}\n'
+    with patch.object(run, "Processes", stop):
+        for text in (None, began, "", "[]"):
+            if text is not None:
+                journal.write_text(text)
+            with pytest.raises(KeyboardInterrupt):
+                ae.run_batch(manifest, journal, resume=True)
+    at = datetime(2026, 10, 1, 12, tzinfo=timezone.utc).timestamp() - run._CLOCKS_DIFFER_S
+    assert asked[1] == at
+    now = time.time() - run._CLOCKS_DIFFER_S
+    assert all(now - 30 < one <= now for one in (asked[0], *asked[2:]))
 
 
 @given(

@@ -14,7 +14,7 @@ import audioengine as ae
 from audioengine.batch import work
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, Outcome
+from audioengine.batch.outcome import How, JobOutcome
 from tests.batch.helpers import job, manifest_of
 
 
@@ -55,9 +55,9 @@ def test_a_command_that_may_succeed_later_is_tried_again_and_its_last_event_coun
 ) -> None:
     seen: list[Job] = []
 
-    def fail(line: Job, _how: How) -> Outcome:
+    def fail(line: Job, _how: How) -> JobOutcome:
         seen.append(line)
-        return Outcome(error={"retryable": retryable}, event={"try": len(seen)})
+        return JobOutcome(error={"retryable": retryable}, event={"try": len(seen)})
 
     monkeypatch.setattr(tenacity, "wait_random_exponential", lambda **_: tenacity.wait_none())
     (one,) = jobs_of(str(manifest_of(tmp_path, [{"method": "DELETERECORDING"}])))

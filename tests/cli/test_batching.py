@@ -101,6 +101,7 @@ def test_a_dry_run_says_what_is_asked_for_and_writes_nothing(tmp_path: Path) -> 
     wanted = (
         "Jobs      2: 2 store\n"
         "Work      1 masks of 1.0 s in all, 0 trims, 1 plain copies\n"
+        "Sources   of 2 jobs the manifest tells no size\n"
         "Invalid   0 lines can't be done\n"
     )
     assert result.stdout == wanted
@@ -153,6 +154,8 @@ def test_one_edit_is_done_to_all_that_a_folder_holds(edit: list[str], tmp_path: 
     planned = run_json(*args, "--dry-run")
     assert (planned["jobs"], planned["masks"], planned["trims"]) == (2, 2, 2)
     assert planned["masked_seconds"] == 2
+    assert (planned["source_bytes"], planned["unsized"]) == (2 * CALL.stat().st_size, 0)
+    assert f"Sources   {2 * CALL.stat().st_size:,} bytes\n" in run(*args, "--dry-run").stdout
     assert run_json(*args, "--concurrency", "1")["done"] == 2
     wanted = replace(ae.Modification.from_params(EDIT), guard_ms=(10, 40))
     expected = io.BytesIO()

@@ -244,6 +244,20 @@ def test_versions_that_stay_behind_are_named_or_purged(purge: bool) -> None:
     assert storage.get(KEPT, NAME) == masked()
 
 
+def test_versions_that_a_killed_run_did_not_purge_are_purged_by_the_next() -> None:
+    storage = service.storage(versioned=True)
+    storage.put(KEPT, NAME, b"unmasked")
+    before = storage.object(KEPT, NAME).found.version
+    command, purging = store_command(), service.settings(purge_versions=True)
+    run(command, storage)  # it does not purge, as if it had been killed before it could
+    outcome = run(command, storage, settings=purging)
+    assert outcome.result is not None
+    assert outcome.result.is_repeated
+    assert outcome.result.versions_before == (before,)
+    assert len(storage.versions(storage.place(KEPT, NAME).location)) == 1
+    assert storage.get(KEPT, NAME) == masked()
+
+
 def test_a_delete_removes_every_version_and_what_is_gone_is_deleted_too() -> None:
     storage = service.storage(versioned=True)
     storage.put(TEMP, TEMP_KEY, DATA)
@@ -439,3 +453,28 @@ def test_a_merge_of_a_recording_that_still_goes_on_names_it() -> None:
     assert "active" in event_of(outcome)["reason"]
     assert outcome.alarm is not None
     assert outcome.alarm.type == "mergeRecordingsError"
+
+
+def test_a_number_that_no_decimal_holds_is_no_bug() -> None:
+    outcome = run(
+        b'{"method": "STORERECORDING", "startTime": 1e99999999999999999999}', service.storage()
+    )
+    assert isinstance(outcome.error, ae.InvalidRequestError)
+
+
+@pytest.mark.parametrize("existing", ["overwrite", "refuse", "suffix"])
+def test_a_name_that_is_taken_meanwhile_is_judged_again(
+    existing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two commands may want one name at a time; where none may be replaced, neither is."""
+    storage = service.storage()
+    read = storage.source
+
+    def taken_meanwhile(*arguments: Any) -> Any:
+        storage.put(KEPT, NAME, b"theirs")
+        return read(*arguments)
+
+    monkeypatch.setattr(storage, "source", taken_meanwhile)
+    outcome = run(store_command(), storage, settings=service.settings(existing=existing))
+    assert outcome.retryable is (existing != "overwrite")
+    assert (storage.get(KEPT, NAME) == b"theirs") is (existing != "overwrite")

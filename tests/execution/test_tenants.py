@@ -181,6 +181,7 @@ def merging(**more: Any) -> dict[str, Any]:
         (None, None, False, False),
         (None, DOMAIN, False, True),
         (None, OTHER, False, False),
+        (DOMAIN, OTHER, False, False),
         (None, None, True, True),
     ],
 )
@@ -201,6 +202,71 @@ def test_another_recording_s_domain_must_be_proven(
     if not allowed:
         assert isinstance(outcome.error, ae.NotAllowedError)
         assert storage.keys(KEPT) == ()
+
+
+def own(method: str) -> dict[str, Any]:
+    """A command that touches the token's own recording alone."""
+    if method == "DELETERECORDING":
+        return delete_command()
+    if method == "MERGERECORDINGS":
+        return merging(toMerge=[{"recordingId": RECORDING, "startTime": START}])
+    return store_command(modificationParams=service.MASK if method == "masked" else None)
+
+
+@pytest.mark.parametrize("method", ["masked", "plain", "DELETERECORDING", "MERGERECORDINGS"])
+@pytest.mark.parametrize(
+    ("domain", "known", "single", "allowed"),
+    [
+        (DOMAIN, None, False, True),
+        (None, None, False, True),
+        (None, DOMAIN, False, True),
+        (OTHER, None, False, False),
+        (None, OTHER, False, False),
+        (DOMAIN, OTHER, False, False),
+        (OTHER, DOMAIN, False, False),
+        (OTHER, OTHER, True, True),
+    ],
+)
+def test_nothing_may_tell_that_the_token_s_own_recording_is_another_tenant_s(
+    method: str, domain: str | None, known: str | None, single: bool, allowed: bool
+) -> None:
+    storage = service.storage()
+    service.put(storage, RECORDING, DATA, key=TEMP_KEY, domain=domain)
+    outcome = run(
+        own(method),
+        storage,
+        settings=service.settings(single_tenant=single),
+        resolver=lambda _: None if known is None else ae.Known(known),
+    )
+    assert (outcome.error is None) is allowed, outcome.error
+    if not allowed:
+        assert isinstance(outcome.error, ae.NotAllowedError)
+        assert storage.keys(KEPT) == ()
+        assert storage.get(TEMP, TEMP_KEY) == DATA
+
+
+@pytest.mark.parametrize("existing", ["overwrite", "refuse", "suffix"])
+@pytest.mark.parametrize("single", [False, True])
+def test_an_output_of_another_domain_is_not_overwritten(existing: str, single: bool) -> None:
+    """Domains may share a bucket; none may take another's name there."""
+    storage = service.storage()
+    name = f"{RECORDING}.mp3"
+    storage.put(KEPT, name, b"theirs", {"domain": OTHER})
+    chosen = service.settings(existing=existing, single_tenant=single)
+    outcome = run(store_command(), storage, settings=chosen)
+    assert (outcome.error is None) is (
+        existing == "suffix" or (existing, single) == ("overwrite", True)
+    )
+    assert (storage.get(KEPT, name) == b"theirs") is not (single and existing == "overwrite")
+
+
+def test_a_merge_may_not_replace_what_it_is_made_of() -> None:
+    shared = service.settings(domains={DOMAIN: {"buckets": [TEMP]}})
+    storage = service.storage()
+    command = {**own("MERGERECORDINGS"), "destinationBucket": TEMP, "fileName": TEMP_KEY}
+    outcome = run(command, storage, settings=shared)
+    assert "fileName" in event_of(outcome)["reason"]
+    assert storage.get(TEMP, TEMP_KEY) == DATA
 
 
 @pytest.mark.parametrize("missing", ["fail", "omit"])

@@ -148,6 +148,7 @@ class Handler(BaseHTTPRequestHandler):
         self.headers_given = {name.lower(): value for name, value in self.headers.items()}
         parts = urlsplit(self.path)
         self.place = unquote(parts.path)
+        self.query = parts.query
         self.body = self.rfile.read(int(self.headers_given.get("content-length", 0)))
         with self.server.lock:
             asked = Asked(self.command, self.place, parts.query, self.headers_given)
@@ -162,6 +163,9 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_DELETE = serve  # noqa: N815 - http.server's names
 
     def get(self) -> None:
+        if self.query.startswith("versions"):
+            self.answer(200, {"Content-Type": "application/xml"}, self.listed())
+            return
         stored = self.found()
         if stored is None:
             return
@@ -203,10 +207,22 @@ class Handler(BaseHTTPRequestHandler):
         stored = self.server.objects.get(self.place)
         if stored is None:
             self.refuse(404, "NoSuchKey")
-        elif stored.customer_key != self.headers_given.get(CUSTOMER_KEY_MD5):
-            self.refuse(403, "AccessDenied")
+            return None
+        given = self.headers_given.get(CUSTOMER_KEY_MD5)
+        if stored.customer_key != given:
+            wrong = stored.customer_key and given
+            self.refuse(*((403, "AccessDenied") if wrong else (400, "InvalidRequest")))
             return None
         return stored
+
+    def listed(self) -> bytes:
+        """The versions of a bucket's objects: one of each, as where none are kept."""
+        versions = "".join(
+            f"<Version><Key>{place.removeprefix(self.place + '/')}</Key>"
+            "<VersionId>null</VersionId></Version>"
+            for place in self.server.objects
+        )
+        return f"<ListVersionsResult>{versions}</ListVersionsResult>".encode()
 
     def refuse(self, status: int, code: str) -> None:
         """As stores do, with more about the request than should be passed on."""
@@ -305,6 +321,25 @@ def replacing(data: bytes) -> Fault:
         return False
 
     return fault
+
+
+class Late:
+    """Answers come late; how many wait for theirs at a time is counted."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = Lock()
+        self._waiting = 0
+        self.most = 0
+
+    def __call__(self, handler: Handler) -> bool:
+        with self._lock:
+            self._waiting += 1
+            self.most = max(self.most, self._waiting)
+        handler.server.stopping.wait(self._seconds)
+        with self._lock:
+            self._waiting -= 1
+        return False
 
 
 def fine(_: Handler) -> bool:

@@ -17,9 +17,11 @@ from audioengine.batch.work import do
 from tests.execution import service
 from tests.execution.service import DATA, RECORDING, START, TEMP_KEY, delete_command, store_command
 from tests.storage.conftest import Moto
+from tests.storage.servers import FaultyStore, Stored
 
 NAME = f"{RECORDING}.mp3"
 SECRET = base64.b64encode(bytes(range(64, 96))).decode()
+OTHER_SECRET = base64.b64encode(bytes(32)).decode()
 METADATA = {"domain": service.DOMAIN, "start-time-ms": str(START)}
 
 
@@ -103,6 +105,46 @@ def test_a_customer_s_key_is_in_no_message_of_anyone(
     assert moto.sent
     for text in (caplog.text, json.dumps(outcome.to_dict()), repr(outcome), repr(failed)):
         assert SECRET not in text
+
+
+@pytest.mark.parametrize("existing", ["overwrite", "refuse", "suffix"])
+@pytest.mark.parametrize("before", [None, SECRET, OTHER_SECRET])
+@pytest.mark.parametrize("asked", [None, SECRET])
+def test_an_object_under_another_key_is_just_another_object(
+    existing: str, before: str | None, asked: str | None, faulty: FaultyStore
+) -> None:
+    """Such a one tells nothing of itself: not even whether it is this command's own."""
+    where = f"/bucket/{NAME}"
+    metadata = {f"x-amz-meta-{name}": value for name, value in METADATA.items()}
+    faulty.objects[f"/bucket/{TEMP_KEY}"] = Stored(DATA, metadata)
+    assert run(store_command(encryptionKey=before, fileName=NAME), "bucket").error is None
+    first = faulty.objects[where]
+    faulty.asked.clear()
+    command = store_command(encryptionKey=asked, fileName=NAME)
+    outcome = run(command, "bucket", existing=existing)
+    methods = [one.method for one in faulty.asked if "." in one.path]
+    if before == asked:
+        assert outcome.result is not None
+        assert outcome.result.is_repeated
+        assert methods == ["HEAD"]
+    elif existing == "refuse":
+        assert isinstance(outcome.error, ae.InvalidRequestError)
+        assert "may not be replaced" in str(outcome.error)
+    else:
+        assert outcome.error is None, outcome.error
+        assert outcome.result is not None
+        # The last is for the checksum, of which this store says nothing when it is sent one.
+        assert methods == ["HEAD"] * (1 + (existing == "suffix")) + ["GET", "PUT", "HEAD"]
+    kept = existing != "overwrite" or before == asked
+    assert (faulty.objects[where] is first) is kept
+
+
+def test_a_temporary_object_under_a_key_that_nobody_gave_says_so(faulty: FaultyStore) -> None:
+    faulty.objects[f"/bucket/{TEMP_KEY}"] = Stored(DATA, customer_key="of somebody")
+    outcome = run(store_command(modificationParams=None), "bucket")
+    assert isinstance(outcome.error, ae.StorageError)
+    assert "under another key" in str(outcome.error)
+    assert not outcome.retryable
 
 
 def test_a_bucket_that_is_not_there_is_final(moto: Moto) -> None:

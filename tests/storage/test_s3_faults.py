@@ -203,6 +203,15 @@ def test_what_is_stored_wrong_is_removed(
     assert_tells_nothing(caught.value, caplog)
 
 
+def test_what_was_to_be_encrypted_and_is_not_is_removed(faulty: FaultyStore) -> None:
+    with pytest.raises(ae.StorageError, match=f"{PLACE}.*does not encrypt") as caught:
+        ae.store(DATA, PLACE, EDIT, s3=ae.S3Options(kms_key="alias/recordings"))
+    assert not caught.value.retryable
+    assert faulty.objects == {}
+    faulty.head_says = {"x-amz-server-side-encryption": "aws:kms"}
+    ae.store(DATA, PLACE, EDIT, s3=ae.S3Options(kms_key="alias/recordings"))
+
+
 def test_of_what_is_stored_wrong_only_that_version_is_removed(faulty: FaultyStore) -> None:
     faulty.head_says = {"Content-Length": "7", "x-amz-version-id": "v7"}
     with pytest.raises(ae.StorageError, match="removed"):

@@ -243,13 +243,39 @@ def test_errors_tell_nothing_of_the_request(
     door: str, status: int, retryable: bool, faulty: FaultyStore
 ) -> None:
     faulty.always = dict.fromkeys(("HEAD", "GET"), servers.refusing(status, "Whatever"))
-    storage = S3Storage(ae.S3Options(customer_key=CUSTOMER_KEY))
+    # With a key, a refusal may mean that another one is needed.
+    key = None if (door, status) == ("find", 403) else CUSTOMER_KEY
+    storage = S3Storage(ae.S3Options(customer_key=key))
     with pytest.raises(ae.StorageError) as caught:
         getattr(storage, door)(AT)
     assert caught.value.retryable is retryable
     for secret in ("canary", servers.ACCESS_KEY, "AWS4-HMAC"):
         assert secret not in f"{caught.value!s} {caught.value!r} {caught.value.args}"
     assert "canary" not in repr(storage)
+
+
+@pytest.mark.parametrize("kept", [None, CUSTOMER_KEY, bytes(32)])
+@pytest.mark.parametrize("given", [None, CUSTOMER_KEY])
+def test_what_is_under_another_key_is_there_and_hidden(
+    kept: bytes | None, given: bytes | None, faulty: FaultyStore
+) -> None:
+    Doors(S3Storage(ae.S3Options(customer_key=kept)), "bucket").put(AT.key, b"data", {"a": "1"})
+    there = S3Storage(ae.S3Options(customer_key=given)).find(AT)
+    assert there is not None
+    assert faulty.methods[-1] == "HEAD"
+    assert there.is_hidden is (kept != given)
+    assert there.metadata == ({} if kept != given else {"a": "1"})
+    assert S3Storage(ae.S3Options(customer_key=given)).find(Location("bucket", "no")) is None
+
+
+@pytest.mark.real_s3
+def test_what_is_under_another_key_in_a_real_store_is_hidden_too(real_s3: RealS3) -> None:
+    keyed = Doors(S3Storage(ae.S3Options(customer_key=CUSTOMER_KEY)), real_s3.bucket)
+    at = keyed.put("in.mp3", b"data")
+    for key in (None, bytes(32)):
+        there = S3Storage(ae.S3Options(customer_key=key)).find(at)
+        assert there is not None
+        assert there.is_hidden
 
 
 def test_it_may_be_sent_to_another_process() -> None:

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import base64
+import time
 from contextlib import closing
 from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto.s3 import exceptions as moto_exceptions
 from moto.s3 import models as moto_models
 
 import audioengine as ae
-from audioengine.storage import open_destination
+from audioengine.storage import open_destination, s3_client
+from audioengine.storage.options import S3Options
 from tests.storage.calls import (
     DATA,
     EDIT,
@@ -26,7 +29,7 @@ from tests.storage.calls import (
     given,
     write,
 )
-from tests.storage.conftest import Moto
+from tests.storage.conftest import Moto, RealS3
 from tests.storage.servers import CUSTOMER_KEY, FaultyStore, Stored
 
 # What is sent along
@@ -90,8 +93,8 @@ def test_a_customer_s_key_goes_with_each_request_and_opens_what_it_closed(
             "key-md5": base64.b64encode(md5(CUSTOMER_KEY).digest()).decode(),
         }
     assert faulty.methods == ["PUT", "HEAD", "GET", "PUT", "HEAD"]
-    for wrong in (None, bytes(32)):
-        with pytest.raises(ae.StorageError, match="AccessDenied") as caught:
+    for wrong, code in ((None, "InvalidRequest"), (bytes(32), "AccessDenied")):
+        with pytest.raises(ae.StorageError, match=code) as caught:
             ae.inspect(PLACE, s3=ae.S3Options(customer_key=wrong))
         assert not caught.value.retryable
 
@@ -153,6 +156,42 @@ def test_where_a_part_fails_the_upload_is_aborted(
     assert moto.get("out.mp3") == b"old"
     assert "Uploads" not in moto.client.list_multipart_uploads(Bucket=moto.bucket)
     assert moto.methods.count("DELETE") == 1
+
+
+def uploads(s3: Moto | RealS3) -> list[str]:
+    """The keys of uploads that have not ended."""
+    found = s3.client.list_multipart_uploads(Bucket=s3.bucket).get("Uploads", ())
+    return sorted(one["Key"] for one in found)
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_what_a_killed_process_has_begun_to_send_is_aborted_by_the_next(
+    later: bool, s3: Moto | RealS3, in_parts: bytes
+) -> None:
+    """Nobody else's: not of another key, nor what was begun before this batch was."""
+    for key in ("out.mp3", "out.mp3", "out.mp3.other"):
+        s3.client.create_multipart_upload(Bucket=s3.bucket, Key=key)
+    # moto's uploads have all begun in 2010.
+    since = 0.0 if isinstance(s3, Moto) else time.time() - 3600
+    options = ae.S3Options(aborts_since=since + 10**9 * 2 if later else since)
+    write(f"s3://{s3.bucket}/out.mp3", in_parts, options)
+    left = ["out.mp3", "out.mp3", "out.mp3.other"] if later else ["out.mp3.other"]
+    assert uploads(s3) == left
+    write(f"s3://{s3.bucket}/out.mp3", in_parts)
+    assert uploads(s3) == left
+    for one in s3.client.list_multipart_uploads(Bucket=s3.bucket)["Uploads"]:
+        s3.client.abort_multipart_upload(Bucket=s3.bucket, Key=one["Key"], UploadId=one["UploadId"])
+
+
+def test_who_may_not_list_uploads_may_write_all_the_same(moto: Moto, in_parts: bytes) -> None:
+    client = s3_client.client(S3Options())
+
+    def deny(**_: object) -> object:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListMultipartUploads")
+
+    client.meta.events.register("before-call.s3.ListMultipartUploads", deny)
+    write(moto.place("out.mp3"), in_parts, ae.S3Options(aborts_since=0.0))
+    assert moto.get("out.mp3") == in_parts
 
 
 def test_an_output_too_large_for_memory_waits_in_a_file_without_a_name(

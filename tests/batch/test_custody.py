@@ -33,7 +33,7 @@ class Killed(BaseException):
 class Inline:
     """An executor in this process, of one job at a time."""
 
-    def __init__(self, how: How, _processes: int) -> None:
+    def __init__(self, how: How, _processes: int, _at_once: int) -> None:
         self.how = how
         self.jobs: list[Job] = []
 

@@ -25,6 +25,7 @@ from audioengine.edits import (
     Span,
     join,
     resolve,
+    touching,
 )
 from audioengine.errors import InvalidRequestError, Problem
 
@@ -129,6 +130,13 @@ def test_join_keeps_the_samples(parts: list[Span]) -> None:
     assert all(a.end < b.start for a, b in pairwise(joined))
     assert join(joined) == joined
     assert join(reversed(parts)) == joined
+
+
+@given(st.lists(spans, max_size=8), spans)
+def test_those_that_touch_a_window_are_found_among_all(parts: list[Span], window: Span) -> None:
+    joined = join(parts)
+    found = [s for s in joined if s.start <= window.end and s.end >= window.start]
+    assert list(touching(joined, window)) == found
 
 
 @given(spans, spans)

@@ -13,7 +13,13 @@ from typing import NamedTuple
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.header import FrameHeader, parse_header
 from audioengine.mp3.index import FrameIndex
-from audioengine.mp3.side_info import SideInfo, main_data_bits, parse_side_info, side_is_empty
+from audioengine.mp3.side_info import (
+    SideInfo,
+    main_data_bits,
+    pack_side_info,
+    parse_side_info,
+    side_is_empty,
+)
 from audioengine.mp3.splice import (
     MID_TO_EACH_SIDE,
     ChannelFrame,
@@ -49,6 +55,17 @@ class Frame(NamedTuple):
             and not self.header.intensity
             and side_is_empty(self.side_info, self.header.format)
         )
+
+    def silenced(self, main_data_begin: int) -> bytes:
+        """The whole frame with empty main data, which begins so far back; its slots stay.
+
+        Decoders have for the next frame only what this one reaches back to.
+        """
+        format = self.header.format
+        nothing = ((0,) * format.channels,) * format.granules
+        side = pack_side_info(SideInfo(main_data_begin, (0,) * format.channels, nothing), format)
+        start, end = self.header.side_info_offset, self.header.main_data_offset
+        return self.data[:start] + side + self.data[end:]
 
     def channels(self) -> tuple[ChannelFrame, ...] | None:
         """The frame by channel, or None where its channels are coded together."""

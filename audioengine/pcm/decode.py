@@ -28,7 +28,7 @@ from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.info_tag import DECODER_DELAY, OWN_ENCODER, build_info_tag
 from audioengine.mp3.main_data import look_back, read_frames
 from audioengine.mp3.reservoir import SlotRule, lay
-from audioengine.mp3.side_info import SideInfo, pack_side_info
+from audioengine.mp3.side_info import SideInfo
 
 # mpg123 decodes this many frames before the first audible one; its phase counts from there.
 _PREFRAMES = 4
@@ -236,19 +236,15 @@ def _silenced(source: ByteSource, index: FrameIndex, first: int, last: int, room
     """
     if not index.lost_between(first, last):
         return index.read_frames(source, first, last)
-    format = index.format
-    nothing = SideInfo(0, (0,) * format.channels, ((0,) * format.channels,) * format.granules)
     parts = []
-    # What is free before each frame: mpg123 has no more for the next one than this reaches back to.
+    # Slot bytes before each frame that are behind all main data.
     free = room
     for frame in read_frames(source, index, first, last):
         if frame.intact:
             parts.append(frame.data)
             free = frame.side_info.main_data_begin + frame.slot_bytes - len(frame.adu)
             continue
-        begin = min(free, format.max_main_data_begin)
-        side = pack_side_info(nothing._replace(main_data_begin=begin), format)
-        head, body = frame.header.side_info_offset, frame.header.main_data_offset
-        parts.append(frame.data[:head] + side + frame.data[body:])
+        begin = min(free, index.format.max_main_data_begin)
+        parts.append(frame.silenced(begin))
         free = begin + frame.slot_bytes
     return b"".join(parts)

@@ -21,7 +21,7 @@ from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.header import parse_header
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.main_data import look_back, read_frames
-from audioengine.mp3.side_info import SideInfo, pack_side_info, parse_side_info
+from audioengine.mp3.side_info import parse_side_info
 
 Pcm: TypeAlias = npt.NDArray[np.int16]
 """[shape=(n, channels)] Full scale ±32 768."""
@@ -123,8 +123,6 @@ def _decode_silenced(
     source: ByteSource, index: FrameIndex, start: int, first: int, last: int
 ) -> Pcm:
     """Frames with those silenced whose main data is lost: the decoder would leave them out."""
-    format = index.format
-    nothing = ((0,) * format.channels,) * format.granules
     parts = []
     lacking = free = 0
     for frame in read_frames(source, index, start, last):
@@ -132,11 +130,8 @@ def _decode_silenced(
             parts.append(frame.data)
             begin, used = frame.side_info.main_data_begin, len(frame.adu)
         else:
-            # The decoder keeps for later frames only what a frame reaches back to.
-            begin, used = min(free, format.max_main_data_begin), 0
-            side = pack_side_info(SideInfo(begin, (0,) * format.channels, nothing), format)
-            head, body = frame.header.side_info_offset, frame.header.main_data_offset
-            parts.append(frame.data[:head] + side + frame.data[body:])
+            begin, used = min(free, index.format.max_main_data_begin), 0
+            parts.append(frame.silenced(begin))
         left_out = begin > free
         lacking += left_out
         free = frame.slot_bytes + (free if left_out else begin - used)

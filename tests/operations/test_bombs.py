@@ -24,6 +24,8 @@ from audioengine.mp3.scan import scan
 from audioengine.operations import merge as merging
 from audioengine.pcm import decode
 from audioengine.times import MAX_MASKS
+from audioengine.verification import waves
+from audioengine.verification.waves import beep_wave
 from fuzzing import service
 from tests.support import Bytes, fixture, time_limit
 
@@ -212,6 +214,28 @@ def test_hundreds_of_masks_are_done() -> None:
     assert sizes[1] <= 2 * sizes[0]
 
 
+def test_verifying_masks_takes_time_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beeps are painted near each mask's own ends, not once for each other mask."""
+    data = SOUND * 3
+    painted = []
+    for count in (30, 120):
+        intervals = [ae.Interval(place * 0.15, place * 0.15 + 0.06) for place in range(count)]
+        modification = ae.Modification(mask={"both": intervals})
+        out = BytesIO()
+        ae.store(data, out, modification, workers=1)
+        calls = 0
+
+        def counting(*arguments: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            return beep_wave(*arguments)
+
+        monkeypatch.setattr(waves, "beep_wave", counting)
+        assert ae.verify(data, out.getvalue(), modification, workers=1).passed
+        painted.append(calls)
+    assert painted[1] <= 6 * painted[0]
+
+
 def test_a_timeline_of_years_is_refused_before_anything_is_decoded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -264,6 +288,7 @@ def test_long_commands_have_an_outcome(text: bytes) -> None:
     outcome = ae.execute(text, service.storage(), service.settings(), workers=1)
     assert isinstance(outcome.error, ae.AudioEngineError)
     assert not str(outcome.error).startswith("internal error"), outcome.error.__cause__
+    assert len(outcome.notices) <= 101
     assert len(json.dumps(outcome.to_dict())) < MIB
 
 

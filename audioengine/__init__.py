@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from audioengine.operations.inspection import inspect as inspect
     from audioengine.operations.merge import merge as merge
     from audioengine.operations.merge import plan_merge as plan_merge
+    from audioengine.operations.merge_verification import verify_merge as verify_merge
     from audioengine.operations.options import MergeOptions as MergeOptions
     from audioengine.operations.options import StoreOptions as StoreOptions
     from audioengine.operations.store import plan_store as plan_store
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from audioengine.storage.options import S3Options as S3Options
     from audioengine.storage.s3_storage import S3Storage as S3Storage
     from audioengine.verification.verdict import Check as Check
+    from audioengine.verification.verdict import MergeVerification as MergeVerification
     from audioengine.verification.verdict import Verification as Verification
 
 __version__ = version.VERSION
@@ -86,6 +88,7 @@ _HOMES = {
     "MergePart": "parts",
     "MergePlanReport": "report",
     "MergeReport": "report",
+    "MergeVerification": "verification.verdict",
     "Modification": "edits",
     "NotAllowedError": "errors",
     "Notice": "notices",
@@ -116,6 +119,7 @@ _HOMES = {
     "run_batch": "batch.run",
     "store": "operations.store",
     "verify": "operations.verification",
+    "verify_merge": "operations.merge_verification",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - tests pin the names

@@ -7,12 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 
 from audioengine.edits import Beep
-from audioengine.errors import InvalidRequestError, LimitError, Problem
+from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import merge_reporting as reporting
-from audioengine.operations.choices import check_options
 from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.copying import copy_whole
 from audioengine.operations.facts import facts_of
@@ -25,50 +23,21 @@ from audioengine.operations.gathering import (
     check_not_all,
     named,
     opened,
-    output_format,
-    placed_members,
 )
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
+from audioengine.operations.merge_request import Gathered, MergeChoices, gather
 from audioengine.operations.options import DAY_S
 from audioengine.operations.recording import Recording
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
 from audioengine.plan.masks import CallerChannel, SharedFrames
-from audioengine.plan.merge import Align, MergePlan
-from audioengine.plan.merge import plan_merge as make_plan
+from audioengine.plan.merge import Align
 from audioengine.plan.rendering import Render
 from audioengine.render.execute import Progress
 from audioengine.report import MergePlanReport, MergeReport
 from audioengine.storage import DestinationLike, S3Options, Staging, open_destination
-from audioengine.times import Number, exact, ms_to_samples, plain
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """How a merge is to be done; everything but what to merge and how to read it."""
-
-    align: Align
-    render: Render
-    missing: Missing
-    mask_scope: MaskScope
-    beep: Beep
-    caller_channel: CallerChannel
-    shared_frames: SharedFrames
-    max_timeline_s: Number
-
-    def __post_init__(self) -> None:
-        choices = {
-            "align": Align,
-            "render": Render,
-            "missing": Missing,
-            "mask_scope": MaskScope,
-            "caller_channel": CallerChannel,
-            "shared_frames": SharedFrames,
-        }
-        check_options(self, choices)
-        if exact(self.max_timeline_s, "max_timeline_s") <= 0:
-            raise InvalidRequestError.of("max_timeline_s", self.max_timeline_s, "must be above 0")
+from audioengine.times import Number
 
 
 def merge(
@@ -118,18 +87,18 @@ def merge(
     StorageError; there is no output then.
     """
     started = time.perf_counter()
-    options = _Options(
+    options = MergeChoices(
         align, render, missing, mask_scope, beep, caller_channel, shared_frames, max_timeline_s
     )
     workers = worker_count(workers)
     with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
-        gathered = _gather(there, options)
+        gathered = gather(there, options)
         with closing(open_destination(destination, s3)) as staging, ThreadPoolExecutor(1) as beside:
             digests = {
                 part.path: beside.submit(sha256_hex, recording.source) for part, recording in there
             }
             while not (done := _try(gathered, options, there, omitted, staging, workers, progress)):
-                gathered = _gather(there, options)
+                gathered = gather(there, options)
             members = gathered.members
             if fail_on_crosstalk:
                 _refuse_crosstalk(members, done.coherence)
@@ -169,63 +138,19 @@ def plan_merge(
 
     Raises what `merge` would raise before it renders.
     """
-    options = _Options(
+    options = MergeChoices(
         align, render, missing, mask_scope, beep, caller_channel, shared_frames, max_timeline_s
     )
     with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
-        gathered = _gather(there, options)
+        gathered = gather(there, options)
         return reporting.plan_report(
             gathered.plan, gathered.members, omitted, align, is_copy=gathered.is_copy
         )
 
 
-@dataclass(frozen=True)
-class _Gathered:
-    """All that rendering needs to know."""
-
-    members: Sequence[Member]
-    plan: MergePlan
-
-    @property
-    def is_copy(self) -> bool:
-        """Whether the output is the one recording as it is."""
-        if len(self.members) > 1:
-            return False
-        placed = self.members[0].placed
-        return placed.edits.is_identity and not placed.zero and self.plan.render == "smart"
-
-
-def _gather(there: Sequence[tuple[TimedPart, Recording]], options: _Options) -> _Gathered:
-    format = output_format([recording for _, recording in there])
-    members = placed_members(
-        there,
-        format.rate_hz,
-        options.beep,
-        mask_scope=options.mask_scope,
-        caller_channel=options.caller_channel,
-        shared_frames=options.shared_frames,
-    )
-    _check_length(members, format.rate_hz, options.max_timeline_s)
-    placed = [member.placed for member in members]
-    plan = make_plan(placed, format, align=options.align, render=options.render)
-    return _Gathered(members, plan)
-
-
-def _check_length(members: Sequence[Member], rate_hz: int, most_s: Number) -> None:
-    last = max(members, key=lambda member: member.placed.audio.end)
-    limit = exact(most_s, "max_timeline_s")
-    if last.placed.audio.end > ms_to_samples(limit * 1000, rate_hz):
-        hours = plain(last.placed.audio.end / (rate_hz * exact(3600, "")))
-        raise LimitError(
-            f"the timeline would last {hours} h, {plain(limit / 3600)} h are allowed: "
-            f"{last.name} starts {plain(last.offset_ms / 3_600_000)} h after {members[0].name}. "
-            "If the start times are right, raise max_timeline_s"
-        )
-
-
 def _try(
-    gathered: _Gathered,
-    options: _Options,
+    gathered: Gathered,
+    options: MergeChoices,
     there: list[tuple[TimedPart, Recording]],
     omitted: list[Omitted],
     staging: Staging,

@@ -21,7 +21,7 @@ from audioengine.plan.rendering import Render
 from audioengine.plan.store import Fallback
 from audioengine.storage import S3Options, SourceLike, open_source
 from audioengine.times import Number
-from audioengine.verification.case import Case
+from audioengine.verification.case import store_case
 from audioengine.verification.decoder import decoder_name
 from audioengine.verification.judge import judge, judge_copy, judge_unreadable
 from audioengine.verification.verdict import Check, Verification
@@ -88,7 +88,7 @@ def judged(
         index = scan(output)
     except (MalformedAudioError, UnsupportedAudioError) as error:
         return (judge_unreadable(str(error)),)
-    case = Case(recording.source, recording.index, output, index, plan, choices.beep)
+    case = store_case(recording.source, recording.index, output, index, plan, choices.beep)
     return judge(case, workers)
 
 
@@ -107,6 +107,11 @@ def require_promises(checks: Iterable[Check]) -> None:
         )
 
 
+def decoder_of(checks: Iterable[Check]) -> str:
+    """What decoded the recordings that were judged so; empty where none had to be."""
+    return "" if any(check.name == "copy" for check in checks) else decoder_name()
+
+
 def verification(
     checks: tuple[Check, ...], source_sha256: str, output_sha256: str, wall_seconds: float
 ) -> Verification:
@@ -116,7 +121,7 @@ def verification(
         checks=checks,
         source_sha256=source_sha256,
         output_sha256=output_sha256,
-        decoder="" if checks[0].name == "copy" else decoder_name(),
+        decoder=decoder_of(checks),
         version=VERSION,
         wall_seconds=wall_seconds,
     )

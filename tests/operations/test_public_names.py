@@ -36,6 +36,7 @@ NAMES = {
     "MergePart",
     "MergePlanReport",
     "MergeReport",
+    "MergeVerification",
     "Modification",
     "NotAllowedError",
     "Notice",
@@ -67,6 +68,7 @@ NAMES = {
     "run_batch",
     "store",
     "verify",
+    "verify_merge",
 }
 ERRORS: dict[str, type[Exception]] = {
     "InvalidRequestError": ValueError,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from audioengine.edits import Beep, Span
 from audioengine.pcm.tone import Tone
 from audioengine.verification.waves import (
+    Masked,
     Wave,
     beep_wave,
     decibels,
@@ -41,7 +42,7 @@ def test_the_beep_that_is_expected_is_the_contract_s(
     mask = Span(1000, 1000 + length)
     start = data.draw(st.integers(mask.start, mask.end - 1))
     window = Span(start, data.draw(st.integers(start, mask.end)))
-    wave = beep_wave(beep, RATE, mask, window)
+    wave = beep_wave(beep, RATE, Masked(mask), window)
     np.testing.assert_allclose(wave, Tone(beep, RATE).sound(mask, *_bounds(window)), atol=2e-5)
     if beep.fill == "beep":
         level = float(beep.level_dbfs)
@@ -57,7 +58,8 @@ def _bounds(window: Span) -> tuple[int, int]:
 def test_masks_are_painted_where_they_are() -> None:
     """Also those that a window cuts."""
     source, window = np.ones(100), Span(500, 600)
-    masks = (Span(450, 510), Span(550, 560), Span(590, 700), Span(800, 900))
+    spans = (Span(450, 510), Span(550, 560), Span(590, 700), Span(800, 900))
+    masks = [Masked(span) for span in spans]
     heard = painted(source, window, masks, Beep(fill="silence"), RATE)
     assert np.flatnonzero(heard == 0).tolist() == [*range(10), *range(50, 60), *range(90, 100)]
     assert (source == 1).all()

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from audioengine.parts import MergePart as MergePart
     from audioengine.report import BatchPlanReport as BatchPlanReport
     from audioengine.report import BatchReport as BatchReport
+    from audioengine.report import Check as Check
     from audioengine.report import EncodeReport as EncodeReport
     from audioengine.report import MergePlanReport as MergePlanReport
     from audioengine.report import MergeReport as MergeReport
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
     from audioengine.storage.memory import MemoryStorage as MemoryStorage
     from audioengine.storage.options import S3Options as S3Options
     from audioengine.storage.s3_storage import S3Storage as S3Storage
-    from audioengine.verification.verdict import Check as Check
     from audioengine.verification.verdict import MergeVerification as MergeVerification
     from audioengine.verification.verdict import Verification as Verification
 
@@ -73,7 +73,7 @@ _HOMES = {
     "BatchPlanReport": "report",
     "BatchReport": "report",
     "Beep": "edits",
-    "Check": "verification.verdict",
+    "Check": "report",
     "ConferenceSegment": "parts",
     "EncodeReport": "report",
     "FolderStorage": "storage.folder",

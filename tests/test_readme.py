@@ -18,7 +18,8 @@ from audioengine.cli import main
 from audioengine.cli.batching import batch
 from audioengine.cli.merging import merge
 from audioengine.cli.settings import settings
-from audioengine.cli.verbs import plan, store, verify
+from audioengine.cli.verbs import plan, store
+from audioengine.cli.verifying import verify
 from audioengine.report import MergeReport, PartReport, StoreReport
 from tests.support import FIXTURES
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Literal, TypeAlias
 
@@ -26,6 +26,7 @@ from audioengine.operations.workers import worker_count
 from audioengine.report import BatchReport, FailedJobReport
 from audioengine.settings import Settings
 from audioengine.storage import S3Options
+from audioengine.verification.decoder import decoder_name
 from audioengine.version import VERSION
 
 ExecutorName: TypeAlias = Literal["processes", "dask"]
@@ -95,7 +96,8 @@ def run_batch(
     scheduler: of the cluster, for instance tcp://host:8786.
     progress: called after each job.
 
-    Raises InvalidRequestError, StorageError for manifest, journal and scheduler, LimitError.
+    Raises InvalidRequestError, StorageError for manifest, journal and scheduler, LimitError, and
+    VerificationError where outputs are to be verified and nothing here can.
     KeyboardInterrupt lets running jobs come to their end first.
     """
     started = time.perf_counter()
@@ -112,6 +114,12 @@ def run_batch(
         options = settings.store if settings is not None else StoreOptions()
     if s3 is None and settings is not None:
         s3 = settings.storage.s3
+    if options.verify:
+        if settings is not None:  # commands are done by those
+            verified = replace(settings.store, verify=True)
+            settings = settings.model_copy(update={"store": verified})
+        if executor == "processes":  # rather now than job by job; workers have their own
+            decoder_name()
     how = How(options, s3, settings, retries)
     jobs = jobs_of(os.fspath(manifest), s3, for_all)
     if concurrency is None:

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from audioengine.cli.options import crosstalk_option, edit_options, json_option, read_request
+from audioengine.cli.options import (
+    crosstalk_option,
+    edit_options,
+    json_option,
+    read_request,
+    verify_option,
+)
 from audioengine.edits import Interval, Modification
 from audioengine.errors import StorageError
 from audioengine.storage.options import S3Options
@@ -79,6 +85,7 @@ _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
 )
 @edit_options
 @crosstalk_option
+@verify_option
 @click.option(
     "--settings",
     "settings_file",
@@ -216,6 +223,7 @@ _STORE_OPTIONS = (
     "fallback",
     "allow_truncated",
     "fail_on_crosstalk",
+    "verify",
     "encoder_delay",
     "guard_ms",
 )

@@ -11,10 +11,12 @@ from audioengine.cli.text import (
     file_lines,
     frame_lines,
     in_seconds,
+    judged,
     layout,
     notice_lines,
     remade_lines,
     stretch,
+    verified_line,
 )
 from audioengine.report import (
     MergePlanReport,
@@ -24,6 +26,7 @@ from audioengine.report import (
     PartReport,
     StretchReport,
 )
+from audioengine.verification.verdict import MergeVerification
 
 
 def merged(report: MergeReport, destination: str) -> str:
@@ -39,8 +42,16 @@ def merged(report: MergeReport, destination: str) -> str:
         ("Re-made", remade_lines(report.remade, report.seconds_reencoded)),
         ("Bitrate", bitrate_lines(report.bitrates)),
         ("Warnings", notice_lines(report.warnings)),
+        ("Verified", verified_line(report.verification)),
         ("Took", [f"{report.wall_seconds:.3f} s (audioengine {report.version})"]),
     )
+
+
+def verified(verdict: MergeVerification, output: str) -> str:
+    """Whether an output keeps its promises."""
+    parts = [f"{part.id}: sha256 {part.sha256}" for part in verdict.parts]
+    parts += [f"{one.id}: left out: {one.reason}" for one in verdict.omitted]
+    return judged(verdict, output, ("Parts", parts))
 
 
 def planned(report: MergePlanReport) -> str:

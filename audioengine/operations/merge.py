@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 
 from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, Problem
@@ -27,8 +28,10 @@ from audioengine.operations.gathering import (
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.merge_request import Gathered, MergeChoices, gather
+from audioengine.operations.merge_verification import judged_merge, require_decoder_for_merge
 from audioengine.operations.options import DAY_S
 from audioengine.operations.recording import Recording
+from audioengine.operations.verification import kept_promises
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
 from audioengine.plan.masks import CallerChannel, SharedFrames
@@ -53,6 +56,7 @@ def merge(
     shared_frames: SharedFrames = "keep",
     allow_truncated: bool = False,
     fail_on_crosstalk: bool = False,
+    verify: bool = False,
     max_timeline_s: Number = DAY_S,
     s3: S3Options | None = None,
     workers: int | None = None,
@@ -78,13 +82,14 @@ def merge(
         one: "keep" re-encodes it, "mask_both" masks it too.
     allow_truncated: take recordings that their tags say are cut off.
     fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
+    verify: publish the output only where it passes what `verify_merge` checks.
     max_timeline_s: a longer timeline is refused, for it means a wrong start time.
     s3: how places that begin with s3:// are reached and encrypted.
     workers: threads that decode and encode, default one a processor; no influence on the output.
     progress: called with frames done and frames in all.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
-    StorageError; there is no output then.
+    StorageError, with `verify` also VerificationError; there is no output then.
     """
     started = time.perf_counter()
     options = MergeChoices(
@@ -93,6 +98,8 @@ def merge(
     workers = worker_count(workers)
     with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
         gathered = gather(there, options)
+        if verify:
+            require_decoder_for_merge(gathered)
         with closing(open_destination(destination, s3)) as staging, ThreadPoolExecutor(1) as beside:
             digests = {
                 part.path: beside.submit(sha256_hex, recording.source) for part, recording in there
@@ -102,6 +109,9 @@ def merge(
             members = gathered.members
             if fail_on_crosstalk:
                 _refuse_crosstalk(members, done.coherence)
+            verdict = None
+            if verify:
+                verdict = kept_promises(judged_merge(gathered, options, staging, workers))
             output_digest = sha256_hex(staging)
             source_digests = [digests[member.timed.path].result() for member in members]
             report = reporting.merge_report(
@@ -117,7 +127,7 @@ def merge(
             for member in members:
                 member.recording.source.check_unchanged()
             staging.publish(facts_of(source_digests))
-    return report
+    return replace(report, verification=verdict)
 
 
 def plan_merge(

@@ -25,13 +25,13 @@ from audioengine.parts import MergePart
 from audioengine.plan.masks import CallerChannel, SharedFrames
 from audioengine.plan.merge import Align, MergePlan, plan_merge
 from audioengine.plan.rendering import Render
-from audioengine.report import OmittedReport
+from audioengine.report import Check, OmittedReport
 from audioengine.storage import S3Options, SourceLike, open_source
 from audioengine.times import Number
 from audioengine.verification.case import merge_case
 from audioengine.verification.decoder import decoder_name
 from audioengine.verification.judge import judge_copy, judge_merge, judge_unreadable
-from audioengine.verification.verdict import Check, MergeVerification, VerifiedPart
+from audioengine.verification.verdict import MergeVerification, VerifiedPart
 from audioengine.version import VERSION
 
 

@@ -22,7 +22,7 @@ from audioengine.operations.facts import facts_of
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store_request import StoreChoices, planned, resolved
-from audioengine.operations.verification import judged, require_decoder, require_promises
+from audioengine.operations.verification import judged, kept_promises, require_decoder
 from audioengine.operations.workers import worker_count
 from audioengine.pcm.decode import decode_raw
 from audioengine.pcm.tone import Tone
@@ -112,8 +112,9 @@ def store(
                     progress,
                     fail_on_crosstalk=fail_on_crosstalk,
                 )
+            verdict = None
             if verify:
-                require_promises(judged(recording, edits, options, staging, workers))
+                verdict = kept_promises(judged(recording, edits, options, staging, workers))
             output_digest = sha256_hex(staging)
             report = reporting.store_report(
                 done,
@@ -125,7 +126,7 @@ def store(
             )
             recording.source.check_unchanged()
             staging.publish(facts_of([report.source.sha256]))
-    return report
+    return replace(report, verification=verdict)
 
 
 def plan_store(

@@ -19,12 +19,13 @@ from audioengine.operations.workers import worker_count
 from audioengine.plan.masks import CallerChannel, SharedFrames
 from audioengine.plan.rendering import Render
 from audioengine.plan.store import Fallback
+from audioengine.report import Check, VerdictReport
 from audioengine.storage import S3Options, SourceLike, open_source
 from audioengine.times import Number
 from audioengine.verification.case import store_case
 from audioengine.verification.decoder import decoder_name
 from audioengine.verification.judge import judge, judge_copy, judge_unreadable
-from audioengine.verification.verdict import Check, Verification
+from audioengine.verification.verdict import Verification
 from audioengine.version import VERSION
 
 
@@ -98,13 +99,17 @@ def require_decoder(edits: Edits) -> None:
         decoder_name()
 
 
-def require_promises(checks: Iterable[Check]) -> None:
-    """Raise VerificationError with every check that failed."""
+def kept_promises(checks: tuple[Check, ...]) -> VerdictReport:
+    """The verdict on an output that may be published.
+
+    Raises VerificationError with every check that failed.
+    """
     failed = [f"{check.name}: {check.message}" for check in checks if not check.passed]
     if failed:
         raise VerificationError(
             f"the output does not keep its promises and is not published; {' '.join(failed)}"
         )
+    return VerdictReport(True, checks, decoder_of(checks))
 
 
 def decoder_of(checks: Iterable[Check]) -> str:

@@ -12,9 +12,9 @@ from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
 from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
 from audioengine.plan.rendering import MAX_MOVED_FRAMES
+from audioengine.report import Check, Figure
 from audioengine.verification.case import Case
 from audioengine.verification.frames import Compared
-from audioengine.verification.verdict import Check, Figure
 
 _NAMED_AT_MOST = 5
 

@@ -14,6 +14,8 @@ class HeardMask:
 
     channel: int
     span: Span
+    alone: bool
+    """Whether no other recording is heard there."""
     tone_db: float | None
     """Level of the tone beside the one asked for; None where too short, or silence was asked."""
     phase: float

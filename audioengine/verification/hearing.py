@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from audioengine.plan.grid import flags_of
+from audioengine.report import Check, Figure
 from audioengine.verification.case import Case
 from audioengine.verification.findings import (
     Heard,
@@ -20,7 +21,6 @@ from audioengine.verification.findings import (
     HeardUnasked,
 )
 from audioengine.verification.frames import Compared
-from audioengine.verification.verdict import Check, Figure
 from audioengine.verification.waves import stands_out
 
 _MAX_GAIN_DB = 0.5
@@ -95,7 +95,8 @@ def _in_tune(mask: HeardMask, beside_dbfs: float, level: float | None, *, short:
     """Whether the tone is right, as far as noise lets one say."""
     assert mask.tone_db is not None
     assert level is not None
-    slack = 10 ** ((mask.edge_rest_dbfs - level) / 20) if short or beside_dbfs > level else 0.0
+    noisy = short or beside_dbfs > level or not mask.alone
+    slack = 10 ** ((mask.edge_rest_dbfs - level) / 20) if noisy else 0.0
     gain = _MAX_GAIN_DB + 8.7 * slack
     return abs(mask.tone_db) <= gain and abs(mask.phase) <= _MAX_PHASE + slack
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audioengine.mp3.bytesource import ByteSource
+from audioengine.report import Check
 from audioengine.verification import container, copies, hearing
 from audioengine.verification.case import Case
 from audioengine.verification.decoder import Announced, UndecodableError, announced
 from audioengine.verification.frames import compare
 from audioengine.verification.remains import guilty_frames
 from audioengine.verification.sound import listen
-from audioengine.verification.verdict import Check
 
 _BLOCK_BYTES = 1 << 20
 

@@ -216,6 +216,7 @@ class _Listener:
         return HeardMask(
             channel=channel,
             span=part,
+            alone=alone,
             tone_db=gain,
             phase=phase,
             edge_rest_dbfs=decibels(loudest(edges, block)),
@@ -266,6 +267,9 @@ class _Listener:
         edge = mask.span.end if ends else mask.span.start
         near = Span(edge - margin, edge + margin).clipped(passage.window).clipped(heard)
         if any(near.clipped(span).length for span in (*passage.unsure, *passage.loud[channel])):
+            return
+        if sound.voice.ratio != 1 and mask.span.length < margin:
+            # What is as short has no clear edges once it is resampled.
             return
         cut = passage.cut(near)
         ours = passage.without_others(sound, channel)[cut]

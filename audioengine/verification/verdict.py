@@ -3,28 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from audioengine.report import Json, OmittedReport
-
-Figure: TypeAlias = float | int | str
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One promise, and whether the output keeps it."""
-
-    name: str
-    """``copy``; or ``tag``, ``metadata``, ``length``, ``clock``, ``copied_frames``,
-    ``other_party``, ``removed_audio``, ``leftovers``, ``beep``, ``mask_edges``, ``voice_gone``,
-    ``kept_sound``; of a merge also ``mixed``, ``silenced``, ``gaps``."""
-    passed: bool
-    measured: Mapping[str, Figure]
-    """The figures by which it was decided; units are in their names."""
-    message: str
-    """What was found, in a sentence."""
+from audioengine.report import Check, Json, OmittedReport
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ _LEAST_RESEMBLANCE = 0.5
 _SURE_LAG = 1.5
 
 _MOST_OFF = 0.16  # of a level: 1.5 dB
+_MOST_OFF_LOUD = 0.08
 _NOISY = 0.5
 _GAP_BESIDE_DB = -6.0
 _GAP_BESIDE_DBFS = -60.0
@@ -189,14 +190,14 @@ def mixed_check(case: Case, heard: Heard) -> Check:
 
     The sum: correlation with what it should be is 0.5 at least, and its level within 1.5 dB; where
     it is too loud, in blocks of 100 ms, it is turned down by no more than the loudest sample within
-    12 ms takes, and no less than its own samples do. Each recording in it, as far as noise and what
-    they have in common let one say: its level within 1.5 dB, and no shift up to 20 ms fits better.
+    12 ms takes, and no less than its own samples do (within 0.08). Each recording in it, as far as noise and what
+    they have in common let one say: its level within 1.5 dB, and no shift up to 20 ms is likelier.
     """
     wrong: list[HeardSum | HeardShare] = [
         one
         for one in heard.sums
         if one.resemblance < _LEAST_RESEMBLANCE
-        or not one.least - _MOST_OFF <= one.gain <= one.most + _MOST_OFF
+        or not one.least - _off(one) <= one.gain <= one.most + _off(one)
     ]
     off = [one for one in heard.shares if abs(one.share - 1) > _MOST_OFF + _NOISY * one.slack]
     late = [one for one in heard.shares if one.confidence > _SURE_LAG and one.lag]
@@ -218,6 +219,10 @@ def mixed_check(case: Case, heard: Heard) -> Check:
         return Check("mixed", False, measured, message)
     message = f"In {len(heard.sums):,} stretches all are heard at once, at their levels and places."
     return Check("mixed", True, measured, message)
+
+
+def _off(found: HeardSum) -> float:
+    return _MOST_OFF if found.least == 1 else _MOST_OFF_LOUD
 
 
 def silenced_check(case: Case, heard: Heard) -> Check:

@@ -35,7 +35,9 @@ _LEAST_MS = 60
 _LISTEN_MS = 1000
 _BLOCK_MS = 20
 _LOUD_BLOCK_MS = 100
+_LEAST_PEAKS = 16
 _GAP_EDGE_MS = 10
+_BESIDE_MS = 2
 _MOVED_FRAMES = 3
 _QUIET_DBFS = -45.0
 _SAME = 1e-6
@@ -228,7 +230,7 @@ def _trace(
 
 
 def _turned_down(channel: int, span: Span, passage: Passage) -> list[HeardSum]:
-    """By blocks, how far a sum that is too loud was turned down."""
+    """By blocks, how far a sum that is too loud was turned down: all of it, and its peaks alone."""
     block = passage.case.format.rate_hz * _LOUD_BLOCK_MS // 1000
     least, most = turned_down(passage.total[channel], passage.case.format.rate_hz)
     out = []
@@ -236,14 +238,16 @@ def _turned_down(channel: int, span: Span, passage: Passage) -> list[HeardSum]:
         part = Span(start, min(start + block, span.end))
         cut = passage.cut(part)
         ours, sums = passage.ours[channel][cut], passage.total[channel][cut]
-        power = sums * sums
-        whole, scale = float(power.sum()), rms(ours) * rms(sums)
-        if not whole or part.length < block // 4:
-            continue
-        along = float((ours * sums).sum())
-        resemblance = along / len(sums) / scale if scale else 0.0
-        low, high = (float((gain[cut] * power).sum()) / whole for gain in (least, most))
-        out.append(HeardSum(channel, part, resemblance, along / whole, low, high))
+        peaks = most[cut] < 1
+        for there in (np.ones(len(sums), dtype=bool), peaks):
+            power = (sums * there) ** 2
+            whole, scale = float(power.sum()), rms(ours * there) * rms(sums * there)
+            if not whole or np.count_nonzero(there) < _LEAST_PEAKS:
+                continue
+            along = float((ours * sums * there).sum())
+            resemblance = along / len(sums) / scale if scale else 0.0
+            low, high = (float((gain[cut] * power).sum()) / whole for gain in (least, most))
+            out.append(HeardSum(channel, part, resemblance, along / whole, low, high))
     return out
 
 
@@ -264,5 +268,6 @@ def _gaps(channel: int, parts: Sequence[Span], passage: Passage) -> list[HeardGa
         level = decibels(loudest(passage.ours[channel][passage.cut(span)], block))
         around = Span(span.start - reach, span.end + reach).clipped(case.whole)
         beside = case.right(around)[channel]
-        out.append(HeardGap(channel, span, level, decibels(loudest(beside, block))))
+        limit = decibels(loudest(beside, max(1, rate * _BESIDE_MS // 1000)))
+        out.append(HeardGap(channel, span, level, limit))
     return out

@@ -190,8 +190,9 @@ def mixed_check(case: Case, heard: Heard) -> Check:
 
     The sum: correlation with what it should be is 0.5 at least, and its level within 1.5 dB; where
     it is too loud, in blocks of 100 ms, it is turned down by no more than the loudest sample within
-    12 ms takes, and no less than its own samples do (within 0.08). Each recording in it, as far as noise and what
-    they have in common let one say: its level within 1.5 dB, and no shift up to 20 ms is likelier.
+    12 ms takes, and no less than its own samples do (within 0.08). Each recording in it, as far as
+    noise and what they have in common let one say: its level within 1.5 dB, and no shift up to 20
+    ms is clearly likelier (by half).
     """
     wrong: list[HeardSum | HeardShare] = [
         one

@@ -268,6 +268,9 @@ def _gaps(channel: int, parts: Sequence[Span], passage: Passage) -> list[HeardGa
         level = decibels(loudest(passage.ours[channel][passage.cut(span)], block))
         around = Span(span.start - reach, span.end + reach).clipped(case.whole)
         beside = case.right(around)[channel]
-        limit = decibels(loudest(beside, max(1, rate * _BESIDE_MS // 1000)))
+        # Noise of a click is no quieter than the click is on the average.
+        clicks = any(0 < one.clipped(around).length < block for one in voices)
+        loud = float(np.abs(beside).max()) if clicks else loudest(beside, rate * _BESIDE_MS // 1000)
+        limit = decibels(loud)
         out.append(HeardGap(channel, span, level, limit))
     return out

@@ -242,7 +242,7 @@ def test_a_trace_of_a_silenced_voice(monkeypatch: pytest.MonkeyPatch, gain: floa
     """30 dB down it is below the coding noise, and is found all the same."""
 
     def heard(self: TimelinePcm, stretch: Stretch, span: Span) -> Floats:
-        mix = RIGHT(self, stretch, span).copy()
+        mix: Floats = RIGHT(self, stretch, span).copy()
         for number in stretch.silenced:
             mix += gain * self._voice(number, span)
         return mix
@@ -275,8 +275,10 @@ def test_a_wrong_gain_in_an_overlap(
     def heard(self: TimelinePcm, stretch: Stretch, span: Span) -> Floats:
         if len(stretch.heard) == 1:
             return RIGHT(self, stretch, span)
-        mix = RIGHT(self, stretch, span) * np.float32(gain if of_all else 1)
-        return mix if of_all else mix + np.float32(gain - 1) * self._voice(stretch.heard[1], span)
+        mix: Floats = RIGHT(self, stretch, span) * np.float32(gain if of_all else 1)
+        if not of_all:
+            mix += np.float32(gain - 1) * self._voice(stretch.heard[1], span)
+        return mix
 
     assert failures(merge_heard(monkeypatch, PARTS, heard)) == {"mixed"}
 

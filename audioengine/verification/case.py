@@ -108,8 +108,9 @@ class Case:
     def voiced(self, voice: Voice, channel: int, wave: Wave, window: Span) -> Wave:
         """What should be heard of a voice there, which plays `wave`."""
         masks = masks_in(voice.masked[channel], window)
-        over = painted(wave, window, masks, self.beep, self.format.rate_hz)
-        return voice.muted(over, window)
+        if masks:
+            wave = painted(wave, window, masks, self.beep, self.format.rate_hz)
+        return voice.muted(wave, window)
 
     def removed(self, patch: Patch, channel: int) -> tuple[Span, ...]:
         """The raw samples of a patch's recording that the output must not know of.

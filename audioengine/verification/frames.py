@@ -199,7 +199,7 @@ def _compare_frame(
     out.empty[place] = not ours.adu
     if not ours.intact:
         out.malformed.append(number)
-    here = ours.channels()
+    here = ours.channels() if theirs is not None else None
     there = theirs.channels() if theirs is not None and not lost else None
     if theirs is not None and not lost:
         out.damaged |= not theirs.intact

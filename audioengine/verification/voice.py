@@ -93,7 +93,10 @@ class Voice:
 
     def muted(self, wave: Wave, window: Span) -> Wave:
         """The wave with silence where it is not heard."""
+        holes = without([window], self.heard)
+        if not holes:
+            return wave
         out: Wave = wave.copy()
-        for span in without([window], self.heard):
+        for span in holes:
             out[span.start - window.start : span.end - window.start] = 0
         return out

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -170,7 +171,7 @@ def likeness(first: Wave, second: Wave, rate_hz: int) -> Likeness:
     """
     lags = max(4, round(LAG_S * rate_hz))
     size = _fast_size(len(first) + lags)
-    window = np.hanning(len(first))
+    window = _hann(len(first))
     one, other = (np.fft.rfft((wave - wave.mean()) * window, size) for wave in (first, second))
     product: npt.NDArray[np.complex128] = one * np.conj(other)
     power = np.abs(product)
@@ -252,6 +253,13 @@ def _levels(wave: Wave, rate_hz: int) -> npt.NDArray[np.float64]:
     levels = 10 * np.log10(bands + _FLOOR)
     moving: npt.NDArray[np.float64] = levels - levels.mean(axis=0)
     return moving
+
+
+@lru_cache(maxsize=16)
+def _hann(count: int) -> Wave:
+    """A window, kept for the next stretch of the same length; not to be changed."""
+    window: Wave = np.hanning(count)
+    return window
 
 
 def _block(rate_hz: int) -> int:

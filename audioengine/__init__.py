@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from audioengine.operations.inspection import inspect as inspect
     from audioengine.operations.merge import merge as merge
     from audioengine.operations.merge import plan_merge as plan_merge
+    from audioengine.operations.merge_verification import verify_merge as verify_merge
     from audioengine.operations.options import MergeOptions as MergeOptions
     from audioengine.operations.options import StoreOptions as StoreOptions
     from audioengine.operations.record_verification import verify_record as verify_record
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from audioengine.parts import MergePart as MergePart
     from audioengine.report import BatchPlanReport as BatchPlanReport
     from audioengine.report import BatchReport as BatchReport
+    from audioengine.report import Check as Check
     from audioengine.report import EncodeReport as EncodeReport
     from audioengine.report import MergePlanReport as MergePlanReport
     from audioengine.report import MergeReport as MergeReport
@@ -65,7 +67,7 @@ if TYPE_CHECKING:
     from audioengine.storage.memory import MemoryStorage as MemoryStorage
     from audioengine.storage.options import S3Options as S3Options
     from audioengine.storage.s3_storage import S3Storage as S3Storage
-    from audioengine.verification.verdict import Check as Check
+    from audioengine.verification.verdict import MergeVerification as MergeVerification
     from audioengine.verification.verdict import Verification as Verification
 
 __version__ = version.VERSION
@@ -76,7 +78,7 @@ _HOMES = {
     "BatchPlanReport": "report",
     "BatchReport": "report",
     "Beep": "edits",
-    "Check": "verification.verdict",
+    "Check": "report",
     "ConferenceSegment": "parts",
     "CustodyRecord": "custody.record",
     "EncodeReport": "report",
@@ -94,6 +96,7 @@ _HOMES = {
     "MergePart": "parts",
     "MergePlanReport": "report",
     "MergeReport": "report",
+    "MergeVerification": "verification.verdict",
     "Modification": "edits",
     "NotAllowedError": "errors",
     "Notice": "notices",
@@ -126,6 +129,7 @@ _HOMES = {
     "store": "operations.store",
     "verify": "operations.verification",
     "verify_record": "operations.record_verification",
+    "verify_merge": "operations.merge_verification",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - tests pin the names

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from audioengine.edits import Span
 from audioengine.notices import Notice
@@ -149,6 +149,34 @@ class RecordedReport:
     """SHA-256 of its last line: to be published, so that what is cut or rewritten later shows."""
 
 
+Figure: TypeAlias = float | int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One promise, and whether the output keeps it."""
+
+    name: str
+    """``copy``; or ``tag``, ``metadata``, ``length``, ``clock``, ``copied_frames``,
+    ``other_party``, ``removed_audio``, ``leftovers``, ``beep``, ``mask_edges``, ``voice_gone``,
+    ``kept_sound``; of a merge also ``mixed``, ``silenced``, ``gaps``."""
+    passed: bool
+    measured: Mapping[str, Figure]
+    """The figures by which it was decided; units are in their names."""
+    message: str
+    """What was found, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictReport:
+    """What was found of an output before it was published: it passed."""
+
+    passed: bool
+    checks: tuple[Check, ...]
+    decoder: str
+    """What decoded it; empty where nothing had to be decoded."""
+
+
 @dataclass(frozen=True)
 class StoreReport(Json):
     """What `store` did."""
@@ -171,6 +199,8 @@ class StoreReport(Json):
     wall_seconds: float
     recorded: RecordedReport | None = None
     """None where no custody record was asked for."""
+    verification: VerdictReport | None = None
+    """None: it was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -324,6 +354,8 @@ class MergeReport(_Merging):
     wall_seconds: float
     recorded: RecordedReport | None = None
     """None where no custody record was asked for."""
+    verification: VerdictReport | None = None
+    """None: it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class Ours:
         self.target = target
         self.align: Align = align
         self.report: audioengine.MergeReport | None = None
-        self._parts = [
+        self.parts = [
             audioengine.MergePart(
                 str(piece.call.path),
                 EPOCH_MS + piece.start_ms,
@@ -127,7 +127,7 @@ class Ours:
         ]
 
     def __call__(self) -> None:
-        self.report = audioengine.merge(self._parts, str(self.target), align=self.align)
+        self.report = audioengine.merge(self.parts, str(self.target), align=self.align)
 
     def check(self) -> None:
         """A fast wrong answer is no answer: not a sample too long or too short."""

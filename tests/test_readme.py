@@ -18,7 +18,8 @@ from audioengine.cli import main
 from audioengine.cli.batching import batch
 from audioengine.cli.merging import merge
 from audioengine.cli.settings import settings
-from audioengine.cli.verbs import plan, store, verify
+from audioengine.cli.verbs import plan, store
+from audioengine.cli.verifying import verify
 from audioengine.report import MergeReport, PartReport, StoreReport
 from tests.support import FIXTURES
 
@@ -46,13 +47,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name in names:
             shutil.copyfile(FIXTURES / f"conference-{leg}-8k.mp3", tmp_path / f"{name}.mp3")
     command = (FIXTURES / "conference.json").read_text()
-    legs = json.loads(command)["toMerge"][:2]
-    entries = [{**leg, "recordingId": name} for leg, name in zip(legs, "AB", strict=True)]
+    asked = json.loads(command)["toMerge"][:2]
+    entries = [{**leg, "recordingId": name} for leg, name in zip(asked, "AB", strict=True)]
     (tmp_path / "merge.json").write_text(json.dumps({"toMerge": entries}))
     (tmp_path / "audioengine.toml").write_text(blocks("toml")[0])
     card = ae.Modification(mask={"caller": [ae.Interval(19.28, 24.838)]}, guard_ms=(10, 40))
     record = ae.CustodyRecord(tmp_path / "custody.jsonl")
     ae.store(tmp_path / "in.mp3", tmp_path / "masked.mp3", card, record=record)
+    starts = {"a.mp3": 1728890677283, "b.mp3": 1728890680444}
+    legs = [ae.MergePart(tmp_path / name, start) for name, start in starts.items()]
+    ae.merge(legs, tmp_path / "whole.mp3")
     (tmp_path / "jobs.jsonl").write_text(blocks("json")[0].splitlines()[0])
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -118,7 +122,12 @@ def test_every_check_is_named() -> None:
     section = README.split("## Verification")[1].split("\n## ")[0]
     trimmed = ae.Modification(trim=ae.Interval(1, 2))
     checks = ae.verify("in.mp3", "masked.mp3", trimmed).checks
-    assert [check.name for check in checks] == re.findall(r"^\| `(\w+)`", section, re.MULTILINE)
+    part = ae.MergePart("a.mp3", 1728890677283, modification=trimmed)
+    ae.merge([part], "trimmed.mp3")
+    of_merge = ae.verify_merge([part], "trimmed.mp3").checks
+    named = re.findall(r"^\| `(\w+)`", section, re.MULTILINE)
+    assert [check.name for check in of_merge] == named
+    assert [check.name for check in checks] == named[: len(checks)]
 
 
 def test_folders_are_there() -> None:

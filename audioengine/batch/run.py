@@ -29,6 +29,7 @@ from audioengine.operations.workers import worker_count
 from audioengine.report import BatchReport, FailedJobReport
 from audioengine.settings import Settings
 from audioengine.storage import S3Options
+from audioengine.verification.decoder import decoder_name
 from audioengine.version import VERSION
 
 ExecutorName: TypeAlias = Literal["processes", "dask"]
@@ -112,8 +113,9 @@ def run_batch(
     scheduler: of the cluster, for instance tcp://host:8786.
     progress: called after each job.
 
-    Raises InvalidRequestError, StorageError for manifest, journal, record and scheduler,
-    VerificationError for a record that was cut or changed at its end, LimitError.
+    Raises InvalidRequestError, LimitError, StorageError for manifest, journal, record and
+    scheduler, and VerificationError for a record that was cut or changed at its end, and where
+    outputs are to be verified and nothing here can.
     KeyboardInterrupt lets running jobs come to their end first.
     """
     started = time.perf_counter()
@@ -133,6 +135,8 @@ def run_batch(
         s3 = s3 or settings.storage.s3
         settings = settings.model_copy(update={"store": options})
     options = options or StoreOptions()
+    if options.verify and executor == "processes":
+        decoder_name()
     jobs = jobs_of(os.fspath(manifest), s3, for_all)
     # What this batch has begun to send in parts when it was killed, the same job aborts.
     begun = started_at(journal) - _CLOCKS_DIFFER_S

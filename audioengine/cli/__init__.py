@@ -14,7 +14,8 @@ from audioengine.cli.merging import merge
 from audioengine.cli.program import Program
 from audioengine.cli.schema import schema
 from audioengine.cli.settings import settings
-from audioengine.cli.verbs import inspect, plan, store, verify
+from audioengine.cli.verbs import inspect, plan, store
+from audioengine.cli.verifying import verify
 from audioengine.version import VERSION
 
 __all__ = ["main"]

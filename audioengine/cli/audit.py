@@ -44,15 +44,13 @@ def audit_options(verb: _Callback) -> _Callback:
     )(verb)
 
 
-def require_files(ctx: click.Context, source: str | None, output: str | None) -> None:
-    """Raise click.UsageError where there is neither a record nor what it would stand for."""
-    names = {param.name: param for param in ctx.command.params}
-    for name, value in (("source", source), ("output", output)):
-        if value is None:
-            raise click.MissingParameter(ctx=ctx, param=names[name])
-    for name in ("head", "files"):
-        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            raise click.UsageError(f"{names[name].opts[0]} can only be given with --record FILE.")
+def refuse_audit_options(ctx: click.Context) -> None:
+    """Raise click.UsageError for options that only a record has, where there is none."""
+    for param in ctx.command.params:
+        if param.name in ("head", "files"):
+            given = ctx.get_parameter_source(param.name) is not ParameterSource.DEFAULT
+            if given:
+                raise click.UsageError(f"{param.opts[0]} can only be given with --record FILE.")
 
 
 def audit(

@@ -24,6 +24,7 @@ from audioengine.cli.options import (
     pcm_option,
     read_record,
     read_request,
+    verify_option,
 )
 from audioengine.edits import Interval, Modification
 from audioengine.errors import StorageError
@@ -94,6 +95,7 @@ _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
 )
 @edit_options
 @crosstalk_option
+@verify_option
 @click.option(
     "--settings",
     "settings_file",
@@ -244,6 +246,7 @@ _STORE_OPTIONS = (
     "fallback",
     "allow_truncated",
     "fail_on_crosstalk",
+    "verify",
     "encoder_delay",
     "guard_ms",
 )

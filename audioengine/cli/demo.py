@@ -18,8 +18,7 @@ from audioengine.edits import Interval, Modification
 from audioengine.errors import StorageError
 
 if TYPE_CHECKING:
-    from audioengine.report import MergeReport, StoreReport
-    from audioengine.verification.verdict import Check
+    from audioengine.report import Check, MergeReport, StoreReport
 
 _FIXTURES = Path(audioengine.__file__).parent.parent / "fixtures"
 _SHORTEST_MS = 6000  # shorter masks can't tell speech from chance

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audioengine.parts import MergePart
-from audioengine.verification.case import OVERLAP
-from audioengine.verification.verdict import Check
+from audioengine.report import Check
+from audioengine.verification.voice import OVERLAP
 
 if TYPE_CHECKING:
     from audioengine.report import MergeReport, StretchReport

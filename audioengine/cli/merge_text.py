@@ -11,11 +11,13 @@ from audioengine.cli.text import (
     file_lines,
     frame_lines,
     in_seconds,
+    judged,
     layout,
     notice_lines,
     recorded_lines,
     remade_lines,
     stretch,
+    verified_line,
 )
 from audioengine.report import (
     MergePlanReport,
@@ -25,6 +27,7 @@ from audioengine.report import (
     PartReport,
     StretchReport,
 )
+from audioengine.verification.verdict import MergeVerification
 
 
 def merged(report: MergeReport, destination: str) -> str:
@@ -40,9 +43,17 @@ def merged(report: MergeReport, destination: str) -> str:
         ("Re-made", remade_lines(report.remade, report.seconds_reencoded)),
         ("Bitrate", bitrate_lines(report.bitrates)),
         ("Warnings", notice_lines(report.warnings)),
+        ("Verified", verified_line(report.verification)),
         ("Recorded", recorded_lines(report.recorded)),
         ("Took", [f"{report.wall_seconds:.3f} s (audioengine {report.version})"]),
     )
+
+
+def verified(verdict: MergeVerification, output: str) -> str:
+    """Whether an output keeps its promises."""
+    parts = [f"{part.id}: sha256 {part.sha256}" for part in verdict.parts]
+    parts += [f"{one.id}: left out: {one.reason}" for one in verdict.omitted]
+    return judged(verdict, output, ("Parts", parts))
 
 
 def planned(report: MergePlanReport) -> str:

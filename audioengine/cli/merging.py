@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -21,11 +21,15 @@ from audioengine.cli.options import (
     read_s3,
     record_options,
     sound_options,
+    verify_option,
+    with_options,
     workers_option,
 )
 from audioengine.edits import Beep
 from audioengine.parts import ConferenceSegment, MergePart
 from audioengine.times import Number
+
+_Callback = TypeVar("_Callback", bound=Callable[..., Any])
 
 _CONFERENCE = re.compile(r"(?:(?P<id>.+)=)?(?P<start>[0-9.]+)-(?P<end>[0-9.]+)?")
 
@@ -87,75 +91,81 @@ def _read_conferences(
     return tuple(out)
 
 
-@click.command(
-    epilog="Example: audioengine merge out.mp3 --part a.mp3@1728890677283 "
-    "--part b.mp3@1728890680444 --conference 1728890680444-1728890687255"
+_PART_OPTIONS = (
+    click.option(
+        "--part",
+        "named",
+        multiple=True,
+        callback=_read_parts,
+        metavar="[ID=]FILE@MS",
+        help="A recording and when it began, in epoch milliseconds. May be repeated.",
+    ),
+    click.option(
+        "--conference",
+        "conferences",
+        multiple=True,
+        callback=_read_conferences,
+        metavar="[ID=]FROM-TO",
+        help="A conference, in epoch milliseconds, that every recording held, or the one with that "
+        "ID. May be repeated.",
+    ),
+    click.option(
+        "--command",
+        callback=read_json,
+        metavar="JSON|@FILE",
+        help="A MERGERECORDINGS command: start times, conferences and masks are those of its "
+        "toMerge, and --part says where each recordingId is.",
+    ),
+    click.option(
+        "--align",
+        type=click.Choice(("sample", "frame")),
+        default="sample",
+        show_default=True,
+        help="frame moves recordings that overlap no other by less than a frame, to copy them too.",
+    ),
+    click.option(
+        "--missing",
+        type=click.Choice(("fail", "omit")),
+        default="fail",
+        show_default=True,
+        help="What becomes of recordings that are not there or can't be decoded.",
+    ),
+    click.option(
+        "--mask-scope",
+        type=click.Choice(("part", "conference")),
+        default="part",
+        show_default=True,
+        help="conference applies each mask to every recording that lists a conference there.",
+    ),
+    click.option(
+        "--max-timeline-s",
+        default="86400",
+        show_default=True,
+        callback=lambda _ctx, _option, text: read_number(text),
+        metavar="S",
+        help="Refuse a longer timeline: it means a wrong start time.",
+    ),
 )
-@click.argument("destination", metavar="DST")
-@click.option(
-    "--part",
-    "named",
-    multiple=True,
-    required=True,
-    callback=_read_parts,
-    metavar="[ID=]FILE@MS",
-    help="A recording and when it began, in epoch milliseconds. May be repeated.",
-)
-@click.option(
-    "--conference",
-    "conferences",
-    multiple=True,
-    callback=_read_conferences,
-    metavar="[ID=]FROM-TO",
-    help="A conference, in epoch milliseconds, that every recording held, or the one with that "
-    "ID. May be repeated.",
-)
-@click.option(
-    "--command",
-    callback=read_json,
-    metavar="JSON|@FILE",
-    help="A MERGERECORDINGS command: start times, conferences and masks are those of its toMerge, "
-    "and --part says where each recordingId is.",
-)
-@click.option(
-    "--align",
-    type=click.Choice(("sample", "frame")),
-    default="sample",
-    show_default=True,
-    help="frame moves recordings that overlap no other by less than a frame, to copy them too.",
-)
-@click.option(
-    "--missing",
-    type=click.Choice(("fail", "omit")),
-    default="fail",
-    show_default=True,
-    help="What becomes of recordings that are not there or can't be decoded.",
-)
-@click.option(
-    "--mask-scope",
-    type=click.Choice(("part", "conference")),
-    default="part",
-    show_default=True,
-    help="conference applies each mask to every recording that lists a conference there.",
-)
-@click.option(
-    "--max-timeline-s",
-    default="86400",
-    show_default=True,
-    callback=lambda _ctx, _option, text: read_number(text),
-    metavar="S",
-    help="Refuse a longer timeline: it means a wrong start time.",
-)
-@sound_options
-@crosstalk_option
-@record_options
-@workers_option
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@json_option
-def merge(
-    destination: str,
-    named: tuple[_Named, ...],
-    conferences: tuple[_Conference, ...],
+
+
+def part_options(verb: _Callback) -> _Callback:
+    """Give a verb the options from which `read_merge` makes a request, beside `sound_options`."""
+    return with_options(verb, _PART_OPTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRequest:
+    """What the command line asks of a merge."""
+
+    parts: list[MergePart]
+    options: dict[str, Any]
+    """Arguments that `merge`, `plan_merge` and `verify_merge` share."""
+
+
+def read_merge(
+    *,
+    named: Sequence[_Named],
+    conferences: Sequence[_Conference],
     command: object,
     guard_ms: Number | tuple[Number, Number],
     beep_hz: Number,
@@ -164,19 +174,14 @@ def merge(
     kms_key: str | None,
     s3_region: str | None,
     s3_endpoint: str | None,
-    fail_on_crosstalk: bool,
-    record: Path | None,
-    pcm_digest: bool,
-    workers: int | None,
-    dry_run: bool,
-    as_json: bool,
     **options: Any,
-) -> None:
-    """Put recordings of one conversation onto one clock, in DST.
+) -> MergeRequest:
+    """Make a request of the values of `part_options` and `sound_options`.
 
-    Conferences are heard once, from the recording that started first; gaps are silent. DST appears
-    whole or not at all.
+    Raises click.UsageError for options that do not fit together, InvalidRequestError.
     """
+    if not named:
+        raise click.UsageError("Missing option '--part'.")
     parts = _parts(named, conferences) if command is None else _commanded(command, named)
     if command is not None and conferences:
         raise click.UsageError("--command lists the conferences: --conference can't be added.")
@@ -186,14 +191,46 @@ def merge(
         else part
         for part in parts
     ]
-    options["beep"] = Beep(beep_hz, beep_dbfs, fill)
-    options["s3"] = read_s3(kms_key, s3_region, s3_endpoint)
+    beep, s3 = Beep(beep_hz, beep_dbfs, fill), read_s3(kms_key, s3_region, s3_endpoint)
+    return MergeRequest(parts, {"beep": beep, "s3": s3, **options})
+
+
+@click.command(
+    epilog="Example: audioengine merge out.mp3 --part a.mp3@1728890677283 "
+    "--part b.mp3@1728890680444 --conference 1728890680444-1728890687255"
+)
+@click.argument("destination", metavar="DST")
+@part_options
+@sound_options
+@crosstalk_option
+@verify_option
+@record_options
+@workers_option
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+def merge(
+    destination: str,
+    fail_on_crosstalk: bool,
+    verify: bool,
+    record: Path | None,
+    pcm_digest: bool,
+    workers: int | None,
+    dry_run: bool,
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    """Put recordings of one conversation onto one clock, in DST.
+
+    Conferences are heard once, from the recording that started first; gaps are silent. DST appears
+    whole or not at all.
+    """
+    request = read_merge(**asked)
     from audioengine.cli import merge_text
     from audioengine.operations.merge import merge as run
     from audioengine.operations.merge import plan_merge
 
     if dry_run:
-        planned = plan_merge(parts, **options)
+        planned = plan_merge(request.parts, **request.options)
         click.echo(planned.to_json() if as_json else merge_text.planned(planned))
         return
     kept = read_record(record, pcm_digest)
@@ -201,10 +238,11 @@ def merge(
 
     with progress_bar(shown=not as_json) as progress:
         report = run(
-            parts,
+            request.parts,
             destination,
-            **options,
+            **request.options,
             fail_on_crosstalk=fail_on_crosstalk,
+            verify=verify,
             record=kept,
             workers=workers,
             progress=progress,

@@ -282,24 +282,31 @@ crosstalk_option = click.option(
 )
 
 
+verify_option = click.option(
+    "--verify",
+    is_flag=True,
+    help="Publish only what passes what the verb verify checks; needs audioengine[verify].",
+)
+
+
 def edit_options(verb: _Callback) -> _Callback:
     """Give a verb all options from which `read_request` makes a request."""
-    return _with_options(verb, (*_EDIT_OPTIONS, *_SOUND_OPTIONS, *_S3_OPTIONS))
+    return with_options(verb, (*_EDIT_OPTIONS, *_SOUND_OPTIONS, *_S3_OPTIONS))
 
 
 def sound_options(verb: _Callback) -> _Callback:
     """Give a verb the options of how masks sound, how frames are made, how S3 is reached."""
-    return _with_options(verb, (*_SOUND_OPTIONS, *_S3_OPTIONS))
+    return with_options(verb, (*_SOUND_OPTIONS, *_S3_OPTIONS))
 
 
 def s3_options(verb: _Callback) -> _Callback:
     """Give a verb the options of how S3 is reached."""
-    return _with_options(verb, _S3_OPTIONS)
+    return with_options(verb, _S3_OPTIONS)
 
 
 def record_options(verb: _Callback) -> _Callback:
     """Give a verb the options from which `read_record` makes a custody record."""
-    return _with_options(verb, _RECORD_OPTIONS)
+    return with_options(verb, _RECORD_OPTIONS)
 
 
 def read_record(
@@ -330,9 +337,8 @@ def read_s3(
     return S3Options(region=s3_region, endpoint_url=s3_endpoint, kms_key=kms_key)
 
 
-def _with_options(
-    verb: _Callback, options: Sequence[Callable[[_Callback], _Callback]]
-) -> _Callback:
+def with_options(verb: _Callback, options: Sequence[Callable[[_Callback], _Callback]]) -> _Callback:
+    """Give a verb options, in this order."""
     return reduce(lambda inner, option: option(inner), reversed(options), verb)
 
 

@@ -11,6 +11,7 @@ from click import format_filename
 from audioengine.notices import Notice
 from audioengine.report import (
     BitratesReport,
+    Check,
     FileReport,
     FramesReport,
     IntervalReport,
@@ -21,8 +22,9 @@ from audioengine.report import (
     RemadeReport,
     StoreReport,
     TrimReport,
+    VerdictReport,
 )
-from audioengine.verification.verdict import Check, Verification
+from audioengine.verification.verdict import MergeVerification, Verification
 
 _Paragraph = tuple[str, Sequence[str]]
 
@@ -64,6 +66,7 @@ def stored(report: StoreReport, source: str, destination: str) -> str:
         ("Re-made", remade_lines(report.remade, report.seconds_reencoded)),
         ("Bitrate", bitrate_lines(report.bitrates)),
         ("Warnings", notice_lines(report.warnings)),
+        ("Verified", verified_line(report.verification)),
         ("Recorded", recorded_lines(report.recorded)),
         ("Took", [f"{report.wall_seconds:.3f} s (audioengine {report.version})"]),
     )
@@ -84,17 +87,33 @@ def planned(report: PlanReport, source: str) -> str:
 
 def verified(verdict: Verification, source: str, output: str) -> str:
     """Whether an output keeps its promises."""
+    sources = [format_filename(source), f"sha256 {verdict.source_sha256}"]
+    return judged(verdict, output, ("Source", sources))
+
+
+def judged(
+    verdict: Verification | MergeVerification, output: str, sources: tuple[str, Sequence[str]]
+) -> str:
+    """The verdict on an output of such sources."""
     count = sum(check.passed for check in verdict.checks)
     passed = "VERIFIED" if verdict.passed else "NOT VERIFIED"
     took = f"{verdict.wall_seconds:.3f} s (audioengine {verdict.version})"
     return layout(
         ("Output", [format_filename(output), f"sha256 {verdict.output_sha256}"]),
-        ("Source", [format_filename(source), f"sha256 {verdict.source_sha256}"]),
+        sources,
         ("Decoder", [verdict.decoder] if verdict.decoder else []),
         ("Checks", check_lines(verdict.checks)),
         ("Verdict", [f"{passed}: {count} of {len(verdict.checks)} checks passed"]),
         ("Took", [took]),
     )
+
+
+def verified_line(verification: VerdictReport | None) -> list[str]:
+    """That an output was verified before it was published."""
+    if verification is None:
+        return []
+    by = f", heard by {verification.decoder}" if verification.decoder else ""
+    return [f"{len(verification.checks)} checks passed{by}"]
 
 
 def check_lines(checks: Iterable[Check]) -> list[str]:

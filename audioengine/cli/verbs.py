@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs `store`, `plan`, `verify` and `inspect`: a library call each, its report printed."""
+"""The verbs `store`, `plan` and `inspect`: a library call each, its report printed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from audioengine.cli.audit import audit, audit_options, require_files
 from audioengine.cli.options import (
     Request,
     crosstalk_option,
@@ -19,6 +18,7 @@ from audioengine.cli.options import (
     read_s3,
     record_options,
     s3_options,
+    verify_option,
     workers_option,
 )
 
@@ -32,11 +32,7 @@ _SOURCE = click.argument("source", metavar="SRC")
 @click.argument("destination", metavar="DST")
 @edit_options
 @crosstalk_option
-@click.option(
-    "--verify",
-    is_flag=True,
-    help="Publish DST only if it passes what the verb verify checks; needs audioengine[verify].",
-)
+@verify_option
 @record_options
 @workers_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, like plan.")
@@ -96,50 +92,6 @@ def _plan(source: str, request: Request, *, as_json: bool) -> None:
 
     report = plan_store(source, request.modification, **request.options)
     click.echo(report.to_json() if as_json else text.planned(report, source))
-
-
-@click.command(
-    epilog="Example: audioengine verify in.mp3 out.mp3 --trim 10-50 --mask caller=12.5-15"
-)
-@click.argument("source", metavar="SRC", required=False)
-@click.argument("output", metavar="OUT", required=False)
-@edit_options
-@workers_option
-@audit_options
-@json_option
-@click.pass_context
-def verify(
-    ctx: click.Context,
-    /,
-    source: str | None,
-    output: str | None,
-    workers: int | None,
-    record: Path | None,
-    head: str | None,
-    files: bool,
-    as_json: bool,
-    **edit: Any,
-) -> None:
-    """Judge whether OUT is what `store` promises to make of SRC with the same options.
-
-    From the files alone, with a decoder that `store` does not use; takes audioengine[verify].
-    With --record, without SRC and OUT, a custody record and the files that it names are judged.
-    The exit code is 1 where a check fails.
-    """
-    if record is not None:
-        audit(ctx, record, head, files=files, as_json=as_json)
-        return
-    require_files(ctx, source, output)
-    assert source is not None
-    assert output is not None
-    from audioengine.cli import text
-    from audioengine.operations.verification import verify as run
-
-    request = read_request(**edit)
-    verdict = run(source, output, request.modification, **request.options, workers=workers)
-    click.echo(verdict.to_json() if as_json else text.verified(verdict, source, output))
-    if not verdict.passed:
-        raise click.exceptions.Exit(1)
 
 
 @click.command()

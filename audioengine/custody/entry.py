@@ -8,7 +8,7 @@ samples; numbers of a request that are not whole are text, their exact decimals.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +16,9 @@ from typing import Any
 
 from audioengine.custody.canonical import plain
 from audioengine.pcm.digest import PcmDigest
-from audioengine.report import FileReport, MergeReport, StoreReport, TrimReport
+from audioengine.report import FileReport, MergeReport, StoreReport, TrimReport, VerdictReport
 from audioengine.storage import DestinationLike, ObjectPlace, SourceLike
 from audioengine.storage.buckets import SCHEME, Found
-from audioengine.verification.decoder import decoder_name
-from audioengine.verification.verdict import Check
 from audioengine.version import VERSION
 
 Entry = dict[str, Any]
@@ -143,11 +141,10 @@ def place_of(place: SourceLike | DestinationLike) -> str | None:
     return text if text.startswith(SCHEME) else str(Path(text).resolve())
 
 
-def verdicts_told(checks: Iterable[Check]) -> Entry:
+def verdicts_told(verdict: VerdictReport) -> Entry:
     """The verdicts of an output that was judged."""
-    verdicts = {check.name: check.passed for check in checks}
-    decoder = "" if set(verdicts) == {"copy"} else decoder_name()
-    return {"passed": all(verdicts.values()), "checks": verdicts, "decoder": decoder}
+    checks = {check.name: check.passed for check in verdict.checks}
+    return {"passed": verdict.passed, "checks": checks, "decoder": verdict.decoder}
 
 
 def _entry(

@@ -25,6 +25,8 @@ from audioengine.times import Number, exact
 COMMAND_DIGEST = "command-digest"
 """Name of an output's metadata."""
 
+_NO_INFLUENCE = ("verify",)
+
 
 def command_digest(
     command: Command,
@@ -79,7 +81,8 @@ def _key(key: EncryptionKey | None) -> str | None:
 
 
 def _options(options: object) -> Mapping[str, str]:
-    return {name: str(value) for name, value in asdict(options).items()}  # type: ignore[call-overload]
+    told = asdict(options).items()  # type: ignore[call-overload]
+    return {name: str(value) for name, value in told if name not in _NO_INFLUENCE}
 
 
 def _modification(modification: Modification | None, options: StoreOptions) -> object:

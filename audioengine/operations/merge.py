@@ -6,14 +6,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from audioengine.choices import Align, CallerChannel, MaskScope, Missing, Render, SharedFrames
 from audioengine.custody.record import Recorder
 from audioengine.edits import Beep
-from audioengine.errors import InvalidRequestError, LimitError, Problem
+from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import merge_reporting as reporting
-from audioengine.operations.choices import check_options
 from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.copying import copy_whole
 from audioengine.operations.facts import facts_of
@@ -24,50 +23,22 @@ from audioengine.operations.gathering import (
     check_not_all,
     named,
     opened,
-    output_format,
-    placed_members,
 )
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
+from audioengine.operations.merge_request import Gathered, MergeChoices, gather
+from audioengine.operations.merge_verification import judged_merge, require_decoder_for_merge
 from audioengine.operations.options import DAY_S
 from audioengine.operations.recording import Recording
 from audioengine.operations.recording_custody import merge_entry, recorded, require_record
+from audioengine.operations.verification import kept_promises
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
-from audioengine.plan.merge import MergePlan
-from audioengine.plan.merge import plan_merge as make_plan
 from audioengine.render.execute import Progress
 from audioengine.render.workers import executor_of
 from audioengine.report import MergePlanReport, MergeReport
 from audioengine.storage import DestinationLike, S3Options, Staging, open_destination
-from audioengine.times import Number, exact, ms_to_samples, plain
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """How a merge is to be done; everything but what to merge and how to read it."""
-
-    align: Align
-    render: Render
-    missing: Missing
-    mask_scope: MaskScope
-    beep: Beep
-    caller_channel: CallerChannel
-    shared_frames: SharedFrames
-    max_timeline_s: Number
-
-    def __post_init__(self) -> None:
-        choices = {
-            "align": Align,
-            "render": Render,
-            "missing": Missing,
-            "mask_scope": MaskScope,
-            "caller_channel": CallerChannel,
-            "shared_frames": SharedFrames,
-        }
-        check_options(self, choices)
-        if exact(self.max_timeline_s, "max_timeline_s") <= 0:
-            raise InvalidRequestError.of("max_timeline_s", self.max_timeline_s, "must be above 0")
+from audioengine.times import Number
 
 
 def merge(
@@ -83,6 +54,7 @@ def merge(
     shared_frames: SharedFrames = "keep",
     allow_truncated: bool = False,
     fail_on_crosstalk: bool = False,
+    verify: bool = False,
     max_timeline_s: Number = DAY_S,
     record: Recorder | None = None,
     s3: S3Options | None = None,
@@ -109,6 +81,7 @@ def merge(
         one: "keep" re-encodes it, "mask_both" masks it too.
     allow_truncated: take recordings that their tags say are cut off.
     fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
+    verify: publish the output only where it passes what `verify_merge` checks.
     max_timeline_s: a longer timeline is refused, for it means a wrong start time.
     record: a CustodyRecord that gets an entry, once the output is published.
     s3: how places that begin with s3:// are reached and encrypted.
@@ -116,17 +89,19 @@ def merge(
     progress: called with frames done and frames in all.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
-    StorageError, with `record` also VerificationError; there is no output then, but where an entry
-    can't be written after all, as the message says.
+    StorageError, with `verify` or `record` also VerificationError; there is no output then, but
+    where an entry can't be written after all, as the message says.
     """
     started = time.perf_counter()
-    options = _Options(
+    options = MergeChoices(
         align, render, missing, mask_scope, beep, caller_channel, shared_frames, max_timeline_s
     )
     workers = worker_count(workers)
     require_record(record)
     with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
-        gathered = _gather(there, options)
+        gathered = gather(there, options)
+        if verify:
+            require_decoder_for_merge(gathered)
         with (
             closing(open_destination(destination, s3)) as staging,
             executor_of(min(workers, 2)) as beside,
@@ -135,10 +110,13 @@ def merge(
                 part.path: beside.submit(sha256_hex, recording.source) for part, recording in there
             }
             while not (done := _try(gathered, options, there, omitted, staging, workers, progress)):
-                gathered = _gather(there, options)
+                gathered = gather(there, options)
             members = gathered.members
             if fail_on_crosstalk:
                 _refuse_crosstalk(members, done.coherence)
+            verdict = None
+            if verify:
+                verdict = kept_promises(judged_merge(gathered, options, staging, workers))
             output_digest = sha256_hex(staging)
             source_digests = [digests[member.timed.path].result() for member in members]
             report = reporting.merge_report(
@@ -159,10 +137,13 @@ def merge(
                     "fail_on_crosstalk": fail_on_crosstalk,
                 }
                 timed = [member.timed for member in members]
-                entry = merge_entry(record, report, timed, destination, staging, request, (), s3)
+                entry = merge_entry(
+                    record, report, timed, destination, staging, request, verdict, s3
+                )
             for member in members:
                 member.recording.source.check_unchanged()
             staging.publish(facts_of(source_digests))
+    report = replace(report, verification=verdict)
     return report if record is None else replace(report, recorded=recorded(record, entry))
 
 
@@ -184,63 +165,19 @@ def plan_merge(
 
     Raises what `merge` would raise before it renders.
     """
-    options = _Options(
+    options = MergeChoices(
         align, render, missing, mask_scope, beep, caller_channel, shared_frames, max_timeline_s
     )
     with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
-        gathered = _gather(there, options)
+        gathered = gather(there, options)
         return reporting.plan_report(
             gathered.plan, gathered.members, omitted, align, is_copy=gathered.is_copy
         )
 
 
-@dataclass(frozen=True)
-class _Gathered:
-    """All that rendering needs to know."""
-
-    members: Sequence[Member]
-    plan: MergePlan
-
-    @property
-    def is_copy(self) -> bool:
-        """Whether the output is the one recording as it is."""
-        if len(self.members) > 1:
-            return False
-        placed = self.members[0].placed
-        return placed.edits.is_identity and not placed.zero and self.plan.render == "smart"
-
-
-def _gather(there: Sequence[tuple[TimedPart, Recording]], options: _Options) -> _Gathered:
-    format = output_format([recording for _, recording in there])
-    members = placed_members(
-        there,
-        format.rate_hz,
-        options.beep,
-        mask_scope=options.mask_scope,
-        caller_channel=options.caller_channel,
-        shared_frames=options.shared_frames,
-    )
-    _check_length(members, format.rate_hz, options.max_timeline_s)
-    placed = [member.placed for member in members]
-    plan = make_plan(placed, format, align=options.align, render=options.render)
-    return _Gathered(members, plan)
-
-
-def _check_length(members: Sequence[Member], rate_hz: int, most_s: Number) -> None:
-    last = max(members, key=lambda member: member.placed.audio.end)
-    limit = exact(most_s, "max_timeline_s")
-    if last.placed.audio.end > ms_to_samples(limit * 1000, rate_hz):
-        hours = plain(last.placed.audio.end / (rate_hz * exact(3600, "")))
-        raise LimitError(
-            f"the timeline would last {hours} h, {plain(limit / 3600)} h are allowed: "
-            f"{last.name} starts {plain(last.offset_ms / 3_600_000)} h after {members[0].name}. "
-            "If the start times are right, raise max_timeline_s"
-        )
-
-
 def _try(
-    gathered: _Gathered,
-    options: _Options,
+    gathered: Gathered,
+    options: MergeChoices,
     there: list[tuple[TimedPart, Recording]],
     omitted: list[Omitted],
     staging: Staging,

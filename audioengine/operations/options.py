@@ -38,6 +38,8 @@ class StoreOptions:
     fallback: Fallback = "full"
     allow_truncated: bool = False
     fail_on_crosstalk: bool = False
+    verify: bool = False
+    """Whether only what passes verification is published; of no influence on the output."""
     encoder_delay: int = 0
     guard_ms: Number | tuple[Number, Number] = 0
     """Of requests that say nothing of it."""

@@ -12,10 +12,9 @@ from audioengine.errors import AudioEngineError, InvalidRequestError, StorageErr
 from audioengine.mp3.scan import scan
 from audioengine.parts import TimedPart
 from audioengine.pcm.digest import pcm_digest
-from audioengine.report import FileReport, MergeReport, RecordedReport, StoreReport
+from audioengine.report import FileReport, MergeReport, RecordedReport, StoreReport, VerdictReport
 from audioengine.storage import DestinationLike, ObjectPlace, S3Options, SourceLike, Staging
 from audioengine.storage.buckets import SCHEME
-from audioengine.verification.verdict import Check
 
 
 def require_record(record: Recorder | None) -> None:
@@ -49,19 +48,19 @@ def store_entry(
     destination: DestinationLike,
     staging: Staging,
     request: Mapping[str, object],
-    checks: Sequence[Check],
+    verdict: VerdictReport | None,
     s3: S3Options | None,
 ) -> told.Entry:
     """What is told of a store, whose output is staged and not published yet.
 
-    checks: what the output was verified by; none: it was not.
+    verdict: of the output, where it was verified.
     """
     return told.of_store(
         report,
         {**told.file_told(report.source, None), **_source(source, s3)},
         _output(record, report.output, destination, staging),
         request,
-        told.verdicts_told(checks) if checks else None,
+        told.verdicts_told(verdict) if verdict else None,
     )
 
 
@@ -72,19 +71,19 @@ def merge_entry(
     destination: DestinationLike,
     staging: Staging,
     request: Mapping[str, object],
-    checks: Sequence[Check],
+    verdict: VerdictReport | None,
     s3: S3Options | None,
 ) -> told.Entry:
     """What is told of a merge, whose output is staged and not published yet.
 
-    parts: those that are in it, in order of start. checks: as of `store_entry`.
+    parts: those that are in it, in order of start. verdict: as of `store_entry`.
     """
     return told.of_merge(
         report,
         [_source(one.part.source, s3) for one in parts],
         _output(record, report.output, destination, staging),
         {**request, "parts": [_part(one) for one in parts]},
-        told.verdicts_told(checks) if checks else None,
+        told.verdicts_told(verdict) if verdict else None,
     )
 
 

@@ -21,7 +21,7 @@ from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.recording_custody import recorded, require_record, store_entry
 from audioengine.operations.store_request import StoreChoices, planned, resolved
-from audioengine.operations.verification import judged, require_decoder, require_promises
+from audioengine.operations.verification import judged, kept_promises, require_decoder
 from audioengine.operations.workers import worker_count
 from audioengine.pcm.decode import decode_all
 from audioengine.pcm.tone import Tone
@@ -113,8 +113,9 @@ def store(
                     progress,
                     fail_on_crosstalk=fail_on_crosstalk,
                 )
-            checks = judged(recording, edits, options, staging, workers) if verify else ()
-            require_promises(checks)
+            verdict = None
+            if verify:
+                verdict = kept_promises(judged(recording, edits, options, staging, workers))
             output_digest = sha256_hex(staging)
             report = reporting.store_report(
                 done,
@@ -135,10 +136,11 @@ def store(
                     "fail_on_crosstalk": fail_on_crosstalk,
                 }
                 entry = store_entry(
-                    record, report, source, destination, staging, request, checks, s3
+                    record, report, source, destination, staging, request, verdict, s3
                 )
             recording.source.check_unchanged()
             staging.publish(facts_of([report.source.sha256]))
+    report = replace(report, verification=verdict)
     return report if record is None else replace(report, recorded=recorded(record, entry))
 
 

@@ -17,12 +17,13 @@ from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store_request import StoreChoices, planned, resolved
 from audioengine.operations.workers import worker_count
+from audioengine.report import Check, VerdictReport
 from audioengine.storage import S3Options, SourceLike, open_source
 from audioengine.times import Number
-from audioengine.verification.case import Case
+from audioengine.verification.case import store_case
 from audioengine.verification.decoder import decoder_name
 from audioengine.verification.judge import judge, judge_copy, judge_unreadable
-from audioengine.verification.verdict import Check, Verification
+from audioengine.verification.verdict import Verification
 from audioengine.version import VERSION
 
 
@@ -86,7 +87,7 @@ def judged(
         index = scan(output)
     except (MalformedAudioError, UnsupportedAudioError) as error:
         return (judge_unreadable(str(error)),)
-    case = Case(recording.source, recording.index, output, index, plan, choices.beep)
+    case = store_case(recording.source, recording.index, output, index, plan, choices.beep)
     return judge(case, workers)
 
 
@@ -96,13 +97,22 @@ def require_decoder(edits: Edits) -> None:
         decoder_name()
 
 
-def require_promises(checks: Iterable[Check]) -> None:
-    """Raise VerificationError with every check that failed."""
+def kept_promises(checks: tuple[Check, ...]) -> VerdictReport:
+    """The verdict on an output that may be published.
+
+    Raises VerificationError with every check that failed.
+    """
     failed = [f"{check.name}: {check.message}" for check in checks if not check.passed]
     if failed:
         raise VerificationError(
             f"the output does not keep its promises and is not published; {' '.join(failed)}"
         )
+    return VerdictReport(True, checks, decoder_of(checks))
+
+
+def decoder_of(checks: Iterable[Check]) -> str:
+    """What decoded the recordings that were judged so; empty where none had to be."""
+    return "" if any(check.name == "copy" for check in checks) else decoder_name()
 
 
 def verification(
@@ -114,7 +124,7 @@ def verification(
         checks=checks,
         source_sha256=source_sha256,
         output_sha256=output_sha256,
-        decoder="" if checks[0].name == "copy" else decoder_name(),
+        decoder=decoder_of(checks),
         version=VERSION,
         wall_seconds=wall_seconds,
     )

@@ -44,6 +44,13 @@ class _Fit:
     channels: tuple[tuple[FrameRange, ...], ...]
     """The same of each channel, its masks counted."""
 
+    @property
+    def masked(self) -> tuple[FrameRange, ...]:
+        """Frames of `unmasked` that depend on a mask."""
+        return merged(
+            frames for channel in self.channels for frames in frames_without(self.unmasked, channel)
+        )
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -76,8 +83,11 @@ class Layout:
         """The frames that are silent: in gaps, and where a recording that fits has none."""
         # Frames of a grid of their own are few, and made anew.
         gaps = () if self.grid.origin else self._within(self._silence)
+        # Before an untagged recording's first frame none is needed, unless a mask begins with it.
         beside = (
-            frames for fit in self._fits for frames in frames_without(fit.unmasked, (fit.own,))
+            frames
+            for fit in self._fits
+            for frames in frames_without(fit.unmasked, (fit.own, *fit.masked))
         )
         return merged((*gaps, *beside))
 

@@ -109,7 +109,9 @@ def _plan(
         stretches = _stretches(parts)
         hearing = Hearing.of(stretches, len(parts))
     origin = 0
-    if owner is not None:
+    if owner is None:
+        candidates = []
+    else:
         spf, raw_zero = format.samples_per_frame, parts[owner].raw_zero
         origin = -raw_zero if raw_zero <= 0 else -raw_zero % spf
         candidates = [
@@ -174,18 +176,27 @@ def _owner(
     hearing: Hearing,
     candidates: Iterable[int],
 ) -> int | None:
-    """The recording with most frames to copy if the output's fell on its own."""
-    best, most = None, 0
+    """The recording with most frames to copy if the output's fell on its own.
+
+    Frames of which only one party can be copied count where those of both are as many.
+    """
+    best, most = None, (0, 0)
     silence = silence_around(stretches)
     for number in candidates:
         part = parts[number]
-        masked = [span for spans in part.masked_on_timeline for span in spans]
-        same = without(where_same(part, hearing.alone[number], silence), masked)
-        own = Grid(part.raw_zero, FrameRange(0, part.index.frames), 0, 0)
-        count = sum(frames_within(part.index.format, span, own).count for span in same)
+        same = where_same(part, hearing.alone[number], silence)
+        masked = part.masked_on_timeline
+        both = _frames_to_copy(part, same, [span for spans in masked for span in spans])
+        count = both, sum(_frames_to_copy(part, same, spans) for spans in masked)
         if count > most:
             best, most = number, count
     return best
+
+
+def _frames_to_copy(part: PlacedPart, same: Iterable[Span], masked: Iterable[Span]) -> int:
+    own = Grid(part.raw_zero, FrameRange(0, part.index.frames), 0, 0)
+    spans = without(same, masked)
+    return sum(frames_within(part.index.format, span, own).count for span in spans)
 
 
 def _aligned(

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is judged: a source, an output, and what the request asks of both."""
+"""What is judged: an output, the recordings it is made of, and what the request asks of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
+from itertools import islice
+
+import numpy as np
 
 from audioengine.edits import Beep, Span
 from audioengine.mp3.bytesource import ByteSource
@@ -12,39 +19,50 @@ from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.info_tag import DECODER_DELAY
 from audioengine.plan.grid import FrameRange
+from audioengine.plan.merge import MergePlan
+from audioengine.plan.placing import PlacedPart
+from audioengine.plan.rendering import RenderPlan
+from audioengine.plan.spans import without
 from audioengine.plan.store import StorePlan
+from audioengine.verification.voice import Voice
+from audioengine.verification.waves import Masked, Wave, painted
 
-OVERLAP = 1056
-"""Samples after a frame that still depend on it: 576, and the synthesis window's 480."""
+# Between copies of one recording all of its frames are looked at, and so many beside the others.
+_BETWEEN_FRAMES = 512
+_BESIDE_FRAMES = 16
 
-_FAR = 1 << 60
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Frames of the output that are compared with those that one recording has there."""
+
+    frames: FrameRange
+    voice: int
+    shift: int
+    """What is added to the number of the recording's frame to give the output's."""
 
 
 @dataclass(frozen=True)
 class Case:
     """One output and what it should be."""
 
-    source: ByteSource
-    source_index: FrameIndex
     output: ByteSource
     output_index: FrameIndex
-    plan: StorePlan
-    """Derived from source and request; its frames are numbered like the source's."""
+    plan: RenderPlan
+    """Derived from sources and request; it numbers the frames."""
     beep: Beep
+    voices: tuple[Voice, ...]
+    patches: tuple[Patch, ...]
+    """In order; no frame is in two of them."""
 
     @property
     def format(self) -> StreamFormat:
-        """What all frames of the source share."""
-        return self.source_index.format
-
-    @property
-    def own_grid(self) -> bool:
-        """Whether the output's frames fall between the source's: then none can be copied."""
-        return self.plan.grid.origin != 0
+        """What all frames of the output must share."""
+        return self.plan.format
 
     @cached_property
     def frames(self) -> FrameRange:
-        """The output's frames by the source's numbers: the last one is where the plan ends."""
+        """The output's frames by the plan's numbers: the last one is where the plan ends."""
         last = self.plan.grid.frames.last
         return FrameRange(last - self.output_index.frames, last)
 
@@ -60,29 +78,150 @@ class Case:
         return (tag.encoder_delay or 0) + DECODER_DELAY if tag else 0
 
     @property
-    def source_frames(self) -> FrameRange:
-        """The output's frames that the source has, too."""
-        first = min(max(self.frames.first, 0), self.frames.last)
-        return FrameRange(first, max(first, min(self.frames.last, self.source_index.frames)))
+    def whole(self) -> Span:
+        """All samples that the output should play."""
+        return Span(0, self.plan.kept.length)
+
+    def compared(self, frames: FrameRange) -> list[Patch]:
+        """What there is to compare some of the output's frames with."""
+        out = []
+        for patch in self.patches:
+            first = max(frames.first, patch.frames.first)
+            last = min(frames.last, patch.frames.last)
+            if first < last:
+                out.append(replace(patch, frames=FrameRange(first, last)))
+        return out
 
     def played(self, frames: FrameRange, reach: int) -> Span:
-        """The samples that play these frames, the source's numbers, and `reach` after them."""
+        """The samples that play these frames, the plan's numbers, and `reach` after them."""
         spf, zero = self.format.samples_per_frame, self.plan.grid.origin - self.plan.kept.start
         span = Span(zero + frames.first * spf, zero + frames.last * spf + reach)
-        return span.clipped(Span(0, self.plan.kept.length))
+        return span.clipped(self.whole)
 
-    def masked(self, channel: int) -> list[Span]:
-        """The masks of a channel in samples of the output, as far as they go beyond its ends."""
+    def right(self, window: Span) -> list[Wave]:
+        """By channel, what should be heard there.
+
+        Raises VerificationError where a source can't be decoded.
+        """
+        out = [np.zeros(window.length) for _ in range(self.format.channels)]
+        for voice in self.voices:
+            if any(span.clipped(window).length for span in voice.heard):
+                for channel, wave in enumerate(voice.waves(window)):
+                    out[channel] += self.voiced(voice, channel, wave, window)
+        return out
+
+    def voiced(self, voice: Voice, channel: int, wave: Wave, window: Span) -> Wave:
+        """What should be heard of a voice there, which plays `wave`."""
+        masks = masks_in(voice.masked[channel], window)
+        if masks:
+            wave = painted(wave, window, masks, self.beep, self.format.rate_hz)
+        return voice.muted(wave, window)
+
+    def removed(self, patch: Patch, channel: int) -> tuple[Span, ...]:
+        """The raw samples of a patch's recording that the output must not know of.
+
+        They count as the output's raw samples do.
+        """
         zero = self.plan.kept.start
-        spans = (Span(mask.start - zero, mask.end - zero) for mask in self.plan.masked[channel])
-        return [span for span in spans if span.start < self.plan.kept.length and span.end > 0]
+        voice = self.voices[patch.voice]
+        start = patch.shift * self.format.samples_per_frame
+        masks = [mask.span for mask in voice.masked[channel]]
+        kept = (Span(span.start + zero, span.end + zero) for span in without(voice.alone, masks))
+        return without([Span(start, start + voice.index.raw_samples)], kept)
 
-    def removed(self, channel: int) -> list[Span]:
-        """The raw samples of the source's channel that the output must not know of."""
-        kept = self.plan.kept
-        spans = [mask.clipped(kept) for mask in self.plan.masked[channel]]
-        if kept.start > 0:
-            spans.append(Span(-_FAR, kept.start))
-        if kept.end < self.source_index.raw_samples:
-            spans.append(Span(kept.end, _FAR))
-        return [span for span in spans if span.length]
+
+def masks_in(masks: Sequence[Masked], window: Span) -> list[Masked]:
+    """Those of a channel's masks, which are in order, that are heard in a window."""
+    out = []
+    for mask in islice(masks, bisect_right(masks, window.start, key=_end), None):
+        if mask.span.start >= window.end:
+            break
+        out.append(mask)
+    return out
+
+
+def _end(mask: Masked) -> int:
+    return mask.span.end
+
+
+def store_case(
+    source: ByteSource,
+    source_index: FrameIndex,
+    output: ByteSource,
+    output_index: FrameIndex,
+    plan: StorePlan,
+    beep: Beep,
+) -> Case:
+    """What is to be judged of a store."""
+    zero, whole = plan.kept.start, Span(0, plan.kept.length)
+    masked = tuple(
+        tuple(Masked(Span(mask.start - zero, mask.end - zero)) for mask in masks)
+        for masks in plan.masked
+    )
+    voice = Voice(source, source_index, zero, 0, Fraction(1), (whole,), (whole,), masked)
+    # On a grid of its own, the output's frames fall between the source's.
+    own_grid = plan.grid.origin != 0
+    patch = Patch(FrameRange(0, source_index.frames), 0, 0)
+    return Case(output, output_index, plan, beep, (voice,), () if own_grid else (patch,))
+
+
+def merge_case(
+    sources: Sequence[ByteSource],
+    output: ByteSource,
+    output_index: FrameIndex,
+    plan: MergePlan,
+    beep: Beep,
+) -> Case:
+    """What is to be judged of a merge of sources, which are those of the plan's parts."""
+    voices = tuple(
+        Voice(
+            source,
+            part.index,
+            part.index.start + part.zero,
+            part.offset,
+            part.ratio,
+            plan.hearing.heard[number],
+            plan.hearing.alone[number],
+            tuple(
+                _masks_of(part, channel % part.index.format.channels)
+                for channel in range(plan.format.channels)
+            ),
+        )
+        for number, (source, part) in enumerate(zip(sources, plan.parts, strict=True))
+    )
+    return Case(output, output_index, plan, beep, voices, _patches(plan))
+
+
+def _masks_of(part: PlacedPart, channel: int) -> tuple[Masked, ...]:
+    out = []
+    for mask in part.masked[channel]:
+        zero = part.index.start
+        start, end = part.time_of(Span(mask.start - zero, mask.end - zero))
+        first = math.floor(start)
+        out.append(Masked(Span(first, math.ceil(end)), float(start - first)))
+    return tuple(out)
+
+
+def _patches(plan: MergePlan) -> tuple[Patch, ...]:
+    """The copied frames and those beside and between them, by the recordings copied from."""
+    out: list[Patch] = []
+    own = FrameRange(0, 0)
+    for one in plan.copied:
+        last = out[-1] if out else None
+        between = one.frames.first - last.frames.last if last else 0
+        same = last and (last.voice, last.shift) == (one.part, one.shift)
+        if last and same and between <= _BETWEEN_FRAMES:
+            out[-1] = replace(last, frames=FrameRange(last.frames.first, one.frames.last))
+            continue
+        low = one.frames.first - _BESIDE_FRAMES
+        if last:
+            end = min(own.last, last.frames.last + min(_BESIDE_FRAMES, between // 2))
+            out[-1] = replace(last, frames=FrameRange(last.frames.first, end))
+            low = max(low, end)
+        own = FrameRange(one.shift, one.shift + plan.parts[one.part].index.frames)
+        out.append(Patch(FrameRange(max(low, own.first), one.frames.last), one.part, one.shift))
+    if out:
+        last = out[-1]
+        end = min(own.last, last.frames.last + _BESIDE_FRAMES)
+        out[-1] = replace(last, frames=FrameRange(last.frames.first, end))
+    return tuple(out)

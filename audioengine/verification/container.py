@@ -8,9 +8,9 @@ import numpy as np
 from audioengine.mp3.crc import tag_crc
 from audioengine.mp3.header import HEADER_BYTES, parse_header
 from audioengine.mp3.info_tag import DECODER_DELAY, GAPLESS_ENCODERS
+from audioengine.report import Check
 from audioengine.verification.case import Case
 from audioengine.verification.decoder import Announced
-from audioengine.verification.verdict import Check
 
 _BLOCK_BYTES = 1 << 20
 _ALL_FLAGS = 15

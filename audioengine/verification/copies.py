@@ -12,9 +12,9 @@ from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
 from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
 from audioengine.plan.rendering import MAX_MOVED_FRAMES
+from audioengine.report import Check, Figure
 from audioengine.verification.case import Case
 from audioengine.verification.frames import Compared
-from audioengine.verification.verdict import Check, Figure
 
 _NAMED_AT_MOST = 5
 
@@ -38,10 +38,18 @@ def allowed(case: Case, compared: Compared) -> Allowed:
     once more, from the standard: a granule codes 1632 samples.
     """
     frames, channels = compared.frames, range(case.format.channels)
-    depends = []
-    for channel in channels:
-        spans = [Span(span.start, span.end) for span in case.removed(channel)]
-        depends.append(flags_of(_dependent(case.format, spans, frames), frames))
+    patches = case.compared(frames)
+    depends = [
+        flags_of(
+            (
+                part
+                for patch in patches
+                for part in _dependent(case.format, case.removed(patch, channel), patch.frames)
+            ),
+            frames,
+        )
+        for channel in channels
+    ]
     if case.plan.render == "full":
         every = np.ones(frames.count, dtype=bool)
         return Allowed([every for _ in channels], depends, ~every)
@@ -50,8 +58,8 @@ def allowed(case: Case, compared: Compared) -> Allowed:
     # Where the channels are coded together, neither can be made without the other.
     together = _dilated(compared.coupled & reach)
     made = [reach & (_dilated(flags) | together) for flags in required]
-    outside = np.ones(frames.count, dtype=bool)
-    outside[compared.at(case.source_frames)] = False
+    # Where no source has a frame, or the output is silent, there is nothing to be copied.
+    outside = ~compared.there | flags_of(case.plan.silences, frames)
     lost = flags_of((FrameRange(n, n + 1) for n in case.plan.lost), frames)
     outside |= lost
     return Allowed([flags | outside for flags in made], depends, lost & ~reach)
@@ -166,7 +174,8 @@ def leftovers_check(case: Case, compared: Compared) -> Check:
     """
     frames = compared.frames
     lead = frames.first, case.plan.grid.frames.first
-    noisy = [] if case.own_grid else [n for n in range(*lead) if not compared.empty[n - lead[0]]]
+    own_grid = case.plan.grid.origin != 0
+    noisy = [] if own_grid else [n for n in range(*lead) if not compared.empty[n - lead[0]]]
     measured: dict[str, Figure] = {
         "stale_frames": len(compared.stale),
         "stale_bytes": compared.stale_bytes,
@@ -191,7 +200,7 @@ def _places(flags: Flags, compared: Compared) -> str:
 
 
 def _named(numbers: list[int]) -> str:
-    """Frames, the source's numbers, a few of many."""
+    """Frames, the plan's numbers, a few of many."""
     shown = ", ".join(map(str, numbers[:_NAMED_AT_MOST]))
     more = len(numbers) - _NAMED_AT_MOST
     return f"frames {shown}" + (f" and {more:,} more" if more > 0 else "")

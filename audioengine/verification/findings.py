@@ -14,6 +14,8 @@ class HeardMask:
 
     channel: int
     span: Span
+    alone: bool
+    """Whether no other recording is heard there."""
     tone_db: float | None
     """Level of the tone beside the one asked for; None where too short, or silence was asked."""
     phase: float
@@ -33,7 +35,7 @@ class HeardEdge:
     """Where a mask seems to begin or end."""
 
     channel: int
-    at: int
+    span: Span
     error_dbfs: float
     """What is heard beside what should be, 15 ms to either side."""
     shift_ms: float
@@ -56,6 +58,63 @@ class HeardKept:
     """How much likelier that is than none."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeardShare:
+    """What is heard of one of several recordings."""
+
+    channel: int
+    span: Span
+    part: int
+    """Its number."""
+    share: float
+    """1 where it is heard at its own level, 0 where nothing of it is."""
+    slack: float
+    """By how much noise may have that wrong."""
+    lag: int
+    """Samples by which it seems to be late."""
+    confidence: float
+    """How much likelier that is than none."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeardUnasked:
+    """What is heard of a recording where it should not be."""
+
+    channel: int
+    span: Span
+    part: int
+    share: float
+    slack: float
+    likeness: float
+    likeness_chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeardSum:
+    """How a sum of several recordings, or 100 ms of it that are too loud, is turned down."""
+
+    channel: int
+    span: Span
+    resemblance: float
+    """Correlation with the sum; 1 where they are the same."""
+    gain: float
+    least: float
+    most: float
+    """What it should be between."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeardGap:
+    """What is heard where nobody is."""
+
+    channel: int
+    span: Span
+    level_dbfs: float
+    """Its loudest 20 ms."""
+    limit_dbfs: float
+    """How loud coding noise of what is next to it may be."""
+
+
 @dataclass
 class Heard:
     """All findings, in the order of the output."""
@@ -63,6 +122,10 @@ class Heard:
     masks: list[HeardMask] = field(default_factory=list)
     edges: list[HeardEdge] = field(default_factory=list)
     kept: list[HeardKept] = field(default_factory=list)
+    shares: list[HeardShare] = field(default_factory=list)
+    unasked: list[HeardUnasked] = field(default_factory=list)
+    sums: list[HeardSum] = field(default_factory=list)
+    gaps: list[HeardGap] = field(default_factory=list)
     undecodable: int = 0
     samples: int = 0
 
@@ -71,5 +134,9 @@ class Heard:
         self.masks += other.masks
         self.edges += other.edges
         self.kept += other.kept
+        self.shares += other.shares
+        self.unasked += other.unasked
+        self.sums += other.sums
+        self.gaps += other.gaps
         self.undecodable += other.undecodable
         self.samples += other.samples

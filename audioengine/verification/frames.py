@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames, and which channels of them, are the source's bit for bit.
+"""Which frames, and which channels of them, are a source's bit for bit.
 
 Most frames of most outputs are whole copies, and so are their neighbours: those are compared as
-bytes. Only what is near a frame that differs is taken apart.
+bytes. Of long silence it is enough that nothing is there. Only what is near other frames is taken
+apart.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from audioengine.mp3.assemble import frame_head
+from audioengine.mp3.header import HEADER_BYTES
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.main_data import Frame, read_frames
 from audioengine.mp3.side_info import granule_layout, main_data_bits
 from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
-from audioengine.verification.case import Case
+from audioengine.verification.case import Case, Patch
 
 _CHUNK_FRAMES = 512
+_MODE_EXTENSION = 0x30  # of a header's last byte
 
 
 @dataclass
@@ -28,7 +31,9 @@ class Compared:
     """Flags of the output's frames, in their order, and by channel where there are several."""
 
     frames: FrameRange
-    """Their numbers, the source's."""
+    """Their numbers, the plan's."""
+    there: Flags
+    """A source has a frame to compare them with."""
     whole: Flags
     """Header, side information and main data are the source's."""
     kept: list[Flags]
@@ -47,30 +52,30 @@ class Compared:
     """Frames that are made and smaller than the plan makes them."""
     stale_bytes: int = 0
 
-    def at(self, part: FrameRange) -> slice:
-        """Where the flags of these frames are."""
-        return slice(part.first - self.frames.first, part.last - self.frames.first)
-
 
 def compare(case: Case) -> Compared:
-    """Compare the output's frames with the source's that stand in the same places."""
+    """Compare the output's frames with the sources' that stand in the same places."""
     frames = case.frames
-    equal = np.zeros(frames.count, dtype=bool)
-    common = case.source_frames
-    if not case.own_grid:
-        equal[common.first - frames.first : common.last - frames.first] = _equal_bytes(case, common)
-        equal &= ~flags_of((FrameRange(n, n + 1) for n in case.plan.lost), frames)
     channels = range(case.format.channels)
+    patches = case.compared(frames)
+    there = flags_of((patch.frames for patch in patches), frames)
+    equal = np.zeros(frames.count, dtype=bool)
+    for patch in patches:
+        here = slice(patch.frames.first - frames.first, patch.frames.last - frames.first)
+        equal[here] = _equal_bytes(case, patch)
+    equal &= ~flags_of((FrameRange(n, n + 1) for n in case.plan.lost), frames)
+    blank = _blank(case)
     out = Compared(
         frames=frames,
+        there=there,
         whole=equal.copy(),
         kept=[equal.copy() for _ in channels],
         silent=[np.zeros(frames.count, dtype=bool) for _ in channels],
         coupled=np.zeros(frames.count, dtype=bool),
-        empty=np.zeros(frames.count, dtype=bool),
+        empty=blank.copy(),
     )
     reach = _reach(case)
-    differs = flags_of(case.plan.clusters, frames) | ~equal
+    differs = flags_of(case.plan.clusters, frames) | ~equal & ~blank
     near = ranges_of(_dilated(differs, reach), frames.first)
     for part in near:
         for first in range(part.first, part.last, _CHUNK_FRAMES):
@@ -79,25 +84,47 @@ def compare(case: Case) -> Compared:
     return out
 
 
-def _equal_bytes(case: Case, frames: FrameRange) -> Flags:
-    """[shape=(frames.count,)] Which frames are the source's, byte for byte."""
+def _equal_bytes(case: Case, patch: Patch) -> Flags:
+    """[shape=(frames of the patch,)] Which frames are the source's, byte for byte."""
+    frames, source = patch.frames, case.voices[patch.voice]
     equal = np.zeros(frames.count, dtype=bool)
     zero = case.frames.first
     for first in range(frames.first, frames.last, _CHUNK_FRAMES):
         last = min(first + _CHUNK_FRAMES, frames.last)
         ours = case.output_index.read_frames(case.output, first - zero, last - zero)
-        theirs = case.source_index.read_frames(case.source, first, last)
+        own = (first - patch.shift, last - patch.shift)
+        theirs = source.index.read_frames(source.source, *own)
         here = slice(first - frames.first, last - frames.first)
         if ours == theirs:
             equal[here] = True
             continue
         pieces = zip(
             _pieces(ours, case.output_index, first - zero, last - zero),
-            _pieces(theirs, case.source_index, first, last),
+            _pieces(theirs, source.index, *own),
             strict=True,
         )
         equal[here] = [one == other for one, other in pieces]
     return equal
+
+
+def _blank(case: Case) -> Flags:
+    """Which frames of long silence are headers and nothing else but zeros."""
+    frames, index = case.frames, case.output_index
+    blank = np.zeros(frames.count, dtype=bool)
+    for part in case.plan.silences:
+        low, high = (min(max(n - frames.first, 0), frames.count) for n in (part.first, part.last))
+        for first in range(low, high, _CHUNK_FRAMES):
+            last = min(first + _CHUNK_FRAMES, high)
+            data = np.frombuffer(index.read_frames(case.output, first, last), dtype=np.uint8)
+            sizes = index.sizes[index.byte2[first:last]].astype(np.int64)
+            starts = np.cumsum(sizes) - sizes
+            heads = np.unique(data[starts[:, None] + (0, 1, 3)], axis=0)
+            plain = len(heads) == 1 and not heads[0, 2] & _MODE_EXTENSION
+            if plain and np.count_nonzero(data) == np.count_nonzero(
+                data[starts[:, None] + np.arange(HEADER_BYTES)]
+            ):
+                blank[first:last] = True
+    return blank
 
 
 def _pieces(data: bytes, index: FrameIndex, first: int, last: int) -> Iterator[bytes]:
@@ -113,7 +140,8 @@ def _reach(case: Case) -> int:
     overhead = 4 + 2 + format.side_info_bytes
     least = min(
         int(index.sizes[np.unique(index.byte2)].min())
-        for index in (case.source_index, case.output_index)
+        for index in (*(voice.index for voice in case.voices), case.output_index)
+        if index.format == format
     )
     return min(64, -(-format.max_main_data_begin // max(1, least - overhead)) + 1)
 
@@ -133,18 +161,19 @@ def _compare_parsed(
     zero = case.frames.first
     after = min(frames.last + reach, case.frames.last)
     ours = read_frames(case.output, case.output_index, frames.first - zero, after - zero)
-    theirs: list[Frame] = []
-    if not case.own_grid:
-        low = min(max(frames.first, 0), case.source_index.frames)
-        high = max(low, min(frames.last + reach, case.source_index.frames))
-        theirs = read_frames(case.source, case.source_index, low, high)
-    by_number = {frame.number: frame for frame in theirs}
+    theirs: dict[int, Frame] = {}
+    sources_owned: dict[int, npt.NDArray[np.bool_]] = {}
+    for patch in case.compared(frames):
+        index, shift = case.voices[patch.voice].index, patch.shift
+        last = min(patch.frames.last + reach - shift, index.frames)
+        read = read_frames(case.voices[patch.voice].source, index, patch.frames.first - shift, last)
+        owned = _owned(read)
+        for frame in read[: patch.frames.count]:
+            theirs[frame.number + shift] = frame
+            sources_owned[frame.number + shift] = owned[frame.number]
     for frame in ours[: frames.count]:
-        number = frame.number + zero
-        source = by_number.get(number)
-        _compare_frame(case, out, number - zero, frame, source)
+        _compare_frame(case, out, frame.number, frame, theirs.get(frame.number + zero))
     owned = _owned(ours)
-    sources_owned = _owned(theirs)
     for frame in ours[: frames.count]:
         place = frame.number
         slots = np.frombuffer(frame.data, dtype=np.uint8)[frame.header.main_data_offset :]
@@ -168,7 +197,7 @@ def _compare_frame(
     out.empty[place] = not ours.adu
     if not ours.intact:
         out.malformed.append(number)
-    here = ours.channels()
+    here = ours.channels() if theirs is not None else None
     there = theirs.channels() if theirs is not None and not lost else None
     if theirs is not None and not lost:
         out.coupled[place] = there is None

@@ -5,9 +5,23 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import numpy as np
+
+from audioengine.plan.grid import flags_of
+from audioengine.report import Check, Figure
 from audioengine.verification.case import Case
-from audioengine.verification.findings import Heard, HeardEdge, HeardKept, HeardMask
-from audioengine.verification.verdict import Check, Figure
+from audioengine.verification.findings import (
+    Heard,
+    HeardEdge,
+    HeardGap,
+    HeardKept,
+    HeardMask,
+    HeardShare,
+    HeardSum,
+    HeardUnasked,
+)
+from audioengine.verification.frames import Compared
+from audioengine.verification.waves import stands_out
 
 _MAX_GAIN_DB = 0.5
 _MAX_PHASE = 0.2
@@ -19,8 +33,6 @@ _EDGE_BESIDE_DB = -6.0  # of what is heard beside the mask: its coding noise is 
 _CORE_REST_DB = -25.0
 _CORE_REST_DBFS = -70.0
 
-_MAX_LIKENESS = 2.0
-_LEAST_LIKENESS = 0.05
 _MAX_ENVELOPE = 1.5
 _LEAST_ENVELOPE = 0.35
 
@@ -30,7 +42,15 @@ _QUIET_EDGE_DBFS = -60.0
 _LEAST_RESEMBLANCE = 0.5
 _SURE_LAG = 1.5
 
-_Found = TypeVar("_Found", HeardMask, HeardEdge, HeardKept)
+_MOST_OFF = 0.16  # of a level: 1.5 dB
+_MOST_OFF_LOUD = 0.08
+_NOISY = 0.5
+_GAP_BESIDE_DB = -6.0
+_GAP_BESIDE_DBFS = -60.0
+
+_Found = TypeVar(
+    "_Found", HeardMask, HeardEdge, HeardKept, HeardSum | HeardShare, HeardUnasked, HeardGap
+)
 
 
 def beep_check(case: Case, heard: Heard) -> Check:
@@ -76,7 +96,8 @@ def _in_tune(mask: HeardMask, beside_dbfs: float, level: float | None, *, short:
     """Whether the tone is right, as far as noise lets one say."""
     assert mask.tone_db is not None
     assert level is not None
-    slack = 10 ** ((mask.edge_rest_dbfs - level) / 20) if short or beside_dbfs > level else 0.0
+    noisy = short or beside_dbfs > level or not mask.alone
+    slack = 10 ** ((mask.edge_rest_dbfs - level) / 20) if noisy else 0.0
     gain = _MAX_GAIN_DB + 8.7 * slack
     return abs(mask.tone_db) <= gain and abs(mask.phase) <= _MAX_PHASE + slack
 
@@ -115,11 +136,7 @@ def voice_check(case: Case, heard: Heard) -> Check:
     hold the mask alone, half a second at least): their correlation is at most 0.35, or 1.5 times
     the largest with the same voice at other times.
     """
-    waveforms = [
-        mask
-        for mask in heard.masks
-        if mask.likeness > max(_LEAST_LIKENESS, _MAX_LIKENESS * mask.likeness_chance)
-    ]
+    waveforms = [mask for mask in heard.masks if stands_out(mask.likeness, mask.likeness_chance)]
     envelopes = [
         mask
         for mask in heard.masks
@@ -168,9 +185,107 @@ def kept_check(case: Case, heard: Heard) -> Check:
     return Check("kept_sound", True, measured, message)
 
 
+def mixed_check(case: Case, heard: Heard) -> Check:
+    """Whether several recordings are heard at once as they should be: each at its own level.
+
+    The sum: correlation with what it should be is 0.5 at least, and its level within 1.5 dB; where
+    it is too loud, in blocks of 100 ms, it is turned down by no more than the loudest sample within
+    12 ms takes, and no less than its own samples do (within 0.08). Each recording in it, as far as
+    noise and what they have in common let one say: its level within 1.5 dB, and no shift up to 20
+    ms is clearly likelier (by half).
+    """
+    wrong: list[HeardSum | HeardShare] = [
+        one
+        for one in heard.sums
+        if one.resemblance < _LEAST_RESEMBLANCE
+        or not one.least - _off(one) <= one.gain <= one.most + _off(one)
+    ]
+    off = [one for one in heard.shares if abs(one.share - 1) > _MOST_OFF + _NOISY * one.slack]
+    late = [one for one in heard.shares if one.confidence > _SURE_LAG and one.lag]
+    wrong += off + late
+    judged = [one for one in heard.shares if one.slack < 1]
+    measured: dict[str, Figure] = {
+        "stretches": len(heard.sums),
+        "wrong": len(wrong),
+        "least_resemblance": round(min((s.resemblance for s in heard.sums), default=1.0), 3),
+        "least_share": round(min((one.share for one in judged), default=1.0), 3),
+        "largest_share": round(max((one.share for one in judged), default=1.0), 3),
+    }
+    if late:
+        measured["late_samples"] = late[0].lag
+    if wrong:
+        message = f"Not everybody is heard as they should be {_at(case, wrong)}."
+        if off:
+            message += f" Recording {off[0].part + 1} is heard at {off[0].share:.2f} of its level."
+        return Check("mixed", False, measured, message)
+    message = f"In {len(heard.sums):,} stretches all are heard at once, at their levels and places."
+    return Check("mixed", True, measured, message)
+
+
+def _off(found: HeardSum) -> float:
+    return _MOST_OFF if found.least == 1 else _MOST_OFF_LOUD
+
+
+def silenced_check(case: Case, heard: Heard) -> Check:
+    """Whether recordings that leave the word to another, or are cut off, are not heard.
+
+    Where their frames are not somebody else's copied ones: of their level at most 0.16, as far as
+    noise lets one say, and their waveform is at no lag up to 20 ms in what is heard beside those
+    that should be. Not where those say the same.
+    """
+    wrong = [
+        one
+        for one in heard.unasked
+        if abs(one.share) > _MOST_OFF + _NOISY * one.slack
+        or stands_out(one.likeness, one.likeness_chance)
+    ]
+    judged = [one for one in heard.unasked if one.slack < 1]
+    measured: dict[str, Figure] = {
+        "stretches": len(heard.unasked),
+        "wrong": len(wrong),
+        "largest_share": round(max((abs(one.share) for one in judged), default=0.0), 3),
+        "waveform_correlation": round(max((u.likeness for u in heard.unasked), default=0.0), 3),
+    }
+    if wrong:
+        message = f"Recording {wrong[0].part + 1} is heard and should not be {_at(case, wrong)}."
+        return Check("silenced", False, measured, message)
+    return Check("silenced", True, measured, "Nobody is heard who should not be.")
+
+
+def gaps_check(case: Case, compared: Compared, heard: Heard) -> Check:
+    """Whether gaps are digital silence.
+
+    Their frames have no main data, and every sample is 0 that is not near a voice: in the same
+    frames as one, or up to four from there, the loudest 20 ms are 6 dB below it (or -60 dBFS); 10
+    ms beside it are left out.
+    """
+    noisy = flags_of(case.plan.silences, compared.frames) & ~compared.empty
+    wrong = [
+        one
+        for one in heard.gaps
+        if one.level_dbfs > max(one.limit_dbfs + _GAP_BESIDE_DB, _least_in_gaps(one))
+    ]
+    measured: dict[str, Figure] = {
+        "silent_frames": int(flags_of(case.plan.silences, compared.frames).sum()),
+        "not_silent_frames": int(noisy.sum()),
+        "stretches": len(heard.gaps),
+        "wrong": len(wrong),
+    }
+    if noisy.any():
+        number = int(np.flatnonzero(noisy)[0]) + compared.frames.first
+        message = f"Frame {number} should be silent and is not."
+        return Check("gaps", False, measured, message)
+    if wrong:
+        return Check("gaps", False, measured, f"A gap is not silent {_at(case, wrong)}.")
+    return Check("gaps", True, measured, "Where nobody is heard, there is silence.")
+
+
+def _least_in_gaps(gap: HeardGap) -> float:
+    return -120.0 if gap.limit_dbfs <= -120 else _GAP_BESIDE_DBFS
+
+
 def _at(case: Case, found: list[_Found]) -> str:
     """Where the first of the findings is, in seconds of the output."""
     first = found[0]
-    start = first.at if isinstance(first, HeardEdge) else first.span.start
-    where = f"at {start / case.format.rate_hz:.3f} s, channel {first.channel}"
+    where = f"at {first.span.start / case.format.rate_hz:.3f} s, channel {first.channel}"
     return where if len(found) == 1 else f"{where}, and at {len(found) - 1:,} more places"

@@ -6,28 +6,37 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audioengine.mp3.bytesource import ByteSource
+from audioengine.report import Check
 from audioengine.verification import container, copies, hearing
 from audioengine.verification.case import Case
 from audioengine.verification.decoder import Announced, UndecodableError, announced
 from audioengine.verification.frames import compare
 from audioengine.verification.remains import guilty_frames
 from audioengine.verification.sound import listen
-from audioengine.verification.verdict import Check
 
 _BLOCK_BYTES = 1 << 20
 
 
 def judge(case: Case, workers: int) -> tuple[Check, ...]:
-    """Check an edited output against its source.
+    """Check a store's output against its source.
 
     The sound is judged only where the output has the right length: without that, nothing is where
     it should be.
     """
+    return _judged(case, workers, merged=False)
+
+
+def judge_merge(case: Case, workers: int) -> tuple[Check, ...]:
+    """Check a merge's output against its sources; likewise."""
+    return _judged(case, workers, merged=True)
+
+
+def _judged(case: Case, workers: int, *, merged: bool) -> tuple[Check, ...]:
     if case.output_index.format != case.format:
         ours, wanted = case.output_index.format, case.format
         message = (
-            f"The output is {ours.version} at {ours.rate_hz} Hz with {ours.channels} channels, its "
-            f"source {wanted.version} at {wanted.rate_hz} Hz with {wanted.channels}."
+            f"The output is {ours.version} at {ours.rate_hz} Hz with {ours.channels} channels, it "
+            f"should be {wanted.version} at {wanted.rate_hz} Hz with {wanted.channels}."
         )
         return (Check("length", False, {}, message),)
     compared = compare(case)
@@ -55,6 +64,12 @@ def judge(case: Case, workers: int) -> tuple[Check, ...]:
         hearing.voice_check(case, heard),
         hearing.kept_check(case, heard),
     ]
+    if merged:
+        sounds += [
+            hearing.mixed_check(case, heard),
+            hearing.silenced_check(case, heard),
+            hearing.gaps_check(case, compared, heard),
+        ]
     if not length.passed:
         unheard = "Not judged: the output has another length than asked for."
         sounds = [replace(check, passed=False, message=unheard) for check in sounds]

@@ -9,9 +9,10 @@ import numpy as np
 
 from audioengine.edits import Span
 from audioengine.plan.grid import FrameRange
-from audioengine.verification.case import OVERLAP, Case
+from audioengine.verification.case import Case
 from audioengine.verification.decoder import decode_source
-from audioengine.verification.waves import as_wave, decibels, painted, rms
+from audioengine.verification.voice import OVERLAP
+from audioengine.verification.waves import as_wave, decibels, rms
 
 _WINDOW, _WINDOW_LATE = 1152, 240
 """A granule's window, and the samples by which the filters in front of it delay it."""
@@ -44,15 +45,13 @@ def _sounds_as_asked(case: Case, channel: int, frame: int) -> bool:
     on what is removed, being a granule's window away from it. A frame made anew can then come out
     as the source's.
     """
-    spf, support, plan = case.format.samples_per_frame, case.format.support, case.plan
-    pcm = decode_source(case.source, case.source_index, frame, frame + 1 - (-OVERLAP // spf))
-    window = Span(frame * spf, frame * spf + support)
+    spf, support = case.format.samples_per_frame, case.format.support
+    (patch,) = case.compared(FrameRange(frame, frame + 1))
+    voice, own = case.voices[patch.voice], frame - patch.shift
+    pcm = decode_source(voice.source, voice.index, own, own + 1 - (-OVERLAP // spf))
     source = as_wave(pcm[:support, channel])
-    wanted = painted(source, window, plan.masked[channel], case.beep, case.format.rate_hz)
-    for outside in (Span(window.start, plan.kept.start), Span(plan.kept.end, window.end)):
-        if outside.length > 0:
-            part = outside.clipped(window)
-            wanted[part.start - window.start : part.end - window.start] = 0
+    start = frame * spf - case.plan.kept.start
+    wanted = case.right(Span(start, start + support))[channel]
     for start in range(0, spf, 576):
         weights = np.zeros(support)
         weights[start + _WINDOW_LATE : start + _WINDOW_LATE + _WINDOW] = np.sin(

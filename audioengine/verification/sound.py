@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is heard around the edits, of the output and of the source, as another decoder plays them.
+"""What is heard around the edits, of the output and of the sources, as another decoder plays them.
 
-The output is decoded whole, in parts that are worked on side by side; the source is decoded only
-where the output is not a copy of it. Each part gives findings, which `hearing.py` judges.
+The output is decoded whole, in parts that are worked on side by side; sources are decoded only
+where the output is no copy of them. Each part gives findings, which `hearing.py` judges.
 """
 
 from __future__ import annotations
@@ -13,21 +13,25 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from audioengine.edits import Span, join, touching
-from audioengine.plan.grid import Flags, FrameRange, ranges_of
+from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
 from audioengine.plan.spans import without
-from audioengine.verification.case import OVERLAP, Case
-from audioengine.verification.decoder import UndecodableError, decode_frames, decode_source
+from audioengine.verification.case import Case, masks_in
+from audioengine.verification.decoder import UndecodableError, decode_frames
 from audioengine.verification.findings import Heard, HeardEdge, HeardKept, HeardMask
 from audioengine.verification.frames import Compared
+from audioengine.verification.mixture import hear_mixture
+from audioengine.verification.passage import Passage, Sounding, both
+from audioengine.verification.voice import OVERLAP
 from audioengine.verification.waves import (
     EnvelopeLikeness,
     Likeness,
-    Wave,
+    Masked,
     amplitude,
     as_wave,
     beep_wave,
     decibels,
     envelope_likeness,
+    is_alike,
     likeness,
     loudest,
     painted,
@@ -49,11 +53,9 @@ _BLOCK_MS = 20
 _QUIET_DBFS = -45.0
 _QUIET_VOICE_DBFS = -65.0
 
-_UNSURE_FRAMES = 3
-
 
 def listen(case: Case, compared: Compared, workers: int) -> Heard:
-    """Decode the output once, and the source where they differ; say what is heard."""
+    """Decode the output once, and the sources where they differ; say what is heard."""
     listener = _Listener(case, compared)
     total = case.output_index.frames
     parts = [
@@ -76,32 +78,25 @@ class _Listener:
         self.case = case
         self.rate = case.format.rate_hz
         channels = range(case.format.channels)
-        self.masked = [tuple(case.masked(channel)) for channel in channels]
-        self.made = [self._made(~compared.kept[channel], compared) for channel in channels]
-        every = [span for spans in (*self.masked, *self.made) for span in spans]
+        silent = flags_of(case.plan.silences, compared.frames) & compared.empty
+        self.made = [
+            self._made(~compared.kept[channel] & ~silent, compared) for channel in channels
+        ]
+        masked = [
+            mask.span.clipped(span)
+            for voice in case.voices
+            for masks in voice.masked
+            for span in voice.heard
+            for mask in masks_in(masks, span)
+        ]
         margin = self._samples(_MARGIN_MS)
-        whole = Span(0, case.plan.kept.length)
         self.near = join(
-            Span(span.start - margin, span.end + margin).clipped(whole) for span in every
+            Span(span.start - margin, span.end + margin).clipped(case.whole)
+            for span in (*masked, *(span for spans in self.made for span in spans))
         )
-
-        self.unsure = self._damage()
-
-    def _damage(self) -> tuple[Span, ...]:
-        """Where decoders may play the source in different ways: a broken frame, and its next."""
-        index = self.case.source_index
-        broken = [*index.lost, *(segment.first_frame for segment in index.segments[1:])]
-        return join(
-            Span(span.start - self.case.plan.kept.start, span.end - self.case.plan.kept.start)
-            for span in (self._raw(frame) for frame in broken)
-        )
-
-    def _raw(self, frame: int) -> Span:
-        spf = self.case.format.samples_per_frame
-        return Span((frame - _UNSURE_FRAMES) * spf, (frame + _UNSURE_FRAMES) * spf + OVERLAP)
 
     def _made(self, flags: Flags, compared: Compared) -> tuple[Span, ...]:
-        """What is heard of frames that are not the source's."""
+        """What is heard of frames that are not a source's."""
         ranges = ranges_of(flags, compared.frames.first)
         spans = (self.case.played(part, OVERLAP) for part in ranges)
         return join(span for span in spans if span.length)
@@ -112,8 +107,7 @@ class _Listener:
     def part(self, frames: FrameRange) -> Heard:
         """What is heard in some of the output's frames, counted from its first one."""
         case, spf = self.case, self.case.format.samples_per_frame
-        hidden = case.hidden
-        whole = Span(0, case.plan.kept.length)
+        hidden, whole = case.hidden, case.whole
         core = Span(frames.first * spf - hidden, frames.last * spf - hidden).clipped(whole)
         margin = self._samples(2 * _MARGIN_MS)
         first = max(0, frames.first - -(-margin // spf))
@@ -121,18 +115,18 @@ class _Listener:
         heard = Heard(samples=core.length)
         try:
             pcm = decode_frames(case.output, case.output_index, first, last)
-            base = first * spf - hidden
-            for piece in self._pieces(core):
-                window = Span(piece.start - margin, piece.end + margin).clipped(whole)
-                window = window.clipped(Span(base, base + len(pcm)))
-                ours = pcm[window.start - base : window.end - base]
-                theirs = self._source(window)
-                for channel in range(case.format.channels):
-                    self._hear(
-                        heard, channel, piece, window, as_wave(ours[:, channel]), theirs[channel]
-                    )
         except UndecodableError:
             heard.undecodable += 1
+            return heard
+        base = first * spf - hidden
+        for piece in self._pieces(core):
+            window = Span(piece.start - margin, piece.end + margin).clipped(whole)
+            window = window.clipped(Span(base, base + len(pcm)))
+            ours = as_wave(pcm[window.start - base : window.end - base])
+            passage = Passage.of(case, piece, window, list(ours.T))
+            for channel in range(case.format.channels):
+                self._hear(heard, channel, passage)
+            hear_mixture(heard, passage, self.made)
         return heard
 
     def _pieces(self, core: Span) -> Iterator[Span]:
@@ -142,68 +136,80 @@ class _Listener:
             for start in range(part.start, part.end, step):
                 yield Span(start, min(start + step, part.end))
 
-    def _source(self, window: Span) -> list[Wave]:
-        """By channel, what the decoder plays of the source there."""
-        case, spf = self.case, self.case.format.samples_per_frame
-        start, end = (case.plan.kept.start + place for place in (window.start, window.end))
-        first, last = start // spf, -(-end // spf)
-        pcm = decode_source(case.source, case.source_index, first, last)
-        pcm = pcm[start - first * spf : end - first * spf]
-        return [as_wave(pcm[:, channel]) for channel in range(case.format.channels)]
-
-    def _hear(
-        self, heard: Heard, channel: int, piece: Span, window: Span, ours: Wave, theirs: Wave
-    ) -> None:
-        masks = touching(self.masked[channel], piece)
-        for mask in masks:
-            inside = mask.clipped(piece)
-            if inside.length:
-                heard.masks += self._mask(channel, mask, inside, window, ours, theirs)
-            for ends in (False, True):
-                edge = mask.end if ends else mask.start
-                if piece.start <= edge < piece.end and 0 < edge < self.case.plan.kept.length:
-                    heard.edges += self._edge(channel, mask, ends, window, ours, theirs)
-        made = (span.clipped(piece) for span in touching(self.made[channel], piece))
-        elsewhere = (*masks, *touching(self.unsure, piece))
-        for span in without((span for span in made if span.length), elsewhere):
-            heard.kept += self._kept(channel, span, window, ours, theirs)
+    def _hear(self, heard: Heard, channel: int, passage: Passage) -> None:
+        piece = passage.piece
+        made = [span.clipped(piece) for span in touching(self.made[channel], piece)]
+        masked: list[Span] = []
+        for sound in passage.sounds:
+            for mask in masks_in(sound.voice.masked[channel], passage.window):
+                masked.append(mask.span)
+                for span in sound.voice.heard:
+                    inside = mask.span.clipped(piece).clipped(span)
+                    if inside.length:
+                        heard.masks += self._mask(channel, mask, inside, sound, passage)
+                    for ends in (False, True):
+                        edge = mask.span.end if ends else mask.span.start
+                        if piece.start <= edge < piece.end and span.start < edge < span.end:
+                            heard.edges += self._edge(channel, mask, ends, span, sound, passage)
+        clear = without((span for span in made if span.length), (*masked, *passage.unsure))
+        for sound in passage.sounds:
+            for span in both(clear, sound.voice.alone):
+                heard.kept += self._kept(channel, span, sound, passage)
 
     def _mask(
-        self, channel: int, mask: Span, inside: Span, window: Span, ours: Wave, theirs: Wave
+        self, channel: int, mask: Masked, inside: Span, sound: Sounding, passage: Passage
     ) -> Iterator[HeardMask]:
         edge = self._samples(_EDGE_MS)
+        start, end = mask.span.start + edge, mask.span.end - edge
         # An end of the mask that a trim cuts off is no edge; the piece's own ends are none either.
-        between = Span(mask.start + edge, max(mask.start + edge, mask.end - edge))
-        part = inside.clipped(between)
-        unsure = touching(self.unsure, part)
-        sure = without([part], unsure) if part.length else ()
-        for span in (*sure, *(one.clipped(part) for one in unsure)):
-            if span.length:
-                voice = theirs[_cut(span, window)] if span in sure else None
-                limit = self._edge_limit(mask, window, theirs)
-                yield self._masked(channel, mask, span, ours[_cut(span, window)], voice, limit)
+        part = inside.clipped(Span(start, max(start, end)))
+        # Where a sum is turned down, the beep is too.
+        parts = without([part], passage.loud[channel]) if part.length else ()
+        for alone, spans in (
+            (True, both(parts, sound.voice.alone)),
+            (False, without(parts, sound.voice.alone)),
+        ):
+            for sure, some in (
+                (True, without(spans, passage.unsure)),
+                (False, both(spans, passage.unsure)),
+            ):
+                for span in some:
+                    yield self._masked(channel, mask, span, sound, passage, alone=alone, sure=sure)
 
     def _masked(
-        self, channel: int, mask: Span, part: Span, heard: Wave, voice: Wave | None, limit: float
+        self,
+        channel: int,
+        mask: Masked,
+        part: Span,
+        sound: Sounding,
+        passage: Passage,
+        *,
+        alone: bool,
+        sure: bool,
     ) -> HeardMask:
-        """What is heard in a part of a mask; `voice` is None where nobody knows what it was."""
+        """What is heard in a part of a mask.
+
+        alone: whether nobody else is heard there; sure: whether one knows what it was.
+        """
         beep, rate = self.case.beep, self.rate
-        rest, gain, phase = heard, None, 0.0
+        rest, gain, phase = passage.without_others(sound, channel)[passage.cut(part)], None, 0.0
         if beep.fill == "beep" and part.length < self._samples(_LEAST_TONE_MS):
             rest = rest - beep_wave(beep, rate, mask, part)
         elif beep.fill == "beep":
-            tone = tone_in(rest, beep, rate, part.start - mask.start)
+            tone = tone_in(rest, beep, rate, part.start - mask.span.start - mask.late)
             gain, phase, rest = tone.gain_db, tone.phase, tone.rest
-        core = self._core(mask).clipped(part)
+        core = self._core(mask.span, part, sound) if alone else Span(part.start, part.start)
         deep = core.length >= self._samples(_LEAST_CORE_MS)
         inner = rest[_cut(core, part)]
         edges = np.concatenate((rest[: core.start - part.start], rest[core.end - part.start :]))
         alike = Likeness(0.0, 0, 0.0, 1.0)
         levels = EnvelopeLikeness(0.0, 0.0)
-        if voice is not None:
-            voice = without_beep(voice, beep, rate)
-        if voice is not None and decibels(rms(voice)) > _QUIET_VOICE_DBFS:
-            if np.count_nonzero(voice) >= self._samples(_LEAST_LIKENESS_MS) and rest.any():
+        voice = without_beep(sound.plain[channel][passage.cut(part)], beep, rate)
+        if sure and decibels(rms(voice)) > _QUIET_VOICE_DBFS:
+            beside = passage.others(sound, channel)[passage.cut(part)]
+            long = np.count_nonzero(voice) >= self._samples(_LEAST_LIKENESS_MS)
+            # Who says the same is heard on another recording, says it still.
+            if long and rest.any() and not is_alike(beside, voice, rate):
                 alike = likeness(rest, voice, rate)
             if deep and inner.any():
                 levels = envelope_likeness(inner, voice[_cut(core, part)], rate)
@@ -211,10 +217,11 @@ class _Listener:
         return HeardMask(
             channel=channel,
             span=part,
+            alone=alone,
             tone_db=gain,
             phase=phase,
             edge_rest_dbfs=decibels(loudest(edges, block)),
-            edge_limit_dbfs=limit,
+            edge_limit_dbfs=self._edge_limit(channel, mask.span, part, sound, passage),
             core_rest_dbfs=decibels(loudest(inner, block)) if deep else -120.0,
             likeness=alike.best,
             likeness_chance=alike.chance,
@@ -222,52 +229,72 @@ class _Listener:
             envelope_chance=levels.chance,
         )
 
-    def _core(self, mask: Span) -> Span:
+    def _core(self, mask: Span, part: Span, sound: Sounding) -> Span:
         """What is decoded from frames that depend on the mask alone, and on no cut."""
-        mask = mask.clipped(Span(0, self.case.plan.kept.length))
+        alone = next(span for span in sound.voice.alone if part.clipped(span).length)
+        mask = mask.clipped(alone)
         spf, support = self.case.format.samples_per_frame, self.case.format.support
         zero = self.case.plan.grid.origin - self.case.plan.kept.start
         first = -(-(mask.start - zero) // spf)
         last = (mask.end - support - zero) // spf + 1
         start = zero + first * spf + OVERLAP
-        return Span(start, max(start, zero + last * spf))
+        return Span(start, max(start, zero + last * spf)).clipped(part)
 
-    def _edge_limit(self, mask: Span, window: Span, theirs: Wave) -> float:
-        """How loud coding noise of what is next to a mask may be, beside the beep."""
+    def _edge_limit(
+        self, channel: int, mask: Span, part: Span, sound: Sounding, passage: Passage
+    ) -> float:
+        """How loud coding noise of what is next to a mask, or over it, may be beside the beep."""
+        support, window = self.case.format.support, passage.window
         beside = [
-            Span(mask.start - self.case.format.support, mask.start).clipped(window),
-            Span(mask.end, mask.end + self.case.format.support).clipped(window),
+            Span(mask.start - support, mask.start).clipped(window),
+            Span(mask.end, mask.end + support).clipped(window),
         ]
         block = self._samples(_BLOCK_MS)
-        return decibels(max(loudest(theirs[_cut(span, window)], block) for span in beside))
+        own = max(loudest(sound.plain[channel][passage.cut(span)], block) for span in beside)
+        around = Span(part.start - support, part.end + support).clipped(window)
+        others = passage.others(sound, channel)[passage.cut(around)]
+        return decibels(max(own, loudest(others, block)))
 
     def _edge(
-        self, channel: int, mask: Span, ends: bool, window: Span, ours: Wave, theirs: Wave
+        self,
+        channel: int,
+        mask: Masked,
+        ends: bool,
+        heard: Span,
+        sound: Sounding,
+        passage: Passage,
     ) -> Iterator[HeardEdge]:
         margin = self._samples(_MARGIN_MS)
-        edge = mask.end if ends else mask.start
-        near = Span(edge - margin, edge + margin).clipped(window)
-        if any(near.clipped(span).length for span in touching(self.unsure, near)):
+        edge = mask.span.end if ends else mask.span.start
+        near = Span(edge - margin, edge + margin).clipped(passage.window).clipped(heard)
+        if any(near.clipped(span).length for span in (*passage.unsure, *passage.loud[channel])):
             return
-        cut = _cut(near, window)
-        others = [other for other in touching(self.masked[channel], near) if other != mask]
+        if sound.voice.ratio != 1 and mask.span.length < margin:
+            # What is as short has no clear edges once it is resampled.
+            return
+        cut = passage.cut(near)
+        ours = passage.without_others(sound, channel)[cut]
+        theirs = sound.plain[channel][cut]
+        others = [one for one in masks_in(sound.voice.masked[channel], near) if one != mask]
 
         def error(shift: int) -> float:
-            start, end = mask.start + shift * (not ends), mask.end + shift * ends
-            spans = (*others, Span(start, max(start, end)))
-            wanted = painted(theirs[cut], near, spans, self.case.beep, self.rate)
-            return rms(ours[cut] - wanted)
+            start, end = mask.span.start + shift * (not ends), mask.span.end + shift * ends
+            moved = Masked(Span(start, max(start, end)), mask.late)
+            wanted = painted(theirs, near, (*others, moved), self.case.beep, self.rate)
+            return rms(ours - wanted)
 
         errors = {ms: error(self._samples(ms)) for ms in _SHIFTS_MS}
         best = min(errors, key=errors.__getitem__)
-        yield HeardEdge(channel, edge, decibels(error(0)), best, decibels(errors[best]))
+        at = Span(edge, edge)
+        yield HeardEdge(channel, at, decibels(error(0)), best, decibels(errors[best]))
 
     def _kept(
-        self, channel: int, span: Span, window: Span, ours: Wave, theirs: Wave
+        self, channel: int, span: Span, sound: Sounding, passage: Passage
     ) -> Iterator[HeardKept]:
         if span.length < self._samples(_LEAST_LIKENESS_MS):
             return
-        heard, source = ours[_cut(span, window)], theirs[_cut(span, window)]
+        heard = passage.ours[channel][passage.cut(span)]
+        source = sound.plain[channel][passage.cut(span)]
         if rms(source) < amplitude(_QUIET_DBFS):
             return
         scale = rms(heard) * rms(source)

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +19,7 @@ Wave: TypeAlias = npt.NDArray[np.float64]
 """[shape=(n,)]"""
 
 RAMP_MS = 5
+_CONTEXT_MS = 100
 LAG_S = 0.02
 _ENVELOPE_S = 0.032
 _BANDS = 8
@@ -26,9 +29,14 @@ _NEAR_BLOCKS = 1
 _FAR_BLOCKS = 8
 _BEEP_BLOCK_S = 0.02
 _LEAST_CODING_SNR_DB = 25.0  # of a beep
+_MAX_LIKENESS = 2.0
+_LEAST_LIKENESS = 0.05
+CEILING_DBFS = -1.5
+LIMITER_MS = 12
+"""How far from a sample that is too loud a sum may be turned down; rendering does for 10 ms."""
 
 
-def as_wave(samples: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> Wave:
+def as_wave(samples: npt.NDArray[np.int16]) -> Wave:
     """Integer samples as full scale ±1."""
     return samples / 32768.0
 
@@ -48,27 +56,62 @@ def amplitude(dbfs: float) -> float:
     return float(10 ** (dbfs / 20))
 
 
-def beep_wave(beep: Beep, rate_hz: int, mask: Span, window: Span) -> Wave:
+def resampled(
+    read: Callable[[int, int], npt.NDArray[np.float64]],
+    rate_hz: int,
+    ratio: Fraction,
+    start: int,
+    end: int,
+) -> npt.NDArray[np.float64]:
+    """[shape=(end - start, channels)] Samples `start` to `end` at `rate_hz` times `ratio`.
+
+    `read` gives samples at `rate_hz`, of which sample 0 is sample 0 of the result. By the Fourier
+    transform of a stretch that reaches further: not as rendering does it, and only for a ratio of
+    1 or more.
+    """
+    up, down = ratio.numerator, ratio.denominator
+    context = -(-rate_hz * _CONTEXT_MS // (1000 * down))
+    first, last = start // up - context, -(-end // up) + context
+    wave = read(first * down, last * down)
+    fade = np.minimum(1, (np.arange(len(wave)) + 0.5) / (context * down))
+    wave = wave * (np.sin(np.pi / 2 * np.minimum(fade, fade[::-1])) ** 2)[:, None]
+    count = (last - first) * up
+    wide = np.fft.irfft(np.fft.rfft(wave, axis=0), count, axis=0) * float(ratio)
+    begin = start - first * up
+    return wide[begin : begin + end - start]
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """A stretch of a channel that the beep replaces."""
+
+    span: Span
+    late: float = 0.0
+    """By how much of a sample the beep begins after `span`: not 0 where rates differ."""
+
+
+def beep_wave(beep: Beep, rate_hz: int, mask: Masked, window: Span) -> Wave:
     """What a mask sounds like from `window.start` to `window.end`, by the contract.
 
     Written down once more on purpose: what rendering paints is what is judged.
     """
     if beep.fill == "silence":
         return np.zeros(window.length)
-    position = np.arange(window.start - mask.start, window.end - mask.start)
-    edge = np.minimum(position, mask.length - 1 - position) + 0.5
-    ramp = max(1, min(rate_hz * RAMP_MS // 1000, mask.length // 2))
+    start, length = mask.span.start, mask.span.length
+    position = np.arange(window.start - start, window.end - start) - mask.late
+    edge = np.maximum(0, np.minimum(position, length - 1 - position) + 0.5)
+    ramp = max(1, min(rate_hz * RAMP_MS // 1000, length // 2))
     gain = 0.5 - 0.5 * np.cos(np.pi * np.minimum(edge / ramp, 1))
     turns = position * (float(beep.frequency_hz) / rate_hz)
     wave: Wave = amplitude(float(beep.level_dbfs)) * gain * np.sin(2 * np.pi * turns)
     return wave
 
 
-def painted(source: Wave, window: Span, masks: Iterable[Span], beep: Beep, rate_hz: int) -> Wave:
+def painted(source: Wave, window: Span, masks: Iterable[Masked], beep: Beep, rate_hz: int) -> Wave:
     """The source in a window, with masks in the place of what they cover."""
     out: Wave = source.copy()
     for mask in masks:
-        part = mask.clipped(window)
+        part = mask.span.clipped(window)
         if part.length:
             out[part.start - window.start : part.end - window.start] = beep_wave(
                 beep, rate_hz, mask, part
@@ -88,12 +131,12 @@ class Tone:
     """What is heard beside it."""
 
 
-def tone_in(heard: Wave, beep: Beep, rate_hz: int, since_mask: int) -> Tone:
+def tone_in(heard: Wave, beep: Beep, rate_hz: int, since_mask: float) -> Tone:
     """The part of a wave that is the steady beep, by least squares, and the rest.
 
     since_mask: samples from the mask's first one to the wave's.
     """
-    turns = np.arange(since_mask, since_mask + len(heard)) * (float(beep.frequency_hz) / rate_hz)
+    turns = (since_mask + np.arange(len(heard))) * (float(beep.frequency_hz) / rate_hz)
     basis = np.stack((np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)), axis=1)
     along, across = np.linalg.solve(basis.T @ basis, basis.T @ heard).tolist()
     gain_db = decibels(math.hypot(along, across)) - float(beep.level_dbfs)
@@ -147,7 +190,7 @@ def likeness(first: Wave, second: Wave, rate_hz: int) -> Likeness:
     """
     lags = max(4, round(LAG_S * rate_hz))
     size = _fast_size(len(first) + lags)
-    window = np.hanning(len(first))
+    window = _hann(len(first))
     one, other = (np.fft.rfft((wave - wave.mean()) * window, size) for wave in (first, second))
     product: npt.NDArray[np.complex128] = one * np.conj(other)
     power = np.abs(product)
@@ -160,6 +203,32 @@ def likeness(first: Wave, second: Wave, rate_hz: int) -> Likeness:
     best = int(np.argmax(np.abs(near)))
     chance = math.sqrt(2 * math.log(2 * lags + 1) / max(1, len(first) / 2))
     return Likeness(float(abs(near[best])), best - lags, float(abs(near[lags])), chance)
+
+
+def stands_out(best: float, chance: float) -> bool:
+    """Whether a likeness is more than sounds with nothing in common reach, and noise has."""
+    return best > max(_LEAST_LIKENESS, _MAX_LIKENESS * chance)
+
+
+def is_alike(first: Wave, second: Wave, rate_hz: int) -> bool:
+    """Whether two waves have something in common."""
+    if not (first.any() and second.any()):
+        return False
+    found = likeness(first, second, rate_hz)
+    return stands_out(found.best, found.chance)
+
+
+def turned_down(mix: Wave, rate_hz: int) -> tuple[Wave, Wave]:
+    """The least and the most gain that each sample of a sum may have, by the contract.
+
+    No more than what it takes to stay under the ceiling, and no less than the loudest sample near
+    by takes; how the gain goes from one to the other is left open.
+    """
+    needed: Wave = np.minimum(1, amplitude(CEILING_DBFS) / np.maximum(np.abs(mix), 1e-9))
+    near = max(1, rate_hz * LIMITER_MS // 1000)
+    padded = np.pad(needed, near, constant_values=1.0)
+    least: Wave = np.lib.stride_tricks.sliding_window_view(padded, 2 * near + 1).min(axis=1)
+    return least, needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +272,13 @@ def _levels(wave: Wave, rate_hz: int) -> npt.NDArray[np.float64]:
     levels = 10 * np.log10(bands + _FLOOR)
     moving: npt.NDArray[np.float64] = levels - levels.mean(axis=0)
     return moving
+
+
+@lru_cache(maxsize=16)
+def _hann(count: int) -> Wave:
+    """A window, kept for the next stretch of the same length; not to be changed."""
+    window: Wave = np.hanning(count)
+    return window
 
 
 def _block(rate_hz: int) -> int:

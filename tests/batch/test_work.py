@@ -15,7 +15,7 @@ from audioengine.batch import work
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_job import Job
 from audioengine.batch.outcome import How, JobOutcome
-from tests.batch.helpers import job, manifest_of
+from tests.batch.helpers import MASK, job, manifest_of
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,62 @@ def test_a_command_that_may_succeed_later_is_tried_again_and_its_last_event_coun
         outcome = work.do(one, How(ae.StoreOptions(), retries=2))
     assert outcome.attempts == attempts == len(seen)
     assert outcome.event == {"try": attempts}
+
+
+def test_a_job_is_verified_before_it_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verdict is in its report; what does not pass is not there, and tells which checks."""
+    line = job(tmp_path / "out.mp3", modification=MASK)
+    (one,) = jobs_of(str(manifest_of(tmp_path, [line])))
+    assert isinstance(one, Job)
+    how = How(ae.StoreOptions(verify=True))
+    with monkeypatch.context() as broken:
+        broken.setattr("audioengine.pcm.tone.Tone.paint", lambda *_: None)
+        error = work.do(one, how).error
+    assert error is not None
+    assert (error["type"], error["retryable"]) == ("VerificationError", False)
+    assert "beep: " in error["message"]
+    assert not (tmp_path / "out.mp3").exists()
+    report = work.do(one, how).report
+    assert report is not None
+    assert report["verification"]["passed"] is True
+    assert len(report["verification"]["checks"]) == 12
+    plain = work.do(one, How(ae.StoreOptions())).report
+    assert plain is not None
+    assert plain["verification"] is None
+
+
+@pytest.mark.parametrize("told_by", ["options", "settings"])
+def test_a_batch_that_can_not_verify_does_not_begin(
+    told_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says what to install."""
+    monkeypatch.setattr("audioengine.verification.decoder.find_spec", lambda _: None)
+    manifest = manifest_of(tmp_path, [job(tmp_path / "out.mp3", modification=MASK)])
+    verified = ae.StoreOptions(verify=True)
+    said: dict[str, Any] = {
+        "options": {"options": verified},
+        "settings": {"settings": ae.Settings(store=verified)},
+    }
+    with pytest.raises(ae.VerificationError, match=r"install audioengine\[verify\]"):
+        ae.run_batch(manifest, tmp_path / "journal", **said[told_by])
+    assert [path.name for path in tmp_path.iterdir()] == [manifest.name]
+
+
+def test_commands_of_a_verified_batch_are_verified_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which settings do them."""
+    seen: list[How] = []
+
+    def keep(how: How, *_: object) -> None:
+        seen.append(how)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("audioengine.batch.run.Processes", keep)
+    manifest = manifest_of(tmp_path, [job(tmp_path / "out.mp3")])
+    for options in (ae.StoreOptions(), ae.StoreOptions(verify=True)):
+        with pytest.raises(KeyboardInterrupt):
+            ae.run_batch(manifest, tmp_path / "journal", options=options, settings=ae.Settings())
+    assert [how.settings and how.settings.store.verify for how in seen] == [False, True]

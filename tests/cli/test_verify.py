@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `verify`, and `store --verify`."""
+"""The verb `verify`, of stores and of merges, and `--verify` of what makes them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 import audioengine as ae
 from tests.cli.helpers import CALL, as_json, refusal, run, run_json
+from tests.cli.test_merging import BOUND, COMMAND, CONFERENCE, NAMED
 
 EDIT = ("--trim", "0.5-5.25", "--mask", "caller=1-1.5", "--mask", "callee=3-3.25")
 ASKED = ae.Modification(
@@ -90,3 +91,69 @@ def test_without_a_decoder(output: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     error = refusal("verify", CALL, output, *EDIT, exit_code=1)
     assert error["type"] == "VerificationError"
     assert "audioengine[verify]" in error["message"]
+
+
+# Merges
+
+HELD = ("--conference", "-".join(map(str, CONFERENCE)))
+
+
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A good merge."""
+    place = tmp_path_factory.mktemp("merged") / "out.mp3"
+    assert run("merge", place, *NAMED, *HELD).exit_code == 0
+    return place
+
+
+def test_a_good_merge(merged: Path) -> None:
+    """By options, or by the command that was carried out."""
+    result = run("verify", "--merge", merged, *NAMED, *HELD)
+    assert result.exit_code == 0, result.output
+    assert "VERIFIED: 15 of 15 checks passed" in result.stdout
+    assert "a: sha256 " in result.stdout
+    assert run("verify", merged, "--merge", *BOUND, "--command", f"@{COMMAND}").exit_code == 0
+    printed = run_json("verify", "--merge", merged, *NAMED, *HELD)
+    assert printed["passed"] is True
+    assert [part["id"] for part in printed["parts"]] == ["a", "b", "c"]
+
+
+def test_another_merge_than_was_asked_for(merged: Path) -> None:
+    """Nobody may be silenced where no conference was."""
+    result = run("verify", "--merge", merged, *NAMED)
+    assert result.exit_code == 1
+    assert "FAILED  copied_frames: " in result.stdout or "FAILED  mixed: " in result.stdout
+    printed = run_json("verify", "--merge", merged, *NAMED[:4], *HELD, exit_code=1)
+    assert printed["passed"] is False
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--merge",), "Missing argument 'OUT'"),
+        (("--merge", "out.mp3"), "Missing option '--part'"),
+        (("--merge", "in.mp3", "out.mp3", *NAMED), "unexpected extra argument"),
+        (("--merge", "out.mp3", *NAMED, "--trim", "1-2"), "--trim can't be given with --merge"),
+        (("in.mp3", "out.mp3", *NAMED), "--part can only be given with --merge"),
+        (("in.mp3", "out.mp3", "--align", "frame"), "--align can only be given with --merge"),
+        (("in.mp3",), "Missing argument 'OUT'"),
+        ((), "Missing argument 'SRC'"),
+        (("in.mp3", "out.mp3", "more.mp3"), "unexpected extra argument"),
+    ],
+)
+def test_stores_and_merges_have_options_of_their_own(args: tuple[str, ...], said: str) -> None:
+    assert said in refusal("verify", *args)["message"]
+
+
+def test_merge_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what passes is published."""
+    target = tmp_path / "out.mp3"
+    result = run("merge", target, *NAMED, *HELD, "--verify")
+    assert result.exit_code == 0, result.output
+    assert "15 checks passed" in result.stdout
+    target.unlink()
+    monkeypatch.setattr("audioengine.verification.decoder.find_spec", lambda _: None)
+    error = refusal("merge", target, *NAMED, *HELD, "--verify", exit_code=1)
+    assert error["type"] == "VerificationError"
+    assert "audioengine[verify]" in error["message"]
+    assert not list(tmp_path.iterdir())

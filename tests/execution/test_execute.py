@@ -191,6 +191,7 @@ def test_settings_that_change_audio_change_the_digest_and_others_do_not() -> Non
     assert digest(store={"beep": {"frequency_hz": 800}}) != plain
     assert digest(store={"guard_ms": 10}) != plain
     assert digest(fallbacks={"command_region": "eu-north-1"}, existing="suffix") == plain
+    assert digest(store={"verify": True}) == plain
 
 
 def test_how_an_edit_is_written_does_not_change_the_digest() -> None:
@@ -478,3 +479,48 @@ def test_a_name_that_is_taken_meanwhile_is_judged_again(
     outcome = run(store_command(), storage, settings=service.settings(existing=existing))
     assert outcome.retryable is (existing != "overwrite")
     assert (storage.get(KEPT, NAME) == b"theirs") is (existing != "overwrite")
+
+
+def merge_command() -> dict[str, Any]:
+    entries = [{"recordingId": RECORDING, "startTime": START, "modificationParams": MASK}]
+    return {
+        "method": "MERGERECORDINGS",
+        "destinationBucket": KEPT,
+        "toMerge": entries,
+        "replyId": token(),
+    }
+
+
+@pytest.mark.parametrize("command", [store_command(), merge_command()])
+def test_what_is_verified_has_the_verdict_in_its_report(command: dict[str, Any]) -> None:
+    """Of a store and of a merge; by one setting."""
+    for verify in (False, True):
+        outcome = run(
+            command, service.storage(), settings=service.settings(store={"verify": verify})
+        )
+        assert outcome.error is None, outcome.error
+        verdict = outcome.to_dict()["report"]["verification"]
+        assert (verdict is not None) == verify
+        if verify:
+            assert verdict["passed"] is True
+            assert {check["name"] for check in verdict["checks"]} >= {"beep", "voice_gone"}
+
+
+@pytest.mark.parametrize("command", [store_command(), merge_command()])
+def test_what_does_not_pass_is_a_failure_for_good(
+    command: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And there is no output; nor where nothing can be verified."""
+    settings = service.settings(store={"verify": True})
+    for place, value, said in (
+        ("audioengine.pcm.tone.Tone.paint", lambda *_: None, "beep: "),
+        ("audioengine.verification.decoder.find_spec", lambda _: None, "audioengine[verify]"),
+    ):
+        storage = service.storage()
+        with monkeypatch.context() as broken:
+            broken.setattr(place, value)
+            outcome = run(command, storage, settings=settings)
+        assert isinstance(outcome.error, ae.VerificationError)
+        assert said in event_of(outcome)["reason"]
+        assert not outcome.retryable
+        assert not storage.keys(KEPT)

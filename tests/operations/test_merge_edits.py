@@ -211,6 +211,31 @@ def test_absolute_times_count_from_the_part_s_own_start() -> None:
     assert mask.timeline.samples == (8500 * 8, 11_500 * 8)
 
 
+@pytest.mark.parametrize("party", PARTIES)
+def test_the_other_party_keeps_its_place_where_no_frame_is_without_a_mask(party: str) -> None:
+    """Its granules are copied, bit for bit, though no whole frame is."""
+    source = recording("nores-8k")
+    merged = merge(Part(source, cut=masking(party, (0, source.samples))))
+    kept = 1 - PARTIES.index(party)
+    near = reach(source)
+    got, want = merged.decoded("miniaudio"), source.decoded("miniaudio")
+    assert (got[near:-near, kept] == want[near:-near, kept]).all()
+
+
+@pytest.mark.parametrize("start_ms", [0, 7000])
+@pytest.mark.parametrize("party", [*PARTIES, "both"])
+def test_a_mask_from_the_start_of_an_untagged_recording(party: str, start_ms: int) -> None:
+    """The beep begins with it, though no frame of the recording codes what comes before."""
+    source = recording("untagged-16k")
+    masked = Part(source, start_ms, cut=masking(party, (0, 16_000)))
+    parts = (masked, part("mpeg2-16k-48k", 0)) if start_ms else (masked,)
+    merged = merge(*parts)
+    got, first = merged.decoded("pyav").astype(float), start_ms * 16
+    for channel in (0, 1):
+        if party in (PARTIES[channel], "both"):
+            assert_beeps(got[first + 160 : first + 15_840, channel], 16_000)
+
+
 # Trims
 
 

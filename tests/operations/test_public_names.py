@@ -39,6 +39,7 @@ NAMES = {
     "MergePart",
     "MergePlanReport",
     "MergeReport",
+    "MergeVerification",
     "Modification",
     "NotAllowedError",
     "Notice",
@@ -72,6 +73,7 @@ NAMES = {
     "store",
     "verify",
     "verify_record",
+    "verify_merge",
 }
 ERRORS: dict[str, type[Exception]] = {
     "InvalidRequestError": ValueError,

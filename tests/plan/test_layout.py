@@ -143,7 +143,10 @@ def test_a_frame_stands_where_all_it_depends_on_is_its_recordings(merge: Merge) 
         shift = (part.raw_zero + layout.origin) // SPF
         own = set(range(shift, shift + part.index.frames))
         same = merge.same(number)
-        silent |= {f for f in all_frames - own if same[merge.depends(f)].all()}
+        unmasked = same.copy()
+        for masked in part.masked_on_timeline:
+            unmasked &= ~merge.at(masked)
+        silent |= {f for f in all_frames - own if unmasked[merge.depends(f)].all()}
         for channel, masked in enumerate(part.masked_on_timeline):
             kept = same & ~merge.at(masked)
             fit = {f for f in all_frames if kept[merge.depends(f)].all()}

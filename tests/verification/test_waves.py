@@ -3,23 +3,31 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from audioengine.edits import Beep, Span
+from audioengine.pcm.limit import Limiter
 from audioengine.pcm.tone import Tone
 from audioengine.verification.waves import (
+    Masked,
     Wave,
     beep_wave,
     decibels,
     envelope_likeness,
+    is_alike,
     likeness,
     loudest,
     painted,
+    resampled,
     rms,
     tone_in,
+    turned_down,
 )
 from tests.operations import beeps
 from tests.strategies import examples
@@ -41,7 +49,7 @@ def test_the_beep_that_is_expected_is_the_contract_s(
     mask = Span(1000, 1000 + length)
     start = data.draw(st.integers(mask.start, mask.end - 1))
     window = Span(start, data.draw(st.integers(start, mask.end)))
-    wave = beep_wave(beep, RATE, mask, window)
+    wave = beep_wave(beep, RATE, Masked(mask), window)
     np.testing.assert_allclose(wave, Tone(beep, RATE).sound(mask, *_bounds(window)), atol=2e-5)
     if beep.fill == "beep":
         level = float(beep.level_dbfs)
@@ -57,7 +65,8 @@ def _bounds(window: Span) -> tuple[int, int]:
 def test_masks_are_painted_where_they_are() -> None:
     """Also those that a window cuts."""
     source, window = np.ones(100), Span(500, 600)
-    masks = (Span(450, 510), Span(550, 560), Span(590, 700), Span(800, 900))
+    spans = (Span(450, 510), Span(550, 560), Span(590, 700), Span(800, 900))
+    masks = [Masked(span) for span in spans]
     heard = painted(source, window, masks, Beep(fill="silence"), RATE)
     assert np.flatnonzero(heard == 0).tolist() == [*range(10), *range(50, 60), *range(90, 100)]
     assert (source == 1).all()
@@ -111,3 +120,44 @@ def test_levels_over_time_are_found_without_the_waveform() -> None:
     apart = envelope_likeness(np.roll(trace, RATE), voice, RATE)
     assert apart.now < 0.35
     assert envelope_likeness(noise(count, 8), voice, RATE).now < 0.35
+
+
+@pytest.mark.parametrize("ratio", [Fraction(2), Fraction(441, 80), Fraction(160, 147)])
+def test_a_tone_at_another_rate_is_the_same_tone(ratio: Fraction) -> None:
+    """Wherever the window begins."""
+    rate = 44_100 if ratio < 2 else RATE
+
+    def read(start: int, end: int) -> npt.NDArray[np.float64]:
+        wave: npt.NDArray[np.float64] = np.sin(2 * np.pi * 700 / rate * np.arange(start, end))
+        return wave[:, None]
+
+    for start in (0, 1234, 77_777):
+        heard = resampled(read, rate, ratio, start, start + 5000)[:, 0]
+        wanted = np.sin(2 * np.pi * 700 / float(rate * ratio) * np.arange(start, start + 5000))
+        assert np.abs(heard - wanted).max() < 1e-3
+
+
+@given(st.integers(0, 1 << 30), st.floats(0.5, 3), st.booleans())
+def test_a_limiter_s_gain_is_between_the_least_and_the_most(
+    seed: int, loudness: float, starts: bool
+) -> None:
+    """That of rendering, for one."""
+    random = np.random.default_rng(seed)
+    mix = (random.standard_normal(4000) * np.hanning(4000) * loudness / 2).astype(np.float32)
+    before, after = (0, 5000) if starts else (5000, 0)
+    gain = Limiter(RATE).gain(mix, before, after)
+    least, most = turned_down(mix.astype(np.float64), RATE)
+    reach = Limiter(RATE).reach
+    inside = slice(0 if starts else reach, len(mix) if not starts else -reach)
+    wanted = np.ones(len(mix)) if gain is None else gain
+    assert (wanted[inside] >= least[inside] - 1e-3).all()
+    assert (wanted[inside] <= most[inside] + 1e-3).all()
+
+
+def test_what_is_alike() -> None:
+    """Whatever the level, and not where there is nothing."""
+    random = np.random.default_rng(4)
+    first, second = random.standard_normal((2, RATE))
+    assert is_alike(first, 0.01 * first + 0.002 * second, RATE)
+    assert not is_alike(first, second, RATE)
+    assert not is_alike(first, np.zeros(RATE), RATE)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `merge`, `plan_merge` and `verify_merge` make of their arguments: placed parts, a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audioengine.choices import Align, CallerChannel, MaskScope, Missing, Render, SharedFrames
+from audioengine.edits import Beep
+from audioengine.errors import InvalidRequestError, LimitError
+from audioengine.operations.choices import check_options
+from audioengine.operations.gathering import Member, output_format, placed_members
+from audioengine.operations.recording import Recording
+from audioengine.parts import TimedPart
+from audioengine.plan.merge import MergePlan
+from audioengine.plan.merge import plan_merge as make_plan
+from audioengine.times import Number, exact, ms_to_samples, plain
+
+
+@dataclass(frozen=True, slots=True)
+class MergeChoices:
+    """How a merge is to be done; everything but what to merge and how to read it.
+
+    Raises InvalidRequestError where a field has another value than it may have.
+    """
+
+    align: Align
+    render: Render
+    missing: Missing
+    mask_scope: MaskScope
+    beep: Beep
+    caller_channel: CallerChannel
+    shared_frames: SharedFrames
+    max_timeline_s: Number
+
+    def __post_init__(self) -> None:
+        choices = {
+            "align": Align,
+            "render": Render,
+            "missing": Missing,
+            "mask_scope": MaskScope,
+            "caller_channel": CallerChannel,
+            "shared_frames": SharedFrames,
+        }
+        check_options(self, choices)
+        if exact(self.max_timeline_s, "max_timeline_s") <= 0:
+            raise InvalidRequestError.of("max_timeline_s", self.max_timeline_s, "must be above 0")
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """All that rendering needs to know."""
+
+    members: Sequence[Member]
+    plan: MergePlan
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the output is the one recording as it is."""
+        if len(self.members) > 1:
+            return False
+        placed = self.members[0].placed
+        return placed.edits.is_identity and not placed.zero and self.plan.render == "smart"
+
+
+def gather(there: Sequence[tuple[TimedPart, Recording]], options: MergeChoices) -> Gathered:
+    """Place opened recordings, in order of start, and plan their merge.
+
+    Raises InvalidRequestError with what is wrong with their edits, LimitError.
+    """
+    format = output_format([recording for _, recording in there])
+    members = placed_members(
+        there,
+        format.rate_hz,
+        options.beep,
+        mask_scope=options.mask_scope,
+        caller_channel=options.caller_channel,
+        shared_frames=options.shared_frames,
+    )
+    _check_length(members, format.rate_hz, options.max_timeline_s)
+    placed = [member.placed for member in members]
+    plan = make_plan(placed, format, align=options.align, render=options.render)
+    return Gathered(members, plan)
+
+
+def _check_length(members: Sequence[Member], rate_hz: int, most_s: Number) -> None:
+    last = max(members, key=lambda member: member.placed.audio.end)
+    limit = exact(most_s, "max_timeline_s")
+    if last.placed.audio.end > ms_to_samples(limit * 1000, rate_hz):
+        hours = plain(last.placed.audio.end / (rate_hz * exact(3600, "")))
+        raise LimitError(
+            f"the timeline would last {hours} h, {plain(limit / 3600)} h are allowed: "
+            f"{last.name} starts {plain(last.offset_ms / 3_600_000)} h after {members[0].name}. "
+            "If the start times are right, raise max_timeline_s"
+        )

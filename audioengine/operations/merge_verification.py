@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`verify_merge`: whether a merge's output keeps its promises, from the files alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+from audioengine.choices import Align, CallerChannel, MaskScope, Missing, Render, SharedFrames
+from audioengine.edits import Beep
+from audioengine.errors import MalformedAudioError, UnsupportedAudioError
+from audioengine.mp3.bytesource import ByteSource
+from audioengine.mp3.scan import scan
+from audioengine.operations.gathering import opened
+from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.merge_request import Gathered, MergeChoices, gather
+from audioengine.operations.options import DAY_S
+from audioengine.operations.verification import decoder_of
+from audioengine.operations.workers import worker_count
+from audioengine.parts import MergePart
+from audioengine.report import Check, OmittedReport
+from audioengine.storage import S3Options, SourceLike, open_source
+from audioengine.times import Number
+from audioengine.verification.case import merge_case
+from audioengine.verification.decoder import decoder_name
+from audioengine.verification.judge import judge_copy, judge_merge, judge_unreadable
+from audioengine.verification.verdict import MergeVerification, VerifiedPart
+from audioengine.version import VERSION
+
+
+def verify_merge(
+    parts: Sequence[MergePart],
+    output: SourceLike,
+    *,
+    align: Align = "sample",
+    render: Render = "smart",
+    missing: Missing = "fail",
+    mask_scope: MaskScope = "part",
+    beep: Beep = Beep(),  # noqa: B008 - frozen
+    caller_channel: CallerChannel = "left",
+    shared_frames: SharedFrames = "keep",
+    allow_truncated: bool = False,
+    max_timeline_s: Number = DAY_S,
+    s3: S3Options | None = None,
+    workers: int | None = None,
+) -> MergeVerification:
+    """Judge whether `output` is what `merge` promises to make of `parts` for this request.
+
+    Everything is measured anew, from the files: nothing that `merge` reported is looked at. The
+    arguments are those of `merge`; `output` is a path, s3://bucket/key, bytes, or a readable
+    binary file object. An output that does not keep its promises is no error: see `passed`,
+    and `checks` for the figures.
+
+    workers: threads that decode, default one a processor; no influence on the verdict.
+
+    Raises VerificationError where the decoder (miniaudio, in audioengine[verify]) is not installed,
+    InvalidRequestError, MalformedAudioError, UnsupportedAudioError and LimitError for what `merge`
+    refuses, and StorageError.
+    """
+    started = time.perf_counter()
+    choices = MergeChoices(
+        align, render, missing, mask_scope, beep, caller_channel, shared_frames, max_timeline_s
+    )
+    workers = worker_count(workers)
+    with (
+        opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted),
+        closing(open_source(output, s3)) as made,
+        ThreadPoolExecutor(2) as beside,
+    ):
+        gathered = gather(there, choices)
+        sources = [recording.source for _, recording in there]
+        digests = [beside.submit(sha256_hex, place) for place in (*sources, made)]
+        checks = judged_merge(gathered, choices, made, workers)
+        return MergeVerification(
+            passed=all(check.passed for check in checks),
+            checks=checks,
+            parts=tuple(
+                VerifiedPart(part.name, digest.result())
+                for (part, _), digest in zip(there, digests, strict=False)
+            ),
+            omitted=tuple(OmittedReport(one.name, one.reason) for one in omitted),
+            output_sha256=digests[-1].result(),
+            decoder=decoder_of(checks),
+            version=VERSION,
+            wall_seconds=time.perf_counter() - started,
+        )
+
+
+def judged_merge(
+    gathered: Gathered, choices: MergeChoices, output: ByteSource, workers: int
+) -> tuple[Check, ...]:
+    """The checks of an output for recordings that are gathered.
+
+    Raises VerificationError where there is no decoder.
+    """
+    require_decoder_for_merge(gathered)
+    sources = [member.recording.source for member in gathered.members]
+    if gathered.is_copy:
+        return (judge_copy(sources[0], output),)
+    try:
+        index = scan(output)
+    except (MalformedAudioError, UnsupportedAudioError) as error:
+        return (judge_unreadable(str(error)),)
+    case = merge_case(sources, output, index, gathered.plan, choices.beep)
+    return judge_merge(case, workers)
+
+
+def require_decoder_for_merge(gathered: Gathered) -> None:
+    """Raise VerificationError where there is something to decode and nothing to decode it with."""
+    if not gathered.is_copy:
+        decoder_name()

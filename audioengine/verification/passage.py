@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A few seconds of an output, beside what should be heard in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from audioengine.edits import Span, join
+from audioengine.plan.grid import ranges_of
+from audioengine.plan.spans import without
+from audioengine.verification.case import Case
+from audioengine.verification.voice import Voice
+from audioengine.verification.waves import CEILING_DBFS, LIMITER_MS, Wave, amplitude
+
+_NEARLY_DB = 0.1  # decoders differ by less
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """One recording that is heard in a passage."""
+
+    number: int
+    voice: Voice
+    plain: list[Wave]
+    """By channel, what it plays where it is heard, without masks."""
+    right: list[Wave]
+    """With them."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What is heard in a window, and should be."""
+
+    case: Case
+    piece: Span
+    """What is judged; the window reaches further where it can."""
+    window: Span
+    ours: list[Wave]
+    """By channel, the output."""
+    sounds: tuple[Sounding, ...]
+
+    @classmethod
+    def of(cls, case: Case, piece: Span, window: Span, ours: list[Wave]) -> Passage:
+        """The passage of an output that sounds so; the sources are decoded.
+
+        Raises VerificationError.
+        """
+        sounds = []
+        for number, voice in enumerate(case.voices):
+            if _meets(voice.heard, window):
+                waves = voice.waves(window)
+                plain = [voice.muted(wave, window) for wave in waves]
+                right = [case.voiced(voice, c, wave, window) for c, wave in enumerate(waves)]
+                sounds.append(Sounding(number, voice, plain, right))
+        return cls(case, piece, window, ours, tuple(sounds))
+
+    @cached_property
+    def total(self) -> list[Wave]:
+        """By channel, the sum of what should be heard."""
+        out = [np.zeros(self.window.length) for _ in self.ours]
+        for sound in self.sounds:
+            for channel, right in enumerate(sound.right):
+                out[channel] += right
+        return out
+
+    def others(self, sound: Sounding, channel: int) -> Wave:
+        """What should be heard beside one recording."""
+        if len(self.sounds) == 1:
+            return np.zeros(self.window.length)
+        return self.total[channel] - sound.right[channel]
+
+    def without_others(self, sound: Sounding, channel: int) -> Wave:
+        """The output without what should be heard beside one recording."""
+        if len(self.sounds) == 1:
+            return self.ours[channel]
+        return self.ours[channel] - self.others(sound, channel)
+
+    @cached_property
+    def unsure(self) -> tuple[Span, ...]:
+        """Where decoders may play what is heard in different ways."""
+        return join(span for sound in self.sounds for span in sound.voice.unsure)
+
+    @cached_property
+    def mixed(self) -> tuple[Span, ...]:
+        """Where in the piece several recordings are heard."""
+        heard = (span for sound in self.sounds for span in sound.voice.heard)
+        alone = [span for sound in self.sounds for span in sound.voice.alone]
+        inside = (span.clipped(self.piece) for span in heard)
+        return without((span for span in inside if span.length), alone)
+
+    @cached_property
+    def loud(self) -> list[tuple[Span, ...]]:
+        """By channel, where a sum may be turned down."""
+        if not self.mixed:
+            return [()] * len(self.ours)
+        most = amplitude(CEILING_DBFS - _NEARLY_DB)
+        near = self.case.format.rate_hz * LIMITER_MS // 1000
+        return [
+            join(
+                Span(part.first - near, part.last + near)
+                for part in ranges_of(np.abs(wave) > most, self.window.start)
+            )
+            for wave in self.total
+        ]
+
+    def cut(self, span: Span) -> slice:
+        """Where the samples of a span are in those of the window."""
+        return slice(span.start - self.window.start, span.end - self.window.start)
+
+
+def both(spans: Iterable[Span], others: Iterable[Span]) -> tuple[Span, ...]:
+    """The samples that are in both."""
+    there = join(span for span in spans if span.length)
+    return without(there, without(there, others))
+
+
+def _meets(spans: Iterable[Span], window: Span) -> bool:
+    return any(span.start < window.end and window.start < span.end for span in spans)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One recording as it should be heard in an output: where, at which rate, under which masks.
+
+Places count samples of the output from the first that it plays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from audioengine.edits import Span, join
+from audioengine.mp3.bytesource import ByteSource
+from audioengine.mp3.index import FrameIndex
+from audioengine.plan.spans import without
+from audioengine.times import round_half_up
+from audioengine.verification.decoder import decode_source
+from audioengine.verification.waves import Masked, Wave, as_wave, resampled
+
+OVERLAP = 1056
+"""Samples after a frame that still depend on it: 576, and the synthesis window's 480."""
+
+_UNSURE_FRAMES = 3
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One recording, and where it is heard."""
+
+    source: ByteSource
+    index: FrameIndex
+    raw: int
+    """The raw sample of the recording that is heard at `at`."""
+    at: int
+    ratio: Fraction
+    """Samples of the output for one of the recording."""
+    heard: tuple[Span, ...]
+    alone: tuple[Span, ...]
+    """Where no other is heard."""
+    masked: tuple[tuple[Masked, ...], ...]
+    """By channel of the output."""
+
+    @property
+    def everything(self) -> Span:
+        """All that it plays, heard or not."""
+        start = self.index.start
+        return Span(self.place(start), self.place(start + self.index.samples))
+
+    def place(self, raw: int) -> int:
+        """Where a raw sample is."""
+        return self.at + round_half_up((raw - self.raw) * self.ratio)
+
+    @cached_property
+    def unsure(self) -> tuple[Span, ...]:
+        """Where decoders may play it in different ways: broken frames, and those next to them."""
+        spf = self.index.format.samples_per_frame
+        broken = [*self.index.lost, *(one.first_frame for one in self.index.segments[1:])]
+        return join(
+            Span(
+                self.place((frame - _UNSURE_FRAMES) * spf),
+                self.place((frame + _UNSURE_FRAMES) * spf + OVERLAP),
+            )
+            for frame in broken
+        )
+
+    def waves(self, window: Span) -> list[Wave]:
+        """By channel of the output, what it plays there, heard or not, without masks.
+
+        Raises VerificationError.
+        """
+        if self.ratio == 1:
+            first = self.raw + window.start - self.at
+            pcm = self._read(first, first + window.length)
+        else:
+            start, end = window.start - self.at, window.end - self.at
+            pcm = resampled(self._from_raw, self.index.format.rate_hz, self.ratio, start, end)
+        channels = len(self.masked)
+        return [pcm[:, channel % pcm.shape[1]] for channel in range(channels)]
+
+    def _from_raw(self, start: int, end: int) -> npt.NDArray[np.float64]:
+        return self._read(self.raw + start, self.raw + end)
+
+    def _read(self, start: int, end: int) -> npt.NDArray[np.float64]:
+        """[shape=(end - start, channels)] Raw samples; silence where there are none."""
+        spf = self.index.format.samples_per_frame
+        first, last = start // spf, -(-end // spf)
+        pcm = decode_source(self.source, self.index, first, last)
+        return as_wave(pcm[start - first * spf : end - first * spf])
+
+    def muted(self, wave: Wave, window: Span) -> Wave:
+        """The wave with silence where it is not heard."""
+        holes = without([window], self.heard)
+        if not holes:
+            return wave
+        out: Wave = wave.copy()
+        for span in holes:
+            out[span.start - window.start : span.end - window.start] = 0
+        return out

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import audioengine as ae
-from tests.operations.helpers import Cut, cuts, masking, recording
+from fixtures import mpeg
+from tests.operations.helpers import Cut, cuts, masking, recorded, recording
 from tests.operations.merging import Merged, conversation, merge, merges
 from tests.operations.test_verification import NAMES, names_of
 from tests.operations.timelines import EPOCH, Part, part
@@ -186,3 +187,21 @@ def test_what_merge_refuses() -> None:
         ae.verify_merge(asked, b"", max_timeline_s=5)
     with pytest.raises(ae.StorageError):
         ae.verify_merge(asked, "nowhere.mp3")
+
+
+def test_damage_that_no_index_shows() -> None:
+    """Rendering meets it near a mask, and lays the frames as another recording has them."""
+    source = recording("stereo-8k")
+    frame = list(mpeg.frames(source.data))[45]
+    at, bits = frame.offset + frame.side_offset, 8 * frame.side_length
+    # The first granule's part2_3_length, behind 10 bits: more main data than there is.
+    side = int.from_bytes(source.data[at : at + frame.side_length], "big") | 0xFFF << bits - 22
+    broken = source.data[:at] + side.to_bytes(frame.side_length, "big")
+    broken += source.data[at + frame.side_length :]
+    damaged = Part(recorded("damaged", broken), 0, cut=masking("caller", (24_000, 27_000)))
+    merged = merge(damaged, Part(recording("nores-8k"), 9001, cut=Cut((0, 30_000))))
+    why = merged.part("damaged").not_copied
+    assert why is not None
+    assert why.code == "damage"
+    assert merged.report.grid_owner == "nores-8k"
+    assert_passes(merged)

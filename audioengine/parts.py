@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -74,8 +74,8 @@ def timed(parts: Sequence[MergePart]) -> tuple[TimedPart, ...]:
     if isinstance(parts, (str, bytes)) or not isinstance(parts, Iterable):
         raise InvalidRequestError.of("parts", parts, "must be a list of MergeParts")
     parts = tuple(parts)
-    known = (part for part in parts if isinstance(part, MergePart))
-    check_counts(len(parts), sum(len(part.conference_segments) for part in known))
+    segments = [part.conference_segments for part in parts if isinstance(part, MergePart)]
+    check_counts(len(parts), sum(len(some) for some in segments if isinstance(some, Sized)))
     if not parts:
         problems.append(Problem("parts", "none", "must name at least one recording"))
     out = []

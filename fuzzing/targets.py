@@ -208,6 +208,9 @@ def _lay_anew(frames: list[Frame]) -> None:
         return
     made = BytesSource(b"".join(writer.flush()))
     again = scan(made)
+    if again.tags or again.info_tag is not None:
+        # Bits that look like a tag at an end of a file are one, to every decoder.
+        return
     expect(again.lost == () and again.frames == len(wanted), "frames laid anew are all there")
     read = [frame.channels() for frame in read_frames(made, again, 0, again.frames)]
     expect(read == wanted, "frames laid anew hold what was laid")

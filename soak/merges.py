@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+import audioengine as ae
 from soak.round import Round
 from tests.operations.helpers import SMART, Cut, Flags, Ranges, Recording, recording
 from tests.operations.merge_promises import assert_clock, assert_gaps, assert_heard
@@ -45,6 +46,8 @@ def merge_some(work: Round) -> None:
     merged = merge(*parts, **options)
     work.keep("output.mp3", merged.data)
     _judge(merged)
+    verdict = ae.verify_merge([part.asked for part in parts], merged.data, **options)
+    assert verdict.passed, [check for check in verdict.checks if not check.passed]
     work.passed += 1
 
 

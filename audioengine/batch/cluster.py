@@ -8,9 +8,9 @@ import logging
 import time
 from asyncio import CancelledError
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -111,7 +111,7 @@ class Cluster:
 
     def ended(self) -> Iterator[tuple[Job, JobOutcome]]:
         """Wait until something happens and give the jobs that ended, each once."""
-        over = [self._over.get()]
+        over = [one for one in (self._next_over(),) if one is not None]
         while not self._over.empty():
             over.append(self._over.get())
         for future in over:
@@ -119,6 +119,15 @@ class Cluster:
                 outcome = self._outcome(future)
                 yield self._running.pop(future), outcome
                 future.release()
+
+    def _next_over(self) -> Future[JobOutcome] | None:
+        while self._running:
+            with suppress(Empty):
+                return self._over.get(timeout=_LOOK_SECONDS)
+            if self._cancelled:
+                # A worker that had taken a job may be gone: nobody is to wait for another.
+                self._drop_not_taken()
+        return None
 
     def _outcome(self, future: Future[JobOutcome]) -> JobOutcome:
         from distributed import KilledWorker
@@ -154,8 +163,10 @@ class Cluster:
         self._cancelled = True
         if self._client.status != "running":
             self._running.clear()
-        if not self._running:
-            return
+        if self._running:
+            self._drop_not_taken()
+
+    def _drop_not_taken(self) -> None:
         with self._connected():
             taken = {key for keys in self._client.processing().values() for key in keys}
         for future in list(self._running):

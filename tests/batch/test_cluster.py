@@ -204,3 +204,23 @@ def test_wrong_executors_are_refused(tmp_path: Path, arguments: Any, path: str) 
     with pytest.raises(ae.InvalidRequestError) as caught:
         ae.run_batch(manifest_of(tmp_path, []), tmp_path / "journal", **arguments)
     assert [problem.path for problem in caught.value.problems] == [path]
+
+
+def test_after_ctrl_c_nobody_waits_for_a_worker_that_has_died(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What it had taken is left for a batch that goes on."""
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.1)
+    lines = [job(tmp_path / f"{n}.mp3", CALL, modification=EDIT) for n in range(30)]
+    manifest, journal = manifest_of(tmp_path, lines), tmp_path / "journal"
+    options: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(processes=True, **options) as workers:
+
+        def interrupt(now: BatchState) -> None:
+            if now.done == 1:
+                workers.scale(0)
+                signal.raise_signal(signal.SIGINT)
+
+        with pytest.raises(KeyboardInterrupt):
+            on(workers.scheduler_address, manifest, journal, options=FULL, progress=interrupt)
+    assert 1 <= len(entries(journal)) < 30

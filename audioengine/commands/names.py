@@ -20,6 +20,9 @@ from audioengine.times import MIN_EPOCH_MS, Number, exact
 HIDDEN = "***"
 """What stands in place of a secret."""
 
+OWN_PREFIX = ".audioengine/"
+"""What the engine itself keeps in a bucket begins so; no command can name it."""
+
 _MAX_KEY_BYTES = 1024
 _MAX_EPOCH_MS = 10**14  # as in a merge's request
 
@@ -103,6 +106,8 @@ def object_key(name: str, path: str = "fileName") -> str:
         rules.append("must not be empty, nor end in a slash")
     if name.startswith("/"):
         rules.append("must not begin with a slash")
+    if name.lower().startswith(OWN_PREFIX):  # some local folders don't tell cases apart
+        rules.append(f"must not begin with {OWN_PREFIX}, which is the engine's own")
     if {".", ".."} & set(name.split("/")):
         rules.append("must have no segment . or ..")
     categories = {unicodedata.category(character) for character in name}

@@ -28,14 +28,17 @@ from audioengine.commands.events import (
     StoreRecordingFailed,
 )
 from audioengine.commands.requests import (
+    CancelRecording,
     Command,
     DeleteRecording,
     MergeRecordings,
+    StopRecording,
     StoreRecording,
     parse_command,
 )
 from audioengine.edits import Dialect
 from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError
+from audioengine.execution.control import Control
 from audioengine.execution.destination import asked_of
 from audioengine.execution.identity import command_digest
 from audioengine.execution.merging import merge_recordings
@@ -74,10 +77,14 @@ def execute(
     dialect: Dialect = "sqs",
     method: str | None = None,
     resolver: Resolver = nothing_known,
+    control: Control | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Carry out a STORERECORDING, MERGERECORDINGS or DELETERECORDING.
+
+    A STOPRECORDING or CANCELRECORDING is passed on to the recorder, whose reports tell of the rest:
+    its outcome has no event.
 
     It never raises for what a command, its recordings or the storage are: every failure is an
     outcome with its event and its alarm.
@@ -87,6 +94,7 @@ def execute(
     settings: by default those of the environment.
     dialect, method: of a command that is no value yet; as in `parse_command`.
     resolver: tells what RECORDINGREADY events have told of a recording.
+    control: reaches the recorder; None: there is none.
     workers: threads that decode and encode, default one a processor.
     progress: called with frames done and frames in all.
     """
@@ -104,7 +112,10 @@ def execute(
             command, notices = parse_command(raw, dialect, method)
         token = read_token(command.reply_id, settings)
         _check_recording(command, token)
-        result = _carried_out(command, token, resolver, storage, settings, workers, progress)
+        if isinstance(command, (StopRecording, CancelRecording)):
+            result = _passed_on(command, token, control, settings)
+        else:
+            result = _carried_out(command, token, resolver, storage, settings, workers, progress)
     except AudioEngineError as error:
         digest = _digest(command, token, resolver, settings)
         return _failed(raw, error, token, notices, settings, method, digest)
@@ -152,7 +163,7 @@ def _check_recording(command: Command, token: Claims) -> None:
 
 
 def _carried_out(
-    command: Command,
+    command: StoreRecording | MergeRecordings | DeleteRecording,
     token: Claims,
     resolver: Resolver,
     storage: Storage,
@@ -165,10 +176,21 @@ def _carried_out(
     known = resolver(command.recording_id)
     if isinstance(command, StoreRecording):
         return store_recording(command, token, known, storage, settings, workers, progress)
-    if isinstance(command, DeleteRecording):
-        return _deleted(command, token, known, storage, settings)
-    rule = "must be STORERECORDING, MERGERECORDINGS or DELETERECORDING: others are the recorder's"
-    raise InvalidRequestError.of("method", command.method, rule)
+    return _deleted(command, token, known, storage, settings)
+
+
+def _passed_on(
+    command: StopRecording | CancelRecording,
+    token: Claims,
+    control: Control | None,
+    settings: Settings,
+) -> Result:
+    domain = str(token.domain)
+    if control is None:
+        rule = "can't be carried out: no recorder is set that it could go to"
+        raise InvalidRequestError.of("method", command.method, rule)
+    control.pass_on(command, domain)
+    return Result(digest=command_digest(command, domain, None, None, settings))
 
 
 def _deleted(
@@ -183,7 +205,11 @@ def _deleted(
     return Result(digest=command_digest(command, str(token.domain), None, None, settings))
 
 
-def _success(command: Command, result: Result, token: Claims, settings: Settings) -> FinalEvent:
+def _success(
+    command: Command, result: Result, token: Claims, settings: Settings
+) -> FinalEvent | None:
+    if isinstance(command, (StopRecording, CancelRecording)):
+        return None
     queue = token.command_queue or ""
     region = region_of(queue, settings.fallbacks)
     location = result.location
@@ -219,7 +245,7 @@ def _digest(command: object, token: Claims, resolver: Resolver, settings: Settin
     if not token.recording_id:
         return None  # the token proves nothing, and so does all that the command says
     try:
-        if isinstance(command, DeleteRecording):
+        if isinstance(command, (DeleteRecording, StopRecording, CancelRecording)):
             return command_digest(command, str(token.domain), None, None, settings)
         if isinstance(command, (StoreRecording, MergeRecordings)):
             return asked_of(command, token, resolver(token.recording_id), settings).digest

@@ -67,6 +67,17 @@ def read_token(reply_id: str, settings: Settings) -> Claims:
     return _with_fallbacks(token, settings)
 
 
+def make_token(claims: Claims, settings: Settings) -> str:
+    """Return the token that says so; what is None it leaves out.
+
+    Raises NotAllowedError where there is no key to sign it with.
+    """
+    if settings.token_key is None:
+        raise NotAllowedError("replyId can't be made: token_key must be set in the settings")
+    key = settings.token_key.get_secret_value()
+    return jwt.encode(claims.to_dict(), key, algorithm=_ALGORITHM)
+
+
 def _check_age(token: Claims, settings: Settings) -> None:
     if settings.max_token_age_s is None:
         return

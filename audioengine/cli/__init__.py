@@ -15,6 +15,7 @@ from audioengine.cli.program import Program
 from audioengine.cli.schema import schema
 from audioengine.cli.settings import settings
 from audioengine.cli.verbs import inspect, plan, store, verify
+from audioengine.cli.working import worker
 from audioengine.version import VERSION
 
 __all__ = ["main"]
@@ -30,5 +31,5 @@ def main() -> None:
     """
 
 
-for _verb in (store, merge, batch, plan, verify, inspect, settings, schema, demo):
+for _verb in (store, merge, batch, plan, verify, inspect, settings, schema, worker, demo):
     main.add_command(_verb)

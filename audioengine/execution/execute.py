@@ -134,6 +134,32 @@ def execute(
     )
 
 
+def failed(
+    command: str | bytes,
+    error: AudioEngineError,
+    settings: Settings,
+    *,
+    dialect: Dialect = "sqs",
+    method: str | None = None,
+    resolver: Resolver = nothing_known,
+) -> Outcome:
+    """Return the outcome of a command, as JSON, that could not be carried out, whatever it is.
+
+    error: why. The others are those of `execute`.
+    """
+    raw: object = command
+    token, digest = unverified(settings.fallbacks), None
+    notices: tuple[Notice, ...] = ()
+    try:
+        raw = _from_json(command)
+        token = _token_of(raw, settings) or token
+        parsed, notices = parse_command(raw, dialect, method)
+        digest = _digest(parsed, token, resolver, settings)
+    except AudioEngineError:
+        notices = ()  # what it does say is enough
+    return _failed(raw, error, token, notices, settings, method, digest)
+
+
 def _from_json(text: str | bytes) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_float=Decimal)

@@ -7,7 +7,7 @@ When `Delivery.tell` returns, each letter was sent or is on the disk.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -33,13 +33,12 @@ class Telling:
     alarm_topic: str | None = None
 
 
-CallbackLetters: TypeAlias = Callable[[Telling], Sequence[Letter]]
-"""Makes the callbacks of an event, if there are any."""
+MakeCallback: TypeAlias = Callable[[Mapping[str, Any], str | None], Letter | None]
+"""Makes the callback for an event of a domain, if there is one."""
 
 
-def no_callbacks(_telling: Telling) -> Sequence[Letter]:
+def no_callback(_event: Mapping[str, Any], _domain: str | None) -> None:
     """Make none."""
-    return ()
 
 
 class Delivery:
@@ -50,17 +49,20 @@ class Delivery:
         senders: Mapping[Channel, Sender],
         outbox: Outbox | None,
         *,
-        callbacks: CallbackLetters = no_callbacks,
+        callback: MakeCallback = no_callback,
         metrics: Metrics | None = None,
     ) -> None:
-        """outbox: where letters wait; None: what can't be sent is an error."""
+        """Send nothing yet.
+
+        outbox: where letters wait; None: what can't be sent is an error.
+        """
         self._senders = senders
         self._outbox = outbox
-        self._callbacks = callbacks
+        self._callback = callback
         self._metrics = metrics
 
     def tell(self, telling: Telling, about: object) -> None:
-        """Send event, callbacks and alarm, in this order.
+        """Send event, callback and alarm, in this order.
 
         What can't be sent waits in the outbox, and the alarm eventNotificationError tells of it;
         it waits too where it can't be sent.
@@ -89,12 +91,13 @@ class Delivery:
     def _event_letters(self, telling: Telling) -> list[Letter]:
         if telling.event is None:
             return []
-        letters = list(self._callbacks(telling))
+        letters = []
         if telling.event_topic is not None:
             attributes = {"event": telling.event["event"], **telling.attributes}
             body = json.dumps(telling.event)
-            letters.insert(0, topic_letter(telling.event_topic, body, attributes))
-        return letters
+            letters.append(topic_letter(telling.event_topic, body, attributes))
+        callback = self._callback(telling.event, telling.domain)
+        return letters if callback is None else [*letters, callback]
 
     def _raise_alarm(self, alarm: Mapping[str, Any], telling: Telling) -> None:
         if telling.alarm_topic is None:

@@ -76,7 +76,7 @@ class SqsQueue(CommandQueue):
             MessageSystemAttributeNames=_SYSTEM_ATTRIBUTES,
             MessageAttributeNames=["All"],
         )
-        return [_message(one) for one in answer.get("Messages", ())]
+        return [self._message(one) for one in answer.get("Messages", ())]
 
     def extend(self, message: Message, seconds: int) -> None:
         """Keep a message from others for so long from now. Raises StorageError."""
@@ -113,6 +113,23 @@ class SqsQueue(CommandQueue):
         waiting = self._attribute("ApproximateNumberOfMessages") or 0
         return int(waiting) + int(self._attribute("ApproximateNumberOfMessagesNotVisible") or 0)
 
+    def _message(self, told: Mapping[str, Any]) -> Message:
+        system = told["Attributes"]
+        return Message(
+            message_id=told["MessageId"],
+            body=told["Body"],
+            receipt=told["ReceiptHandle"],
+            receives=int(system["ApproximateReceiveCount"]),
+            sent_ms=int(system["SentTimestamp"]),
+            # Groups of a standard queue are about fairness, not about order.
+            group=system.get("MessageGroupId") if self.is_fifo else None,
+            attributes={
+                name: value["StringValue"]
+                for name, value in told.get("MessageAttributes", {}).items()
+                if "StringValue" in value
+            },
+        )
+
     def _attribute(self, name: str) -> str | None:
         answer = self._call("get_queue_attributes", AttributeNames=[name])
         value = answer.get("Attributes", {}).get(name)
@@ -127,20 +144,3 @@ class SqsQueue(CommandQueue):
 def _group(name: str) -> str:
     """A name as SQS takes it; others by their digest."""
     return name if _GROUP.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()
-
-
-def _message(told: Mapping[str, Any]) -> Message:
-    system = told["Attributes"]
-    return Message(
-        message_id=told["MessageId"],
-        body=told["Body"],
-        receipt=told["ReceiptHandle"],
-        receives=int(system["ApproximateReceiveCount"]),
-        sent_ms=int(system["SentTimestamp"]),
-        group=system.get("MessageGroupId"),
-        attributes={
-            name: value["StringValue"]
-            for name, value in told.get("MessageAttributes", {}).items()
-            if "StringValue" in value
-        },
-    )

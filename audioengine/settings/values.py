@@ -41,6 +41,7 @@ from audioengine.errors import InvalidRequestError, Problem, StorageError
 from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
 from audioengine.settings.table import Bucket, OptionalBucket, Table
+from audioengine.settings.worker import WorkerSettings
 from audioengine.storage import S3Options
 from audioengine.times import Number, exact
 
@@ -204,6 +205,8 @@ class Settings(BaseSettings):
     """What commands may do, by their domain."""
     fallbacks: FallbackSettings = FallbackSettings()
     storage: StorageSettings = StorageSettings()
+    worker: WorkerSettings = WorkerSettings()
+    """How commands are taken from their queue."""
     store: _StoreField = Field(default_factory=StoreOptions)
     """How recordings are edited."""
     merge: _MergeField = Field(default_factory=MergeOptions)
@@ -302,6 +305,7 @@ _TABLES: dict[str, type[Any]] = {
     "domains": DomainSettings,
     "fallbacks": FallbackSettings,
     "storage": StorageSettings,
+    "worker": WorkerSettings,
     "store": StoreOptions,
     "merge": MergeOptions,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from audioengine.commands.alarms import parse_alarm
 from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.metrics import Metrics
 from audioengine.service.outbox import Outbox
-from audioengine.service.sending import Letter
+from audioengine.service.sending import Channel, Letter, Sender
 from audioengine.service.topics import LineTopics, SnsTopics, topic_letter
 from tests.commands import reference
 from tests.service.core.cloud import Cloud
@@ -123,19 +123,18 @@ def test_order_is_kept_when_a_topic_works_again(box: Outbox) -> None:
 
 
 def test_callbacks_go_with_the_event_and_wait_by_themselves(box: Outbox) -> None:
-    def callbacks(told: Telling) -> list[Letter]:
-        assert told.event is not None
-        address = f"{told.domain}/recordingStored"
-        return [Letter(channel="callback", address=address, body=json.dumps(told.event))]
+    def callback(event: Mapping[str, Any], domain: str | None) -> Letter:
+        address = f"{domain}/recordingStored"
+        return Letter(channel="callback", address=address, body=json.dumps(event))
 
     topics, tenant = Unsteady(), Unsteady({"sip.example.com/recordingStored"})
-    senders = {"topic": topics, "callback": tenant}
-    delivery = Delivery(senders, box, callbacks=callbacks)  # type: ignore[arg-type]
+    senders: dict[Channel, Sender] = {"topic": topics, "callback": tenant}
+    delivery = Delivery(senders, box, callback=callback)
     delivery.tell(telling(), COMMAND)
     assert [one.address for one in topics.taken] == ["events", "alarms"]
     assert box.depth() == 1
     tenant.down.clear()
-    box.flush(senders)  # type: ignore[arg-type]
+    box.flush(senders)
     assert [json.loads(one.body) for one in tenant.taken] == [STORED]
 
 

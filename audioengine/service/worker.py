@@ -57,7 +57,7 @@ class Worker:
         self._working: dict[Process, Held] = {}
         self._changed = threading.Condition()
         self._stopping = threading.Event()
-        self._receiving = True
+        self._drained = threading.Event()
         self._late = threading.Event()
         self._ended = threading.Event()
 
@@ -77,16 +77,15 @@ class Worker:
         """
         self._check_queue()
         with ThreadPoolExecutor(max(4, 2 * len(self._processes)), "end") as self._enders:
-            threads = [self._thread(self._receive_all), self._thread(self._keep_all)]
+            receiver, keeper = self._thread(self._receive_all), self._thread(self._keep_all)
             runners = [self._thread(self._run_all, process) for process in self._processes]
             log().info("worker began", processes=len(self._processes))
             # Not for ever: a signal's handler runs between two waits.
             while not self._stopping.wait(_TICK_S):
                 pass
-            self._drain(runners)
+            self._drain(receiver, runners)
             self._ended.set()
-            for thread in threads:
-                thread.join()
+            keeper.join()
         for process in self._processes:
             process.close()
         log().info("worker ended")
@@ -124,9 +123,6 @@ class Worker:
             pause = 1.0
             for message in messages:
                 self._take_in(message)
-        with self._changed:
-            self._receiving = False
-            self._changed.notify_all()
 
     def _room(self) -> int:
         """Wait until more can be taken in, and return how much; 0 when it is time to stop."""
@@ -151,9 +147,7 @@ class Worker:
                 self._turns.add(held)
             waits = held.before > 0
             self._changed.notify_all()
-        if self._stopping.is_set():
-            self._release_waiting()
-        elif waits:
+        if waits:
             self._extend(held)
 
     def _forget_those_away(self) -> None:
@@ -177,11 +171,13 @@ class Worker:
         with self._changed:
             while True:
                 self._forget_those_away()
-                if (held := self._turns.begin(time.monotonic())) is not None:
+                # Nothing new is begun while it is not clear yet what is given back.
+                is_open = self._drained.is_set() or not self._stopping.is_set()
+                if is_open and (held := self._turns.begin(time.monotonic())) is not None:
                     self._working[process] = held
                     self._changed.notify_all()
                     return held
-                if self._stopping.is_set() and not self._receiving and not self._waiting():
+                if self._drained.is_set() and not self._waiting():
                     return None
                 self._changed.wait(_TICK_S)
 
@@ -218,7 +214,7 @@ class Worker:
                 self._turns.end(held)
                 self._changed.notify_all()
         else:
-            self._give_back(held, 0 if self._stopping.is_set() else pause)
+            self._give_back(held, 0 if self._late.is_set() else pause)
 
     def _delete(self, held: Held) -> None:
         retrying = tenacity.Retrying(
@@ -291,11 +287,16 @@ class Worker:
 
     # Stopping
 
-    def _drain(self, runners: list[threading.Thread]) -> None:
+    def _drain(self, receiver: threading.Thread, runners: list[threading.Thread]) -> None:
         """Let what is begun come to its end, as long as that may take, and give back the rest."""
         log().info("worker drains")
         until = time.monotonic() + self._settings.drain_s
-        self._release_waiting()
+        rest = self._put_aside()
+        receiver.join()
+        # Not before: it would have got them again.
+        for one in (*rest, *self._put_aside()):
+            self._release(one, 0)
+        self._drained.set()
         for runner in runners:
             runner.join(max(0.0, until - time.monotonic()))
         self._late.set()
@@ -307,15 +308,14 @@ class Worker:
     def _waiting(self) -> list[Held]:
         return [one for one in self._turns if one.begun is None and one.away_until is None]
 
-    def _release_waiting(self) -> None:
-        """Give back what is not begun, but for what would not come again."""
+    def _put_aside(self) -> list[Held]:
+        """Take out what is not begun, but for what would not come again."""
         with self._changed:
-            waiting = [one for one in self._waiting() if not self._handling.is_last(one.message)]
-            for one in waiting:
+            rest = [one for one in self._waiting() if not self._handling.is_last(one.message)]
+            for one in rest:
                 self._turns.end(one)
             self._changed.notify_all()
-        for one in waiting:
-            self._release(one, 0)
+        return rest
 
 
 def _passing(error: BaseException) -> bool:

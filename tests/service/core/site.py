@@ -85,7 +85,7 @@ class Site:
 
     def put(self, recording: str, data: bytes = DATA) -> None:
         """A temporary recording with its metadata."""
-        location = ae.FolderStorage(self.root).place(TEMP, f"{recording}.mp3")
+        location = self.storage.place(TEMP, temp_key(recording))
         options = ae.S3Options(metadata={"domain": DOMAIN, "start-time-ms": str(START)})
         staging = location.storage.staging(location.location, options)
         staging.write(data)
@@ -175,9 +175,14 @@ def merge(recordings: list[str], name: str, **more: Any) -> dict[str, Any]:
 _made = iter(range(10**9))
 
 
+def temp_key(recording: str) -> str:
+    """The key of a temporary recording."""
+    return f"190110-{recording}.mp3"
+
+
 def reply_id(recording: str) -> str:
     """Another token each time."""
-    return token(recordingId=recording, tempKey=f"{recording}.mp3", number=next(_made))
+    return token(recordingId=recording, tempKey=temp_key(recording), number=next(_made))
 
 
 def send(queue: CommandQueue, command: Mapping[str, Any]) -> str:

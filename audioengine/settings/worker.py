@@ -26,7 +26,7 @@ class WorkerSettings(Table):
     """Of what speaks like SQS and SNS."""
     processes: Annotated[int, Field(ge=1)] | None = None
     """None: one a processor, and two where recordings are in S3."""
-    visibility_s: Annotated[int, Field(ge=3, le=LONGEST_VISIBILITY_S // 2)] = 60
+    visibility_s: Annotated[int, Field(ge=1, le=LONGEST_VISIBILITY_S // 2)] = 60
     """How long a dead worker's commands are kept from others; extended while they are in work."""
     longest_s: Annotated[int, Field(ge=1, le=LONGEST_VISIBILITY_S // 2)] = 3600
     """How long a try at a command may take."""

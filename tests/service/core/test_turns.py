@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from audioengine.service.messages import Message
 from audioengine.service.turns import Held, Turns, recordings_of
 
+STEPS = ["begin", "end", "back", "again", "drop"]
+
 
 def message(number: int) -> Message:
     return Message(message_id=str(number), body="{}", receipt="r", receives=1, sent_ms=0)
@@ -24,7 +26,7 @@ def held(number: int, recordings: str) -> Held:
 @given(
     st.lists(st.text("abc", max_size=2), max_size=12),
     st.lists(
-        st.tuples(st.sampled_from(["begin", "end", "back", "again", "drop"]), st.integers(0, 9))
+        st.tuples(st.sampled_from(STEPS), st.integers(0, 9))
     ),
 )
 def test_order_is_kept_and_nothing_gets_stuck(

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from audioengine.errors import AudioEngineError
-from audioengine.service.carrying import Deployment, Task, carry_out, give_up
+from audioengine.service.carrying import Deployment, Task, carry_out
 from audioengine.service.delivery import Delivery
 from audioengine.service.handling import Handling
 from audioengine.service.logs import log, set_up_logs
@@ -59,13 +59,11 @@ class Batches:
         return {"batchItemFailures": [{"itemIdentifier": one} for one in again]}
 
     def _is_over(self, message: Message) -> bool:
-        task, recordings = Task.of(message), recordings_of(message.body)
+        recordings = recordings_of(message.body)
         try:
-            refusal = self._handling.refusal(message, task.kind, recordings)
-            if refusal is not None:
-                done = give_up(task, refusal, self._deployment)
-            else:
-                done = carry_out(task, self._deployment)
+            done = self._handling.refusal(message, recordings)
+            if done is None:
+                done = carry_out(Task.of(message), self._deployment)
             pause = self._handling.end(message, done, recordings)
         except AudioEngineError as error:
             log().error("command can't be told of", error=str(error))
@@ -92,16 +90,17 @@ def _batches() -> Batches:
     settings = load_settings()
     set_up_logs(settings.worker.log_level)
     queue, metrics = queue_of(settings), Metrics()
-    table = settings.worker
+    table, deployment = settings.worker, Deployment(settings=settings)
     topics = SnsTopics(endpoint_url=table.endpoint_url)
     handling = Handling(
         queue,
         Delivery({"topic": topics}, None, metrics=metrics),
+        deployment,
         metrics,
         max_receives=table.max_receives,
         backoff_s=table.backoff_s,
     )
-    return Batches(queue, handling, Deployment(settings=settings))
+    return Batches(queue, handling, deployment)
 
 
 def _keys(message: Message) -> set[str]:

@@ -72,6 +72,8 @@ class Done:
     """Its method; None where it names none that there is."""
     error: str | None = None
     retryable: bool = False
+    is_proven: bool = False
+    """Whether its token counts, and is of its recording."""
     is_repeated: bool = False
     """Whether its output was there already."""
     audio_s: float = 0
@@ -132,6 +134,7 @@ def _done(task: Task, outcome: Outcome, seconds: float) -> Done:
         kind=task.kind,
         error=None if outcome.error is None else str(outcome.error),
         retryable=outcome.retryable,
+        is_proven=outcome.is_proven,
         is_repeated=outcome.result is not None and outcome.result.is_repeated,
         audio_s=audio_s,
         remade_s=remade_s,

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import Collection
 from threading import Lock
 
-from audioengine.errors import AudioEngineError, InvalidRequestError
-from audioengine.service.carrying import Done
+from audioengine.errors import InvalidRequestError
+from audioengine.service.carrying import Deployment, Done, Task, give_up
 from audioengine.service.delivery import Delivery
 from audioengine.service.logs import log
 from audioengine.service.messages import CommandQueue, Message
@@ -30,6 +30,7 @@ class Handling:
         self,
         queue: CommandQueue,
         delivery: Delivery,
+        deployment: Deployment,
         metrics: Metrics,
         *,
         max_receives: int | None = None,
@@ -42,10 +43,12 @@ class Handling:
         """
         self._queue = queue
         self._delivery = delivery
+        self._deployment = deployment
         self._metrics = metrics
         self._most = max_receives
         self._backoff_s = backoff_s
-        self._unkept: OrderedDict[str, int] = OrderedDict()
+        # By domain and recording, when a command failed, in epoch milliseconds.
+        self._unkept: OrderedDict[tuple[str | None, str], int] = OrderedDict()
         self._lock = Lock()
 
     def most_receives(self) -> int:
@@ -56,22 +59,22 @@ class Handling:
         """Whether a message would not be handed out again. Raises StorageError."""
         return message.receives >= self.most_receives()
 
-    def refusal(
-        self, message: Message, kind: str | None, recordings: Collection[str]
-    ) -> AudioEngineError | None:
-        """Return why a command must not be begun; None: it may be.
+    def refusal(self, message: Message, recordings: Collection[str]) -> Done | None:
+        """Return how a command ends that must not be begun; None: it may be.
 
         A recording is not deleted by a command that was sent before it could be known that what
         should have been kept of the recording was not.
         """
-        if kind != "DELETERECORDING":
+        task = Task.of(message)
+        if task.kind != "DELETERECORDING" or not self._unkept:
             return None
+        rule = "must not be deleted: a command before this one failed to keep it"
+        error = InvalidRequestError.of("recordingId", ", ".join(sorted(recordings)), rule)
+        done = give_up(task, error, self._deployment)
+        domain = done.telling.domain
         with self._lock:
-            for recording in recordings:
-                if message.sent_ms < self._unkept.get(recording, 0):
-                    rule = "must not be deleted: a command before this one failed to keep it"
-                    return InvalidRequestError.of("recordingId", recording, rule)
-        return None
+            failed_ms = max((self._unkept.get((domain, one), 0) for one in recordings), default=0)
+        return done if done.is_proven and message.sent_ms < failed_ms else None
 
     def end(self, message: Message, done: Done, recordings: Collection[str] = ()) -> int | None:
         """Tell how a try ended, where it was the last one or the command's own.
@@ -93,7 +96,7 @@ class Handling:
             self._metrics.command(done.kind, "retried")
             log().error("message is no command", error=done.error, **about)
             return 0
-        if done.error is not None:
+        if done.error is not None and done.is_proven:
             self._note_failure(done, recordings)
         with self._metrics.timed("deliver"):
             self._delivery.tell(done.telling, message.body)
@@ -118,7 +121,6 @@ class Handling:
         now = int(time.time() * 1000)
         with self._lock:
             for recording in recordings:
-                self._unkept[recording] = now
-                self._unkept.move_to_end(recording)
+                self._unkept[done.telling.domain, recording] = now
             while len(self._unkept) > _MOST_REMEMBERED:
                 self._unkept.popitem(last=False)

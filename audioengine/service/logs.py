@@ -47,7 +47,7 @@ def log() -> structlog.stdlib.BoundLogger:
 
 
 def set_up_logs(level: str = "info", stream: TextIO | None = None) -> None:
-    """Write logs, those of libraries too, as lines of JSON; stream: by default stderr."""
+    """Write logs as lines of JSON, of libraries what is a warning; stream: by default stderr."""
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_STAMPS,
         processors=[
@@ -59,7 +59,9 @@ def set_up_logs(level: str = "info", stream: TextIO | None = None) -> None:
     )
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(formatter)
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    others = logging.DEBUG if level == "debug" else logging.WARNING
+    logging.basicConfig(handlers=[handler], level=others, force=True)
+    logging.getLogger(_NAME).setLevel(level.upper())
 
 
 def without_secrets(

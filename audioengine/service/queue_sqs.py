@@ -102,7 +102,7 @@ class SqsQueue(CommandQueue):
 
     @cached_property
     def _max_receives(self) -> int | None:
-        policy = self._attribute("RedrivePolicy")
+        policy = self._attributes("RedrivePolicy").get("RedrivePolicy")
         try:
             return None if policy is None else int(json.loads(policy)["maxReceiveCount"])
         except (ValueError, KeyError, TypeError):
@@ -110,8 +110,12 @@ class SqsQueue(CommandQueue):
 
     def depth(self) -> int:
         """Return about how many messages wait, those in work included. Raises StorageError."""
-        waiting = self._attribute("ApproximateNumberOfMessages") or 0
-        return int(waiting) + int(self._attribute("ApproximateNumberOfMessagesNotVisible") or 0)
+        told = self._attributes(
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        )
+        return sum(map(int, told.values()))
 
     def _message(self, told: Mapping[str, Any]) -> Message:
         system = told["Attributes"]
@@ -130,10 +134,9 @@ class SqsQueue(CommandQueue):
             },
         )
 
-    def _attribute(self, name: str) -> str | None:
-        answer = self._call("get_queue_attributes", AttributeNames=[name])
-        value = answer.get("Attributes", {}).get(name)
-        return None if value is None else str(value)
+    def _attributes(self, *names: str) -> dict[str, str]:
+        answer = self._call("get_queue_attributes", AttributeNames=names)
+        return dict(answer.get("Attributes", {}))
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         with mapped(self._doing):

@@ -68,14 +68,15 @@ def worker_of(
         outbox = stack.enter_context(closing(Outbox(table.outbox)))
         stack.enter_context(closing(Flusher(outbox, senders)))
         delivery = Delivery(senders, outbox, callback=callback, metrics=metrics)
+        deployment = Deployment(settings=settings, resolver=resolver, control=control)
         handling = Handling(
             queue,
             delivery,
+            deployment,
             metrics,
             max_receives=table.max_receives,
             backoff_s=table.backoff_s,
         )
-        deployment = Deployment(settings=settings, resolver=resolver, control=control)
         worker = Worker(queue, handling, deployment, metrics)
         metrics.watch(outbox=outbox.depth, held=worker.held)
         if table.metrics_port is not None:

@@ -183,12 +183,11 @@ class Worker:
 
     def _done(self, process: Process, held: Held) -> Done:
         task = Task.of(held.message)
-        refusal = self._handling.refusal(held.message, task.kind, held.recordings)
-        if refusal is None and self._late.is_set():
-            refusal = DiedError(_STOPPED)
-        if refusal is not None:
-            return give_up(task, refusal, self._deployment)
+        if (refused := self._handling.refusal(held.message, held.recordings)) is not None:
+            return refused
         try:
+            if self._late.is_set():
+                raise DiedError(_STOPPED)  # noqa: TRY301 - as if it had been begun
             done = process.run(task)
         except DiedError as error:
             log().error("process died", error=str(error))

@@ -94,11 +94,16 @@ def test_kill_9_at_random_points_of_random_commands(site: Site) -> None:
     commands = random_commands(site, chance)
     for command in commands:
         send(queue, command)
+    told = 0
+
+    def has_begun() -> bool:
+        return len(site.lines()) > told or queue.depth() == 0
+
     for _ in range(KILLS):
         told = len(site.lines())
         with started(site) as process:
             # Once it has begun to tell, it is in the middle of others.
-            wait_for(lambda told=told: len(site.lines()) > told or queue.depth() == 0, 120)
+            wait_for(has_begun, 120)
             time.sleep(chance.uniform(0, 0.3))
             process.kill()
     finish(site)

@@ -24,11 +24,13 @@ def lines() -> Iterator[io.StringIO]:
     yield stream
     root.handlers[:] = before
     root.setLevel(level)
+    logging.getLogger("audioengine").setLevel(logging.NOTSET)
 
 
 def test_an_entry_is_an_object_with_time_and_level(lines: io.StringIO) -> None:
     log().info("command done", recordingId="4711", domain="sip.example.com", commandDigest=None)
     log().debug("not shown")
+    logging.getLogger("some.library").info("not shown either")
     (entry,) = map(json.loads, lines.getvalue().splitlines())
     assert entry.pop("timestamp").endswith("Z")
     assert entry == {

@@ -25,9 +25,7 @@ def held(number: int, recordings: str) -> Held:
 
 @given(
     st.lists(st.text("abc", max_size=2), max_size=12),
-    st.lists(
-        st.tuples(st.sampled_from(STEPS), st.integers(0, 9))
-    ),
+    st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 9))),
 )
 def test_order_is_kept_and_nothing_gets_stuck(
     commands: list[str], steps: list[tuple[str, int]]

@@ -7,6 +7,7 @@ import io
 import signal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import audioengine as ae
 from audioengine.service import worker as worker_module
@@ -19,7 +20,7 @@ from tests.service.core.hooks import InThread
 def work(folder: Path, values: dict[str, Any], *, in_threads: bool) -> None:
     """Work until SIGTERM; in threads or in processes of the worker's own."""
     if in_threads:
-        worker_module.Process = InThread  # type: ignore[assignment, misc]
+        patch.object(worker_module, "Process", InThread).start()
     queue = EmbeddedQueue(folder / "queue.db", visibility_s=1, max_receives=None)
     topics = LineTopics(folder / "topics.jsonl", io.StringIO())
     with worker_of(ae.Settings(**values), queue=queue, senders={"topic": topics}) as worker:

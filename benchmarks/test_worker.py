@@ -35,7 +35,7 @@ from benchmarks.test_batch_jobs import DIFFERENT, PROCESSORS, call_of, edit_of
 from tests.storage.servers import ENVIRONMENT, moto_server
 
 SUBJECT = "A worker: stores of 5 minutes at 8 kHz, a trim and two masks of 2 s"
-COMMANDS = 400
+COMMANDS = 200
 WARM = COMMANDS // 4
 """Commands that are not timed: processes begin meanwhile."""
 LEAST_SHARE = 0.6

@@ -60,6 +60,7 @@ class Worker:
         self._drained = threading.Event()
         self._late = threading.Event()
         self._ended = threading.Event()
+        self._bug: Exception | None = None
 
     def held(self) -> int:
         """Return how many commands are in hand."""
@@ -89,12 +90,22 @@ class Worker:
         for process in self._processes:
             process.close()
         log().info("worker ended")
+        if self._bug is not None:
+            raise self._bug
 
-    @staticmethod
-    def _thread(target: Callable[..., None], *args: object) -> threading.Thread:
-        thread = threading.Thread(target=target, args=args, daemon=True)
+    def _thread(self, target: Callable[..., None], *args: object) -> threading.Thread:
+        thread = threading.Thread(target=self._guarded, args=(target, *args), daemon=True)
         thread.start()
         return thread
+
+    def _guarded(self, target: Callable[..., None], *args: object) -> None:
+        """Stop all where a thread breaks: without it, the others would only seem to work."""
+        try:
+            target(*args)
+        except Exception as error:  # noqa: BLE001 - raised where all ends
+            log().error("internal error", error=f"{type(error).__name__}: {error}")
+            self._bug = error
+            self.stop()
 
     def _check_queue(self) -> None:
         """Wait for the queue to tell how often it hands a message out."""
@@ -154,7 +165,8 @@ class Worker:
         """Give up the places of what did not come again in time: others have it."""
         now = time.monotonic()
         for held in self._turns:
-            if held.away_until is not None and held.away_until < now:
+            is_late = self._drained.is_set() or (held.away_until or 0) < now
+            if held.away_until is not None and is_late:
                 self._turns.end(held)
 
     # Carrying out
@@ -235,11 +247,9 @@ class Worker:
         with self._changed:
             following = [
                 one
-                for one in self._turns
+                for one in self._waiting()
                 if one.message.group is not None
                 and one.message.group == held.message.group
-                and one is not held
-                and one.begun is None
                 and not self._handling.is_last(one.message)
             ]
             for one in following:

@@ -23,7 +23,7 @@ from tests.execution.service import DATA, KEPT, TEMP
 from tests.service.core import working
 from tests.service.core.site import Site, delete, merge, send, store, temp_key, wait_for
 
-KILLS = int(os.environ.get("AUDIOENGINE_KILLS", "10"))
+KILLS = int(os.environ.get("AUDIOENGINE_KILLS", "6"))
 RECORDINGS = 6 * KILLS
 HEAVY = ["tests.service.core.working", "audioengine.execution.execute", "audioengine.operations"]
 

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from audioengine.service import worker as worker_module
 from audioengine.service.messages import Message
 from audioengine.service.metrics import Metrics
 from audioengine.service.queue_embedded import EmbeddedQueue
+from audioengine.service.running import worker_of
 from tests.execution.service import ALARMS, DATA, EVENTS, KEPT, TEMP
 from tests.service.core.hooks import FailingWhile, InThread, Recorder
 from tests.service.core.senders import Unsteady
@@ -324,3 +326,18 @@ def test_a_drain_that_takes_too_long_gives_back_what_runs(site: Site) -> None:
     (message,) = queue.receive(10, 0)
     assert message.receives == 2
     assert site.lines() == []
+
+
+class Broken(EmbeddedQueue):
+    """Has a bug."""
+
+    def receive(self, limit: int, wait_s: float) -> Sequence[Message]:
+        raise ZeroDivisionError(f"{limit} {wait_s}")
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_a_bug_in_a_thread_ends_the_worker(site: Site) -> None:
+    """Whoever runs it starts another; one that only seems to work helps nobody."""
+    options: Any = {"queue": Broken(site.queue_path), "senders": {"topic": Unsteady()}}
+    with worker_of(site.settings(), **options) as worker, pytest.raises(ZeroDivisionError):
+        worker.run()

@@ -47,10 +47,10 @@ class Cloud:
     def queue(self, *, visibility_s: int = 30, **options: Any) -> SqsQueue:
         return SqsQueue(self.queue_url(**options), visibility_s=visibility_s)
 
-    def topic(self) -> Topic:
+    def topic(self, name: str | None = None) -> Topic:
         """A new topic, and a queue that gets what is published."""
         sns, sqs = self.client("sns"), self.client("sqs")
-        arn = sns.create_topic(Name=f"topic-{uuid4()}")["TopicArn"]
+        arn = sns.create_topic(Name=name or f"topic-{uuid4()}")["TopicArn"]
         url = sqs.create_queue(QueueName=f"heard-{uuid4()}")["QueueUrl"]
         asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=asked["Attributes"]["QueueArn"])

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -263,6 +264,53 @@ def test_a_command_that_may_pass_fails_on_its_last_receive(account: Account) -> 
     check_like(event, command)
     alarm, _ = only(account.alarms)
     assert alarm["error"] == "the bucket does not answer"
+
+
+def test_a_topic_that_is_away_for_a_while_loses_nothing_and_keeps_order(account: Account) -> None:
+    recording, arn = reference.RECORDING, account.events.arn
+    sns = account.cloud.client("sns")
+    sns.delete_topic(TopicArn=arn)
+    account.put("a.mp3", fixture("mpeg25-8k-32k"), 1561988730000)
+    reply_id = account.token(recording, "a.mp3")
+    stored = {
+        "method": "STORERECORDING",
+        "destinationBucket": KEPT,
+        "fileName": f"{uuid4()}.mp3",
+        "recordingId": recording,
+        "replyId": reply_id,
+    }
+    deleted = {"method": "DELETERECORDING", "recordingId": recording, "replyId": reply_id}
+    account.run(stored, deleted)
+    alarms = [alarm for alarm, _ in account.alarms.heard()]
+    assert [alarm["type"] for alarm in alarms] == ["eventNotificationError"] * 2
+    assert [json.loads(alarm["event"]) for alarm in alarms] == [stored, deleted]
+    assert "NotFound" in alarms[0]["error"]
+    back = account.cloud.topic(arn.rpartition(":")[2])
+    assert back.arn == arn
+    heard: list[str] = []
+    with account.working():
+
+        def both() -> bool:
+            heard.extend(event["event"] for event, _ in back.heard())
+            return len(heard) == 2
+
+        wait_for(both)
+    assert heard == ["RECORDINGSTORED", "RECORDINGDELETED"]
+
+
+def test_a_long_command_is_kept_from_others_over_http(cloud: Cloud, tmp_path: Path) -> None:
+    account = Account(cloud, tmp_path, fifo=False, max_receives=4)
+    recorder = Recorder(tmp_path / "notes", seconds=4)
+    command = {**reference.COMMANDS[3], "replyId": account.token(reference.RECORDING, "a.mp3")}
+    account.queue.send(json.dumps(command), group="g")
+    worker = {"visibility_s": 2, "processes": 1}
+    with account.working(worker, control=recorder):
+        wait_for(recorder.noted)
+        for _ in range(3):
+            time.sleep(1)
+            assert not account.queue.receive(1, 0)
+        wait_for(lambda: account.queue.depth() == 0)
+    assert len(recorder.noted()) == 1
 
 
 def test_the_verb_works_until_sigterm(cloud: Cloud, tmp_path: Path) -> None:

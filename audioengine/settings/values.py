@@ -15,7 +15,6 @@ from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -40,7 +39,8 @@ from audioengine.edits import Beep, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem, StorageError
 from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
-from audioengine.settings.table import Bucket, OptionalBucket, Table
+from audioengine.settings.recorder import CallbackSettings, RecorderSettings, web_secret
+from audioengine.settings.table import Bucket, OptionalBucket, Secret, Table, web_url
 from audioengine.settings.worker import WorkerSettings
 from audioengine.storage import S3Options
 from audioengine.times import Number, exact
@@ -81,20 +81,6 @@ def _above_zero(value: Number | None) -> Number | None:
     return value
 
 
-def _endpoint(url: str | None) -> str | None:
-    if url is None:
-        return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        rule = "must be an http:// or https:// URL without a user or password"
-        shown = HIDDEN if "@" in url else url  # before an @ may be a password
-        raise InvalidRequestError.of("endpoint_url", shown, rule)
-    return url
-
-
 def _root(value: object) -> object:
     if value == "":  # which pathlib takes for the working folder
         raise ValueError("must not be empty")
@@ -129,6 +115,24 @@ class DomainSettings(Table):
 
     buckets: tuple[Bucket, ...]
     """Destination buckets that they may write to."""
+    event_topic: Annotated[OptionalText, Field(min_length=1)] = None
+    alarm_topic: Annotated[OptionalText, Field(min_length=1)] = None
+    """Where its events and alarms go, unless a token says else; None: as the fallbacks say."""
+    callback_url: Annotated[str | None, AfterValidator(web_url("callback_url"))] = None
+    """What its callbacks' paths are under: ``https://example.com/calls``. None: it has none."""
+    callback_secret: Annotated[Secret | None, AfterValidator(web_secret)] = None
+    """What its callbacks are signed with: ``whsec_`` and base64 of 24 to 64 bytes."""
+
+    @model_validator(mode="after")
+    def _are_callbacks_signed(self) -> DomainSettings:
+        url = self.callback_url
+        if url is not None and self.callback_secret is None:
+            rule = "must be given with callback_url: callbacks are signed"
+            raise InvalidRequestError.of("callback_secret", None, rule)
+        if url is not None and ("?" in url or "#" in url):
+            rule = "must have no query and no fragment: callbacks' paths are added to it"
+            raise InvalidRequestError.of("callback_url", url, rule)
+        return self
 
 
 class FallbackSettings(Table):
@@ -148,7 +152,7 @@ class StorageSettings(Table):
 
     root: Annotated[Path | None, BeforeValidator(_root)] = None
     """A bucket is a folder in it. None: buckets are S3's."""
-    endpoint_url: Annotated[str | None, AfterValidator(_endpoint)] = None
+    endpoint_url: Annotated[str | None, AfterValidator(web_url("endpoint_url"))] = None
     """Of a store that speaks like S3."""
     region: Annotated[OptionalText, Field(min_length=1)] = None
     bucket_owner: Annotated[OptionalText, Field(min_length=1)] = None
@@ -207,6 +211,10 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     worker: WorkerSettings = WorkerSettings()
     """How commands are taken from their queue."""
+    callbacks: CallbackSettings = CallbackSettings()
+    """How tenants are called back."""
+    recorder: RecorderSettings = RecorderSettings()
+    """What records the calls: how it reports, and where commands to it go."""
     store: _StoreField = Field(default_factory=StoreOptions)
     """How recordings are edited."""
     merge: _MergeField = Field(default_factory=MergeOptions)
@@ -242,6 +250,18 @@ class Settings(BaseSettings):
         if self.fallbacks.domain is not None and not self.single_tenant:
             rule = "can't be set unless single_tenant is true: each token must name its domain"
             raise InvalidRequestError.of("fallbacks.domain", self.fallbacks.domain, rule)
+        return self
+
+    @model_validator(mode="after")
+    def _are_callbacks_private(self) -> Settings:
+        rule = "must begin with https://, unless callbacks.allow_http is true"
+        problems = [
+            Problem(_path(("domains", name, "callback_url")), domain.callback_url, rule)
+            for name, domain in self.domains.items()
+            if not (domain.callback_url or "https:").startswith("https:")
+        ]
+        if problems and not self.callbacks.allow_http:
+            raise InvalidRequestError(problems)
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -306,6 +326,8 @@ _TABLES: dict[str, type[Any]] = {
     "fallbacks": FallbackSettings,
     "storage": StorageSettings,
     "worker": WorkerSettings,
+    "callbacks": CallbackSettings,
+    "recorder": RecorderSettings,
     "store": StoreOptions,
     "merge": MergeOptions,
 }
@@ -337,7 +359,7 @@ def _problem(kind: str, loc: tuple[int | str, ...], value: object, message: str)
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         kind, value = "extra_forbidden", HIDDEN  # perhaps a misspelt secret
         known = ", ".join(_known(loc))
-    elif loc[:1] == ("token_key",):
+    elif loc and str(loc[-1]).endswith(("key", "secret")):
         value = HIDDEN
     elif isinstance(value, (dict, list)):
         value = f"<{type(value).__name__}>"

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports that come by a queue."""
+
+from __future__ import annotations
+
+import logging
+from threading import Event
+
+from audioengine.errors import AudioEngineError, StorageError
+from audioengine.service.messages import CommandQueue, Message
+from audioengine.service.recorder.reports import ReportDesk, report_values
+
+_MOST_AT_ONCE = 10
+_LONGEST_PAUSE_S = 300
+
+_log = logging.getLogger(__name__)
+
+
+def take_reports(
+    queue: CommandQueue, desk: ReportDesk, stopping: Event, *, wait_s: float = 20
+) -> None:
+    """Take reports from a queue until `stopping` is set; wait so long for each lot.
+
+    A report leaves the queue once nothing of it can be lost. One that can't be taken now is handed
+    out again later, and one that never can goes to the dead letters, if the queue has them.
+
+    Raises StorageError where the queue is gone for good.
+    """
+    failures = 0
+    while not stopping.is_set():
+        failure = _took_some(queue, desk, wait_s)
+        if failure is None:
+            failures = 0
+            continue
+        if not failure.retryable:
+            raise failure
+        _log.warning("can't take reports: %s", failure)
+        stopping.wait(_pause_s(failures))
+        failures += 1
+
+
+def _took_some(queue: CommandQueue, desk: ReportDesk, wait_s: float) -> StorageError | None:
+    """Take a lot of reports, in order for each recording; return why the queue fails, if so."""
+    held: set[str] = set()
+    try:
+        for message in queue.receive(_MOST_AT_ONCE, wait_s):
+            if message.group in held:
+                queue.release(message, _pause_s(message.receives))
+            elif not _is_taken(queue, desk, message) and message.group is not None:
+                held.add(message.group)
+    except StorageError as error:
+        return error
+    return None
+
+
+def _is_taken(queue: CommandQueue, desk: ReportDesk, message: Message) -> bool:
+    """Take a report; False where it is to come again."""
+    try:
+        desk.take(report_values(message.body))
+    except AudioEngineError as error:
+        _log.warning("report %s can't be taken: %s", message.message_id, error)
+        is_passing = error.retryable
+    except Exception:  # noqa: BLE001 - a bug must not stop the reports of others
+        _log.exception("report %s can't be taken", message.message_id)
+        is_passing = False
+    else:
+        queue.delete(message)
+        return True
+    if is_passing:
+        queue.release(message, _pause_s(message.receives))
+        return False
+    if queue.max_receives is None:
+        queue.delete(message)
+        return True
+    queue.release(message)
+    return False
+
+
+def _pause_s(failures: int) -> int:
+    return min(1 << min(failures, 16), _LONGEST_PAUSE_S)

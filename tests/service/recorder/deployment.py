@@ -28,7 +28,7 @@ from tests.execution.service import (
 )
 
 SECRET = "whsec_" + b64encode(b"a secret of the tests, long enough").decode()
-RECORDER_KEY = "the key of a recorder that the tests have, and of nobody else"
+RECORDER_KEY = "the key of a recorder that the tests have, and nobody else, long enough"
 OTHER_EVENTS = EVENTS + "-of-others"
 START = 1_557_932_777_523
 

@@ -284,7 +284,8 @@ def test_only_recorders_events_can_be_reported(event: object) -> None:
 
 
 def test_what_is_no_object_is_refused() -> None:
-    for data in (None, [], "text", 3):
+    nothing: list[object] = [None, [], "text", 3]
+    for data in nothing:
         assert paths(data) == ["report"]
     for text in ("", "{", "[" * 100_000, b"\xff"):
         with pytest.raises(ae.InvalidRequestError, match="must be JSON"):

@@ -14,6 +14,7 @@ from audioengine.cli.merging import merge
 from audioengine.cli.program import Program
 from audioengine.cli.schema import schema
 from audioengine.cli.settings import settings
+from audioengine.cli.temporary import ingest, sweep
 from audioengine.cli.verbs import inspect, plan, store, verify
 from audioengine.cli.working import worker
 from audioengine.version import VERSION
@@ -31,5 +32,19 @@ def main() -> None:
     """
 
 
-for _verb in (store, merge, batch, plan, verify, inspect, settings, schema, worker, demo):
+_VERBS = (
+    store,
+    merge,
+    batch,
+    plan,
+    verify,
+    inspect,
+    ingest,
+    sweep,
+    settings,
+    schema,
+    worker,
+    demo,
+)
+for _verb in _VERBS:
     main.add_command(_verb)

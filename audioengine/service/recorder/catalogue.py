@@ -82,8 +82,10 @@ class Catalogue:
     def find(self, recording_id: str) -> Entry | None:
         """Return what is known of a recording; None: nothing."""
         location = self._location(recording_id)
-        if self.storage.find(location) is None:
-            return None
+        return None if self.storage.find(location) is None else self.read(location)
+
+    def read(self, location: Location) -> Entry:
+        """Return the entry that an object holds."""
         with closing(self.storage.source(location)) as source:
             data = source.read(0, source.size)
         try:

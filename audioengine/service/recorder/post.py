@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from audioengine.commands.alarms import Alarm
+from audioengine.errors import StorageError
 from audioengine.execution.temporary import in_ascii
 from audioengine.service.callbacks import callback_letter
-from audioengine.service.sending import Letter
+from audioengine.service.sending import Channel, Letter, Sender
 from audioengine.settings import Settings
 
 # What an event's callback has and its topic does not.
@@ -28,6 +30,26 @@ class Post(Protocol):
 
         Raises StorageError where they can neither be sent nor kept.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class DirectPost(Post):
+    """Sends at once, and keeps nothing: for work that can simply be done again."""
+
+    senders: Mapping[Channel, Sender]
+
+    def deliver(self, letters: Sequence[Letter]) -> None:
+        """Send each letter, whatever becomes of the others; then raise the first StorageError."""
+        failures = [failure for letter in letters if (failure := self._failure(letter))]
+        if failures:
+            raise failures[0]
+
+    def _failure(self, letter: Letter) -> StorageError | None:
+        try:
+            self.senders[letter.channel].send(letter)
+        except StorageError as error:
+            return error
+        return None
 
 
 def topics_of(domain: str | None, settings: Settings) -> tuple[str | None, str | None]:

@@ -33,6 +33,7 @@ from audioengine.service.recorder.catalogue import Catalogue, Entry
 from audioengine.service.recorder.post import Post, alarm_letters, event_letters, topics_of
 from audioengine.service.sending import Letter
 from audioengine.settings import Settings
+from audioengine.storage import Storage
 from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact
 
 _KINDS = (RecordingStarted, RecordingReady, RecordingCancelled, RecordingFailed)
@@ -72,6 +73,11 @@ class ReportDesk:
         self._catalogue = catalogue
         self._post = post
 
+    @classmethod
+    def of(cls, settings: Settings, storage: Storage, post: Post) -> ReportDesk:
+        """Return a desk with the catalogue of a storage."""
+        return cls(settings, Catalogue(storage, settings), post)
+
     def take(self, report: object, only_domain: str | None = None) -> LiveEvent:
         """Take a report, as JSON values, and return its event as it goes out.
 
@@ -90,6 +96,17 @@ class ReportDesk:
         event = self._with_token(told.event, entry)
         self._post.deliver(_letters(event, self._settings))
         return event
+
+    def entry_of(self, report: object) -> Entry:
+        """Return what the catalogue would hold of a RECORDINGREADY report, which is not taken.
+
+        Raises InvalidRequestError and NotAllowedError as `take` does.
+        """
+        told = _read(report, self._settings)
+        _check_domain(str(told.event.domain), None, self._settings)
+        if not isinstance(told.event, RecordingReady):
+            raise InvalidRequestError.of("event", told.event.event, "must be RECORDINGREADY")
+        return self._entry(told, told.event)
 
     def _entry(self, report: _Report, event: RecordingReady) -> Entry:
         place = report.place

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
+
+import boto3
 
 from audioengine.service.messages import CommandQueue, Message
 
@@ -80,3 +84,27 @@ class MotoQueue(CommandQueue):
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         told = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))
         return sum(int(told["Attributes"][name]) for name in names)
+
+
+def subscribed(sqs: Any, session_client: Any) -> tuple[str, Callable[[], dict[str, Any]]]:
+    """A topic of moto's, and what waits for the next message of it."""
+    name = f"topic-{uuid4()}"
+    sns = boto3.client(
+        "sns",
+        endpoint_url=session_client.meta.endpoint_url,
+        region_name="eu-west-1",
+        aws_access_key_id="tests",
+        aws_secret_access_key="tests",
+    )
+    topic: str = sns.create_topic(Name=name)["TopicArn"]
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    names = ["QueueArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+    def received() -> dict[str, Any]:
+        (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+        told: dict[str, Any] = json.loads(message["Body"])
+        return told
+
+    return topic, received

@@ -132,6 +132,6 @@ def _swept(report: SweepReport) -> str:
         for one in report.deleted
     ]
     lines += [f"{failure}, NOT {done}" for failure in report.failures]
-    entries = f"{report.entries:,} entries of the catalogue"
-    lines.append(f"Swept     {len(report.deleted):,} recordings, {entries}")
+    entries = f"entries of the catalogue: {report.entries:,}"
+    lines.append(f"Swept     recordings: {len(report.deleted):,}, {entries}")
     return "\n".join(lines)

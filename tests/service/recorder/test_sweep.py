@@ -225,7 +225,7 @@ def test_the_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dry = json.loads(invoke("--dry-run", "--json"))
     assert [expired["recording_id"] for expired in dry["deleted"]] == [RECORDING]
     assert (bucket / KEY).exists()
-    assert "1 recordings" in invoke()
+    assert "recordings: 1," in invoke()
     assert not (bucket / KEY).exists()
     assert (bucket / "new.mp3").exists()
     (bucket / ".audioengine" / "catalogue").mkdir(parents=True)

@@ -75,18 +75,16 @@ def post(
     *,
     timeout_s: float,
     ca_file: Path | None = None,
-    about: str = "",
 ) -> Answer:
     """POST JSON, signed, and return the answer, whatever it is; redirects are not followed.
 
     timeout_s: of all of it, from beginning to end.
     ca_file: authorities that may vouch for the host; None: the usual ones.
-    about: what makes the same body another message.
 
     Raises StorageError, `retryable` where there was no answer. Not to be called in an event loop.
     """
     data = body.encode()
-    message_id = hashlib.sha256(f"{url}\n{about}\n".encode() + data).hexdigest()
+    message_id = hashlib.sha256(f"{url}\n".encode() + data).hexdigest()
     headers = {
         "content-type": "application/json",
         "accept-encoding": "identity",

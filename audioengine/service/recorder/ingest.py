@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid1
 
 from audioengine.commands.alarms import TempStorageAlarm
-from audioengine.errors import NotAllowedError, StorageError
+from audioengine.errors import StorageError
 from audioengine.execution.temporary import DOMAIN, START_TIME, in_ascii
 from audioengine.operations.inspection import inspect
 from audioengine.service.recorder.catalogue import Entry
@@ -53,20 +53,21 @@ def ingest(
     tempStorageError tells of it too.
     """
     inspect(path)  # what is no recording must not wait for a command to say so
-    report = {"recordingId": str(uuid1()), **told, "event": "RECORDINGREADY"}
+    report: dict[str, Any] = {"recordingId": str(uuid1()), **told, "event": "RECORDINGREADY"}
     desk = ReportDesk.of(settings, storage, post)
-    entry = desk.entry_of(report)
-    location = Location(entry.temp_bucket, entry.temp_key)
     try:
+        entry = desk.entry_of(report)
+        location = Location(entry.temp_bucket, entry.temp_key)
         _put(path, entry, location, storage)
-    except StorageError as error:
+    except StorageError as error:  # what the report says is right, then
+        domain = report.get("domain") or settings.fallbacks.domain
         alarm = TempStorageAlarm(
-            recording_id=entry.recording_id,
-            domain=entry.domain,
+            recording_id=report["recordingId"],
+            domain=domain,
             error="The recording could not be put into temporary storage",
             error_details=str(error),
         )
-        post.deliver(alarm_letters(alarm, entry.domain, settings))
+        post.deliver(alarm_letters(alarm, domain, settings))
         raise
     return Ingested(desk.take(report), location)
 
@@ -75,9 +76,6 @@ def _put(path: str, entry: Entry, location: Location, storage: Storage) -> None:
     metadata = {DOMAIN: in_ascii(entry.domain), RECORDING_ID: in_ascii(entry.recording_id)}
     if entry.start_time_ms is not None:
         metadata[START_TIME] = plain(exact(entry.start_time_ms, "startTime"))
-    found = storage.find(location)
-    if found is not None and found.metadata.get(DOMAIN) not in (None, metadata[DOMAIN]):
-        raise NotAllowedError(f"there is a recording of another domain at {str(location)!r}")
     with (
         closing(open_source(path)) as source,
         closing(storage.staging(location, S3Options(metadata=metadata))) as staging,

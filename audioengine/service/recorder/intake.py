@@ -10,7 +10,6 @@ from audioengine.errors import AudioEngineError, StorageError
 from audioengine.service.messages import CommandQueue, Message
 from audioengine.service.recorder.reports import ReportDesk, report_values
 
-_MOST_AT_ONCE = 10
 _LONGEST_PAUSE_S = 300
 
 _log = logging.getLogger(__name__)
@@ -19,7 +18,7 @@ _log = logging.getLogger(__name__)
 def take_reports(
     queue: CommandQueue, desk: ReportDesk, stopping: Event, *, wait_s: float = 20
 ) -> None:
-    """Take reports from a queue until `stopping` is set; wait so long for each lot.
+    """Take reports from a queue until `stopping` is set; wait so long for each.
 
     A report leaves the queue once nothing of it can be lost. One that can't be taken now is handed
     out again later, and one that never can goes to the dead letters, if the queue has them.
@@ -28,7 +27,7 @@ def take_reports(
     """
     failures = 0
     while not stopping.is_set():
-        failure = _took_some(queue, desk, wait_s)
+        failure = _took_one(queue, desk, wait_s)
         if failure is None:
             failures = 0
             continue
@@ -39,22 +38,18 @@ def take_reports(
         failures += 1
 
 
-def _took_some(queue: CommandQueue, desk: ReportDesk, wait_s: float) -> StorageError | None:
-    """Take a lot of reports, in order for each recording; return why the queue fails, if so."""
-    held: set[str] = set()
+def _took_one(queue: CommandQueue, desk: ReportDesk, wait_s: float) -> StorageError | None:
+    """Take the next report, if there is one; return why the queue fails, if so."""
     try:
-        for message in queue.receive(_MOST_AT_ONCE, wait_s):
-            if message.group in held:
-                queue.release(message, _pause_s(message.receives))
-            elif not _is_taken(queue, desk, message) and message.group is not None:
-                held.add(message.group)
+        # One at a time: while tenants are slow, no other would be kept from the next taker.
+        for message in queue.receive(1, wait_s):
+            _take(queue, desk, message)
     except StorageError as error:
         return error
     return None
 
 
-def _is_taken(queue: CommandQueue, desk: ReportDesk, message: Message) -> bool:
-    """Take a report; False where it is to come again."""
+def _take(queue: CommandQueue, desk: ReportDesk, message: Message) -> None:
     try:
         desk.take(report_values(message.body))
     except AudioEngineError as error:
@@ -65,15 +60,13 @@ def _is_taken(queue: CommandQueue, desk: ReportDesk, message: Message) -> bool:
         is_passing = False
     else:
         queue.delete(message)
-        return True
+        return
     if is_passing:
         queue.release(message, _pause_s(message.receives))
-        return False
-    if queue.max_receives is None:
+    elif queue.max_receives is None:
         queue.delete(message)
-        return True
-    queue.release(message)
-    return False
+    else:
+        queue.release(message)
 
 
 def _pause_s(failures: int) -> int:

@@ -28,12 +28,14 @@ from audioengine.commands.names import object_key, temp_name
 from audioengine.commands.redaction import redacted
 from audioengine.commands.wire import OptionalText, OptionalWireNumber, Wire, read
 from audioengine.errors import InvalidRequestError, NotAllowedError, Problem
+from audioengine.execution.temporary import DOMAIN, in_ascii
 from audioengine.execution.token import Claims, make_token, region_of
 from audioengine.service.recorder.catalogue import Catalogue, Entry
 from audioengine.service.recorder.post import Post, alarm_letters, event_letters, topics_of
 from audioengine.service.sending import Letter
 from audioengine.settings import Settings
 from audioengine.storage import Storage
+from audioengine.storage.buckets import Location
 from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact
 
 _KINDS = (RecordingStarted, RecordingReady, RecordingCancelled, RecordingFailed)
@@ -120,16 +122,25 @@ class ReportDesk:
                 rule = "must be given where neither meta nor startTime tells when it began"
                 raise InvalidRequestError.of("tempKey", None, rule)
             key = temp_name(event.recording_id, report.start_time_ms)
+        location = Location(bucket, object_key(key, "tempKey"))
+        self._check_owner(location, str(event.domain))
         return Entry(
             domain=str(event.domain),
             recording_id=event.recording_id,
             start_time_ms=report.start_time_ms,
             temp_bucket=bucket,
-            temp_key=object_key(key, "tempKey"),
+            temp_key=location.key,
             conference_segments=event.conference_segments,
             related_recordings=event.related_recordings,
             told=int(time.time()),
         )
+
+    def _check_owner(self, location: Location, domain: str) -> None:
+        """Raise NotAllowedError where an object says that it is another domain's."""
+        found = self._catalogue.storage.find(location)
+        told = None if found is None else found.metadata.get(DOMAIN)
+        if told not in (None, in_ascii(domain)) and not self._settings.single_tenant:
+            raise NotAllowedError(f"there is a recording of another domain at {str(location)!r}")
 
     def _with_token(self, event: LiveEvent, entry: Entry | None) -> LiveEvent:
         settings = self._settings

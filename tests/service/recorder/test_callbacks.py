@@ -7,10 +7,18 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import time
+from datetime import datetime, timedelta, timezone
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 import audioengine as ae
@@ -206,3 +214,55 @@ def test_what_tenants_answer_is_not_told(tenant: Host) -> None:
         CallbackSender(deployment.settings(tenant.url)).send(LETTER)
     assert "canary" not in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+# Over TLS
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+    now = datetime.now(timezone.utc)
+    local = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(local, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("authority")
+    (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return folder / "ca.pem", folder / "key.pem"
+
+
+def test_hosts_must_be_vouched_for(tenant: Host, authority: tuple[Path, Path]) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority)
+    tenant.socket = context.wrap_socket(tenant.socket, server_side=True)
+    hook = tenant.url.replace("http://", "https://")
+    options = {"allow_http": False, "attempts": 1}
+    with pytest.raises(ae.StorageError, match="ConnectError") as caught:
+        CallbackSender(deployment.settings(hook, callbacks=options)).send(LETTER)
+    assert caught.value.retryable
+    assert tenant.asked == []
+    trusting = {**options, "ca_file": str(authority[0])}
+    CallbackSender(deployment.settings(hook, callbacks=trusting)).send(LETTER)
+    assert len(tenant.asked) == 1
+    missing = {**options, "ca_file": "gone.pem"}
+    with pytest.raises(ae.StorageError, match="ca_file"):
+        CallbackSender(deployment.settings(hook, callbacks=missing)).send(LETTER)

@@ -101,15 +101,23 @@ def test_an_id_is_made_up() -> None:
     assert f"190515-{event.recording_id}.mp3" in storage.keys(TEMP)
 
 
-def test_a_storage_that_fails_raises_its_alarm() -> None:
+@pytest.mark.parametrize("door", ["find", "staging"])
+def test_a_storage_that_fails_raises_its_alarm(door: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (example,) = (one for one in ALARM_EXAMPLES if one["type"] == "tempStorageError")
+    storage = ae.MemoryStorage(TEMP)
+
+    def broken(*_: object) -> None:
+        raise ae.StorageError("SlowDown", retryable=True)
+
+    monkeypatch.setattr(storage, door, broken)
     post = Post()
-    with pytest.raises(ae.StorageError, match="no bucket"):
-        ingested(ae.MemoryStorage(), post, recordingId=example["recordingId"])
+    with pytest.raises(ae.StorageError, match="SlowDown") as caught:
+        ingested(storage, post, recordingId=example["recordingId"])
+    assert caught.value.retryable
     (letter,) = post.letters
     assert letter.address == ALARMS
     told = json.loads(letter.body)
-    assert "no bucket" in told.pop("errorDetails")
+    assert told.pop("errorDetails") == "SlowDown"
     assert isinstance(told.pop("error"), str)
     assert told == example
 

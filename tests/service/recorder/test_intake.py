@@ -63,8 +63,8 @@ def test_reports_are_taken_in_order_and_gone(moto_sqs: Any) -> None:
     assert known.start_time_ms == deployment.START
 
 
-class Lots(CommandQueue):
-    """A queue that hands out what it is given, lot by lot, and notes what becomes of it."""
+class Given(CommandQueue):
+    """A queue that hands out what it is given, and notes what becomes of it."""
 
     def __init__(self, *bodies: object, max_receives: int | None = None) -> None:
         self.waiting = [
@@ -90,8 +90,8 @@ class Lots(CommandQueue):
         del wait_s
         if self.errors:
             raise self.errors.pop(0)
-        lot, self.waiting = self.waiting[:limit], self.waiting[limit:]
-        return lot
+        first, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        return first
 
     def extend(self, message: Message, seconds: int) -> None:
         raise NotImplementedError
@@ -110,16 +110,12 @@ class Lots(CommandQueue):
         return len(self.waiting)
 
 
-def ended(queue: Lots, count: int) -> Callable[[], bool]:
+def ended(queue: Given, count: int) -> Callable[[], bool]:
     return lambda: len(queue.deleted) + len(queue.released) == count
 
 
-def test_what_may_pass_comes_again_and_so_does_what_is_behind_it() -> None:
-    queue = Lots(
-        report("RECORDINGSTARTED"),
-        report("RECORDINGREADY"),
-        report("RECORDINGSTARTED", recordingId="another"),
-    )
+def test_what_may_pass_comes_again_and_stops_nobody_else() -> None:
+    queue = Given(report("RECORDINGREADY"), report("RECORDINGSTARTED", recordingId="another"))
 
     class Picky(Post):
         def deliver(self, letters: Any) -> None:
@@ -128,18 +124,39 @@ def test_what_may_pass_comes_again_and_so_does_what_is_behind_it() -> None:
             super().deliver(letters)
 
     post = Picky()
-    run(queue, desk(post), ended(queue, 3))
-    assert queue.deleted == ["2"]
-    assert [name for name, _ in queue.released] == ["0", "1"]
-    assert all(pause > 0 for _, pause in queue.released)
+    run(queue, desk(post), ended(queue, 2))
+    assert queue.deleted == ["1"]
+    assert queue.released == [("0", 2)]
     assert names(post) == ["RECORDINGSTARTED"]
+
+
+@pytest.mark.usefixtures("moto_bucket")
+def test_what_is_behind_it_waits(moto_sqs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a queue that keeps order."""
+    monkeypatch.setattr("audioengine.service.recorder.intake._pause_s", lambda _: 0)
+    queue = MotoQueue(moto_sqs, f"reports-{uuid4()}")
+    for event in ("RECORDINGSTARTED", "RECORDINGREADY"):
+        queue.send(json.dumps(report(event)), group=RECORDING)
+
+    class Failing(Post):
+        failures = 3
+
+        def deliver(self, letters: Any) -> None:
+            self.failures -= 1
+            if self.failures >= 0:
+                raise ae.StorageError("the disk is full", retryable=True)
+            super().deliver(letters)
+
+    post = Failing()
+    run(queue, desk(post), lambda: queue.depth() == 0)
+    assert names(post) == ["RECORDINGSTARTED", "RECORDINGREADY"]
 
 
 @pytest.mark.parametrize("max_receives", [5, None])
 def test_a_poison_report_is_left_to_the_dead_letters(max_receives: int | None) -> None:
     """Where there are any; it stops nobody else."""
     poison = ["", "{", "[" * 100_000, "null", {"event": "RECORDINGREADY", "domain": 3}]
-    queue = Lots(*poison, report("RECORDINGREADY"), max_receives=max_receives)
+    queue = Given(*poison, report("RECORDINGREADY"), max_receives=max_receives)
     post = Post()
     run(queue, desk(post), ended(queue, 6))
     assert names(post) == ["RECORDINGREADY"]
@@ -148,7 +165,7 @@ def test_a_poison_report_is_left_to_the_dead_letters(max_receives: int | None) -
 
 
 def test_a_bug_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    queue = Lots(report("RECORDINGSTARTED", recordingId="bug"), report("RECORDINGSTARTED"))
+    queue = Given(report("RECORDINGSTARTED", recordingId="bug"), report("RECORDINGSTARTED"))
     post = Post()
     to = desk(post)
     take = to.take
@@ -163,7 +180,7 @@ def test_a_bug_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_queue_that_fails_for_a_while_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audioengine.service.recorder.intake._pause_s", lambda _: 0.01)
-    queue = Lots(report("RECORDINGSTARTED"))
+    queue = Given(report("RECORDINGSTARTED"))
     queue.errors = [ae.StorageError("throttled", retryable=True)] * 3
     run(queue, desk(Post()), ended(queue, 1))
     queue.errors = [ae.StorageError("no such queue")]

@@ -312,6 +312,17 @@ def test_a_recorder_of_one_domain_speaks_of_no_other() -> None:
     assert len(made.post.to(EVENTS)) == 1
 
 
+def test_a_recording_that_is_another_domain_s_can_not_be_reported() -> None:
+    """Else its token would let commands have it."""
+    made = Deployment()
+    made.storage.put(TEMP, TEMP_KEY, DATA, {"domain": OTHER})
+    with pytest.raises(ae.NotAllowedError, match="another domain"):
+        made.desk.take(report("RECORDINGREADY"))
+    assert made.post.letters == []
+    made.storage.put(TEMP, TEMP_KEY, DATA, {"domain": DOMAIN})
+    made.desk.take(report("RECORDINGREADY"))
+
+
 @given(altered([*LIVE, {**READY, "tempKey": TEMP_KEY, "startTime": START}]))
 def test_whatever_comes_is_taken_or_refused(data: dict[str, Any]) -> None:
     made = Deployment()

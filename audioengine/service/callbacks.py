@@ -20,6 +20,8 @@ from audioengine.service.sending import Letter, Sender
 from audioengine.settings import Settings
 
 NEW_CALL = "newCall"
+CALLBACK = "callback"
+"""Attribute of a letter: which callback it is."""
 
 _OF = ("event", "recordingId", "domain")
 _TO = ("replyId", "commandQueue", "commandRegion")
@@ -56,7 +58,7 @@ def callback_letter(
         return None
     keys = _KEYS[name] or tuple(event)
     body = json.dumps({key: event[key] for key in keys if key in event})
-    return Letter(channel="callback", address=f"{domain}/{name}", body=body)
+    return Letter(channel="callback", address=domain, body=body, attributes={CALLBACK: name})
 
 
 def callback_url(settings: Settings, domain: str, name: str) -> str | None:
@@ -87,8 +89,8 @@ class CallbackSender(Sender):
         )(self._send, letter)
 
     def _send(self, letter: Letter) -> None:
-        doing = f"can't call back {letter.address!r}"
-        domain, _, name = letter.address.rpartition("/")
+        domain, name = letter.address, letter.attributes.get(CALLBACK, "")
+        doing = f"can't call back {domain!r} for {name}"
         url = callback_url(self._settings, domain, name) if name in _KEYS else None
         secret = None if url is None else self._settings.domains[domain].callback_secret
         if url is None or secret is None:

@@ -17,11 +17,11 @@ class Letter:
 
     channel: Channel
     address: str
-    """A topic's ARN or name; of a callback, ``<domain>/<callback>``."""
+    """A topic's ARN or name; of a callback, the domain. Those to an address keep their order."""
     body: str = field(repr=False)
     """JSON."""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """Of a topic's message, at most 10."""
+    """Of a topic's message, at most 10; of a callback, `callback` with its name."""
 
 
 class Sender(ABC):

@@ -43,7 +43,14 @@ from tests.service.recorder.servers import (
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
-LETTER = Letter(channel="callback", address=f"{DOMAIN}/recordingStored", body='{"a": "ü"}')
+
+def letter_of(name: str, domain: str = DOMAIN) -> Letter:
+    return Letter(
+        channel="callback", address=domain, body='{"a": "ü"}', attributes={"callback": name}
+    )
+
+
+LETTER = letter_of("recordingStored")
 IMPLIED = ["recordingStored", "recordingDeleted", "recordingsMerged"]
 
 
@@ -78,7 +85,7 @@ def test_bodies_are_those_of_the_reference(name: str) -> None:
     )
     letter = callback_letter(event, example["domain"], settings)
     assert letter is not None
-    assert letter.address == f"{example['domain']}/{name}"
+    assert (letter.address, letter.attributes) == (example["domain"], {"callback": name})
     assert json.loads(letter.body) == example
 
 
@@ -90,7 +97,7 @@ def test_implied_callbacks_are_the_event_and_failures_have_none(event: dict[str,
     name = names.get(event["event"])
     assert (letter is None) is (name is None)
     if letter is not None and name in IMPLIED:
-        assert letter.address == f"{DOMAIN}/{name}"
+        assert (letter.address, letter.attributes) == (DOMAIN, {"callback": name})
         assert letter.body == json.dumps(event)
     for other in (OTHER, "unknown.example.com", None):
         assert callback_letter(event, other, settings) is None
@@ -119,8 +126,7 @@ def test_a_callback_is_posted_and_signed(tenant: Host) -> None:
 
 def test_repeats_have_the_same_id_and_other_messages_another(tenant: Host) -> None:
     sender = CallbackSender(deployment.settings(tenant.url))
-    other = Letter(channel="callback", address=f"{DOMAIN}/recordingDeleted", body=LETTER.body)
-    for letter in (LETTER, LETTER, other):
+    for letter in (LETTER, LETTER, letter_of("recordingDeleted")):
         sender.send(letter)
     first, again, another = (asked.headers["webhook-id"] for asked in tenant.asked)
     assert first == again != another
@@ -178,17 +184,17 @@ def test_of_an_endless_answer_the_beginning_is_read(tenant: Host) -> None:
 
 def test_nobody_is_called_whom_settings_do_not_name(tenant: Host) -> None:
     sender = CallbackSender(deployment.settings(tenant.url))
-    for address in (
-        f"{OTHER}/recordingStored",
-        "unknown.example.com/recordingStored",
-        f"{DOMAIN}/newCall",
-        f"{DOMAIN}/../recordingStored",
-        f"{DOMAIN}/",
-        "recordingStored",
-        f"{tenant.url}/recordingStored",
+    for letter in (
+        letter_of("recordingStored", OTHER),
+        letter_of("recordingStored", "unknown.example.com"),
+        letter_of("recordingStored", tenant.url),
+        letter_of("newCall"),
+        letter_of("../recordingStored"),
+        letter_of(""),
+        Letter(channel="callback", address=DOMAIN, body="{}"),
     ):
         with pytest.raises(ae.StorageError, match="name no callback_url") as caught:
-            sender.send(Letter(channel="callback", address=address, body="{}"))
+            sender.send(letter)
         assert not caught.value.retryable
     assert tenant.asked == []
 

@@ -97,7 +97,9 @@ def test_callbacks_are_those_of_the_reference(name: str) -> None:
     made = Deployment()
     example = {**CALLBACKS[name], "domain": DOMAIN}
     made.desk.take({**example, "event": name.upper(), "replyId": None, "tempKey": TEMP_KEY})
-    sent = made.sent(f"{DOMAIN}/{name}")
+    (letter,) = made.post.to(DOMAIN)
+    assert letter.attributes == {"callback": name}
+    sent = made.sent(DOMAIN)
     assert claims_of(sent["replyId"])["recordingId"] == example["recordingId"]
     assert sent == {**example, "commandQueue": QUEUE, "replyId": sent["replyId"]}
 
@@ -108,11 +110,7 @@ def test_a_failed_recording_raises_its_alarm() -> None:
     told = {"recordingId": example["recordingId"], "reason": example["error"]}
     made.desk.take(report("RECORDINGFAILED", **told))
     assert json.dumps(made.sent(ALARMS)) == json.dumps(example)
-    assert [letter.address for letter in made.post.letters] == [
-        EVENTS,
-        f"{DOMAIN}/recordingFailed",
-        ALARMS,
-    ]
+    assert [letter.address for letter in made.post.letters] == [EVENTS, DOMAIN, ALARMS]
 
 
 @pytest.mark.parametrize("name", REPORTS)

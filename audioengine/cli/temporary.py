@@ -12,8 +12,8 @@ import click
 from audioengine.cli.options import json_option, read_json, text_of
 
 if TYPE_CHECKING:
+    from audioengine.service.delivery import Delivery
     from audioengine.service.recorder.ingest import Ingested
-    from audioengine.service.recorder.post import Post
     from audioengine.service.recorder.sweep import SweepReport
     from audioengine.settings import Settings
 
@@ -77,7 +77,13 @@ def ingest(
         told["recordingId"] = recording_id
     if (tenant := domain or _only_domain(settings)) is not None:
         told["domain"] = tenant
-    done = run(source, told, storage=storage_of(settings), settings=settings, post=_post(settings))
+    done = run(
+        source,
+        told,
+        storage=storage_of(settings),
+        settings=settings,
+        delivery=_delivery(settings),
+    )
     click.echo(done.to_json() if as_json else _ingested(done))
 
 
@@ -95,19 +101,18 @@ def sweep(dry_run: bool, settings_file: Path | None, as_json: bool) -> None:
     from audioengine.settings import load_settings
 
     settings = load_settings(settings_file)
-    report = run(storage_of(settings), settings, _post(settings), dry_run=dry_run)
+    report = run(storage_of(settings), settings, _delivery(settings), dry_run=dry_run)
     click.echo(report.to_json() if as_json else _swept(report))
     if report.failures:
         raise click.exceptions.Exit(_SOME_FAILED)
 
 
-def _post(settings: Settings) -> Post:
-    """What sends at once: whatever fails is done again by the same verb."""
-    from audioengine.service.callbacks import CallbackSender
-    from audioengine.service.recorder.post import DirectPost
-    from audioengine.service.topics import SnsTopics
+def _delivery(settings: Settings) -> Delivery:
+    """What tells at once, and keeps nothing: whatever fails is done again by the same verb."""
+    from audioengine.service.delivery import Delivery
+    from audioengine.service.recorder.running import senders_of
 
-    return DirectPost({"topic": SnsTopics(), "callback": CallbackSender(settings)})
+    return Delivery(senders_of(settings), None)
 
 
 def _only_domain(settings: Settings) -> str | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 from pathlib import Path
 
 import click
@@ -25,13 +26,26 @@ def worker(path: Path | None, as_json: bool) -> None:  # noqa: ARG001 - it logs 
 
     Then no more are taken, and those that run come to their end. Logs go to stderr, as JSON.
     """
+    from audioengine.execution.execute import storage_of
+    from audioengine.service.callbacks import callback_letter
     from audioengine.service.logs import set_up_logs
+    from audioengine.service.recorder.catalogue import Catalogue
+    from audioengine.service.recorder.control import control_of
+    from audioengine.service.recorder.running import reports_taken, senders_of
     from audioengine.service.running import worker_of
     from audioengine.settings import load_settings
 
     settings = load_settings(path)
     set_up_logs(settings.worker.log_level)
-    with worker_of(settings) as runs:
+    senders = senders_of(settings)
+    runs_with = worker_of(
+        settings,
+        senders=senders,
+        callback=partial(callback_letter, settings=settings),
+        resolver=Catalogue(storage_of(settings), settings).resolve,
+        control=control_of(settings),
+    )
+    with runs_with as runs, reports_taken(settings, senders):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runs.stop())
         runs.run()

@@ -31,6 +31,8 @@ class Telling:
     domain: str | None = None
     event_topic: str | None = None
     alarm_topic: str | None = None
+    callback: Letter | None = None
+    """Of an event whose callback has other keys; None: as the delivery makes it."""
 
 
 MakeCallback: TypeAlias = Callable[[Mapping[str, Any], str | None], Letter | None]
@@ -72,12 +74,9 @@ class Delivery:
         Raises StorageError where a letter can neither be sent nor kept: then all is to be told
         again.
         """
-        failures = [
-            failure
-            for letter in self._event_letters(telling)
-            if (failure := self._failure(letter)) is not None
-        ]
-        if telling.event is not None and telling.event_topic is None:
+        letters = self._event_letters(telling)
+        failures = [failure for letter in letters if (failure := self._failure(letter)) is not None]
+        if telling.event is not None and not letters:
             failures.append(
                 "no topic: eventTopic must be in the token, or in fallbacks.event_topic"
             )
@@ -96,7 +95,7 @@ class Delivery:
             attributes = {"event": telling.event["event"], **telling.attributes}
             body = json.dumps(telling.event)
             letters.append(topic_letter(telling.event_topic, body, attributes))
-        callback = self._callback(telling.event, telling.domain)
+        callback = telling.callback or self._callback(telling.event, telling.domain)
         return letters if callback is None else [*letters, callback]
 
     def _raise_alarm(self, alarm: Mapping[str, Any], telling: Telling) -> None:

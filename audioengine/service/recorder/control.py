@@ -7,13 +7,13 @@ What it gets is ``{"method", "recordingId", "domain"}``. What comes of it, it re
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from audioengine.commands.requests import CancelRecording, StopRecording
 from audioengine.errors import StorageError
 from audioengine.execution.control import Control
 from audioengine.service.messages import METHOD, CommandQueue
 from audioengine.service.posting import post
+from audioengine.service.queue_sqs import SqsQueue
 from audioengine.settings import Settings
 
 
@@ -61,17 +61,25 @@ class QueueControl(Control):
         self._queue.send(_told(command, domain), group=command.recording_id, attributes=attributes)
 
 
-def control_of(settings: Settings, open_queue: Callable[[str], CommandQueue]) -> Control | None:
-    """Return what reaches the recorder; None where settings name no way to it.
-
-    open_queue: of a URL.
-    """
+def control_of(settings: Settings) -> Control | None:
+    """Return what reaches the recorder; None where settings name no way to it."""
     recorder = settings.recorder
     if recorder.control_url is not None:
         return HttpControl(settings)
     if recorder.control_queue is not None:
-        return QueueControl(open_queue(recorder.control_queue))
+        return QueueControl(queue_at(recorder.control_queue, settings))
     return None
+
+
+def queue_at(url: str, settings: Settings) -> SqsQueue:
+    """Return the queue of SQS at a URL, reached as that of commands is."""
+    worker = settings.worker
+    return SqsQueue(
+        url,
+        region=worker.region,
+        endpoint_url=worker.endpoint_url,
+        visibility_s=worker.visibility_s,
+    )
 
 
 def _told(command: StopRecording | CancelRecording, domain: str) -> str:

@@ -14,9 +14,10 @@ from audioengine.commands.alarms import TempStorageAlarm
 from audioengine.errors import StorageError
 from audioengine.execution.temporary import DOMAIN, START_TIME, in_ascii
 from audioengine.operations.inspection import inspect
+from audioengine.service.delivery import Delivery
 from audioengine.service.recorder.catalogue import Entry
-from audioengine.service.recorder.post import Post, alarm_letters
 from audioengine.service.recorder.reports import LiveEvent, ReportDesk
+from audioengine.service.recorder.tellings import alarm_of
 from audioengine.settings import Settings
 from audioengine.storage import S3Options, Storage, open_source
 from audioengine.storage.buckets import Location
@@ -42,7 +43,7 @@ class Ingested:
 
 
 def ingest(
-    path: str, told: Mapping[str, Any], *, storage: Storage, settings: Settings, post: Post
+    path: str, told: Mapping[str, Any], *, storage: Storage, settings: Settings, delivery: Delivery
 ) -> Ingested:
     """Put a local MP3 file into temporary storage, and report it as ready.
 
@@ -54,7 +55,7 @@ def ingest(
     """
     inspect(path)  # what is no recording must not wait for a command to say so
     report: dict[str, Any] = {"recordingId": str(uuid1()), **told, "event": "RECORDINGREADY"}
-    desk = ReportDesk.of(settings, storage, post)
+    desk = ReportDesk.of(settings, storage, delivery)
     try:
         entry = desk.entry_of(report)
         location = Location(entry.temp_bucket, entry.temp_key)
@@ -67,7 +68,7 @@ def ingest(
             error="The recording could not be put into temporary storage",
             error_details=str(error),
         )
-        post.deliver(alarm_letters(alarm, domain, settings))
+        delivery.tell(alarm_of(alarm, domain, settings), about=None)
         raise
     return Ingested(desk.take(report), location)
 

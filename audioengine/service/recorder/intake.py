@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import logging
 from threading import Event
 
 from audioengine.errors import AudioEngineError, StorageError
+from audioengine.service.logs import log
 from audioengine.service.messages import CommandQueue, Message
 from audioengine.service.recorder.reports import ReportDesk, report_values
 
 _LONGEST_PAUSE_S = 300
-
-_log = logging.getLogger(__name__)
 
 
 def take_reports(
@@ -21,9 +19,8 @@ def take_reports(
     """Take reports from a queue until `stopping` is set; wait so long for each.
 
     A report leaves the queue once nothing of it can be lost. One that can't be taken now is handed
-    out again later, and one that never can goes to the dead letters, if the queue has them.
-
-    Raises StorageError where the queue is gone for good.
+    out again later, and one that never can goes to the dead letters, if the queue has them. While
+    the queue itself fails, it is asked again and again.
     """
     failures = 0
     while not stopping.is_set():
@@ -31,9 +28,7 @@ def take_reports(
         if failure is None:
             failures = 0
             continue
-        if not failure.retryable:
-            raise failure
-        _log.warning("can't take reports: %s", failure)
+        log().warning("can't take reports", error=str(failure))
         stopping.wait(_pause_s(failures))
         failures += 1
 
@@ -53,10 +48,10 @@ def _take(queue: CommandQueue, desk: ReportDesk, message: Message) -> None:
     try:
         desk.take(report_values(message.body))
     except AudioEngineError as error:
-        _log.warning("report %s can't be taken: %s", message.message_id, error)
+        log().warning("report can't be taken", message=message.message_id, error=str(error))
         is_passing = error.retryable
     except Exception:  # noqa: BLE001 - a bug must not stop the reports of others
-        _log.exception("report %s can't be taken", message.message_id)
+        log().exception("report can't be taken", message=message.message_id)
         is_passing = False
     else:
         queue.delete(message)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import dataclass
 
 from audioengine.commands.alarms import ApiRequestAlarm
@@ -12,8 +11,10 @@ from audioengine.commands.events import SipCallId
 from audioengine.commands.wire import OptionalText, Text, Wire
 from audioengine.errors import StorageError
 from audioengine.service.callbacks import NEW_CALL, callback_url
+from audioengine.service.delivery import Delivery
+from audioengine.service.logs import log
 from audioengine.service.posting import Answer, post
-from audioengine.service.recorder.post import Post, alarm_letters
+from audioengine.service.recorder.tellings import alarm_of
 from audioengine.settings import Settings
 
 _FAILED = "Error calling newCall API"
@@ -30,7 +31,7 @@ class NewCall(Wire):
     sip_rec_call_id: SipCallId = None
 
 
-def ask_new_call(call: NewCall, settings: Settings, post_to: Post) -> bool:
+def ask_new_call(call: NewCall, settings: Settings, delivery: Delivery) -> bool:
     """Return whether a call is to be recorded: as its tenant says, within the settings' time.
 
     Where there is nobody to ask, or no answer that can be understood, `callbacks.new_call_default`;
@@ -54,7 +55,7 @@ def ask_new_call(call: NewCall, settings: Settings, post_to: Post) -> bool:
         )
         return _said(answer)
     except StorageError as error:
-        _raise_alarm(call, url, str(error), answer, settings, post_to)
+        _raise_alarm(call, url, str(error), answer, settings, delivery)
         return options.new_call_default
 
 
@@ -78,7 +79,7 @@ def _raise_alarm(
     error: str,
     answer: Answer | None,
     settings: Settings,
-    post_to: Post,
+    delivery: Delivery,
 ) -> None:
     alarm = ApiRequestAlarm(
         domain=call.domain,
@@ -90,6 +91,6 @@ def _raise_alarm(
         status_message=None if answer is None else answer.reason,
     )
     try:
-        post_to.deliver(alarm_letters(alarm, call.domain, settings))
+        delivery.tell(alarm_of(alarm, call.domain, settings), about=None)
     except StorageError as failure:  # the call waits for an answer, not for this
-        logging.getLogger(__name__).warning("alarm %s is lost: %s", alarm.to_json(), failure)
+        log().error("alarm is lost", alarm=alarm.to_dict(), error=str(failure))

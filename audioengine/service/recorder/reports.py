@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeAlias
@@ -30,9 +29,9 @@ from audioengine.commands.wire import OptionalText, OptionalWireNumber, Wire, re
 from audioengine.errors import InvalidRequestError, NotAllowedError, Problem
 from audioengine.execution.temporary import DOMAIN, in_ascii
 from audioengine.execution.token import Claims, make_token, region_of
+from audioengine.service.delivery import Delivery
 from audioengine.service.recorder.catalogue import Catalogue, Entry
-from audioengine.service.recorder.post import Post, alarm_letters, event_letters, topics_of
-from audioengine.service.sending import Letter
+from audioengine.service.recorder.tellings import telling_of, topics_of
 from audioengine.settings import Settings
 from audioengine.storage import Storage
 from audioengine.storage.buckets import Location
@@ -70,15 +69,15 @@ class ReportDesk:
     A report may come again, and then does the same again.
     """
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, post: Post) -> None:
+    def __init__(self, settings: Settings, catalogue: Catalogue, delivery: Delivery) -> None:
         self._settings = settings
         self._catalogue = catalogue
-        self._post = post
+        self._delivery = delivery
 
     @classmethod
-    def of(cls, settings: Settings, storage: Storage, post: Post) -> ReportDesk:
+    def of(cls, settings: Settings, storage: Storage, delivery: Delivery) -> ReportDesk:
         """Return a desk with the catalogue of a storage."""
-        return cls(settings, Catalogue(storage, settings), post)
+        return cls(settings, Catalogue(storage, settings), delivery)
 
     def take(self, report: object, only_domain: str | None = None) -> LiveEvent:
         """Take a report, as JSON values, and return its event as it goes out.
@@ -90,13 +89,14 @@ class ReportDesk:
         Raises InvalidRequestError naming every wrong field, NotAllowedError for another domain, and
         StorageError, `retryable` where the same report may be taken later.
         """
-        told = _read(report, self._settings)
-        _check_domain(str(told.event.domain), only_domain, self._settings)
+        came = _read(report, self._settings)
+        _check_domain(str(came.event.domain), only_domain, self._settings)
         entry = None
-        if isinstance(told.event, RecordingReady):
-            entry = self._catalogue.put(self._entry(told, told.event))
-        event = self._with_token(told.event, entry)
-        self._post.deliver(_letters(event, self._settings))
+        if isinstance(came.event, RecordingReady):
+            entry = self._catalogue.put(self._entry(came, came.event))
+        event = self._with_token(came.event, entry)
+        told = telling_of(event.to_dict(), str(event.domain), self._settings, alarm=_alarm(event))
+        self._delivery.tell(told, about=told.event)
         return event
 
     def entry_of(self, report: object) -> Entry:
@@ -217,12 +217,9 @@ def _check_domain(domain: str, only_domain: str | None, settings: Settings) -> N
         raise NotAllowedError(f"the domain {domain!r} is not known: settings must name it")
 
 
-def _letters(event: LiveEvent, settings: Settings) -> Sequence[Letter]:
-    domain = str(event.domain)
-    letters = event_letters(event.to_dict(), domain, settings)
-    if isinstance(event, RecordingFailed):
-        alarm = RecordingFailedAlarm(
-            recording_id=event.recording_id, domain=domain, error=event.reason
-        )
-        letters += alarm_letters(alarm, domain, settings)
-    return letters
+def _alarm(event: LiveEvent) -> RecordingFailedAlarm | None:
+    if not isinstance(event, RecordingFailed):
+        return None
+    return RecordingFailedAlarm(
+        recording_id=event.recording_id, domain=event.domain, error=event.reason
+    )

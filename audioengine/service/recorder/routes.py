@@ -20,8 +20,8 @@ from starlette.routing import Route
 
 from audioengine.commands.wire import read
 from audioengine.errors import InvalidRequestError, NotAllowedError
+from audioengine.service.delivery import Delivery
 from audioengine.service.recorder.new_call import NewCall, ask_new_call
-from audioengine.service.recorder.post import Post
 from audioengine.service.recorder.reports import ReportDesk, report_values
 from audioengine.settings import Settings
 
@@ -34,7 +34,7 @@ _ALGORITHM = "HS256"
 _LEEWAY_S = 30
 
 
-def recorder_routes(settings: Settings, desk: ReportDesk, post: Post) -> list[Route]:
+def recorder_routes(settings: Settings, desk: ReportDesk, delivery: Delivery) -> list[Route]:
     """Return the routes of recorders; what they refuse they raise.
 
     Raises InvalidRequestError where settings let no recorder in.
@@ -51,7 +51,7 @@ def recorder_routes(settings: Settings, desk: ReportDesk, post: Post) -> list[Ro
         call = read(NewCall, values, "newCall")
         if only_domain not in (None, call.domain):
             raise NotAllowedError(f"a call must be of the domain of the token, {only_domain!r}")
-        return {"recordCall": ask_new_call(call, settings, post)}
+        return {"recordCall": ask_new_call(call, settings, delivery)}
 
     return [
         _route("/recorder/reports", report, settings),

@@ -20,9 +20,10 @@ from audioengine.commands.alarms import TempRecordingDeletedAlarm
 from audioengine.commands.names import OWN_PREFIX
 from audioengine.errors import AudioEngineError, InvalidRequestError, Problem
 from audioengine.execution.temporary import DOMAIN
+from audioengine.service.delivery import Delivery
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.ingest import RECORDING_ID
-from audioengine.service.recorder.post import Post, alarm_letters
+from audioengine.service.recorder.tellings import alarm_of
 from audioengine.settings import Settings
 from audioengine.storage import Storage
 from audioengine.storage.buckets import Listed, Location
@@ -66,7 +67,7 @@ class SweepReport:
 
 
 def sweep(
-    storage: Storage, settings: Settings, post: Post, *, dry_run: bool = False
+    storage: Storage, settings: Settings, delivery: Delivery, *, dry_run: bool = False
 ) -> SweepReport:
     """Delete what is older than `recorder.expires_after_s`: each MP3, all versions of it.
 
@@ -87,7 +88,7 @@ def sweep(
                 storage.delete(location)
             deleted.append(expired)
             if not dry_run:
-                _tell(expired, settings, post)
+                _tell(expired, settings, delivery)
         except AudioEngineError as error:
             failures.append(f"{location}: {error}")
     entries = 0
@@ -166,7 +167,7 @@ def _expired(location: Location, listed: Listed, storage: Storage) -> Expired | 
     )
 
 
-def _tell(expired: Expired, settings: Settings, post: Post) -> None:
+def _tell(expired: Expired, settings: Settings, delivery: Delivery) -> None:
     alarm = TempRecordingDeletedAlarm(
         recording_id=expired.recording_id,
         domain=expired.domain,
@@ -174,4 +175,4 @@ def _tell(expired: Expired, settings: Settings, post: Post) -> None:
         modified_date=expired.modified,
         error=f"Recording id {expired.recording_id} expired.",
     )
-    post.deliver(alarm_letters(alarm, expired.domain, settings))
+    delivery.tell(alarm_of(alarm, expired.domain, settings), about=None)

@@ -7,14 +7,15 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 import tenacity
 
-from audioengine.storage import s3_client
 from tests.execution.service import TEMP
+from tests.service.core.cloud import Cloud
+from tests.service.core.conftest import cloud, emulator
 from tests.service.recorder.servers import Host, host
-from tests.storage.servers import ENVIRONMENT, moto_server
+
+__all__ = ["cloud", "emulator"]
 
 
 @pytest.fixture(autouse=True)
@@ -43,42 +44,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tenacity, "wait_random_exponential", at_once)
 
 
-@pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
-    with moto_server() as url:
-        yield url
-
-
 @pytest.fixture
-def moto_sqs(moto_url: str) -> Any:
-    return boto3.client(
-        "sqs",
-        endpoint_url=moto_url,
-        region_name="eu-west-1",
-        aws_access_key_id="tests",
-        aws_secret_access_key="tests",
-    )
-
-
-@pytest.fixture
-def moto_bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Moto's S3 where the engine looks for S3, with an empty bucket of temporary recordings."""
-    for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": moto_url}.items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-    session = boto3.Session(
-        aws_access_key_id=ENVIRONMENT["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
-        region_name="us-east-1",
-    )
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
-    s3_client._client.cache_clear()
-    client = session.client("s3", endpoint_url=moto_url)
+def temp_bucket(cloud: Cloud) -> Iterator[Any]:
+    """An empty bucket of temporary recordings; gives a client of it."""
+    client = cloud.client("s3")
     client.create_bucket(Bucket=TEMP)
     yield client
     for page in client.get_paginator("list_object_versions").paginate(Bucket=TEMP):
         for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
             client.delete_object(Bucket=TEMP, Key=one["Key"], VersionId=one["VersionId"])
     client.delete_bucket(Bucket=TEMP)
-    s3_client._client.cache_clear()

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
 
 import audioengine as ae
-from audioengine.service.sending import Letter
+from audioengine.service.delivery import Delivery
+from audioengine.service.sending import Letter, Sender
 from tests.execution.service import (
     ALARMS,
     DOMAIN,
@@ -62,16 +63,21 @@ def settings(hook: str | None = None, **more: Any) -> ae.Settings:
 
 
 @dataclass
-class Post:
-    """Keeps what is to be delivered."""
+class Post(Sender):
+    """Keeps what is sent."""
 
     letters: list[Letter] = field(default_factory=list)
     error: ae.StorageError | None = None
 
-    def deliver(self, letters: Sequence[Letter]) -> None:
+    @property
+    def delivery(self) -> Delivery:
+        """What sends it all here, and has no outbox."""
+        return Delivery({"topic": self, "callback": self}, None)
+
+    def send(self, letter: Letter) -> None:
         if self.error is not None:
             raise self.error
-        self.letters += letters
+        self.letters.append(letter)
 
     def to(self, address: str) -> list[Letter]:
         return [one for one in self.letters if one.address == address]

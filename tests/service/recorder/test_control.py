@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 import audioengine as ae
 from audioengine.commands.requests import CancelRecording, StopRecording
-from audioengine.service.messages import CommandQueue
+from audioengine.service.queue_sqs import SqsQueue
 from audioengine.service.recorder.control import HttpControl, QueueControl, control_of
 from tests.execution.service import DOMAIN, RECORDING, delete_command, run, storage
+from tests.service.core.cloud import Cloud
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import SECRET
-from tests.service.recorder.queues import MotoQueue
 from tests.service.recorder.servers import Host, answering, reset, silent
 from tests.service.recorder.test_callbacks import check_signature
 
@@ -29,14 +28,10 @@ def settings(recorder: Host, **more: Any) -> ae.Settings:
     return deployment.settings(recorder={**control, **more})
 
 
-def no_queue(url: str) -> CommandQueue:
-    raise AssertionError(url)
-
-
 @pytest.mark.parametrize("method", ["STOPRECORDING", "CANCELRECORDING"])
 def test_a_recorder_is_told_over_http(method: str, recorder: Host) -> None:
     """The whole way: from the command to the recorder."""
-    control = control_of(settings(recorder), no_queue)
+    control = control_of(settings(recorder))
     assert isinstance(control, HttpControl)
     outcome = run({**delete_command(), "method": method}, storage(), control=control)
     assert outcome.error is None
@@ -47,15 +42,13 @@ def test_a_recorder_is_told_over_http(method: str, recorder: Host) -> None:
 
 
 @pytest.mark.parametrize("method", ["STOPRECORDING", "CANCELRECORDING"])
-def test_a_recorder_is_told_by_a_queue(method: str, moto_sqs: Any) -> None:
-    queue = MotoQueue(moto_sqs, f"control-{uuid4()}")
-    control = control_of(
-        deployment.settings(recorder={"control_queue": queue.url}), {queue.url: queue}.__getitem__
-    )
+def test_a_recorder_is_told_by_a_queue(method: str, cloud: Cloud) -> None:
+    url = cloud.queue_url(fifo=True)
+    control = control_of(deployment.settings(recorder={"control_queue": url}))
     assert isinstance(control, QueueControl)
     outcome = run({**delete_command(), "method": method}, storage(), control=control)
     assert outcome.error is None
-    (message,) = queue.receive(10, 1)
+    (message,) = SqsQueue(url).receive(10, 1)
     assert message.group == RECORDING
     assert message.attributes == {"method": method}
     assert json.loads(message.body) == {"method": method, **TOLD}
@@ -90,7 +83,7 @@ def test_no_answer_may_pass(reply: Any, recorder: Host) -> None:
 
 
 def test_without_a_way_there_is_no_control() -> None:
-    assert control_of(deployment.settings(), no_queue) is None
+    assert control_of(deployment.settings()) is None
     with pytest.raises(ae.StorageError, match="control_url"):
         HttpControl(deployment.settings()).pass_on(STOP, DOMAIN)
     cancel = CancelRecording(recording_id=RECORDING, reply_id="t")

@@ -32,9 +32,9 @@ from tests.execution.service import (
     run,
     store_command,
 )
+from tests.service.core.cloud import Cloud
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import META, SECRET, START, Post
-from tests.service.recorder.queues import subscribed
 from tests.service.recorder.servers import Host, answering
 from tests.support import FIXTURES
 
@@ -46,7 +46,7 @@ SETTINGS = deployment.settings()
 
 def ingested(storage: ae.Storage, post: Post, **more: Any) -> dict[str, Any]:
     """The event that went out."""
-    ingest(FILE, {**TOLD, **more}, storage=storage, settings=SETTINGS, post=post)
+    ingest(FILE, {**TOLD, **more}, storage=storage, settings=SETTINGS, delivery=post.delivery)
     event: dict[str, Any] = json.loads(post.to(EVENTS)[-1].body)
     return event
 
@@ -95,7 +95,11 @@ def test_an_id_is_made_up() -> None:
     post = Post()
     storage = ae.MemoryStorage(TEMP)
     event = ingest(
-        FILE, {"domain": DOMAIN, "meta": META}, storage=storage, settings=SETTINGS, post=post
+        FILE,
+        {"domain": DOMAIN, "meta": META},
+        storage=storage,
+        settings=SETTINGS,
+        delivery=post.delivery,
     ).event
     assert made_ms(event.recording_id) is not None
     assert f"190515-{event.recording_id}.mp3" in storage.keys(TEMP)
@@ -153,7 +157,13 @@ def test_only_recordings_are_taken(tmp_path: Path) -> None:
     text = tmp_path / "text.mp3"
     text.write_text("no recording")
     with pytest.raises(ae.MalformedAudioError):
-        ingest(str(text), TOLD, storage=ae.MemoryStorage(TEMP), settings=SETTINGS, post=Post())
+        ingest(
+            str(text),
+            TOLD,
+            storage=ae.MemoryStorage(TEMP),
+            settings=SETTINGS,
+            delivery=Post().delivery,
+        )
 
 
 # The verb
@@ -214,20 +224,20 @@ def test_failures_of_the_verb(folder: Path, tenant: Host) -> None:
 
 
 def test_the_verb_reaches_a_topic(
-    tmp_path: Path, moto_bucket: Any, moto_sqs: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cloud: Cloud, temp_bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With moto's S3, SNS and SQS in place of AWS."""
-    topic, received = subscribed(moto_sqs, moto_bucket)
+    topic = cloud.topic()
     (tmp_path / "audioengine.toml").write_text(
         f"""
         token_key = "a key of the tests that is long enough for HS256"
         domains."{DOMAIN}" = {{buckets = ["{KEPT}"]}}
-        fallbacks = {{temp_bucket = "{TEMP}", event_topic = "{topic}"}}
+        fallbacks = {{temp_bucket = "{TEMP}", event_topic = "{topic.arn}"}}
         """
     )
     monkeypatch.chdir(tmp_path)
     event = invoke("--meta", META)["event"]
-    assert moto_bucket.head_object(Bucket=TEMP, Key=f"190515-{event['recordingId']}.mp3")
-    message = received()
-    assert json.loads(message["Message"]) == event
-    assert message["MessageAttributes"]["event"]["Value"] == "RECORDINGREADY"
+    assert temp_bucket.head_object(Bucket=TEMP, Key=f"190515-{event['recordingId']}.mp3")
+    ((message, attributes),) = topic.heard()
+    assert message == event
+    assert attributes["event"] == "RECORDINGREADY"

@@ -37,7 +37,7 @@ def test_the_tenant_decides(said: bool, tenant: Host) -> None:
     post = Post()
     for default in (True, False):
         settings = deployment.settings(tenant.url + "/api", callbacks={"new_call_default": default})
-        assert ask_new_call(CALL, settings, post) is said
+        assert ask_new_call(CALL, settings, post.delivery) is said
     assert post.letters == []
     asked = tenant.asked[0]
     assert (asked.method, asked.path) == ("POST", "/api/newCall")
@@ -53,7 +53,7 @@ def test_the_alarm_is_that_of_the_reference(tenant: Host) -> None:
     (example,) = (one for one in ALARM_EXAMPLES if one["type"] == "apiRequestError")
     tenant.always = answering(500)
     post = Post()
-    assert ask_new_call(CALL, deployment.settings(tenant.url), post)
+    assert ask_new_call(CALL, deployment.settings(tenant.url), post.delivery)
     assert list(alarm(post)) == list(example)
     assert alarm(post) == {
         **example,
@@ -75,7 +75,7 @@ def test_an_answer_that_can_not_be_understood(
     tenant.always = answering(200, body)
     post = Post()
     settings = deployment.settings(tenant.url, callbacks={"new_call_default": default})
-    assert ask_new_call(CALL, settings, post) is default
+    assert ask_new_call(CALL, settings, post.delivery) is default
     assert alarm(post)["statusCode"] == 200
     assert "recordCall" in alarm(post)["error"]
 
@@ -84,7 +84,7 @@ def test_a_redirect_is_not_followed(tenant: Host, recorder: Host) -> None:
     recorder.always = answering(200, b'{"recordCall": false}')
     tenant.always = answering(307, location=recorder.url)
     post = Post()
-    assert ask_new_call(CALL, deployment.settings(tenant.url), post)
+    assert ask_new_call(CALL, deployment.settings(tenant.url), post.delivery)
     assert alarm(post)["statusCode"] == 307
     assert recorder.asked == []
 
@@ -98,7 +98,7 @@ def test_no_answer_in_time(reply: Any, tenant: Host) -> None:
     )
     post = Post()
     before = time.monotonic()
-    assert not ask_new_call(CALL, settings, post)
+    assert not ask_new_call(CALL, settings, post.delivery)
     assert time.monotonic() - before < 3
     assert not {"statusCode", "statusMessage"} & alarm(post).keys()
     assert alarm(post)["error"].startswith("Error calling newCall API: ")
@@ -109,11 +109,11 @@ def test_where_there_is_nobody_to_ask(tenant: Host) -> None:
     call = NewCall(domain=OTHER, recording_id=RECORDING)
     for default in (True, False):
         settings = deployment.settings(tenant.url, callbacks={"new_call_default": default})
-        assert ask_new_call(call, settings, post) is default
+        assert ask_new_call(call, settings, post.delivery) is default
     assert post.letters == []
 
 
 def test_the_call_does_not_wait_for_the_alarm(tenant: Host) -> None:
     tenant.always = answering(500)
     post = Post(error=ae.StorageError("the disk is full"))
-    assert ask_new_call(CALL, deployment.settings(tenant.url), post)
+    assert ask_new_call(CALL, deployment.settings(tenant.url), post.delivery)

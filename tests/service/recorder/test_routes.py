@@ -89,9 +89,9 @@ def deployed(tenant: Host) -> Iterator[Served]:
     settings = deployment.settings(tenant.url)
     storage = ae.MemoryStorage(TEMP, KEPT)
     post = Post()
-    desk = ReportDesk(settings, Catalogue(storage, settings), post)
+    desk = ReportDesk(settings, Catalogue(storage, settings), post.delivery)
     app = Starlette(
-        routes=recorder_routes(settings, desk, post),
+        routes=recorder_routes(settings, desk, post.delivery),
         exception_handlers={ae.AudioEngineError: told},
     )
     with served(app) as url:
@@ -195,6 +195,6 @@ def test_what_can_not_be_kept_is_told_to_the_recorder(deployed: Served) -> None:
 def test_without_a_key_nobody_is_let_in() -> None:
     settings = ae.Settings()
     post = Post()
-    desk = ReportDesk(settings, Catalogue(ae.MemoryStorage(), settings), post)
+    desk = ReportDesk(settings, Catalogue(ae.MemoryStorage(), settings), post.delivery)
     with pytest.raises(ae.InvalidRequestError, match=r"recorder\.token_key"):
-        recorder_routes(settings, desk, post)
+        recorder_routes(settings, desk, post.delivery)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder's side with all that it needs, as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from threading import Event, Thread
+
+from audioengine.execution.execute import storage_of
+from audioengine.service.callbacks import CallbackSender
+from audioengine.service.delivery import Delivery
+from audioengine.service.outbox import Outbox
+from audioengine.service.recorder.control import queue_at
+from audioengine.service.recorder.intake import take_reports
+from audioengine.service.recorder.reports import ReportDesk
+from audioengine.service.sending import Channel, Sender
+from audioengine.service.topics import SnsTopics
+from audioengine.settings import Settings
+
+
+def senders_of(settings: Settings) -> Mapping[Channel, Sender]:
+    """Return what sends to topics of SNS and to tenants."""
+    return {
+        "topic": SnsTopics(endpoint_url=settings.worker.endpoint_url),
+        "callback": CallbackSender(settings),
+    }
+
+
+@contextmanager
+def reports_taken(settings: Settings, senders: Mapping[Channel, Sender]) -> Iterator[None]:
+    """Take reports from `recorder.report_queue` meanwhile, if settings name one.
+
+    What can't be sent waits in the worker's outbox.
+    """
+    url = settings.recorder.report_queue
+    if url is None:
+        yield
+        return
+    stopping = Event()
+    with closing(Outbox(settings.worker.outbox)) as outbox:
+        desk = ReportDesk.of(settings, storage_of(settings), Delivery(senders, outbox))
+        thread = Thread(
+            target=take_reports,
+            args=(queue_at(url, settings), desk, stopping),
+            kwargs={"wait_s": settings.worker.wait_s},
+            name="reports",
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            thread.join()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
@@ -37,13 +38,13 @@ def desk(post: Post, storage: ae.Storage | None = None) -> ReportDesk:
 def run(queue: CommandQueue, to: ReportDesk, until: Callable[[], bool]) -> None:
     """Take reports until something is so, which takes no long time."""
     stopping = Event()
-    thread = Thread(target=take_reports, args=(queue, to, stopping), kwargs={"wait_s": 0})
+    thread = Thread(target=take_reports, args=(queue, to, stopping), kwargs={"wait_s": 1})
     thread.start()
     try:
         for _ in range(500):
             if until():
                 return
-            stopping.wait(0.01)
+            stopping.wait(0.02)
         raise AssertionError("it has not come to that")
     finally:
         stopping.set()
@@ -89,7 +90,7 @@ class Given(CommandQueue):
         raise NotImplementedError
 
     def receive(self, limit: int, wait_s: float) -> list[Message]:
-        del wait_s
+        time.sleep(0.01 * wait_s)
         if self.errors:
             raise self.errors.pop(0)
         first, self.waiting = self.waiting[:limit], self.waiting[limit:]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import signal
-from functools import partial
 from pathlib import Path
 
 import click
@@ -26,12 +25,14 @@ def worker(path: Path | None, as_json: bool) -> None:  # noqa: ARG001 - it logs 
 
     Then no more are taken, and those that run come to their end. Logs go to stderr, as JSON.
     """
-    from audioengine.execution.execute import storage_of
-    from audioengine.service.callbacks import callback_letter
     from audioengine.service.logs import set_up_logs
-    from audioengine.service.recorder.catalogue import Catalogue
     from audioengine.service.recorder.control import control_of
-    from audioengine.service.recorder.running import reports_taken, senders_of
+    from audioengine.service.recorder.running import (
+        callbacks_of,
+        reports_taken,
+        resolver_of,
+        senders_of,
+    )
     from audioengine.service.running import worker_of
     from audioengine.settings import load_settings
 
@@ -41,8 +42,8 @@ def worker(path: Path | None, as_json: bool) -> None:  # noqa: ARG001 - it logs 
     runs_with = worker_of(
         settings,
         senders=senders,
-        callback=partial(callback_letter, settings=settings),
-        resolver=Catalogue(storage_of(settings), settings).resolve,
+        callback=callbacks_of(settings),
+        resolver=resolver_of(settings),
         control=control_of(settings),
     )
     with runs_with as runs, reports_taken(settings, senders):

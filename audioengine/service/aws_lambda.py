@@ -18,8 +18,9 @@ from audioengine.service.handling import Handling
 from audioengine.service.logs import log, set_up_logs
 from audioengine.service.messages import CommandQueue, Message
 from audioengine.service.metrics import Metrics
+from audioengine.service.recorder.control import control_of
+from audioengine.service.recorder.running import callbacks_of, resolver_of, senders_of
 from audioengine.service.running import queue_of
-from audioengine.service.topics import SnsTopics
 from audioengine.service.turns import recordings_of
 from audioengine.settings import load_settings
 
@@ -90,11 +91,13 @@ def _batches() -> Batches:
     settings = load_settings()
     set_up_logs(settings.worker.log_level)
     queue, metrics = queue_of(settings), Metrics()
-    table, deployment = settings.worker, Deployment(settings=settings)
-    topics = SnsTopics(endpoint_url=table.endpoint_url)
+    table = settings.worker
+    deployment = Deployment(
+        settings=settings, resolver=resolver_of(settings), control=control_of(settings)
+    )
     handling = Handling(
         queue,
-        Delivery({"topic": topics}, None, metrics=metrics),
+        Delivery(senders_of(settings), None, callback=callbacks_of(settings), metrics=metrics),
         deployment,
         metrics,
         max_receives=table.max_receives,

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from threading import Event, Thread
 
 from audioengine.execution.execute import storage_of
-from audioengine.service.callbacks import CallbackSender
-from audioengine.service.delivery import Delivery
+from audioengine.execution.temporary import Resolver
+from audioengine.service.callbacks import CallbackSender, callback_letter
+from audioengine.service.delivery import Delivery, MakeCallback
 from audioengine.service.outbox import Outbox
+from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.control import queue_at
 from audioengine.service.recorder.intake import take_reports
 from audioengine.service.recorder.reports import ReportDesk
@@ -25,6 +28,16 @@ def senders_of(settings: Settings) -> Mapping[Channel, Sender]:
         "topic": SnsTopics(endpoint_url=settings.worker.endpoint_url),
         "callback": CallbackSender(settings),
     }
+
+
+def callbacks_of(settings: Settings) -> MakeCallback:
+    """Return what makes the callbacks of events."""
+    return partial(callback_letter, settings=settings)
+
+
+def resolver_of(settings: Settings) -> Resolver:
+    """Return what tells commands of recordings: the catalogue; it can be pickled."""
+    return Catalogue(storage_of(settings), settings).resolve
 
 
 @contextmanager

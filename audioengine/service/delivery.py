@@ -16,7 +16,7 @@ from audioengine.errors import AudioEngineError, StorageError
 from audioengine.service.logs import log
 from audioengine.service.metrics import Metrics
 from audioengine.service.outbox import Outbox
-from audioengine.service.sending import Channel, Letter, Sender
+from audioengine.service.sending import Channel, Letter, Sender, is_refused
 from audioengine.service.topics import MAX_LETTER_BYTES, size_of, topic_letter
 
 
@@ -67,7 +67,7 @@ class Delivery:
         """Send event, callback and alarm, in this order.
 
         What can't be sent waits in the outbox, and the alarm eventNotificationError tells of it;
-        it waits too where it can't be sent.
+        it waits too where it can't be sent. What a tenant refuses does not wait.
 
         about: the command, or whatever else the alarm is to show, without its secrets.
 
@@ -120,6 +120,9 @@ class Delivery:
                 self._senders[letter.channel].send(letter)
             except AudioEngineError as error:
                 failure = str(error)
+                if is_refused(letter, error):
+                    self._count(letter, "lost")
+                    return f"{letter.address}: {failure}"
             else:
                 self._count(letter, "sent")
                 return None

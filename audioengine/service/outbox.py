@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from audioengine.errors import AudioEngineError
 from audioengine.service.database import Database
 from audioengine.service.logs import log
-from audioengine.service.sending import Channel, Letter, Sender
+from audioengine.service.sending import Channel, Letter, Sender, is_refused
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS addresses (
@@ -192,6 +192,9 @@ def _is_sent(letter: Letter, senders: Mapping[Channel, Sender]) -> bool:
     try:
         senders[letter.channel].send(letter)
     except AudioEngineError as error:
+        if is_refused(letter, error):
+            log().error("letter is refused for good", address=letter.address, error=str(error))
+            return True
         log().warning("letter waits on", address=letter.address, error=str(error))
         return False
     return True

@@ -14,7 +14,7 @@ import hmac
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -46,10 +46,10 @@ class Answer:
         """Whether the host has taken what was sent; where it points elsewhere, it has not."""
         return 200 <= self.status < 300
 
-    def check(self, doing: str) -> None:
+    def check(self, doing: str, also_passing: Collection[int] = ()) -> None:
         """Raise StorageError unless it is a success; `doing` tells what could not be done."""
         if not self.is_success:
-            passing = self.status >= 500 or self.status in _PASSING_STATUS
+            passing = self.status >= 500 or self.status in {*_PASSING_STATUS, *also_passing}
             message = f"{doing}: {self.status} {self.reason}".rstrip()
             raise StorageError(message, retryable=passing)
 

@@ -9,6 +9,7 @@ import hmac
 import json
 import ssl
 import time
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -23,10 +24,12 @@ from pydantic import SecretStr
 
 import audioengine as ae
 from audioengine.service.callbacks import CallbackSender, callback_letter
+from audioengine.service.delivery import Delivery, Telling
+from audioengine.service.outbox import Outbox
 from audioengine.service.posting import post, signed
-from audioengine.service.sending import Letter
+from audioengine.service.sending import Channel, Letter, Sender
 from tests.commands.reference import CALLBACKS, EVENTS
-from tests.execution.service import DOMAIN, OTHER
+from tests.execution.service import ALARMS, DOMAIN, OTHER
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import SECRET
 from tests.service.recorder.servers import (
@@ -132,7 +135,7 @@ def test_repeats_have_the_same_id_and_other_messages_another(tenant: Host) -> No
     assert first == again != another
 
 
-@pytest.mark.parametrize("status", [500, 503, 429, 408, None])
+@pytest.mark.parametrize("status", [500, 503, 429, 408, 401, 403, None])
 def test_what_may_pass_is_tried_again(status: int | None, tenant: Host) -> None:
     tenant.replies = [reset if status is None else answering(status)] * 2
     CallbackSender(deployment.settings(tenant.url)).send(LETTER)
@@ -153,7 +156,7 @@ def test_what_does_not_pass_may_later(reply: Reply, told: str, tenant: Host) -> 
     assert len(tenant.asked) == 2
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 404, 410])
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 404, 410])
 def test_other_answers_are_final(status: int, tenant: Host, recorder: Host) -> None:
     """A redirect is one of them: nobody else is called."""
     tenant.always = answering(status, location=recorder.url + "/recordingStored")
@@ -162,6 +165,36 @@ def test_other_answers_are_final(status: int, tenant: Host, recorder: Host) -> N
     assert not caught.value.retryable
     assert len(tenant.asked) == 1
     assert recorder.asked == []
+
+
+def test_a_refusal_holds_up_no_other(tenant: Host, tmp_path: Path) -> None:
+    """Neither at once nor out of the outbox; the alarm tells of it."""
+    settings = deployment.settings(tenant.url, callbacks={"attempts": 1})
+    topics = deployment.Post()
+    senders: dict[Channel, Sender] = {"topic": topics, "callback": CallbackSender(settings)}
+    with closing(Outbox(tmp_path / "outbox.db", first_pause_s=0)) as box:
+        delivery = Delivery(senders, box)
+
+        def tell(name: str) -> None:
+            event = {"event": "RECORDINGSTORED"}
+            telling = Telling(event=event, alarm_topic=ALARMS, callback=letter_of(name))
+            delivery.tell(telling, about=event)
+
+        tenant.replies = [answering(404)]
+        tell("recordingStored")
+        assert box.depth() == 0
+        assert [json.loads(one.body)["type"] for one in topics.letters] == [
+            "eventNotificationError"
+        ]
+        tenant.replies = [answering(503)]
+        tell("recordingStored")
+        tell("recordingDeleted")
+        assert box.depth() == 2
+        tenant.replies = [answering(404), answering(200)]
+        box.flush(senders)
+        assert box.depth() == 0
+    paths = ["/recordingStored"] * 3 + ["/recordingDeleted"]
+    assert tenant.paths == paths
 
 
 @pytest.mark.parametrize("reply", [silent, dripping])

@@ -264,6 +264,14 @@ class Settings(BaseSettings):
             raise InvalidRequestError(problems)
         return self
 
+    @model_validator(mode="after")
+    def _is_recorder_closed_to_reply_ids(self) -> Settings:
+        keys = [one and one.get_secret_value() for one in (self.token_key, self.recorder.token_key)]
+        if keys[0] is not None and keys[0] == keys[1]:
+            rule = "must be another key than token_key: a replyId must not let anybody report"
+            raise InvalidRequestError.of("recorder.token_key", HIDDEN, rule)
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Return the effective values as JSON values; a secret is ``***``, what is not set None."""
         values = self.model_dump(mode="json")

@@ -76,6 +76,7 @@ def test_callbacks_without_tls_must_be_allowed() -> None:
     [
         ({"recorder": {"token_key": "short"}}, "recorder.token_key"),
         ({"recorder": {"token_key": 5}}, "recorder.token_key"),
+        ({"recorder": {"token_key": CANARY}, "token_key": CANARY}, "recorder.token_key"),
         ({"recorder": {"control_url": HOOK}}, "recorder.control_secret"),
         ({"recorder": {"expires_after_s": 0}}, "recorder.expires_after_s"),
         ({"recorder": {"temp_buckets": ["../up"]}}, "recorder.temp_buckets[0]"),

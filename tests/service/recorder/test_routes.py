@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Thread
 
 import httpx
@@ -23,6 +24,8 @@ from audioengine.service.callbacks import CallbackSender
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.recorder.routes import MOST_BODY_BYTES, recorder_routes
+from audioengine.service.recorder.running import routes_served
+from audioengine.service.sending import Channel, Sender
 from tests.execution.service import DOMAIN, EVENTS, KEPT, KEY, OTHER, RECORDING, TEMP, token
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import Post, claims_of, recorder_token, report
@@ -198,3 +201,25 @@ def test_without_a_key_nobody_is_let_in() -> None:
     desk = ReportDesk(settings, Catalogue(ae.MemoryStorage(), settings), post.delivery)
     with pytest.raises(ae.InvalidRequestError, match=r"recorder\.token_key"):
         recorder_routes(settings, desk, post.delivery)
+
+
+def test_all_that_it_needs(tmp_path: Path) -> None:
+    """What can't be sent at once goes out later, by itself."""
+    (tmp_path / "buckets" / TEMP).mkdir(parents=True)
+    settings = deployment.settings(
+        storage={"root": str(tmp_path / "buckets")}, worker={"outbox": str(tmp_path / "outbox.db")}
+    )
+    post = Post(error=ae.StorageError("no topic", retryable=True))
+    senders: dict[Channel, Sender] = {"topic": post, "callback": post}
+    with routes_served(settings, senders) as routes, served(Starlette(routes=routes)) as url:
+        answer = Served(url, post, ae.MemoryStorage()).send(report("RECORDINGREADY"))
+        assert answer.json() == {"success": True}
+        assert post.letters == []
+        post.error = None
+        end = time.monotonic() + 30
+        while not post.to(EVENTS):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert Catalogue(ae.FolderStorage(tmp_path / "buckets"), settings).resolve(RECORDING)
+    with routes_served(ae.Settings(), senders) as routes:
+        assert routes == ()

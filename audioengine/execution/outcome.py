@@ -31,7 +31,7 @@ class Outcome:
     digest: str | None = None
     """Of the command, where its token counts and its destination can be told."""
     is_proven: bool = False
-    """Whether its token counts, and is of its recording."""
+    """Whether its token counts: what it says is its own tenant's."""
     domain: str | None = None
     event_topic: str | None = None
     alarm_topic: str | None = None

@@ -73,7 +73,7 @@ class Done:
     error: str | None = None
     retryable: bool = False
     is_proven: bool = False
-    """Whether its token counts, and is of its recording."""
+    """Whether its token counts: what it says is its own tenant's."""
     is_repeated: bool = False
     """Whether its output was there already."""
     audio_s: float = 0

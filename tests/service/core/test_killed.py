@@ -110,6 +110,7 @@ def test_kill_9_at_random_points_of_random_commands(site: Site) -> None:
     check(site, commands)
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks into /proc")
 def test_processes_end_with_a_worker_that_is_killed(site: Site) -> None:
     queue = site.queue()
     commands = []

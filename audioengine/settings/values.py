@@ -40,6 +40,7 @@ from audioengine.edits import Beep, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem, StorageError
 from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
+from audioengine.settings.rest import RestSettings
 from audioengine.settings.table import Bucket, OptionalBucket, Table
 from audioengine.storage import S3Options
 from audioengine.times import Number, exact
@@ -204,6 +205,8 @@ class Settings(BaseSettings):
     """What commands may do, by their domain."""
     fallbacks: FallbackSettings = FallbackSettings()
     storage: StorageSettings = StorageSettings()
+    rest: RestSettings = RestSettings()
+    """How commands come in over HTTP."""
     store: _StoreField = Field(default_factory=StoreOptions)
     """How recordings are edited."""
     merge: _MergeField = Field(default_factory=MergeOptions)
@@ -239,6 +242,15 @@ class Settings(BaseSettings):
         if self.fallbacks.domain is not None and not self.single_tenant:
             rule = "can't be set unless single_tenant is true: each token must name its domain"
             raise InvalidRequestError.of("fallbacks.domain", self.fallbacks.domain, rule)
+        return self
+
+    @model_validator(mode="after")
+    def _is_rest_closed_to_reply_ids(self) -> Settings:
+        own = self.token_key and self.token_key.get_secret_value()
+        same = [name for name, key in self.rest.keys.items() if key.get_secret_value() == own]
+        if same:
+            rule = "must be another key than token_key: a replyId must not open REST"
+            raise InvalidRequestError([Problem(f"rest.keys.{_key(n)}", HIDDEN, rule) for n in same])
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -298,10 +310,12 @@ _RULES = {
     "dict_type": "must be an object",
     "too_short": "must not be empty",
 }
+_SECRETS = (("token_key",), ("rest", "keys"))
 _TABLES: dict[str, type[Any]] = {
     "domains": DomainSettings,
     "fallbacks": FallbackSettings,
     "storage": StorageSettings,
+    "rest": RestSettings,
     "store": StoreOptions,
     "merge": MergeOptions,
 }
@@ -333,7 +347,7 @@ def _problem(kind: str, loc: tuple[int | str, ...], value: object, message: str)
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         kind, value = "extra_forbidden", HIDDEN  # perhaps a misspelt secret
         known = ", ".join(_known(loc))
-    elif loc[:1] == ("token_key",):
+    elif any(loc[: len(secret)] == secret for secret in _SECRETS):
         value = HIDDEN
     elif isinstance(value, (dict, list)):
         value = f"<{type(value).__name__}>"

@@ -27,6 +27,9 @@ from audioengine.execution.token import check_recording, read_token
 from audioengine.notices import Notice
 from audioengine.settings import Settings
 
+# A cheap bound on what judging costs: 10,000 wrong values take most of a second.
+_MOST_COMMAS = 10_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
@@ -47,6 +50,9 @@ def judged(text: str, method: str, domain: str, settings: Settings) -> Judged:
     token proves nothing, or is of another domain or recording, or its bucket is not the domain's.
     Neither shows a secret.
     """
+    if text.count(",") > _MOST_COMMAS:
+        rule = f"must have fewer values: there may be {_MOST_COMMAS} commas"
+        raise InvalidRequestError.of("command", "<str>", rule)
     values = command_values(text)
     problems: list[Problem] = []
     parsed: tuple[Command, tuple[Notice, ...]] | None = None

@@ -18,12 +18,12 @@ from audioengine.errors import StorageError
 from audioengine.service.messages import CommandQueue, Message
 from audioengine.service.rest.app import make_app
 from audioengine.service.rest.serving import bound, server_of
-from tests.execution.service import ALARMS, DOMAIN, EVENTS, KEY, KEPT, OTHER, OTHERS, token
+from tests.execution.service import ALARMS, DOMAIN, EVENTS, KEPT, KEY, OTHER, OTHERS, token
 
 __all__ = ["ALARMS", "DOMAIN", "EVENTS", "KEPT", "KEY", "OTHER", "OTHERS", "token"]
 
-REST_KEY = "an access key of the tests that has more than 32 bytes"
-OTHER_KEY = "another access key of the tests, as long as the first"
+REST_KEY = "an access key of the tests that is long enough for HS256, and for HS512 too"
+OTHER_KEY = "another access key of the tests that is as long as the first one of them"
 AUDIENCE = "audioengine"
 
 

@@ -15,7 +15,13 @@ from audioengine.commands.names import (
     encryption_key,
     object_key,
 )
-from audioengine.commands.requests import DeleteRecording, MergeRecordings, StoreRecording
+from audioengine.commands.requests import (
+    CancelRecording,
+    DeleteRecording,
+    MergeRecordings,
+    StopRecording,
+    StoreRecording,
+)
 from audioengine.errors import InvalidRequestError, NotAllowedError
 from audioengine.execution.identity import COMMAND_DIGEST, command_digest
 from audioengine.execution.temporary import (
@@ -93,7 +99,7 @@ def digest_of(
     if not token.recording_id:
         return None  # the token proves nothing, and so does all that the command says
     try:
-        if isinstance(command, DeleteRecording):
+        if isinstance(command, (DeleteRecording, StopRecording, CancelRecording)):
             return command_digest(command, str(token.domain), None, None, settings)
         if isinstance(command, (StoreRecording, MergeRecordings)):
             return asked_of(command, token, resolver(token.recording_id), settings).digest

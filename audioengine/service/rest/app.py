@@ -26,11 +26,12 @@ from audioengine.service.messages import DIALECT, METHOD, CommandQueue
 from audioengine.service.rest import telemetry
 from audioengine.service.rest.access import domain_of
 from audioengine.service.rest.bodies import body_of
-from audioengine.service.rest.health import Check, Readiness, operation_routes
+from audioengine.service.rest.health import Check, Figures, Readiness, operation_routes
 from audioengine.service.rest.judging import judged
 from audioengine.service.rest.openapi import COMMAND_PATHS, document
 from audioengine.service.rest.pace import Pace
 from audioengine.service.rest.replies import Reply, of_error, of_http, refusal, unavailable
+from audioengine.service.rest.telemetry import RestMetrics
 from audioengine.settings import Settings
 
 _THREADS = 16
@@ -43,11 +44,13 @@ def make_app(
     queue: CommandQueue,
     extra_routes: Sequence[BaseRoute] = (),
     ready: Mapping[str, Check] | None = None,
+    metrics: Sequence[Figures] = (),
 ) -> Starlette:
     """Return the application that puts commands on a queue.
 
     extra_routes: of other parts of the service that come in over HTTP.
-    ready: what else must work, by its name, for /readyz to say so; a check raises where it fails.
+    ready: what else must work, by its name, for /readyz to say so.
+    metrics: what else /metrics tells.
 
     Raises InvalidRequestError where settings let nobody in.
     """
@@ -56,7 +59,8 @@ def make_app(
     readiness = Readiness(
         {"queue": queue.depth, **(ready or {})}, pool, settings.rest.queue_timeout_s
     )
-    intake = _Intake(settings, queue, pool)
+    own = RestMetrics()
+    intake = _Intake(settings, queue, pool, own)
     described = Reply(document(settings.rest))
 
     async def openapi(_request: Request) -> Response:
@@ -70,7 +74,7 @@ def make_app(
     app = Starlette(
         routes=[
             *intake.routes(),
-            *operation_routes(readiness),
+            *operation_routes(readiness, [own.text, *metrics]),
             Route("/openapi.json", openapi),
             *extra_routes,
         ],
@@ -96,8 +100,15 @@ def _check(settings: Settings) -> None:
 class _Intake:
     """Takes commands in."""
 
-    def __init__(self, settings: Settings, queue: CommandQueue, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        queue: CommandQueue,
+        pool: ThreadPoolExecutor,
+        metrics: RestMetrics,
+    ) -> None:
         self._settings = settings
+        self._metrics = metrics
         self._queue = queue
         self._pool = pool
         self._pace = Pace(settings.rest.rate_per_s, settings.rest.burst)
@@ -127,8 +138,7 @@ class _Intake:
             return Reply({}, headers={"Allow": "OPTIONS, POST"})
         started = time.perf_counter()
         response = await self._answered(method, request)
-        telemetry.REQUESTS.labels(method, response.status_code).inc()
-        telemetry.SECONDS.labels(method).observe(time.perf_counter() - started)
+        self._metrics.answered(method, response.status_code, time.perf_counter() - started)
         return response
 
     async def _answered(self, method: str, request: Request) -> Response:

@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from typing import TypeAlias
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,7 +21,10 @@ _LOG = logging.getLogger("audioengine.rest")
 # Anyone may ask, and each answer asks the queue.
 _KEPT_S = 1.0
 
-Check = Callable[[], object]
+Check: TypeAlias = Callable[[], object]
+"""Raises where something does not work."""
+Figures: TypeAlias = Callable[[], bytes]
+"""Tells figures as Prometheus reads them."""
 
 
 class Readiness:
@@ -53,18 +57,19 @@ class Readiness:
         return "ok"
 
 
-def operation_routes(readiness: Readiness) -> list[Route]:
+def operation_routes(readiness: Readiness, metrics: Sequence[Figures]) -> list[Route]:
     """Return the routes of /healthz, /readyz and /metrics."""
+
+    async def told(_request: Request) -> Response:
+        text = b"".join(figures() for figures in metrics)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
+
     return [
         Route("/healthz", _alive),
         Route("/readyz", readiness.answer),
-        Route("/metrics", _metrics),
+        Route("/metrics", told),
     ]
 
 
 async def _alive(_request: Request) -> Response:
     return Reply({})
-
-
-async def _metrics(_request: Request) -> Response:
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

@@ -87,7 +87,7 @@ def _command_path(segment: str, name: str, settings: RestSettings) -> dict[str, 
                 "in": "path",
                 "required": True,
                 "description": "The tenant, as the access token names it.",
-                "schema": {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9.-]+$"},
+                "schema": {"type": "string", "minLength": 1},
             }
         ],
         "post": {

@@ -1,22 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What REST tells of itself: metrics for Prometheus, and one line of log a command."""
+"""What REST tells of itself: metrics for Prometheus, and a line of log for each command."""
 
 from __future__ import annotations
 
 import logging
 import traceback
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from audioengine.errors import AudioEngineError
 from audioengine.service.rest.judging import Judged
 
-REQUESTS = Counter(
-    "audioengine_rest_requests_total", "Requests of commands answered.", ["method", "code"]
-)
-SECONDS = Histogram("audioengine_rest_seconds", "From a request's head to its answer.", ["method"])
-
 _LOG = logging.getLogger("audioengine.rest")
+
+
+class RestMetrics:
+    """The figures of one application."""
+
+    def __init__(self) -> None:
+        """Begin at 0."""
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Counter(
+            "audioengine_rest_requests",
+            "Requests with commands, by their answers",
+            ("kind", "code"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "audioengine_rest_seconds",
+            "Time from a request's head to its answer",
+            ("kind",),
+            registry=self.registry,
+        )
+
+    def answered(self, kind: str, code: int, seconds: float) -> None:
+        """Count a request; kind: the method of its path."""
+        self._requests.labels(kind, code).inc()
+        self._seconds.labels(kind).observe(seconds)
+
+    def text(self) -> bytes:
+        """Return all figures as Prometheus reads them."""
+        return generate_latest(self.registry)
 
 
 def taken(judged: Judged, domain: str, message_id: str) -> None:
@@ -25,21 +56,21 @@ def taken(judged: Judged, domain: str, message_id: str) -> None:
         "recordingId": judged.recording_id,
         "domain": domain,
         "commandDigest": judged.digest,
-        "method": judged.command.method,
+        "kind": judged.command.method,
         "messageId": message_id,
         "warnings": [one.message for one in judged.notices],
     }
     _LOG.info("command queued", extra=told)
 
 
-def refused(domain: str, method: str, code: int) -> None:
-    """Tell that a command of a domain, which its token proves, was not taken."""
-    _LOG.info("command refused", extra={"domain": domain, "method": method, "code": code})
+def refused(domain: str, kind: str, code: int) -> None:
+    """Tell that a command was not taken; its token proves the domain."""
+    _LOG.info("command refused", extra={"domain": domain, "kind": kind, "code": code})
 
 
-def failed(error: BaseException, domain: str, method: str) -> None:
+def failed(error: BaseException, domain: str, kind: str) -> None:
     """Tell that a command could not be queued."""
-    told = {"domain": domain, "method": method, "error": type(error).__name__}
+    told = {"domain": domain, "kind": kind, "error": type(error).__name__}
     if isinstance(error, AudioEngineError):
         _LOG.error("command not queued: %s", error, extra=told)
         return

@@ -107,13 +107,15 @@ class Served:
 
 
 @contextmanager
-def served(queue: MemoryQueue | None = None, **rest: Any) -> Iterator[Served]:
-    """Serve until the end of the block."""
+def served(
+    queue: MemoryQueue | None = None, more: Mapping[str, Any] | None = None, **rest: Any
+) -> Iterator[Served]:
+    """Serve until the end of the block; `more` is for `make_app`, `rest` for the settings."""
     queue = queue or MemoryQueue()
     chosen = settings(**rest)
     listening = bound(chosen.rest)
     port = listening.getsockname()[1]
-    server = server_of(make_app(chosen, queue), chosen.rest)
+    server = server_of(make_app(chosen, queue, **(more or {})), chosen.rest)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     while not server.started:

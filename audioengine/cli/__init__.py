@@ -13,6 +13,7 @@ from audioengine.cli.demo import demo
 from audioengine.cli.merging import merge
 from audioengine.cli.program import Program
 from audioengine.cli.schema import schema
+from audioengine.cli.serving import serve
 from audioengine.cli.settings import settings
 from audioengine.cli.verbs import inspect, plan, store, verify
 from audioengine.version import VERSION
@@ -30,5 +31,5 @@ def main() -> None:
     """
 
 
-for _verb in (store, merge, batch, plan, verify, inspect, settings, schema, demo):
+for _verb in (store, merge, batch, plan, verify, inspect, settings, schema, serve, demo):
     main.add_command(_verb)

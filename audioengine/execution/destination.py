@@ -92,9 +92,7 @@ def asked_of(
     return Asked(location, key, digest)
 
 
-def digest_of(
-    command: object, token: Claims, resolver: Resolver, settings: Settings
-) -> str | None:
+def digest_of(command: object, token: Claims, resolver: Resolver, settings: Settings) -> str | None:
     """Return the digest of a command whatever is wrong with it; None where it can't be told."""
     if not token.recording_id:
         return None  # the token proves nothing, and so does all that the command says

@@ -136,6 +136,7 @@ def _schemas_of(name: str) -> dict[str, Any]:
     schema = _moved(json_schema(name))
     del schema["$schema"]
     # The path says it too.
+    schema["properties"]["method"] = {"enum": [name, None]}
     schema["required"] = [key for key in schema["required"] if key != "method"]
     return {**schema.pop("$defs", {}), name: schema}
 

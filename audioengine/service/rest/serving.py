@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -118,3 +120,18 @@ def bound(settings: RestSettings) -> socket.socket:
         message = f"can't serve at {settings.host}:{settings.port}: {error.strerror}"
         raise StorageError(message) from error
     return made
+
+
+def serve(app: ASGIApp, settings: RestSettings, ready: Callable[[str], object]) -> None:
+    """Serve an application until SIGTERM or SIGINT; then end what is under way, and return.
+
+    ready: called with the URL once connections are taken.
+
+    Raises StorageError where the address is taken, or not this host's.
+    """
+    listening = bound(settings)
+    listening.listen(_BACKLOG)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    ready(f"http://{host}:{listening.getsockname()[1]}")
+    with suppress(KeyboardInterrupt):  # uvicorn raises once more the signal that has ended it
+        server_of(app, settings).run(sockets=[listening])

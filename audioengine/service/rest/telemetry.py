@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 
@@ -71,8 +72,8 @@ def refused(domain: str, kind: str, code: int) -> None:
 def failed(error: BaseException, domain: str, kind: str) -> None:
     """Tell that a command could not be queued."""
     told = {"domain": domain, "kind": kind, "error": type(error).__name__}
-    if isinstance(error, AudioEngineError):
-        _LOG.error("command not queued: %s", error, extra=told)
+    if isinstance(error, (AudioEngineError, asyncio.TimeoutError)):
+        _LOG.error("command not queued: %s", error or "not in time", extra=told)
         return
     # The message of a bug's exception may hold anything; where it was raised does not.
     where = "".join(traceback.format_tb(error.__traceback__))

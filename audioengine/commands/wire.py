@@ -48,7 +48,6 @@ def key(name: str) -> str:
     return to_camel(name.removesuffix("_ms"))
 
 
-@cache
 def keys(kind: type[Any]) -> frozenset[str]:
     """Return the wire's keys of a dataclass."""
     return frozenset(key(one.name) for one in fields(kind)) - _NOT_ON_THE_WIRE

@@ -73,7 +73,7 @@ def failed(error: BaseException, domain: str, kind: str) -> None:
     """Tell that a command could not be queued."""
     told = {"domain": domain, "kind": kind, "error": type(error).__name__}
     if isinstance(error, (AudioEngineError, asyncio.TimeoutError)):
-        _LOG.error("command not queued: %s", error or "not in time", extra=told)
+        _LOG.error("command not queued: %s", str(error) or "not in time", extra=told)
         return
     # The message of a bug's exception may hold anything; where it was raised does not.
     where = "".join(traceback.format_tb(error.__traceback__))

@@ -39,7 +39,7 @@ def settings(**rest: Any) -> ae.Settings:
 def access(key: str = REST_KEY, algorithm: str = "HS256", **more: Any) -> str:
     """An access token; a claim that is None is left out, `headers` are those of the token."""
     headers = more.pop("headers", None)
-    claims = {"exp": int(time.time()) + 600, "aud": AUDIENCE, "domain": DOMAIN, **more}
+    claims = {"exp": int(time.time()) + 86_400, "aud": AUDIENCE, "domain": DOMAIN, **more}
     given = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(given, key, algorithm=algorithm, headers=headers)
 

@@ -32,6 +32,7 @@ from tests.service.rest.deployment import (
 )
 
 NOW = int(time.time())
+SOON = NOW + 86_400  # collected tests may wait long
 DELETE = {"recordingId": RECORDING, "replyId": token()}
 
 
@@ -46,7 +47,7 @@ def forged(header: bytes, claims: bytes, key: str = REST_KEY) -> str:
     return (message + b"." + encoded(signature)).decode()
 
 
-CLAIMS = json.dumps({"exp": NOW + 600, "aud": AUDIENCE, "domain": DOMAIN}).encode()
+CLAIMS = json.dumps({"exp": SOON, "aud": AUDIENCE, "domain": DOMAIN}).encode()
 UNSIGNED = encoded(b'{"alg":"none"}').decode() + "." + encoded(CLAIMS).decode() + "."
 HEADER = b'{"alg":"HS256"}'
 ATTACKS = {
@@ -61,10 +62,10 @@ ATTACKS = {
     "key of replyIds": access(KEY),
     "expired": access(exp=NOW - 60),
     "no expiry": access(exp=None),
-    "expiry that is none": forged(HEADER, CLAIMS.replace(str(NOW + 600).encode(), b'"soon"')),
-    "endless": forged(HEADER, CLAIMS.replace(str(NOW + 600).encode(), b"1e400")),
-    "not yet": access(nbf=NOW + 600),
-    "made later": access(iat=NOW + 600),
+    "expiry that is none": forged(HEADER, CLAIMS.replace(str(SOON).encode(), b'"soon"')),
+    "endless": forged(HEADER, CLAIMS.replace(str(SOON).encode(), b"1e400")),
+    "not yet": access(nbf=SOON),
+    "made later": access(iat=SOON),
     "other audience": access(aud="other"),
     "no audience": access(aud=None),
     "no domain": access(domain=None),
@@ -75,7 +76,7 @@ ATTACKS = {
     "key by the token": access(OTHER_KEY, headers={"jwk": {"kty": "oct", "k": "b3RoZXI"}}),
     "critical": access(headers={"crit": ["exp"], "exp": 1}),
     "a replyId": token(),
-    "a replyId with all": token(exp=NOW + 600, aud=AUDIENCE),
+    "a replyId with all": token(exp=SOON, aud=AUDIENCE),
     "deep header": forged(b"[" * 8000, CLAIMS),
     "deep claims": forged(HEADER, b'{"a":' * 1500),
     "claims that are a list": forged(HEADER, b"[]"),
@@ -129,7 +130,7 @@ def test_tokens_of_another_domain(service: Served) -> None:
     assert not service.queue.sent
 
 
-def test_what_is_refused_first(service: Served) -> None:
+def test_a_token_comes_first(service: Served) -> None:
     """Nobody learns anything of a body without a token."""
     answer = service.client.post(f"/{DOMAIN}/storerecording", content=b"x" * 10**6)
     assert answer.status_code == 401
@@ -143,12 +144,15 @@ def test_what_is_refused_first(service: Served) -> None:
         access(OTHER_KEY),
         access(OTHER_KEY, headers={"kid": "second"}),
         access(aud=["other", AUDIENCE]),
-        access(exp=NOW - 5),
     ],
 )
 def test_rotation_and_what_else_is_right(right: str) -> None:
     rest = settings(keys={"first": REST_KEY, "second": OTHER_KEY}).rest
     assert domain_of([f"bearer {right}"], rest) == DOMAIN
+
+
+def test_clocks_may_differ_a_little() -> None:
+    assert domain_of([f"Bearer {access(exp=int(time.time()) - 5)}"], settings().rest) == DOMAIN
 
 
 def test_a_kid_names_one_key_alone() -> None:

@@ -146,7 +146,7 @@ class _Intake:
         domain = ""
         try:
             domain = domain_of(request.headers.getlist("authorization"), rest)
-            self._check(domain, request)
+            self._admit(domain, request)
             body = await body_of(request, rest)
             work = self._pool.submit(self._queued, body, method, domain)
             await asyncio.wait_for(asyncio.wrap_future(work), rest.queue_timeout_s)
@@ -166,8 +166,8 @@ class _Intake:
             telemetry.refused(domain, method, response.status_code)
         return response
 
-    def _check(self, domain: str, request: Request) -> None:
-        """Raise HTTPException where a token is of another domain, or its domain sends too much."""
+    def _admit(self, domain: str, request: Request) -> None:
+        """Raise HTTPException where a token is of another domain, or the domain sends too much."""
         if domain != request.path_params["domain"]:
             raise HTTPException(403, "the access token must be of the domain that the path names")
         wait_s = self._pace.wait_s(domain)

@@ -147,7 +147,7 @@ class _Intake:
         try:
             domain = domain_of(request.headers.getlist("authorization"), rest)
             self._admit(domain, request)
-            body = await body_of(request, rest)
+            body = await body_of(request, rest.max_body_bytes, rest.body_timeout_s)
             work = self._pool.submit(self._queued, body, method, domain)
             await asyncio.wait_for(asyncio.wrap_future(work), rest.queue_timeout_s)
         except HTTPException as error:

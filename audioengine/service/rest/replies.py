@@ -78,7 +78,7 @@ def of_error(_request: Request, error: Exception) -> Reply:
         return refusal(403, str(error))
     assert isinstance(error, AudioEngineError)
     # What failed has been logged; its message may name what is not the client's business.
-    return unavailable("the command could not be queued")
+    return unavailable("the queue or the storage can't be reached now")
 
 
 def unavailable(error: str) -> Reply:

@@ -301,7 +301,10 @@ def test_success_is_told_only_of_what_is_queued(service: Served, fault: StorageE
     answer = service.post("deleterecording", DELETE)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
-    assert answer.json() == {"success": False, "error": "the command could not be queued"}
+    assert answer.json() == {
+        "success": False,
+        "error": "the queue or the storage can't be reached now",
+    }
     service.queue.fault = None
     assert service.post("deleterecording", DELETE).status_code == 200
 

@@ -13,6 +13,7 @@ from audioengine.cli.demo import demo
 from audioengine.cli.merging import merge
 from audioengine.cli.program import Program
 from audioengine.cli.schema import schema
+from audioengine.cli.serving import serve
 from audioengine.cli.settings import settings
 from audioengine.cli.temporary import ingest, sweep
 from audioengine.cli.verbs import inspect, plan, store, verify
@@ -44,6 +45,7 @@ _VERBS = (
     settings,
     schema,
     worker,
+    serve,
     demo,
 )
 for _verb in _VERBS:

@@ -6,9 +6,7 @@ It changes nothing but the storage, and a command that comes again finds what it
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from audioengine.commands.alarms import (
@@ -34,19 +32,26 @@ from audioengine.commands.requests import (
     MergeRecordings,
     StopRecording,
     StoreRecording,
+    command_values,
     parse_command,
 )
 from audioengine.edits import Dialect
 from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError
 from audioengine.execution.control import Control
-from audioengine.execution.destination import asked_of
+from audioengine.execution.destination import digest_of
 from audioengine.execution.identity import command_digest
 from audioengine.execution.merging import merge_recordings
 from audioengine.execution.outcome import Outcome
 from audioengine.execution.result import Result
 from audioengine.execution.storing import store_recording
 from audioengine.execution.temporary import Known, Resolver, nothing_known, own_locations
-from audioengine.execution.token import MISMATCH, Claims, read_token, region_of, unverified
+from audioengine.execution.token import (
+    Claims,
+    check_recording,
+    read_token,
+    region_of,
+    unverified,
+)
 from audioengine.notices import Notice
 from audioengine.render.execute import Progress
 from audioengine.settings import Settings
@@ -105,19 +110,19 @@ def execute(
     notices: tuple[Notice, ...] = ()
     try:
         if isinstance(command, (str, bytes)):
-            raw = command = _from_json(command)
+            raw = command = command_values(command)
         if isinstance(command, Mapping):
             # The token comes first: it tells where an event about all else goes.
             token = _token_of(raw, settings) or token
             command, notices = parse_command(raw, dialect, method)
         token = read_token(command.reply_id, settings)
-        _check_recording(command, token)
+        check_recording(command, token)
         if isinstance(command, (StopRecording, CancelRecording)):
             result = _passed_on(command, token, control, settings)
         else:
             result = _carried_out(command, token, resolver, storage, settings, workers, progress)
     except AudioEngineError as error:
-        digest = _digest(command, token, resolver, settings)
+        digest = digest_of(command, token, resolver, settings)
         return _failed(raw, error, token, notices, settings, method, digest)
     except Exception as error:  # noqa: BLE001 - a bug too must end the command with an event
         bug = AudioEngineError(f"internal error: {type(error).__name__}")
@@ -152,24 +157,13 @@ def failed(
     token, digest = unverified(settings.fallbacks), None
     notices: tuple[Notice, ...] = ()
     try:
-        raw = _from_json(command)
+        raw = command_values(command)
         token = _token_of(raw, settings) or token
         parsed, notices = parse_command(raw, dialect, method)
-        digest = _digest(parsed, token, resolver, settings)
+        digest = digest_of(parsed, token, resolver, settings)
     except AudioEngineError:
         notices = ()  # what it does say is enough
     return _failed(raw, error, token, notices, settings, method, digest)
-
-
-def _from_json(text: str | bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        rule = "must be the JSON of an object"
-        raise InvalidRequestError.of("command", f"<{type(text).__name__}>", rule)
-    return value
 
 
 def _token_of(raw: object, settings: Settings) -> Claims | None:
@@ -178,15 +172,6 @@ def _token_of(raw: object, settings: Settings) -> Claims | None:
         return read_token(reply_id, settings) if reply_id else None
     except AudioEngineError:
         return None
-
-
-def _check_recording(command: Command, token: Claims) -> None:
-    if isinstance(command, MergeRecordings):
-        named = {entry.recording_id for entry in command.to_merge}
-    else:
-        named = {command.recording_id}
-    if token.recording_id not in named:
-        raise NotAllowedError(MISMATCH)
 
 
 def _carried_out(
@@ -265,20 +250,6 @@ def _success(
         recording_id=command.recording_id,
         reply_id=command.reply_id,
     )
-
-
-def _digest(command: object, token: Claims, resolver: Resolver, settings: Settings) -> str | None:
-    """The digest of a command that failed; None where it can't be told."""
-    if not token.recording_id:
-        return None  # the token proves nothing, and so does all that the command says
-    try:
-        if isinstance(command, (DeleteRecording, StopRecording, CancelRecording)):
-            return command_digest(command, str(token.domain), None, None, settings)
-        if isinstance(command, (StoreRecording, MergeRecordings)):
-            return asked_of(command, token, resolver(token.recording_id), settings).digest
-    except Exception:  # noqa: BLE001 - also a resolver's own: the failure itself is what counts
-        return None
-    return None
 
 
 def _failed(

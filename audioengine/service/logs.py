@@ -49,7 +49,7 @@ def log() -> structlog.stdlib.BoundLogger:
 def set_up_logs(level: str = "info", stream: TextIO | None = None) -> None:
     """Write logs as lines of JSON, of libraries what is a warning; stream: by default stderr."""
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_STAMPS,
+        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_STAMPS],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,

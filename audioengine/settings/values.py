@@ -20,7 +20,6 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -40,6 +39,7 @@ from audioengine.errors import InvalidRequestError, Problem, StorageError
 from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
 from audioengine.settings.recorder import CallbackSettings, RecorderSettings, web_secret
+from audioengine.settings.rest import RestSettings
 from audioengine.settings.table import Bucket, OptionalBucket, Secret, Table, web_url
 from audioengine.settings.worker import WorkerSettings
 from audioengine.storage import S3Options
@@ -193,7 +193,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    token_key: Annotated[SecretStr | None, Field(min_length=1)] = None
+    token_key: Annotated[Secret | None, Field(min_length=1)] = None
     """Key of the tokens that are replyIds (HS256). None: they can't be verified."""
     max_token_age_s: Annotated[
         OptionalNumberField, BeforeValidator(_native), AfterValidator(_above_zero)
@@ -215,6 +215,8 @@ class Settings(BaseSettings):
     """How tenants are called back."""
     recorder: RecorderSettings = RecorderSettings()
     """What records the calls: how it reports, and where commands to it go."""
+    rest: RestSettings = RestSettings()
+    """How commands come in over HTTP."""
     store: _StoreField = Field(default_factory=StoreOptions)
     """How recordings are edited."""
     merge: _MergeField = Field(default_factory=MergeOptions)
@@ -272,12 +274,18 @@ class Settings(BaseSettings):
             raise InvalidRequestError.of("recorder.token_key", HIDDEN, rule)
         return self
 
+    @model_validator(mode="after")
+    def _is_rest_closed_to_reply_ids(self) -> Settings:
+        own = self.token_key and self.token_key.get_secret_value()
+        same = [name for name, key in self.rest.keys.items() if key.get_secret_value() == own]
+        if same:
+            rule = "must be another key than token_key: a replyId must not open REST"
+            raise InvalidRequestError([Problem(f"rest.keys.{_key(n)}", HIDDEN, rule) for n in same])
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Return the effective values as JSON values; a secret is ``***``, what is not set None."""
-        values = self.model_dump(mode="json")
-        if self.token_key is not None:
-            values["token_key"] = HIDDEN
-        return values
+        return self.model_dump(mode="json")
 
     def to_json(self, indent: int | None = None) -> str:
         """Return the same as one JSON object."""
@@ -336,6 +344,7 @@ _TABLES: dict[str, type[Any]] = {
     "worker": WorkerSettings,
     "callbacks": CallbackSettings,
     "recorder": RecorderSettings,
+    "rest": RestSettings,
     "store": StoreOptions,
     "merge": MergeOptions,
 }
@@ -367,7 +376,7 @@ def _problem(kind: str, loc: tuple[int | str, ...], value: object, message: str)
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         kind, value = "extra_forbidden", HIDDEN  # perhaps a misspelt secret
         known = ", ".join(_known(loc))
-    elif loc and str(loc[-1]).endswith(("key", "secret")):
+    elif loc[:2] == ("rest", "keys") or (loc and str(loc[-1]).endswith(("key", "secret"))):
         value = HIDDEN
     elif isinstance(value, (dict, list)):
         value = f"<{type(value).__name__}>"

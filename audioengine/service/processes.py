@@ -13,6 +13,7 @@ from multiprocessing.context import SpawnProcess
 from audioengine.batch.processes import become_worker
 from audioengine.errors import AudioEngineError
 from audioengine.service.carrying import Deployment, Done, Task, carry_out
+from audioengine.service.logs import set_up_logs
 
 # Spawned, not forked: the parent has threads of libraries.
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -98,6 +99,8 @@ def _deaf() -> Iterator[None]:
 def _serve(connection: Connection, deployment: Deployment) -> None:
     """Carry out commands until the other end is closed."""
     become_worker()
+    # What libraries write goes where the parent's logs do, in the same form.
+    set_up_logs(deployment.settings.worker.log_level)
     while True:
         try:
             task = connection.recv()

@@ -114,7 +114,7 @@ class Worker:
             retry=tenacity.retry_if_exception(_passing),
             stop=tenacity.stop_when_event_set(self._stopping),
             sleep=tenacity.sleep_using_event(self._stopping),
-            before_sleep=lambda _state: log().warning("queue can't be asked"),
+            before_sleep=_log_failure,
             reraise=True,
         )
         retrying(self._handling.most_receives)
@@ -325,6 +325,11 @@ class Worker:
                 self._turns.end(one)
             self._changed.notify_all()
         return rest
+
+
+def _log_failure(state: tenacity.RetryCallState) -> None:
+    assert state.outcome is not None
+    log().warning("queue can't be asked", error=str(state.outcome.exception()))
 
 
 def _passing(error: BaseException) -> bool:

@@ -142,8 +142,10 @@ COMMANDS: Mapping[str, type[Command]] = {
 """The commands by their method."""
 
 
-def command_values(text: str | bytes) -> dict[str, Any]:
+def command_values(text: str | bytes, name: str = "command") -> dict[str, Any]:
     """Return the JSON values of a command, its numbers as they are written.
+
+    name: what messages call it, where it is none.
 
     Raises InvalidRequestError where the text is not the JSON of an object.
     """
@@ -153,7 +155,7 @@ def command_values(text: str | bytes) -> dict[str, Any]:
         value = None
     if not isinstance(value, dict):
         rule = "must be the JSON of an object"
-        raise InvalidRequestError.of("command", f"<{type(text).__name__}>", rule)
+        raise InvalidRequestError.of(name, f"<{type(text).__name__}>", rule)
     return value
 
 

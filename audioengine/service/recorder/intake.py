@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from threading import Event
 
+from audioengine.commands.requests import command_values
 from audioengine.errors import AudioEngineError, StorageError
 from audioengine.service.logs import log
 from audioengine.service.messages import CommandQueue, Message
-from audioengine.service.recorder.reports import ReportDesk, report_values
+from audioengine.service.recorder.reports import ReportDesk
 
 _LONGEST_PAUSE_S = 300
 
@@ -46,7 +47,7 @@ def _took_one(queue: CommandQueue, desk: ReportDesk, wait_s: float) -> StorageEr
 
 def _take(queue: CommandQueue, desk: ReportDesk, message: Message) -> None:
     try:
-        desk.take(report_values(message.body))
+        desk.take(command_values(message.body, "report"))
     except AudioEngineError as error:
         log().warning("report can't be taken", message=message.message_id, error=str(error))
         is_passing = error.retryable

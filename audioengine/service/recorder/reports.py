@@ -7,10 +7,8 @@ recording is: `tempKey`, `tempBucket`, and `startTime` where its `meta` does not
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import TypeAlias
 
 from audioengine.commands.alarms import RecordingFailedAlarm
@@ -163,14 +161,6 @@ class ReportDesk:
             command_region=region_of(queue, settings.fallbacks) or event.command_region,
             reply_id=make_token(claims, settings),
         )
-
-
-def report_values(text: str | bytes) -> object:
-    """Return the JSON values of a report. Raises InvalidRequestError."""
-    try:
-        return json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError):
-        raise InvalidRequestError.of("report", f"<{type(text).__name__}>", "must be JSON") from None
 
 
 def _read(report: object, settings: Settings) -> _Report:

@@ -7,28 +7,29 @@ Both take a token of the recorder's own, ``Authorization: Bearer …``: JWT, HS2
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jwt
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from audioengine.commands.requests import command_values
 from audioengine.commands.wire import read
-from audioengine.errors import InvalidRequestError, NotAllowedError
+from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
 from audioengine.service.delivery import Delivery
+from audioengine.service.logs import log
 from audioengine.service.recorder.new_call import NewCall, ask_new_call
-from audioengine.service.recorder.reports import ReportDesk, report_values
+from audioengine.service.recorder.reports import ReportDesk
+from audioengine.service.rest.bodies import body_of
 from audioengine.settings import Settings
 
 MOST_BODY_BYTES = 192 << 10
 """Of a report: a topic takes 256 KB, of which token, attributes and escapes have some."""
 
-_BODY_TIMEOUT_S = 30
 _ALGORITHM = "HS256"
 # Clocks of recorder and engine may differ by so much.
 _LEEWAY_S = 30
@@ -64,8 +65,13 @@ def _route(
 ) -> Route:
     async def answer(request: Request) -> Response:
         only_domain = _domain_of(request.headers.getlist("authorization"), settings)
-        body = await _body_of(request)
-        return JSONResponse(await run_in_threadpool(lambda: work(report_values(body), only_domain)))
+        body = await body_of(request, MOST_BODY_BYTES, settings.rest.body_timeout_s)
+        values = command_values(body, "report")
+        try:
+            return JSONResponse(await run_in_threadpool(lambda: work(values, only_domain)))
+        except StorageError as error:
+            log().error("request of the recorder failed", path=path, error=str(error))
+            raise
 
     return Route(path, answer, methods=["POST"], name=path)
 
@@ -97,24 +103,3 @@ def _domain_of(headers: Sequence[str], settings: Settings) -> str | None:
 def _unauthorised() -> HTTPException:
     message = "a valid token of a recorder is needed: Authorization: Bearer <token>"
     return HTTPException(401, message, {"WWW-Authenticate": "Bearer"})
-
-
-async def _body_of(request: Request) -> bytes:
-    """The body of a request; raises HTTPException for a large, a slow or a strange one."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise HTTPException(415, "Content-Type must be application/json")
-    try:
-        return await asyncio.wait_for(_read(request), _BODY_TIMEOUT_S)
-    except asyncio.TimeoutError:
-        raise HTTPException(408, f"the body must come in within {_BODY_TIMEOUT_S} s") from None
-    except ClientDisconnect:
-        raise HTTPException(400, "the body is incomplete") from None
-
-
-async def _read(request: Request) -> bytes:
-    body = bytearray()
-    async for block in request.stream():
-        body += block
-        if len(body) > MOST_BODY_BYTES:
-            raise HTTPException(413, f"a body must have at most {MOST_BODY_BYTES} bytes")
-    return bytes(body)

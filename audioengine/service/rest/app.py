@@ -209,4 +209,5 @@ class _Cors(CORSMiddleware):
 
 
 async def _of_bug(_request: Request, _error: Exception) -> Response:
-    return refusal(500, "internal error")
+    # The server hangs up after a bug: the client must not send the next request to nobody.
+    return refusal(500, "internal error", headers={"Connection": "close"})

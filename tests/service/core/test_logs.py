@@ -42,6 +42,20 @@ def test_an_entry_is_an_object_with_time_and_level(lines: io.StringIO) -> None:
     }
 
 
+def test_other_loggers_tell_what_they_were_given(lines: io.StringIO) -> None:
+    """REST logs with the standard library alone."""
+    told = {
+        "recordingId": "4711",
+        "domain": "sip.example.com",
+        "commandDigest": "ab",
+        "replyId": "x",
+    }
+    logging.getLogger("audioengine.rest").info("command queued", extra=told)
+    (entry,) = map(json.loads, lines.getvalue().splitlines())
+    assert (entry["event"], entry["logger"]) == ("command queued", "audioengine.rest")
+    assert {name: entry[name] for name in told} == {**told, "replyId": "***"}
+
+
 def test_no_secret_is_written(lines: io.StringIO) -> None:
     secret = token()
     key = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="

@@ -278,6 +278,19 @@ def resolve(
     return Edits(samples, trim, trim_asked, tuple(masks), tuple(warnings))
 
 
+def time_problems(modification: Modification) -> list[Problem]:
+    """Return what is wrong with the times of a request whatever its recording may be."""
+    problems: list[Problem] = []
+    unit = "epoch ms" if modification.absolute_times else modification.relative_unit
+    clock = Clock(1, unit, None, 0)
+    if modification.trim is not None:
+        clock.bounds(modification.trim, "trim", problems)
+    for party, intervals in modification.mask.items():
+        for i, interval in enumerate(intervals):
+            clock.bounds(interval, f"mask.{party}[{i}]", problems, open_ends=False)
+    return problems
+
+
 def _clock(
     modification: Modification,
     rate_hz: int,

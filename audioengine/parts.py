@@ -11,13 +11,12 @@ from fractions import Fraction
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError, LimitError, Problem
 from audioengine.storage import SourceLike
-from audioengine.times import MIN_EPOCH_MS, Number, exact_or_none
+from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact_or_none
 
 MAX_PARTS = 1000
 """Recordings that one merge may have."""
 MAX_SEGMENTS = 10_000
 """Conference segments that all recordings of a merge may have together."""
-_MAX_EPOCH_MS = 10**14  # the year 5138; more are microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ def _timed(part: MergePart, number: int, path: str, problems: list[Problem]) -> 
 def _epoch_ms(value: Number, path: str, problems: list[Problem]) -> Fraction:
     """The exact time; zero, with `problems` added to, where it is none."""
     time = exact_or_none(value, path, problems)
-    if time is not None and not MIN_EPOCH_MS < time < _MAX_EPOCH_MS:
+    if time is not None and not MIN_EPOCH_MS < time < MAX_EPOCH_MS:
         rule = "must be epoch milliseconds, more than 10^11 and less than 10^14"
         problems.append(Problem(path, value, rule))
         return Fraction(0)

@@ -20,6 +20,7 @@ Number: TypeAlias = int | float | Decimal
 """A number of a request. A float stands for its shortest decimal: 0.1 is one tenth."""
 
 MIN_EPOCH_MS = 10**11  # March 1973; as a relative time, three years in milliseconds
+MAX_EPOCH_MS = 10**14  # the year 5138; more are microseconds
 MAX_MASKS = 10_000
 """Intervals that one recording may be masked in."""
 _MAX_RELATIVE_S = 10**9  # no recording lasts 31 years; an epoch in ms is more

@@ -10,6 +10,7 @@ import json
 import resource
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,40 @@ def run_batch(order: dict[str, Any]) -> tuple[float, float]:
     return seconds, imported
 
 
+def work(order: dict[str, Any]) -> tuple[float, float]:
+    """Carry out the commands of a queue, which other processes do; timed by their events."""
+    import audioengine
+    from audioengine.service.queue_embedded import EmbeddedQueue
+    from audioengine.service.running import queue_of, worker_of
+    from audioengine.service.sending import Letter, Sender
+    from audioengine.service.topics import LineTopics, SnsTopics
+
+    imported = peak_mib()
+    settings = audioengine.Settings(**order["values"])
+    folder = None if order["folder"] is None else Path(order["folder"])
+    topics: Sender = SnsTopics(endpoint_url=settings.worker.endpoint_url)
+    if folder is not None:
+        topics = LineTopics(folder / "topics.jsonl")
+    times: list[float] = []
+
+    class Timed(Sender):
+        def send(self, letter: Letter) -> None:
+            topics.send(letter)
+            times.append(time.perf_counter())
+            assert "FAILED" not in letter.body, letter.body
+
+    queue = queue_of(settings) if folder is None else EmbeddedQueue(folder / "queue.db")
+    with worker_of(settings, queue=queue, senders={"topic": Timed()}) as worker:
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        while len(times) < order["commands"]:
+            time.sleep(0.1)
+        worker.stop()
+        thread.join()
+    times.sort()
+    return times[-1] - times[order["warm"] - 1], imported
+
+
 def with_pydub(order: dict[str, Any]) -> tuple[float, float]:
     """The usual recipe: cut, add a beep, go on, for each party on its own.
 
@@ -132,6 +167,7 @@ def main() -> None:
         "audioengine merge": merge_with_audioengine,
         "audioengine manifest": read_manifest,
         "audioengine batch": run_batch,
+        "audioengine worker": work,
         "pydub": with_pydub,
     }
     tool = tools[order["tool"]]

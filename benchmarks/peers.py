@@ -109,6 +109,21 @@ def lone_batch(manifest: Path, jobs: int, processes: int) -> Lone:
     return _alone(order)
 
 
+def lone_worker(values: dict[str, Any], folder: str | None, commands: int, warm: int) -> Lone:
+    """Work off a queue in a fresh process; seconds from the event number `warm` to the last.
+
+    values: settings. folder: where the embedded queue and the topics' lines are; None: SQS and SNS.
+    """
+    order = {
+        "tool": "audioengine worker",
+        "values": values,
+        "folder": folder,
+        "commands": commands,
+        "warm": warm,
+    }
+    return _alone(order)
+
+
 def _alone(order: dict[str, Any]) -> Lone:
     command = [sys.executable, "-m", "benchmarks.lone", json.dumps(order)]
     root = Path(__file__).parent.parent

@@ -25,6 +25,7 @@ from audioengine.edits import (
     Span,
     join,
     resolve,
+    time_problems,
     touching,
 )
 from audioengine.errors import InvalidRequestError, Problem
@@ -446,3 +447,19 @@ def test_beep_against_the_rate() -> None:
     Beep(frequency_hz=3000, fill="silence").check_rate(8000)
     with pytest.raises(InvalidRequestError, match="below 2800 Hz"):
         Beep(frequency_hz=2800).check_rate(8000)
+
+
+def test_times_that_no_recording_can_honour() -> None:
+    """They are told without one, and what depends on it is not."""
+    asked = Modification(
+        trim=Interval(5, 3),
+        mask={"caller": [Interval(1, 2), Interval(-1, 1)], "both": [Interval(1, None)]},
+    )
+    assert [one.path for one in time_problems(asked)] == [
+        "trim.to",
+        "mask.caller[1].from",
+        "mask.both[0].to",
+    ]
+    epoch = Modification(trim=Interval(1_680_179_455_424, 5), absolute_times=True)
+    assert [one.path for one in time_problems(epoch)] == ["trim.to"]
+    assert not time_problems(Modification(trim=Interval(10**6, 10**7)))

@@ -17,7 +17,9 @@ import audioengine as ae
 from audioengine.cli import main
 from audioengine.cli.batching import batch
 from audioengine.cli.merging import merge
+from audioengine.cli.serving import serve
 from audioengine.cli.settings import settings
+from audioengine.cli.temporary import ingest, sweep
 from audioengine.cli.verbs import plan, store
 from audioengine.cli.verifying import verify
 from audioengine.report import MergeReport, PartReport, StoreReport
@@ -95,7 +97,7 @@ def test_settings_of_the_example_are_all_known() -> None:
 
 def test_every_option_is_named() -> None:
     """The table of options is complete, and holds none that is gone."""
-    verbs = (store, plan, verify, merge, batch, settings)
+    verbs = (store, plan, verify, merge, batch, ingest, sweep, serve, settings)
     options = {name for verb in verbs for option in verb.params for name in option.opts}
     there = {name for name in options if name.startswith("--")}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", README))

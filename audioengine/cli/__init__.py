@@ -13,9 +13,12 @@ from audioengine.cli.demo import demo
 from audioengine.cli.merging import merge
 from audioengine.cli.program import Program
 from audioengine.cli.schema import schema
+from audioengine.cli.serving import serve
 from audioengine.cli.settings import settings
+from audioengine.cli.temporary import ingest, sweep
 from audioengine.cli.verbs import inspect, plan, store
 from audioengine.cli.verifying import verify
+from audioengine.cli.working import worker
 from audioengine.version import VERSION
 
 __all__ = ["main"]
@@ -31,5 +34,20 @@ def main() -> None:
     """
 
 
-for _verb in (store, merge, batch, plan, verify, inspect, settings, schema, demo):
+_VERBS = (
+    store,
+    merge,
+    batch,
+    plan,
+    verify,
+    inspect,
+    ingest,
+    sweep,
+    settings,
+    schema,
+    worker,
+    serve,
+    demo,
+)
+for _verb in _VERBS:
     main.add_command(_verb)

@@ -101,18 +101,26 @@ def read_json(_ctx: click.Context, _option: click.Parameter, text: str | None) -
     """The JSON value itself, or that in the file after ``@``; what it means is judged later."""
     if text is None:
         return None
-    where = "it"
-    if text.startswith("@"):
-        where = text[1:]
-        try:
-            text = Path(where).read_text(encoding="utf-8-sig")
-        except (OSError, ValueError) as error:
-            raise click.BadParameter(f"can't read {where!r}: {error}") from None
+    text, where = text_of(text)
     try:
         value = json.loads(text, parse_float=Decimal, object_pairs_hook=_object_without_repeats)
     except (ValueError, RecursionError, InvalidOperation) as error:
         raise click.BadParameter(f"{where} is not the JSON of one object: {error}") from None
     return {} if value is None else value
+
+
+def text_of(text: str) -> tuple[str, str]:
+    """The text itself, or that in the file after ``@``; and what messages call it.
+
+    Raises click.BadParameter where the file can't be read.
+    """
+    if not text.startswith("@"):
+        return text, "it"
+    where = text[1:]
+    try:
+        return Path(where).read_text(encoding="utf-8-sig"), where
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"can't read {where!r}: {error}") from None
 
 
 def _object_without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:

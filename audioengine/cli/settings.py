@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,9 @@ def _toml(loaded: Settings) -> str:
 def _given(table: dict[str, Any], path: str, unset: list[str]) -> dict[str, Any]:
     out = {}
     for key, value in table.items():
+        place = path + (json.dumps(key) if "." in key else key)
         if value is None:
-            unset.append(f"{path}{key}")
+            unset.append(place)
         else:
-            out[key] = _given(value, f"{path}{key}.", unset) if isinstance(value, dict) else value
+            out[key] = _given(value, f"{place}.", unset) if isinstance(value, dict) else value
     return out

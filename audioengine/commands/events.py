@@ -28,7 +28,8 @@ from audioengine.errors import InvalidRequestError
 from audioengine.notices import Notice
 from audioengine.parts import ConferenceSegment
 
-_SipCallId: TypeAlias = Annotated[int, Field(strict=True)] | str | None
+SipCallId: TypeAlias = Annotated[int, Field(strict=True)] | str | None
+"""Of the request that began a recording."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,7 @@ class RecordingReady(Wire):
     reply_id: Text = field(repr=False)
     warning: OptionalText = None
     """Why the recording may lack something, for instance `rtpTimeout`."""
-    sip_rec_call_id: _SipCallId = None
+    sip_rec_call_id: SipCallId = None
     """Of the callback alone."""
 
 

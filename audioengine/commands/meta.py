@@ -16,9 +16,7 @@ from pydantic import Field
 
 from audioengine.commands.wire import AbsentIfNull, Wire, WireNumber, joined, read
 from audioengine.errors import InvalidRequestError, Problem
-from audioengine.times import MIN_EPOCH_MS, Number, exact
-
-_MAX_EPOCH_MS = 10**14  # as in a merge's request
+from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact
 
 # A string, closed or not, or a word with the colon that makes it a key.
 _WORDS = re.compile(r'"(?:[^"\\]|\\.)*"?|([A-Za-z_]\w*)(\s*:)?', re.DOTALL)
@@ -80,7 +78,7 @@ def parse_meta(text: str) -> Meta:
             ("calleeStreams", info.callee_streams),
         )
         for place, stream in enumerate(streams)
-        if not MIN_EPOCH_MS < exact(stream.start, "start") < _MAX_EPOCH_MS
+        if not MIN_EPOCH_MS < exact(stream.start, "start") < MAX_EPOCH_MS
     ]
     if problems:
         raise InvalidRequestError(problems)

@@ -15,13 +15,15 @@ from pydantic import SecretStr
 
 from audioengine.edits import Dialect
 from audioengine.errors import InvalidRequestError, Problem
-from audioengine.times import MIN_EPOCH_MS, Number, exact
+from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact
 
 HIDDEN = "***"
 """What stands in place of a secret."""
 
+OWN_PREFIX = ".audioengine/"
+"""What the engine itself keeps in a bucket begins so; no command can name it."""
+
 _MAX_KEY_BYTES = 1024
-_MAX_EPOCH_MS = 10**14  # as in a merge's request
 
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _ALIAS = "alias/[A-Za-z0-9/_-]{1,256}"
@@ -103,6 +105,8 @@ def object_key(name: str, path: str = "fileName") -> str:
         rules.append("must not be empty, nor end in a slash")
     if name.startswith("/"):
         rules.append("must not begin with a slash")
+    if name.lower().startswith(OWN_PREFIX):  # some local folders don't tell cases apart
+        rules.append(f"must not begin with {OWN_PREFIX}, which is the engine's own")
     if {".", ".."} & set(name.split("/")):
         rules.append("must have no segment . or ..")
     categories = {unicodedata.category(character) for character in name}
@@ -147,7 +151,7 @@ def default_merge_name(recording_id: str, start_time_ms: Number) -> str:
 
 def _dated(recording_id: str, start_time_ms: Number, ending: str, days: int = 0) -> str:
     time = exact(start_time_ms, "startTime")
-    if not MIN_EPOCH_MS < time < _MAX_EPOCH_MS:
+    if not MIN_EPOCH_MS < time < MAX_EPOCH_MS:
         raise InvalidRequestError.of("startTime", start_time_ms, "must be epoch milliseconds")
     start = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=int(time), days=days)
     return object_key(f"{start:%y%m%d}-{_in_a_name(recording_id)}{ending}", "recordingId")

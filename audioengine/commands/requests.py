@@ -6,9 +6,11 @@ Whether a name, an encryption key or a token is right is judged by those who use
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from io import BytesIO
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -29,10 +31,13 @@ from audioengine.commands.wire import (
     unknown_keys,
 )
 from audioengine.edits import Dialect
-from audioengine.errors import InvalidRequestError, Problem
+from audioengine.errors import InvalidRequestError, LimitError, Problem
 from audioengine.notices import Notice
 from audioengine.parts import ConferenceSegment, MergePart, check_counts, timed
 from audioengine.times import exact
+
+MAX_COMMAND_BYTES = 1 << 20
+"""Of a command's JSON: as long as a message of a queue can be."""
 
 _DialectField: TypeAlias = Annotated[Dialect, SkipJsonSchema()]
 
@@ -140,6 +145,27 @@ COMMANDS: Mapping[str, type[Command]] = {
 """The commands by their method."""
 
 
+def command_values(text: str | bytes, name: str = "command") -> dict[str, Any]:
+    """Return the JSON values of a command, its numbers as they are written.
+
+    name: what messages call it, where it is none.
+
+    Raises InvalidRequestError where the text is not the JSON of an object, and LimitError.
+    """
+    if len(text) > MAX_COMMAND_BYTES:
+        raise LimitError(
+            f"the {name} has {len(text)} bytes, at most {MAX_COMMAND_BYTES} are allowed"
+        )
+    try:
+        value = json.loads(text, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        rule = "must be the JSON of an object"
+        raise InvalidRequestError.of(name, f"<{type(text).__name__}>", rule)
+    return value
+
+
 def parse_command(
     data: object, dialect: Dialect = "sqs", method: str | None = None
 ) -> tuple[Command, tuple[Notice, ...]]:
@@ -155,19 +181,17 @@ def parse_command(
     if not isinstance(data, dict):
         value = f"<{type(data).__name__}>"
         raise InvalidRequestError.of("command", value, "must be an object")
-    kind = _kind(data, dialect, method)
+    kind = _kind(data, method)
     command: Command = replace(_read(kind, data, dialect), dialect=dialect)
     return command, tuple(unknown_keys(data, kind))
 
 
-def _kind(data: dict[str, Any], dialect: Dialect, method: str | None) -> type[Command]:
-    # MERGERECORDINGS is a command of the queue alone.
-    known = [name for name in COMMANDS if dialect == "sqs" or name != "MERGERECORDINGS"]
+def _kind(data: dict[str, Any], method: str | None) -> type[Command]:
     asked = data.get("method") if method is None else method.upper()
     if asked is None:
         raise InvalidRequestError.of("method", None, "must be given")
-    if not isinstance(asked, str) or asked not in known:
-        raise _refusal([Problem("method", asked, f"must be one of {', '.join(known)}")])
+    if not isinstance(asked, str) or asked not in COMMANDS:
+        raise _refusal([Problem("method", asked, f"must be one of {', '.join(COMMANDS)}")])
     return COMMANDS[asked]
 
 

@@ -16,7 +16,13 @@ from audioengine.commands.names import (
     encryption_key,
     object_key,
 )
-from audioengine.commands.requests import MergeRecordings, StoreRecording
+from audioengine.commands.requests import (
+    CancelRecording,
+    DeleteRecording,
+    MergeRecordings,
+    StopRecording,
+    StoreRecording,
+)
 from audioengine.errors import InvalidRequestError, NotAllowedError
 from audioengine.execution.identity import COMMAND_DIGEST, command_digest
 from audioengine.execution.result import Result
@@ -24,6 +30,7 @@ from audioengine.execution.temporary import (
     DOMAIN,
     START_TIME,
     Known,
+    Resolver,
     in_ascii,
     own_locations,
 )
@@ -87,6 +94,20 @@ def asked_of(
     return Asked(location, key, digest)
 
 
+def digest_of(command: object, token: Claims, resolver: Resolver, settings: Settings) -> str | None:
+    """Return the digest of a command whatever is wrong with it; None where it can't be told."""
+    if not token.recording_id:
+        return None  # the token proves nothing, and so does all that the command says
+    try:
+        if isinstance(command, (DeleteRecording, StopRecording, CancelRecording)):
+            return command_digest(command, str(token.domain), None, None, settings)
+        if isinstance(command, (StoreRecording, MergeRecordings)):
+            return asked_of(command, token, resolver(token.recording_id), settings).digest
+    except Exception:  # noqa: BLE001 - also a resolver's own: the failure itself is what counts
+        return None
+    return None
+
+
 def _default_name(
     command: StoreRecording | MergeRecordings, token: Claims, known: Known | None
 ) -> str:
@@ -94,6 +115,19 @@ def _default_name(
         return default_merge_name(command.first.recording_id, command.first.start_time_ms)
     temporary = own_locations(token, known, command.start_time_ms)[0].key
     return default_store_name(command.recording_id, temporary, command.dialect)
+
+
+def check_bucket(
+    command: StoreRecording | MergeRecordings, token: Claims, settings: Settings
+) -> None:
+    """Raise NotAllowedError where a domain may not write to the bucket of its command."""
+    domain = str(token.domain)
+    bucket = command.destination_bucket
+    allowed = settings.domains.get(domain)
+    if allowed is None or bucket not in allowed.buckets:
+        names = ", ".join(allowed.buckets) if allowed else "none"
+        rule = f"must be one that {domain!r} may write to: {names}"
+        raise NotAllowedError(f"destinationBucket = {bucket!r}: {rule}")
 
 
 def destination_of(
@@ -108,13 +142,8 @@ def destination_of(
     Raises NotAllowedError for a bucket that the domain may not write to, InvalidRequestError for a
     name or a key that is none, and for another object under the name where that is refused.
     """
+    check_bucket(command, token, settings)
     domain = str(token.domain)
-    bucket = command.destination_bucket
-    allowed = settings.domains.get(domain)
-    if allowed is None or bucket not in allowed.buckets:
-        names = ", ".join(allowed.buckets) if allowed else "none"
-        rule = f"must be one that {domain!r} may write to: {names}"
-        raise NotAllowedError(f"destinationBucket = {bucket!r}: {rule}")
     asked = asked_of(command, token, known, settings)
     metadata = {COMMAND_DIGEST: asked.digest, DOMAIN: in_ascii(domain)}
     options = _options(asked.key, command.destination_region, metadata)

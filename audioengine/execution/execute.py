@@ -6,9 +6,7 @@ It changes nothing but the storage, and a command that comes again finds what it
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from audioengine.commands.alarms import (
@@ -28,16 +26,20 @@ from audioengine.commands.events import (
     StoreRecordingFailed,
 )
 from audioengine.commands.requests import (
+    CancelRecording,
     Command,
     DeleteRecording,
     MergeRecordings,
+    StopRecording,
     StoreRecording,
+    command_values,
     parse_command,
 )
 from audioengine.custody.record import Recorder
 from audioengine.edits import Dialect
-from audioengine.errors import AudioEngineError, InvalidRequestError, LimitError, NotAllowedError
-from audioengine.execution.destination import asked_of
+from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError
+from audioengine.execution.control import Control
+from audioengine.execution.destination import digest_of
 from audioengine.execution.identity import command_digest
 from audioengine.execution.merging import merge_recordings
 from audioengine.execution.outcome import Outcome
@@ -50,7 +52,13 @@ from audioengine.execution.temporary import (
     nothing_known,
     own_locations,
 )
-from audioengine.execution.token import MISMATCH, Claims, read_token, region_of, unverified
+from audioengine.execution.token import (
+    Claims,
+    check_recording,
+    read_token,
+    region_of,
+    unverified,
+)
 from audioengine.notices import Notice
 from audioengine.operations.recording_custody import require_record
 from audioengine.render.execute import Progress
@@ -58,9 +66,6 @@ from audioengine.settings import Settings
 from audioengine.storage import Storage
 from audioengine.storage.folder import FolderStorage
 from audioengine.storage.s3_storage import S3Storage
-
-MAX_COMMAND_BYTES = 1 << 20
-"""Of a command's JSON: as long as a message of a queue can be."""
 
 _ALARMS: Mapping[str, CommandAlarmType] = {
     "STORERECORDING": "storeRecordingError",
@@ -86,10 +91,14 @@ def execute(
     method: str | None = None,
     resolver: Resolver = nothing_known,
     record: Recorder | None = None,
+    control: Control | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Carry out a STORERECORDING, MERGERECORDINGS or DELETERECORDING.
+
+    A STOPRECORDING or CANCELRECORDING is passed on to the recorder, whose reports tell of the rest:
+    its outcome has no event.
 
     It never raises for what a command, its recordings or the storage are: every failure is an
     outcome with its event and its alarm.
@@ -100,6 +109,7 @@ def execute(
     dialect, method: of a command that is no value yet; as in `parse_command`.
     resolver: tells what RECORDINGREADY events have told of a recording.
     record: a CustodyRecord that gets an entry for each output, also for one that is there already.
+    control: reaches the recorder; None: there is none.
     workers: threads that decode and encode, default one a processor.
     progress: called with frames done and frames in all.
     """
@@ -110,19 +120,22 @@ def execute(
     notices: tuple[Notice, ...] = ()
     try:
         if isinstance(command, (str, bytes)):
-            raw = command = _from_json(command)
+            raw = command = command_values(command)
         if isinstance(command, Mapping):
             # The token comes first: it tells where an event about all else goes.
             token = _token_of(raw, settings) or token
             command, notices = parse_command(raw, dialect, method)
         token = read_token(command.reply_id, settings)
-        _check_recording(command, token)
+        check_recording(command, token)
         require_record(record)
-        result = _carried_out(
-            command, token, resolver, storage, settings, record, workers, progress
-        )
+        if isinstance(command, (StopRecording, CancelRecording)):
+            result = _passed_on(command, token, control, settings)
+        else:
+            result = _carried_out(
+                command, token, resolver, storage, settings, record, workers, progress
+            )
     except AudioEngineError as error:
-        digest = _digest(command, token, resolver, settings)
+        digest = digest_of(command, token, resolver, settings)
         return _failed(raw, error, token, notices, settings, method, digest)
     except Exception as error:  # noqa: BLE001 - a bug too must end the command with an event
         bug = AudioEngineError(f"internal error: {type(error).__name__}")
@@ -133,25 +146,37 @@ def execute(
         result=result,
         notices=notices,
         digest=result.digest,
+        is_proven=True,
         domain=token.domain,
         event_topic=token.event_topic,
         alarm_topic=token.alarm_topic,
     )
 
 
-def _from_json(text: str | bytes) -> dict[str, Any]:
-    if len(text) > MAX_COMMAND_BYTES:
-        raise LimitError(
-            f"the command has {len(text)} bytes, at most {MAX_COMMAND_BYTES} are allowed"
-        )
+def failed(
+    command: str | bytes,
+    error: AudioEngineError,
+    settings: Settings,
+    *,
+    dialect: Dialect = "sqs",
+    method: str | None = None,
+    resolver: Resolver = nothing_known,
+) -> Outcome:
+    """Return the outcome of a command, as JSON, that could not be carried out, whatever it is.
+
+    error: why. The others are those of `execute`.
+    """
+    raw: object = command
+    token, digest = unverified(settings.fallbacks), None
+    notices: tuple[Notice, ...] = ()
     try:
-        value = json.loads(text, parse_float=Decimal)
-    except (ValueError, ArithmeticError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        rule = "must be the JSON of an object"
-        raise InvalidRequestError.of("command", f"<{type(text).__name__}>", rule)
-    return value
+        raw = command_values(command)
+        token = _token_of(raw, settings) or token
+        parsed, notices = parse_command(raw, dialect, method)
+        digest = digest_of(parsed, token, resolver, settings)
+    except AudioEngineError:
+        notices = ()  # what it does say is enough
+    return _failed(raw, error, token, notices, settings, method, digest)
 
 
 def _token_of(raw: object, settings: Settings) -> Claims | None:
@@ -162,17 +187,8 @@ def _token_of(raw: object, settings: Settings) -> Claims | None:
         return None
 
 
-def _check_recording(command: Command, token: Claims) -> None:
-    if isinstance(command, MergeRecordings):
-        named = {entry.recording_id for entry in command.to_merge}
-    else:
-        named = {command.recording_id}
-    if token.recording_id not in named:
-        raise NotAllowedError(MISMATCH)
-
-
 def _carried_out(
-    command: Command,
+    command: StoreRecording | MergeRecordings | DeleteRecording,
     token: Claims,
     resolver: Resolver,
     storage: Storage,
@@ -188,10 +204,21 @@ def _carried_out(
     known = resolver(command.recording_id)
     if isinstance(command, StoreRecording):
         return store_recording(command, token, known, storage, settings, record, workers, progress)
-    if isinstance(command, DeleteRecording):
-        return _deleted(command, token, known, storage, settings)
-    rule = "must be STORERECORDING, MERGERECORDINGS or DELETERECORDING: others are the recorder's"
-    raise InvalidRequestError.of("method", command.method, rule)
+    return _deleted(command, token, known, storage, settings)
+
+
+def _passed_on(
+    command: StopRecording | CancelRecording,
+    token: Claims,
+    control: Control | None,
+    settings: Settings,
+) -> Result:
+    domain = str(token.domain)
+    if control is None:
+        rule = "can't be carried out: no recorder is set that it could go to"
+        raise InvalidRequestError.of("method", command.method, rule)
+    control.pass_on(command, domain)
+    return Result(digest=command_digest(command, domain, None, None, settings))
 
 
 def _deleted(
@@ -211,7 +238,11 @@ def _deleted(
     return Result(digest=command_digest(command, str(token.domain), None, None, settings))
 
 
-def _success(command: Command, result: Result, token: Claims, settings: Settings) -> FinalEvent:
+def _success(
+    command: Command, result: Result, token: Claims, settings: Settings
+) -> FinalEvent | None:
+    if isinstance(command, (StopRecording, CancelRecording)):
+        return None
     queue = token.command_queue or ""
     region = region_of(queue, settings.fallbacks)
     location = result.location
@@ -242,20 +273,6 @@ def _success(command: Command, result: Result, token: Claims, settings: Settings
     )
 
 
-def _digest(command: object, token: Claims, resolver: Resolver, settings: Settings) -> str | None:
-    """The digest of a command that failed; None where it can't be told."""
-    if not token.recording_id:
-        return None  # the token proves nothing, and so does all that the command says
-    try:
-        if isinstance(command, DeleteRecording):
-            return command_digest(command, str(token.domain), None, None, settings)
-        if isinstance(command, (StoreRecording, MergeRecordings)):
-            return asked_of(command, token, resolver(token.recording_id), settings).digest
-    except Exception:  # noqa: BLE001 - also a resolver's own: the failure itself is what counts
-        return None
-    return None
-
-
 def _failed(
     raw: object,
     error: AudioEngineError,
@@ -275,6 +292,7 @@ def _failed(
         error=error,
         notices=notices,
         digest=digest,
+        is_proven=bool(token.recording_id) and not isinstance(error, NotAllowedError),
         domain=token.domain,
         event_topic=token.event_topic,
         alarm_topic=token.alarm_topic,

@@ -30,6 +30,8 @@ class Outcome:
     """Keys of the command that mean nothing."""
     digest: str | None = None
     """Of the command, where its token counts and its destination can be told."""
+    is_proven: bool = False
+    """Whether its token counts: what it says is its own tenant's."""
     domain: str | None = None
     event_topic: str | None = None
     alarm_topic: str | None = None

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import jwt
 
+from audioengine.commands.requests import Command, MergeRecordings
 from audioengine.commands.wire import OptionalText, Text, Wire, WireNumber, read
 from audioengine.errors import InvalidRequestError, NotAllowedError
 from audioengine.settings import FallbackSettings, Settings
@@ -17,6 +18,9 @@ from audioengine.times import exact
 _ALGORITHM = "HS256"
 # Clocks of recorder and engine may differ by so much.
 _LEEWAY_S = 60
+
+UNREADABLE = (jwt.InvalidTokenError, ArithmeticError, RecursionError, TypeError, ValueError)
+"""What reading a hostile token raises; older releases of the library let the last ones through."""
 
 MISMATCH = "recordingId does not match eventId"
 """The reference's text for a token of another recording."""
@@ -53,7 +57,7 @@ def read_token(reply_id: str, settings: Settings) -> Claims:
             leeway=_LEEWAY_S,
             options={"verify_aud": False, "verify_sub": False},
         )
-    except (jwt.InvalidTokenError, UnicodeError) as error:
+    except UNREADABLE as error:
         message = f"replyId must be a token signed with this service's key: {error}"
         raise NotAllowedError(message) from None
     try:
@@ -65,6 +69,27 @@ def read_token(reply_id: str, settings: Settings) -> Claims:
         ) from None
     _check_age(token, settings)
     return _with_fallbacks(token, settings)
+
+
+def make_token(claims: Claims, settings: Settings) -> str:
+    """Return the token that says so; what is None it leaves out.
+
+    Raises NotAllowedError where there is no key to sign it with.
+    """
+    if settings.token_key is None:
+        raise NotAllowedError("replyId can't be made: token_key must be set in the settings")
+    key = settings.token_key.get_secret_value()
+    return jwt.encode(claims.to_dict(), key, algorithm=_ALGORITHM)
+
+
+def check_recording(command: Command, token: Claims) -> None:
+    """Raise NotAllowedError where a token is of another recording than its command."""
+    if isinstance(command, MergeRecordings):
+        named = {entry.recording_id for entry in command.to_merge}
+    else:
+        named = {command.recording_id}
+    if token.recording_id not in named:
+        raise NotAllowedError(MISMATCH)
 
 
 def _check_age(token: Claims, settings: Settings) -> None:

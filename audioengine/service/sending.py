@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from audioengine.errors import AudioEngineError
+
 Channel: TypeAlias = Literal["topic", "callback"]
 
 
@@ -17,11 +19,11 @@ class Letter:
 
     channel: Channel
     address: str
-    """A topic's ARN or name; of a callback, ``<domain>/<callback>``."""
+    """A topic's ARN or name; of a callback, the domain. Those to an address keep their order."""
     body: str = field(repr=False)
     """JSON."""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """Of a topic's message, at most 10."""
+    """Of a topic's message, at most 10; of a callback, `callback` with its name."""
 
 
 class Sender(ABC):
@@ -33,3 +35,11 @@ class Sender(ABC):
 
         Raises StorageError, `retryable` where the same letter may go through later.
         """
+
+
+def is_refused(letter: Letter, error: AudioEngineError) -> bool:
+    """Whether a letter need not wait: a tenant has said no, and the next must not wait for it.
+
+    A topic is the operator's own, who will mend whatever it is.
+    """
+    return letter.channel == "callback" and not error.retryable

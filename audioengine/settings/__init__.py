@@ -4,6 +4,7 @@
 Importing this package imports pydantic, so do it where settings are used.
 """
 
+from audioengine.settings.rest import RestSettings
 from audioengine.settings.values import (
     DomainSettings,
     FallbackSettings,
@@ -12,4 +13,11 @@ from audioengine.settings.values import (
     load_settings,
 )
 
-__all__ = ["DomainSettings", "FallbackSettings", "Settings", "StorageSettings", "load_settings"]
+__all__ = [
+    "DomainSettings",
+    "FallbackSettings",
+    "RestSettings",
+    "Settings",
+    "StorageSettings",
+    "load_settings",
+]

@@ -15,13 +15,11 @@ from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -40,7 +38,10 @@ from audioengine.edits import Beep, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem, StorageError
 from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
-from audioengine.settings.table import Bucket, OptionalBucket, Table
+from audioengine.settings.recorder import CallbackSettings, RecorderSettings, web_secret
+from audioengine.settings.rest import RestSettings
+from audioengine.settings.table import Bucket, OptionalBucket, Secret, Table, web_url
+from audioengine.settings.worker import WorkerSettings
 from audioengine.storage import S3Options
 from audioengine.storage.files import Failing
 from audioengine.times import Number, exact
@@ -51,7 +52,6 @@ _PREFIX = "AUDIOENGINE_"
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _ANY_RATE_HZ = 8000
-_SECRETS = ("token_key", "record_key")
 
 _FILE_VALUES: ContextVar[Mapping[str, Any] | None] = ContextVar("file_values", default=None)
 
@@ -80,20 +80,6 @@ def _above_zero(value: Number | None) -> Number | None:
     if value is not None and exact(value, "") <= 0:
         raise ValueError("must be above 0")
     return value
-
-
-def _endpoint(url: str | None) -> str | None:
-    if url is None:
-        return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        rule = "must be an http:// or https:// URL without a user or password"
-        shown = HIDDEN if "@" in url else url  # before an @ may be a password
-        raise InvalidRequestError.of("endpoint_url", shown, rule)
-    return url
 
 
 def _root(value: object) -> object:
@@ -130,6 +116,24 @@ class DomainSettings(Table):
 
     buckets: tuple[Bucket, ...]
     """Destination buckets that they may write to."""
+    event_topic: Annotated[OptionalText, Field(min_length=1)] = None
+    alarm_topic: Annotated[OptionalText, Field(min_length=1)] = None
+    """Where its events and alarms go, unless a token says else; None: as the fallbacks say."""
+    callback_url: Annotated[str | None, AfterValidator(web_url("callback_url"))] = None
+    """What its callbacks' paths are under: ``https://example.com/calls``. None: it has none."""
+    callback_secret: Annotated[Secret | None, AfterValidator(web_secret)] = None
+    """What its callbacks are signed with: ``whsec_`` and base64 of 24 to 64 bytes."""
+
+    @model_validator(mode="after")
+    def _are_callbacks_signed(self) -> DomainSettings:
+        url = self.callback_url
+        if url is not None and self.callback_secret is None:
+            rule = "must be given with callback_url: callbacks are signed"
+            raise InvalidRequestError.of("callback_secret", None, rule)
+        if url is not None and ("?" in url or "#" in url):
+            rule = "must have no query and no fragment: callbacks' paths are added to it"
+            raise InvalidRequestError.of("callback_url", url, rule)
+        return self
 
 
 class FallbackSettings(Table):
@@ -149,7 +153,7 @@ class StorageSettings(Table):
 
     root: Annotated[Path | None, BeforeValidator(_root)] = None
     """A bucket is a folder in it. None: buckets are S3's."""
-    endpoint_url: Annotated[str | None, AfterValidator(_endpoint)] = None
+    endpoint_url: Annotated[str | None, AfterValidator(web_url("endpoint_url"))] = None
     """Of a store that speaks like S3."""
     region: Annotated[OptionalText, Field(min_length=1)] = None
     bucket_owner: Annotated[OptionalText, Field(min_length=1)] = None
@@ -190,7 +194,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    token_key: Annotated[SecretStr | None, Field(min_length=1)] = None
+    token_key: Annotated[Secret | None, Field(min_length=1)] = None
     """Key of the tokens that are replyIds (HS256). None: they can't be verified."""
     max_token_age_s: Annotated[
         OptionalNumberField, BeforeValidator(_native), AfterValidator(_above_zero)
@@ -206,11 +210,19 @@ class Settings(BaseSettings):
     """What commands may do, by their domain."""
     fallbacks: FallbackSettings = FallbackSettings()
     storage: StorageSettings = StorageSettings()
+    worker: WorkerSettings = WorkerSettings()
+    """How commands are taken from their queue."""
+    callbacks: CallbackSettings = CallbackSettings()
+    """How tenants are called back."""
+    recorder: RecorderSettings = RecorderSettings()
+    """What records the calls: how it reports, and where commands to it go."""
+    rest: RestSettings = RestSettings()
+    """How commands come in over HTTP."""
     store: _StoreField = Field(default_factory=StoreOptions)
     """How recordings are edited."""
     merge: _MergeField = Field(default_factory=MergeOptions)
     """How they are merged."""
-    record_key: Annotated[SecretStr | None, Field(min_length=1)] = None
+    record_key: Annotated[Secret | None, Field(min_length=1)] = None
     """Key of the HMACs of custody records, as text of at least 16 bytes."""
     record_key_file: Annotated[Path | None, BeforeValidator(_root)] = None
     """A file with that key, all its bytes but line ends at its end; in place of `record_key`."""
@@ -266,13 +278,38 @@ class Settings(BaseSettings):
         with Failing(f"can't read record_key_file {str(self.record_key_file)!r}"):
             return self.record_key_file.read_bytes().rstrip(b"\r\n")
 
+    @model_validator(mode="after")
+    def _are_callbacks_private(self) -> Settings:
+        rule = "must begin with https://, unless callbacks.allow_http is true"
+        problems = [
+            Problem(_path(("domains", name, "callback_url")), domain.callback_url, rule)
+            for name, domain in self.domains.items()
+            if not (domain.callback_url or "https:").startswith("https:")
+        ]
+        if problems and not self.callbacks.allow_http:
+            raise InvalidRequestError(problems)
+        return self
+
+    @model_validator(mode="after")
+    def _is_recorder_closed_to_reply_ids(self) -> Settings:
+        keys = [one and one.get_secret_value() for one in (self.token_key, self.recorder.token_key)]
+        if keys[0] is not None and keys[0] == keys[1]:
+            rule = "must be another key than token_key: a replyId must not let anybody report"
+            raise InvalidRequestError.of("recorder.token_key", HIDDEN, rule)
+        return self
+
+    @model_validator(mode="after")
+    def _is_rest_closed_to_reply_ids(self) -> Settings:
+        own = self.token_key and self.token_key.get_secret_value()
+        same = [name for name, key in self.rest.keys.items() if key.get_secret_value() == own]
+        if same:
+            rule = "must be another key than token_key: a replyId must not open REST"
+            raise InvalidRequestError([Problem(f"rest.keys.{_key(n)}", HIDDEN, rule) for n in same])
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Return the effective values as JSON values; a secret is ``***``, what is not set None."""
-        values = self.model_dump(mode="json")
-        for name in _SECRETS:
-            if values[name] is not None:
-                values[name] = HIDDEN
-        return values
+        return self.model_dump(mode="json")
 
     def to_json(self, indent: int | None = None) -> str:
         """Return the same as one JSON object."""
@@ -328,6 +365,10 @@ _TABLES: dict[str, type[Any]] = {
     "domains": DomainSettings,
     "fallbacks": FallbackSettings,
     "storage": StorageSettings,
+    "worker": WorkerSettings,
+    "callbacks": CallbackSettings,
+    "recorder": RecorderSettings,
+    "rest": RestSettings,
     "store": StoreOptions,
     "merge": MergeOptions,
 }
@@ -359,7 +400,7 @@ def _problem(kind: str, loc: tuple[int | str, ...], value: object, message: str)
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         kind, value = "extra_forbidden", HIDDEN  # perhaps a misspelt secret
         known = ", ".join(_known(loc))
-    elif loc[:1] and loc[0] in _SECRETS:
+    elif loc[:2] == ("rest", "keys") or (loc and str(loc[-1]).endswith(("key", "secret"))):
         value = HIDDEN
     elif isinstance(value, (dict, list)):
         value = f"<{type(value).__name__}>"

@@ -8,7 +8,7 @@ without passing through here, and deleted.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -59,6 +59,17 @@ class Found:
     """Whether it seems to be under another key than the one given: the store tells nothing else."""
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object, as a list of its bucket tells of it."""
+
+    key: str
+    etag: str
+    """As in `Found`."""
+    modified_ms: int
+    """When it was written, in epoch milliseconds."""
+
+
 class Storage(ABC):
     """Buckets of objects. May be sent to another process where its class says so.
 
@@ -96,6 +107,10 @@ class Storage(ABC):
     @abstractmethod
     def delete(self, location: Location, versions: Sequence[str] | None = None) -> None:
         """Delete an object, every version of it or those; none there is no error."""
+
+    @abstractmethod
+    def objects(self, bucket: str, prefix: str = "") -> Iterator[Listed]:
+        """All objects of a bucket whose keys begin so, in any order; of each the newest version."""
 
     def place(self, bucket: str, key: str, options: S3Options | None = None) -> ObjectPlace:
         """An object as `store`, `merge` and the others take sources and destinations."""

@@ -15,7 +15,14 @@ from typing import Any
 
 from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.storage.base import Source, Staging
-from audioengine.storage.buckets import Found, Location, Storage, refuse_encryption, refuse_newer
+from audioengine.storage.buckets import (
+    Found,
+    Listed,
+    Location,
+    Storage,
+    refuse_encryption,
+    refuse_newer,
+)
 from audioengine.storage.files import (
     READING,
     TEMPORARY_SUFFIX,
@@ -26,6 +33,7 @@ from audioengine.storage.files import (
     make_folders,
     opened,
 )
+from audioengine.storage.listing import list_objects
 from audioengine.storage.options import S3Options
 
 META_SUFFIX = ".meta.json"
@@ -110,6 +118,20 @@ class FolderStorage(Storage):
                 with suppress(FileNotFoundError):
                     if not one.is_dir():
                         one.unlink()
+
+    def objects(self, bucket: str, prefix: str = "") -> Iterator[Listed]:
+        folder = self._path(Location(bucket, "any")).parent
+        self._check_bucket(bucket)
+        for key in list_objects(str(folder)):
+            if not key.startswith(prefix) or key.endswith(META_SUFFIX):
+                continue
+            with Failing(f"can't look for {key!r} in {bucket!r}"):
+                try:
+                    status = (folder / key).lstat()
+                except FileNotFoundError:
+                    continue
+            if stat.S_ISREG(status.st_mode):
+                yield Listed(key, _etag(status), status.st_mtime_ns // 1_000_000)
 
     def _path(self, location: Location) -> Path:
         """Where an object's file is: inside its bucket's folder, whatever it is called."""
@@ -229,8 +251,11 @@ def _found(path: Path, fd: int) -> Found | None:
     if not stat.S_ISREG(status.st_mode):
         return None
     metadata, sha256 = _read_meta(path, fd, status)
-    etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"'
-    return Found(status.st_size, etag, None, sha256, metadata)
+    return Found(status.st_size, _etag(status), None, sha256, metadata)
+
+
+def _etag(status: os.stat_result) -> str:
+    return f'"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"'
 
 
 def _read_meta(path: Path, fd: int, status: os.stat_result) -> tuple[Mapping[str, str], str | None]:

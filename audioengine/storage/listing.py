@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from audioengine.errors import InvalidRequestError
 from audioengine.storage.buckets import SCHEME
@@ -47,16 +48,23 @@ def list_sizes(prefix: str, s3: S3Options | None = None) -> Iterator[tuple[str, 
     if place is None:
         yield from _files(prefix, "")
         return
+    for one in listed_in_s3(*place, s3 or S3Options()):
+        yield one["Key"], one["Size"]
+
+
+def listed_in_s3(bucket: str, prefix: str, options: S3Options) -> Iterator[Mapping[str, Any]]:
+    """What S3 tells of each object under a prefix, sorted by key.
+
+    Raises StorageError.
+    """
     from audioengine.storage.s3_client import client, mapped
 
-    options = s3 or S3Options()
     reached = client(options)
-    page = {"Bucket": place[0], "Prefix": place[1], **options.owner_arguments}
+    page = {"Bucket": bucket, "Prefix": prefix, **options.owner_arguments}
     while True:
-        with mapped(f"can't list {prefix!r}"):
+        with mapped(f"can't list {SCHEME + bucket + '/' + prefix!r}"):
             answer = reached.list_objects_v2(**page)
-        for one in answer.get("Contents", ()):
-            yield one["Key"], one["Size"]
+        yield from answer.get("Contents", ())
         if not answer.get("IsTruncated"):
             return
         page["ContinuationToken"] = answer["NextContinuationToken"]

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from threading import RLock
 
 from audioengine.errors import StorageError
 from audioengine.storage.base import Source, Staging
-from audioengine.storage.buckets import Found, Location, Storage, refuse_newer
+from audioengine.storage.buckets import Found, Listed, Location, Storage, refuse_newer
 from audioengine.storage.objects import BytesSource
 from audioengine.storage.options import S3Options
 from audioengine.storage.spool import SpooledStaging
@@ -26,6 +27,8 @@ class MemoryObject:
     found: Found
     options: S3Options
     """How it was asked to be kept; nothing is encrypted."""
+    modified_ms: int
+    """When it was written, in epoch milliseconds."""
 
 
 class MemoryStorage(Storage):
@@ -44,10 +47,18 @@ class MemoryStorage(Storage):
         self.requests: list[tuple[str, str]] = []
 
     def put(
-        self, bucket: str, key: str, data: bytes, metadata: Mapping[str, str] | None = None
+        self,
+        bucket: str,
+        key: str,
+        data: bytes,
+        metadata: Mapping[str, str] | None = None,
+        modified_ms: int | None = None,
     ) -> None:
-        """Make an object, without its being counted as a request."""
-        self._keep(Location(bucket, key), data, S3Options(metadata=metadata or {}))
+        """Make an object, without its being counted as a request.
+
+        modified_ms: when it was written, in epoch milliseconds; None: now.
+        """
+        self._keep(Location(bucket, key), data, S3Options(metadata=metadata or {}), modified_ms)
 
     def get(self, bucket: str, key: str) -> bytes:
         """The bytes of an object. Raises StorageError where there is none."""
@@ -109,6 +120,14 @@ class MemoryStorage(Storage):
             if kept:
                 bucket[location.key] = kept
 
+    def objects(self, bucket: str, prefix: str = "") -> Iterator[Listed]:
+        self._asked("objects", Location(bucket, prefix))
+        with self._lock:
+            kept = {key: versions[0] for key, versions in self._bucket(bucket).items()}
+        for key in sorted(kept):
+            if key.startswith(prefix):
+                yield Listed(key, kept[key].found.etag, kept[key].modified_ms)
+
     def publish(self, location: Location, data: bytes, options: S3Options) -> None:
         """Keep what was staged."""
         self._asked("publish", location)
@@ -134,13 +153,18 @@ class MemoryStorage(Storage):
             raise StorageError(f"can't read source {str(location)!r}: NoSuchKey")
         return kept
 
-    def _keep(self, location: Location, data: bytes, options: S3Options) -> None:
+    def _keep(
+        self, location: Location, data: bytes, options: S3Options, modified_ms: int | None = None
+    ) -> None:
         digest = b64encode(hashlib.sha256(data).digest()).decode()
         with self._lock:
             version = f"v{next(self._count)}" if self._versioned else None
             metadata = {name.lower(): value for name, value in options.metadata.items()}
             kept = MemoryObject(
-                bytes(data), Found(len(data), f'"{digest}"', version, digest, metadata), options
+                bytes(data),
+                Found(len(data), f'"{digest}"', version, digest, metadata),
+                options,
+                time.time_ns() // 1_000_000 if modified_ms is None else modified_ms,
             )
             versions = self._bucket(location.bucket).setdefault(location.key, [])
             if options.only_new and versions:

@@ -40,12 +40,18 @@ _PASSING_CODES = frozenset(
         "ConditionalRequestConflict",
         "IncompleteBody",
         "InternalError",
+        "InternalFailure",
         "KMS.ThrottlingException",
+        "KMSThrottling",
+        "KmsThrottled",
         "OperationAborted",
+        "OverLimit",
         "RequestLimitExceeded",
+        "RequestThrottled",
         "RequestTimeout",
         "ServiceUnavailable",
         "SlowDown",
+        "Throttled",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
@@ -63,8 +69,14 @@ _TELLTALES = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
 
 def _withheld(record: logging.LogRecord) -> bool:
     if record.levelno <= logging.DEBUG:
-        record.msg, record.args = "a request to S3; what is in it is withheld", ()
+        record.msg, record.args = "a request; what is in it is withheld", ()
     return True
+
+
+def withhold() -> None:
+    """Let boto3 log nothing of what is in requests and answers, also while debugging."""
+    for name in _TELLTALES:
+        logging.getLogger(name).addFilter(_withheld)
 
 
 @lru_cache(maxsize=16)
@@ -77,8 +89,7 @@ def _client(region: str | None, endpoint_url: str | None) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    for name in _TELLTALES:
-        logging.getLogger(name).addFilter(_withheld)
+    withhold()
     made = boto3.client("s3", region_name=region, endpoint_url=endpoint_url, config=config)
     for operation in ("PutObject", "CreateMultipartUpload", "CopyObject"):
         made.meta.events.register(f"provide-client-params.s3.{operation}", _with_bucket_key)

@@ -9,7 +9,8 @@ from typing import Any
 
 from audioengine.errors import StorageError
 from audioengine.storage.base import Source, Staging
-from audioengine.storage.buckets import Found, Location, Storage
+from audioengine.storage.buckets import Found, Listed, Location, Storage
+from audioengine.storage.listing import listed_in_s3
 from audioengine.storage.options import S3Options
 
 # What one request may copy, and delete; both are S3's own.
@@ -193,6 +194,11 @@ class S3Storage(Storage):
             for error in answer.get("Errors", ()):
                 if error["Code"] not in _GONE:
                     raise refusal(doing, error["Code"])
+
+    def objects(self, bucket: str, prefix: str = "") -> Iterator[Listed]:
+        for one in listed_in_s3(bucket, prefix, self._options):
+            modified_ms = int(one["LastModified"].timestamp() * 1000)
+            yield Listed(one["Key"], one["ETag"], modified_ms)
 
     def _for(self, options: S3Options | None) -> S3Options:
         """An object's options, with the storage's own where they say nothing."""

@@ -44,7 +44,8 @@ def test_what_is_in_effect_is_printed_as_a_file_could_be(
     assert 'token_key = "***"' in result.stdout
     assert 'region = "eu-west-1"' in result.stdout
     not_set = result.stdout.splitlines()[-1]
-    assert not_set.startswith("# Not set: max_token_age_s, fallbacks.domain")
+    assert not_set.startswith('# Not set: max_token_age_s, domains."sip.example.com".event_topic')
+    assert "callback_secret, fallbacks.domain" in not_set
     monkeypatch.undo()
     again = tmp_path / "printed.toml"
     again.write_text(result.stdout)

@@ -59,6 +59,8 @@ def test_right_names(name: str) -> None:
         ("a\nb", ["must have no control characters"]),
         ("a\x7f", ["must have no control characters"]),
         ("a\x85", ["must have no control characters"]),
+        (".audioengine/a", ["must not begin with .audioengine/, which is the engine's own"]),
+        (".AudioEngine/a", ["must not begin with .audioengine/, which is the engine's own"]),
         ("\ud800", ["must be Unicode text"]),
         ("x" * 1025, ["must have at most 1024 bytes of UTF-8"]),
         ("é" * 513, ["must have at most 1024 bytes of UTF-8"]),

@@ -195,8 +195,8 @@ def test_a_merge_can_not_be_masked_as_a_whole() -> None:
             {**FORM, "method": 5},
             {"dialect": "rest"},
             {
-                "method": "must be one of STORERECORDING, DELETERECORDING, STOPRECORDING, "
-                "CANCELRECORDING"
+                "method": "must be one of STORERECORDING, MERGERECORDINGS, DELETERECORDING, "
+                "STOPRECORDING, CANCELRECORDING"
             },
         ),
     ],
@@ -207,8 +207,12 @@ def test_what_command_it_is(
     assert refused(data, **options) == problems
 
 
-def test_merges_are_of_the_queue_alone() -> None:
-    assert list(refused(MERGE, dialect="rest")) == ["method"]
+def test_the_edits_of_a_merge_count_in_the_unit_of_its_dialect() -> None:
+    entry = {**MERGE["toMerge"][0], "modificationParams": {"trim": {"from": 1, "to": 2}}}
+    value, _ = parse_command({**MERGE, "toMerge": [entry]}, "rest", "mergerecordings")
+    assert isinstance(value, MergeRecordings)
+    assert value.to_merge[0].modification is not None
+    assert value.to_merge[0].modification.relative_unit == "ms"
 
 
 def test_a_null_method_is_none() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import audioengine as ae
-from audioengine.execution.execute import MAX_COMMAND_BYTES
+from audioengine.commands.requests import MAX_COMMAND_BYTES
 from audioengine.mp3 import lost, tags
 from audioengine.mp3 import scan as scanning
 from audioengine.mp3.header import FrameHeader, parse_header

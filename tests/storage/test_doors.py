@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import random
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -426,3 +427,38 @@ def test_a_merge_is_the_same_as_between_files(doors: Doors, tmp_path: Path) -> N
         place(doors, "out.mp3"),
     )
     assert doors.get("out.mp3") == (tmp_path / "out.mp3").read_bytes()
+
+
+# List
+
+
+def test_all_objects_of_a_bucket_are_listed_with_what_find_tells(doors: Doors) -> None:
+    before = int(time.time()) * 1000
+    for key in KEYS:
+        doors.put(key, b"data", {"domain": "example.org"})
+    listed = {one.key: one for one in doors.storage.objects(doors.bucket)}
+    assert sorted(listed) == sorted(KEYS)
+    for key, one in listed.items():
+        found = doors.storage.find(doors.at(key))
+        assert found is not None
+        assert found.etag == one.etag
+        assert before <= one.modified_ms <= (time.time() + 1) * 1000
+
+
+def test_a_prefix_chooses_among_them(doors: Doors) -> None:
+    for key in ("a/1.mp3", "a/b/2.mp3", "ab.mp3", "b.mp3"):
+        doors.put(key, b"")
+    for prefix, keys in {"a/": 2, "a": 3, "": 4, "c": 0, "a/b/2.mp3": 1}.items():
+        assert len(list(doors.storage.objects(doors.bucket, prefix))) == keys
+    with pytest.raises(ae.StorageError):
+        list(doors.storage.objects("no-such-bucket-here"))
+
+
+def test_of_versions_the_newest_is_listed(versioned: Doors) -> None:
+    versioned.put("in.mp3", b"old")
+    at = versioned.put("in.mp3", b"new")
+    found = versioned.storage.find(at)
+    assert found is not None
+    assert [one.etag for one in versioned.storage.objects(versioned.bucket)] == [found.etag]
+    versioned.storage.delete(at)
+    assert list(versioned.storage.objects(versioned.bucket)) == []

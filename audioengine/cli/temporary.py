@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs `ingest` and `sweep`: recordings into temporary storage, and old ones out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from audioengine.cli.options import json_option, read_json, text_of
+
+if TYPE_CHECKING:
+    from audioengine.service.delivery import Delivery
+    from audioengine.service.recorder.ingest import Ingested
+    from audioengine.service.recorder.sweep import SweepReport
+    from audioengine.settings import Settings
+
+_SOME_FAILED = 3
+
+_settings_option = click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The TOML file; default as in the verb settings.",
+)
+
+
+def _read_meta(_ctx: click.Context, _option: click.Parameter, text: str) -> str:
+    return text_of(text)[0]
+
+
+@click.command(epilog="Example: audioengine ingest call.mp3 --meta @meta.json")
+@click.argument("source", metavar="FILE", type=click.Path(dir_okay=False))
+@click.option(
+    "--meta",
+    required=True,
+    callback=_read_meta,
+    metavar="JSON|@FILE",
+    help="recordingsPartsInfo: when the streams began, as in RECORDINGREADY.",
+)
+@click.option("--domain", metavar="NAME", help="The tenant; may be left out if there is only one.")
+@click.option("--recording-id", metavar="ID", help="Default: a new version-1 UUID.")
+@click.option(
+    "--event",
+    callback=read_json,
+    metavar="JSON|@FILE",
+    help="More of RECORDINGREADY: calledParty, conferenceSegments, relatedRecordings and so on.",
+)
+@_settings_option
+@json_option
+def ingest(
+    source: str,
+    meta: str,
+    domain: str | None,
+    recording_id: str | None,
+    event: object,
+    settings_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Put the finished recording FILE into temporary storage, and tell that it is ready.
+
+    It is kept with its domain and start, and goes into the catalogue; RECORDINGREADY goes to the
+    topic and the tenant that the settings name. The same with the same ID may be done again.
+    """
+    from audioengine.execution.execute import storage_of
+    from audioengine.service.recorder.ingest import ingest as run
+    from audioengine.settings import load_settings
+
+    if event is not None and not isinstance(event, Mapping):
+        raise click.UsageError("--event must be a JSON object.")
+    settings = load_settings(settings_file)
+    told: dict[str, Any] = {**(event or {}), "meta": meta}
+    if recording_id is not None:
+        told["recordingId"] = recording_id
+    if (tenant := domain or _only_domain(settings)) is not None:
+        told["domain"] = tenant
+    done = run(
+        source,
+        told,
+        storage=storage_of(settings),
+        settings=settings,
+        delivery=_delivery(settings),
+    )
+    click.echo(done.to_json() if as_json else _ingested(done))
+
+
+@click.command(epilog="Example: audioengine sweep --dry-run")
+@click.option("--dry-run", is_flag=True, help="Only say what is too old.")
+@_settings_option
+@json_option
+def sweep(dry_run: bool, settings_file: Path | None, as_json: bool) -> None:
+    """Delete temporary recordings that are older than recorder.expires_after_s.
+
+    All versions of each, with the alarm tempRecordingDeleted. Exit code 3: some could not be.
+    """
+    from audioengine.execution.execute import storage_of
+    from audioengine.service.recorder.sweep import sweep as run
+    from audioengine.settings import load_settings
+
+    settings = load_settings(settings_file)
+    report = run(storage_of(settings), settings, _delivery(settings), dry_run=dry_run)
+    click.echo(report.to_json() if as_json else _swept(report))
+    if report.failures:
+        raise click.exceptions.Exit(_SOME_FAILED)
+
+
+def _delivery(settings: Settings) -> Delivery:
+    """What tells at once, and keeps nothing: whatever fails is done again by the same verb."""
+    from audioengine.service.delivery import Delivery
+    from audioengine.service.recorder.running import senders_of
+
+    return Delivery(senders_of(settings), None)
+
+
+def _only_domain(settings: Settings) -> str | None:
+    return next(iter(settings.domains)) if len(settings.domains) == 1 else None
+
+
+def _ingested(done: Ingested) -> str:
+    event = done.event
+    return "\n".join(
+        (
+            f"Stored    {done.location}",
+            f"Recording {event.recording_id} of {event.domain}",
+            f"replyId   {event.reply_id}",
+        )
+    )
+
+
+def _swept(report: SweepReport) -> str:
+    done = "would be deleted" if report.dry_run else "deleted"
+    lines = [
+        f"{one.place}: of {one.domain or 'nobody'}, written {one.modified}, {done}"
+        for one in report.deleted
+    ]
+    lines += [f"{failure}, NOT {done}" for failure in report.failures]
+    entries = f"entries of the catalogue: {report.entries:,}"
+    lines.append(f"Swept     recordings: {len(report.deleted):,}, {entries}")
+    return "\n".join(lines)

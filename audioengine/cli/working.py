@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verb `worker`: commands from the queue, until it is asked to stop."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import click
+
+from audioengine.cli.options import json_option
+
+
+@click.command(epilog="Example: audioengine worker --settings audioengine.toml")
+@click.option(
+    "--settings",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The TOML file; default as in the verb settings.",
+)
+@json_option
+def worker(path: Path | None, as_json: bool) -> None:  # noqa: ARG001 - it logs JSON anyway
+    """Carry out commands of the queue, and tell of them, until SIGTERM or Ctrl-C.
+
+    Then no more are taken, and those that run come to their end. Logs go to stderr, as JSON.
+    """
+    from audioengine.service.logs import set_up_logs
+    from audioengine.service.recorder.control import control_of
+    from audioengine.service.recorder.running import (
+        callbacks_of,
+        reports_taken,
+        resolver_of,
+        senders_of,
+    )
+    from audioengine.service.running import worker_of
+    from audioengine.settings import load_settings
+
+    settings = load_settings(path)
+    set_up_logs(settings.worker.log_level)
+    senders = senders_of(settings)
+    runs_with = worker_of(
+        settings,
+        senders=senders,
+        callback=callbacks_of(settings),
+        resolver=resolver_of(settings),
+        control=control_of(settings),
+    )
+    with runs_with as runs, reports_taken(settings, senders):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: runs.stop())
+        runs.run()

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same handling as a Lambda function of the queue, with partial batch responses.
+
+`audioengine.service.aws_lambda.handler`; settings come from the environment. There is no outbox:
+what can't be told is not done, and comes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, Protocol
+
+from audioengine.errors import AudioEngineError
+from audioengine.service.carrying import Deployment, Task, carry_out
+from audioengine.service.delivery import Delivery
+from audioengine.service.handling import Handling
+from audioengine.service.logs import log, set_up_logs
+from audioengine.service.messages import CommandQueue, Message
+from audioengine.service.metrics import Metrics
+from audioengine.service.recorder.control import control_of
+from audioengine.service.recorder.running import callbacks_of, resolver_of, senders_of
+from audioengine.service.running import queue_of
+from audioengine.service.turns import recordings_of
+from audioengine.settings import load_settings
+
+# So much of a function's time must be left for another command.
+_LEAST_LEFT_MS = 15_000
+
+
+class Context(Protocol):
+    """What Lambda tells of a call."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long it may still take."""
+
+
+class Batches:
+    """Handles batches of messages, one command after another."""
+
+    def __init__(self, queue: CommandQueue, handling: Handling, deployment: Deployment) -> None:
+        """Ask nothing yet."""
+        self._queue = queue
+        self._handling = handling
+        self._deployment = deployment
+
+    def handle(self, event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+        """Carry out the commands of an event; the answer names the messages that come again.
+
+        A command that comes again holds up those behind it on the same recordings.
+        """
+        again: list[str] = []
+        held_up: set[str] = set()
+        for message in map(_message, event["Records"]):
+            keys = _keys(message)
+            is_late = context.get_remaining_time_in_millis() < _LEAST_LEFT_MS
+            if is_late or held_up & keys or not self._is_over(message):
+                again.append(message.message_id)
+                held_up |= keys
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in again]}
+
+    def _is_over(self, message: Message) -> bool:
+        recordings = recordings_of(message.body)
+        try:
+            done = self._handling.refusal(message, recordings)
+            if done is None:
+                done = carry_out(Task.of(message), self._deployment)
+            pause = self._handling.end(message, done, recordings)
+        except AudioEngineError as error:
+            log().error("command can't be told of", error=str(error))
+            pause = self._handling.backoff_s(message)
+        if pause is None:
+            return True
+        try:
+            self._queue.release(message, pause)
+        except AudioEngineError as error:
+            log().warning("message can't be given back", error=str(error))
+        return False
+
+
+def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Handle an event of SQS; what Lambda is told to call.
+
+    Its event source mapping must have the function response type ReportBatchItemFailures.
+    """
+    return _batches().handle(event, context)
+
+
+@cache
+def _batches() -> Batches:
+    settings = load_settings()
+    set_up_logs(settings.worker.log_level)
+    queue, metrics = queue_of(settings), Metrics()
+    table = settings.worker
+    deployment = Deployment(
+        settings=settings, resolver=resolver_of(settings), control=control_of(settings)
+    )
+    handling = Handling(
+        queue,
+        Delivery(senders_of(settings), None, callback=callbacks_of(settings), metrics=metrics),
+        deployment,
+        metrics,
+        max_receives=table.max_receives,
+        backoff_s=table.backoff_s,
+    )
+    return Batches(queue, handling, deployment)
+
+
+def _keys(message: Message) -> set[str]:
+    """What orders a message: its recordings and its group, which can't be mixed up."""
+    group: Iterable[str] = () if message.group is None else (f"group {message.group}",)
+    return {*(f"recording {one}" for one in recordings_of(message.body)), *group}
+
+
+def _message(record: Mapping[str, Any]) -> Message:
+    system = record["attributes"]
+    return Message(
+        message_id=record["messageId"],
+        body=record["body"],
+        receipt=record["receiptHandle"],
+        receives=int(system["ApproximateReceiveCount"]),
+        sent_ms=int(system["SentTimestamp"]),
+        group=system.get("MessageGroupId"),
+        attributes={
+            name: value["stringValue"]
+            for name, value in record.get("messageAttributes", {}).items()
+            if value.get("stringValue") is not None
+        },
+    )

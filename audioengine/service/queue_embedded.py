@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A command queue in a local file: durable, in order for each group, with dead letters."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from uuid import uuid4
+
+from audioengine.errors import InvalidRequestError, StorageError
+from audioengine.service.database import Database
+from audioengine.service.messages import CommandQueue, Message
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS messages (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    of_group TEXT NOT NULL,
+    attributes TEXT NOT NULL,
+    sent_ms INTEGER NOT NULL,
+    visible_at REAL NOT NULL,
+    receives INTEGER NOT NULL DEFAULT 0,
+    receipt TEXT,
+    is_dead INTEGER NOT NULL DEFAULT 0,
+    body TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS of_groups ON messages (of_group, number) WHERE NOT is_dead;
+CREATE INDEX IF NOT EXISTS waiting ON messages (number) WHERE NOT is_dead;
+CREATE INDEX IF NOT EXISTS tried ON messages (visible_at) WHERE NOT is_dead AND receives > 0;
+"""
+# Of each group the first one alone may be handed out.
+_NEXT = """
+SELECT * FROM messages AS one
+WHERE NOT is_dead AND visible_at <= :now AND NOT EXISTS (
+    SELECT 1 FROM messages AS earlier
+    WHERE NOT earlier.is_dead AND earlier.of_group = one.of_group AND earlier.number < one.number
+)
+ORDER BY number LIMIT :limit
+"""
+_LOOKS_EVERY_S = 0.05
+_MOST_RECEIVED = 10
+
+
+class EmbeddedQueue(CommandQueue):
+    """A queue for the processes of one machine."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        visibility_s: float = 60,
+        max_receives: int | None = 5,
+    ) -> None:
+        """Open the file, which is made where it is not there.
+
+        visibility_s: how long a message that was handed out is kept from others.
+        max_receives: how often it is handed out before it goes to the dead letters; None: for ever.
+
+        Raises StorageError.
+        """
+        self._database = Database(path, _SCHEMA)
+        self._visibility_s = visibility_s
+        self._max_receives = max_receives
+
+    def send(self, body: str, *, group: str, attributes: Mapping[str, str] | None = None) -> str:
+        """Queue a message; it is on the disk when this returns. Raises StorageError."""
+        now = time.time()
+        message_id = str(uuid4())
+        row = (message_id, body, group, json.dumps(dict(attributes or {})), int(now * 1000), now)
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO messages (id, body, of_group, attributes, sent_ms, visible_at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            )
+        return message_id
+
+    def receive(self, limit: int, wait_s: float) -> Sequence[Message]:
+        """Return up to `limit` messages (1 to 10), as soon as there is one; none after `wait_s`.
+
+        Raises StorageError.
+        """
+        if not 1 <= limit <= _MOST_RECEIVED:
+            raise InvalidRequestError.of("limit", limit, f"must be 1 to {_MOST_RECEIVED}")
+        until = time.monotonic() + wait_s
+        while True:
+            if self._has_any() and (messages := self._received(limit)):
+                return messages
+            left = until - time.monotonic()
+            if left <= 0:
+                return ()
+            time.sleep(min(left, _LOOKS_EVERY_S))
+
+    def extend(self, message: Message, seconds: int) -> None:
+        """Keep a message from others for so long from now. Raises StorageError."""
+        self._hide(message, seconds)
+
+    def release(self, message: Message, seconds: int = 0) -> None:
+        """Hand a message out again, after so long. Raises StorageError."""
+        self._hide(message, seconds)
+
+    def delete(self, message: Message) -> None:
+        """Take a message out of the queue for good. Raises StorageError."""
+        with self._database.writing() as connection:
+            done = connection.execute(
+                "DELETE FROM messages WHERE id = ? AND receipt = ?",
+                (message.message_id, message.receipt),
+            )
+            _check_own(done, message)
+
+    @property
+    def max_receives(self) -> int | None:
+        """How often a message is handed out before it goes to the dead letters; None: for ever."""
+        return self._max_receives
+
+    def depth(self) -> int:
+        """Return how many messages wait, those in work included. Raises StorageError."""
+        return self._count("NOT is_dead")
+
+    def dead(self) -> int:
+        """Return how many dead letters there are. Raises StorageError."""
+        return self._count("is_dead")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def _has_any(self) -> bool:
+        # Reading keeps nobody from writing.
+        with self._database.reading() as connection:
+            values = {"now": time.time(), "limit": 1}
+            return connection.execute(_NEXT, values).fetchone() is not None
+
+    def _received(self, limit: int) -> list[Message]:
+        now = time.time()
+        with self._database.writing() as connection:
+            if self._max_receives is not None:
+                connection.execute(
+                    "UPDATE messages SET is_dead = 1, receipt = NULL"
+                    " WHERE NOT is_dead AND receives > 0 AND visible_at <= ? AND receives >= ?",
+                    (now, self._max_receives),
+                )
+            rows = connection.execute(_NEXT, {"now": now, "limit": limit}).fetchall()
+            return [self._handed_out(connection, row, now) for row in rows]
+
+    def _handed_out(self, connection: sqlite3.Connection, row: sqlite3.Row, now: float) -> Message:
+        receipt = str(uuid4())
+        connection.execute(
+            "UPDATE messages SET visible_at = ?, receives = receives + 1, receipt = ?"
+            " WHERE number = ?",
+            (now + self._visibility_s, receipt, row["number"]),
+        )
+        return Message(
+            message_id=row["id"],
+            body=row["body"],
+            receipt=receipt,
+            receives=row["receives"] + 1,
+            sent_ms=row["sent_ms"],
+            group=row["of_group"],
+            attributes=json.loads(row["attributes"]),
+        )
+
+    def _hide(self, message: Message, seconds: float) -> None:
+        with self._database.writing() as connection:
+            done = connection.execute(
+                "UPDATE messages SET visible_at = ? WHERE id = ? AND receipt = ? AND NOT is_dead",
+                (time.time() + seconds, message.message_id, message.receipt),
+            )
+            _check_own(done, message)
+
+    def _count(self, condition: str) -> int:
+        with self._database.reading() as connection:
+            query = f"SELECT count(*) FROM messages WHERE {condition}"  # noqa: S608 - our own text
+            return int(connection.execute(query).fetchone()[0])
+
+
+def _check_own(done: sqlite3.Cursor, message: Message) -> None:
+    if not done.rowcount:
+        text = f"message {message.message_id!r} is gone, or was handed out to another meanwhile"
+        raise StorageError(text)

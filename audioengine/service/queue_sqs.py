@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A command queue in SQS, standard or FIFO."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+from uuid import uuid4
+
+from audioengine.errors import StorageError
+from audioengine.service.aws import LONGEST_WAIT_S, client
+from audioengine.service.messages import CommandQueue, Message
+from audioengine.storage.s3_client import mapped
+
+_SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId"]
+_GROUP = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}", re.ASCII)
+
+
+class SqsQueue(CommandQueue):
+    """A queue by its URL.
+
+    A standard queue hands messages out in about the order of their arrival, now and then one twice;
+    a FIFO queue those of a group in order.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        visibility_s: int = 60,
+    ) -> None:
+        """Ask nothing yet.
+
+        region: by default that of boto3's usual chain.
+        visibility_s: how long a message that was handed out is kept from others.
+        """
+        self._url = url
+        self._where = (region, endpoint_url)
+        self._visibility_s = visibility_s
+        self._doing = f"queue {url!r}"
+
+    @property
+    def is_fifo(self) -> bool:
+        """Whether messages of a group are handed out in order."""
+        return self._url.endswith(".fifo")
+
+    def send(self, body: str, *, group: str, attributes: Mapping[str, str] | None = None) -> str:
+        """Queue a message durably, and return its id. Raises StorageError."""
+        told: dict[str, Any] = {
+            name: {"DataType": "String", "StringValue": value}
+            for name, value in (attributes or {}).items()
+        }
+        order: dict[str, str] = {}
+        if self.is_fifo:
+            order = {"MessageGroupId": _group(group), "MessageDeduplicationId": str(uuid4())}
+        answer = self._call("send_message", MessageBody=body, MessageAttributes=told, **order)
+        return str(answer["MessageId"])
+
+    def receive(self, limit: int, wait_s: float) -> Sequence[Message]:
+        """Return up to `limit` messages (1 to 10), as soon as there is one; none after `wait_s`.
+
+        SQS counts whole seconds, at most 20. Raises StorageError.
+        """
+        answer = self._call(
+            "receive_message",
+            MaxNumberOfMessages=limit,
+            WaitTimeSeconds=min(math.ceil(wait_s), LONGEST_WAIT_S),
+            VisibilityTimeout=self._visibility_s,
+            MessageSystemAttributeNames=_SYSTEM_ATTRIBUTES,
+            MessageAttributeNames=["All"],
+        )
+        return [self._message(one) for one in answer.get("Messages", ())]
+
+    def extend(self, message: Message, seconds: int) -> None:
+        """Keep a message from others for so long from now. Raises StorageError."""
+        self._call(
+            "change_message_visibility", ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+        )
+
+    def release(self, message: Message, seconds: int = 0) -> None:
+        """Hand a message out again, after so long. Raises StorageError."""
+        self.extend(message, seconds)
+
+    def delete(self, message: Message) -> None:
+        """Take a message out of the queue for good. Raises StorageError."""
+        self._call("delete_message", ReceiptHandle=message.receipt)
+
+    @property
+    def max_receives(self) -> int | None:
+        """How often a message is handed out before it goes to the dead letters; None: for ever.
+
+        As the queue's redrive policy says, which is asked for once. Raises StorageError.
+        """
+        return self._max_receives
+
+    @cached_property
+    def _max_receives(self) -> int | None:
+        policy = self._attributes("RedrivePolicy").get("RedrivePolicy")
+        try:
+            return None if policy is None else int(json.loads(policy)["maxReceiveCount"])
+        except (ValueError, KeyError, TypeError):
+            raise StorageError(f"{self._doing}: its redrive policy can't be read") from None
+
+    def depth(self) -> int:
+        """Return about how many messages wait, those in work included. Raises StorageError."""
+        told = self._attributes(
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        )
+        return sum(map(int, told.values()))
+
+    def _message(self, told: Mapping[str, Any]) -> Message:
+        system = told["Attributes"]
+        return Message(
+            message_id=told["MessageId"],
+            body=told["Body"],
+            receipt=told["ReceiptHandle"],
+            receives=int(system["ApproximateReceiveCount"]),
+            sent_ms=int(system["SentTimestamp"]),
+            # Groups of a standard queue are about fairness, not about order.
+            group=system.get("MessageGroupId") if self.is_fifo else None,
+            attributes={
+                name: value["StringValue"]
+                for name, value in told.get("MessageAttributes", {}).items()
+                if "StringValue" in value
+            },
+        )
+
+    def _attributes(self, *names: str) -> dict[str, str]:
+        answer = self._call("get_queue_attributes", AttributeNames=names)
+        return dict(answer.get("Attributes", {}))
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        with mapped(self._doing):
+            asked = getattr(client("sqs", *self._where), operation)
+            return asked(QueueUrl=self._url, **arguments)
+
+
+def _group(name: str) -> str:
+    """A name as SQS takes it; others by their digest."""
+    return name if _GROUP.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What RECORDINGREADY reports have told, one object a recording, in the temporary bucket.
+
+Their keys begin with what no command can name. Whoever sees the bucket sees the same catalogue.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field
+
+from audioengine.commands.events import RelatedRecording
+from audioengine.commands.names import OWN_PREFIX
+from audioengine.commands.wire import (
+    AbsentIfNull,
+    OptionalWireNumber,
+    Segments,
+    Text,
+    Wire,
+    read,
+)
+from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
+from audioengine.execution.temporary import Known
+from audioengine.settings import Settings
+from audioengine.storage import Storage
+from audioengine.storage.buckets import Listed, Location
+
+PREFIX = f"{OWN_PREFIX}catalogue/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Wire):
+    """What is known of a recording."""
+
+    domain: Text
+    recording_id: Text
+    start_time_ms: OptionalWireNumber = None
+    """Epoch time, the earliest of its streams."""
+    temp_bucket: Text
+    temp_key: Text
+    conference_segments: Segments = ()
+    related_recordings: Annotated[tuple[RelatedRecording, ...], AbsentIfNull] = ()
+    told: Annotated[int, Field(strict=True)]
+    """When it was first told, in seconds of epoch time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The catalogue of a deployment; may be sent to another process if its storage may.
+
+    All raise StorageError where the storage fails.
+    """
+
+    storage: Storage
+    settings: Settings
+
+    @property
+    def bucket(self) -> str:
+        """Where it is. Raises InvalidRequestError where settings do not say."""
+        bucket = self.settings.fallbacks.temp_bucket
+        if bucket is None:
+            rule = "must be set: the catalogue of recordings is kept there"
+            raise InvalidRequestError.of("fallbacks.temp_bucket", None, rule)
+        return bucket
+
+    def resolve(self, recording_id: str) -> Known | None:
+        """Tell `execute` what is known of a recording; None: nothing."""
+        if self.settings.fallbacks.temp_bucket is None:
+            return None
+        entry = self.find(recording_id)
+        if entry is None:
+            return None
+        return Known(entry.domain, entry.start_time_ms, entry.temp_bucket, entry.temp_key)
+
+    def find(self, recording_id: str) -> Entry | None:
+        """Return what is known of a recording; None: nothing."""
+        location = self._location(recording_id)
+        return None if self.storage.find(location) is None else self.read(location)
+
+    def read(self, location: Location) -> Entry:
+        """Return the entry that an object holds."""
+        with closing(self.storage.source(location)) as source:
+            data = source.read(0, source.size)
+        try:
+            entry: Entry = read(Entry, json.loads(data, parse_float=Decimal), "entry")
+        except (ValueError, RecursionError):  # also our own, of a field
+            raise StorageError(f"can't read {str(location)!r}: it is no entry") from None
+        return entry
+
+    def put(self, entry: Entry) -> Entry:
+        """Keep an entry, and return it as it is kept; the same again changes nothing.
+
+        Raises NotAllowedError where the recording is known to be another domain's.
+        """
+        before = self.find(entry.recording_id)
+        if before is not None:
+            if before.domain != entry.domain:
+                message = f"recording {entry.recording_id!r} is known to be of another domain"
+                raise NotAllowedError(message)
+            entry = replace(entry, told=before.told)
+        if entry != before:
+            with closing(self.storage.staging(self._location(entry.recording_id))) as staging:
+                staging.write(entry.to_json().encode())
+                staging.publish()
+        return entry
+
+    def listed(self) -> Iterator[Listed]:
+        """Return the entries' objects, by their keys."""
+        return self.storage.objects(self.bucket, PREFIX)
+
+    def _location(self, recording_id: str) -> Location:
+        # An id may have characters that no key of a storage can.
+        name = hashlib.sha256(recording_id.encode(errors="surrogatepass")).hexdigest()
+        return Location(self.bucket, f"{PREFIX}{name}.json")

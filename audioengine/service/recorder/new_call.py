@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""newCall: a tenant is asked whether a call is to be recorded, while the call waits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from audioengine.commands.alarms import ApiRequestAlarm
+from audioengine.commands.events import SipCallId
+from audioengine.commands.wire import OptionalText, Text, Wire
+from audioengine.errors import StorageError
+from audioengine.service.callbacks import NEW_CALL, callback_url
+from audioengine.service.delivery import Delivery
+from audioengine.service.logs import log
+from audioengine.service.posting import Answer, post
+from audioengine.service.recorder.tellings import alarm_of
+from audioengine.settings import Settings
+
+_FAILED = "Error calling newCall API"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCall(Wire):
+    """A call that is about to be recorded."""
+
+    domain: Text
+    recording_id: Text
+    meta_data: OptionalText = None
+    """SIPREC's metadata document."""
+    sip_rec_call_id: SipCallId = None
+
+
+def ask_new_call(call: NewCall, settings: Settings, delivery: Delivery) -> bool:
+    """Return whether a call is to be recorded: as its tenant says, within the settings' time.
+
+    Where there is nobody to ask, or no answer that can be understood, `callbacks.new_call_default`;
+    of the latter the alarm apiRequestError tells. It is asked once: the call waits.
+    """
+    url = callback_url(settings, call.domain, NEW_CALL)
+    options = settings.callbacks
+    if url is None:
+        return options.new_call_default
+    tenant = settings.domains[call.domain]
+    assert tenant.callback_secret is not None  # settings see to it
+    question = {name: one for name, one in call.to_dict().items() if name != "domain"}
+    answer: Answer | None = None
+    try:
+        answer = post(
+            url,
+            json.dumps(question),
+            tenant.callback_secret,
+            timeout_s=options.new_call_timeout_s,
+            ca_file=options.ca_file,
+        )
+        return _said(answer)
+    except StorageError as error:
+        _raise_alarm(call, url, str(error), answer, settings, delivery)
+        return options.new_call_default
+
+
+def _said(answer: Answer) -> bool:
+    """Whether an answer says that the call is to be recorded. Raises StorageError."""
+    if not answer.is_success:
+        raise StorageError(_FAILED)
+    try:
+        said = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        said = None
+    record = said.get("recordCall") if isinstance(said, dict) else None
+    if not isinstance(record, bool):
+        raise StorageError(f'{_FAILED}: the answer must be {{"recordCall": true}} or false')
+    return record
+
+
+def _raise_alarm(
+    call: NewCall,
+    url: str,
+    error: str,
+    answer: Answer | None,
+    settings: Settings,
+    delivery: Delivery,
+) -> None:
+    alarm = ApiRequestAlarm(
+        domain=call.domain,
+        recording_id=call.recording_id,
+        error=error if error.startswith(_FAILED) else f"{_FAILED}: {error}",
+        method="POST",
+        request_uri=url,
+        status_code=None if answer is None else answer.status,
+        status_message=None if answer is None else answer.reason,
+    )
+    try:
+        delivery.tell(alarm_of(alarm, call.domain, settings), about=None)
+    except StorageError as failure:  # the call waits for an answer, not for this
+        log().error("alarm is lost", alarm=alarm.to_dict(), error=str(failure))

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The endpoint of recorders: ``POST /recorder/reports`` and ``POST /recorder/newcall``.
+
+Both take a token of the recorder's own, ``Authorization: Bearer …``: JWT, HS256, with
+`recorder.token_key`, `aud` and `exp`, and `domain` where it may speak of one domain alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jwt
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from audioengine.commands.requests import command_values
+from audioengine.commands.wire import read
+from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
+from audioengine.service.delivery import Delivery
+from audioengine.service.logs import log
+from audioengine.service.recorder.new_call import NewCall, ask_new_call
+from audioengine.service.recorder.reports import ReportDesk
+from audioengine.service.rest.bodies import body_of
+from audioengine.settings import Settings
+
+MOST_BODY_BYTES = 192 << 10
+"""Of a report: a topic takes 256 KB, of which token, attributes and escapes have some."""
+
+_ALGORITHM = "HS256"
+# Clocks of recorder and engine may differ by so much.
+_LEEWAY_S = 30
+
+
+def recorder_routes(settings: Settings, desk: ReportDesk, delivery: Delivery) -> list[Route]:
+    """Return the routes of recorders; what they refuse they raise.
+
+    Raises InvalidRequestError where settings let no recorder in.
+    """
+    if settings.recorder.token_key is None:
+        rule = "must be set: nobody else may report recordings"
+        raise InvalidRequestError.of("recorder.token_key", None, rule)
+
+    def report(values: object, only_domain: str | None) -> dict[str, Any]:
+        desk.take(values, only_domain)
+        return {"success": True}
+
+    def new_call(values: object, only_domain: str | None) -> dict[str, Any]:
+        call = read(NewCall, values, "newCall")
+        if only_domain not in (None, call.domain):
+            raise NotAllowedError(f"a call must be of the domain of the token, {only_domain!r}")
+        return {"recordCall": ask_new_call(call, settings, delivery)}
+
+    return [
+        _route("/recorder/reports", report, settings),
+        _route("/recorder/newcall", new_call, settings),
+    ]
+
+
+def _route(
+    path: str, work: Callable[[object, str | None], dict[str, Any]], settings: Settings
+) -> Route:
+    async def answer(request: Request) -> Response:
+        only_domain = _domain_of(request.headers.getlist("authorization"), settings)
+        body = await body_of(request, MOST_BODY_BYTES, settings.rest.body_timeout_s)
+        values = command_values(body, "report")
+        try:
+            return JSONResponse(await run_in_threadpool(lambda: work(values, only_domain)))
+        except StorageError as error:
+            log().error("request of the recorder failed", path=path, error=str(error))
+            raise
+
+    return Route(path, answer, methods=["POST"], name=path)
+
+
+def _domain_of(headers: Sequence[str], settings: Settings) -> str | None:
+    """The domain that a token is for; None: any. Raises HTTPException 401 where it is no token."""
+    scheme, _, token = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
+    if scheme.lower() != "bearer":
+        raise _unauthorised()
+    key = settings.recorder.token_key
+    assert key is not None
+    try:
+        claims = jwt.decode(
+            token.strip(),
+            key.get_secret_value(),
+            algorithms=[_ALGORITHM],
+            audience=settings.recorder.audience,
+            leeway=_LEEWAY_S,
+            options={"require": ["exp", "aud"]},
+        )
+    except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError):
+        raise _unauthorised() from None
+    domain = claims.get("domain")
+    if domain is not None and not isinstance(domain, str):
+        raise _unauthorised()
+    return domain
+
+
+def _unauthorised() -> HTTPException:
+    message = "a valid token of a recorder is needed: Authorization: Bearer <token>"
+    return HTTPException(401, message, {"WWW-Authenticate": "Bearer"})

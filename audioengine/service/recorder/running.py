@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder's side with all that it needs, as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from audioengine.execution.execute import storage_of
+from audioengine.execution.temporary import Resolver
+from audioengine.service.callbacks import CallbackSender, callback_letter
+from audioengine.service.delivery import Delivery, MakeCallback
+from audioengine.service.outbox import Flusher, Outbox
+from audioengine.service.recorder.catalogue import Catalogue
+from audioengine.service.recorder.control import queue_at
+from audioengine.service.recorder.intake import take_reports
+from audioengine.service.recorder.reports import ReportDesk
+from audioengine.service.sending import Channel, Sender
+from audioengine.service.topics import SnsTopics
+from audioengine.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+
+def senders_of(settings: Settings) -> Mapping[Channel, Sender]:
+    """Return what sends to topics of SNS and to tenants."""
+    return {
+        "topic": SnsTopics(endpoint_url=settings.worker.endpoint_url),
+        "callback": CallbackSender(settings),
+    }
+
+
+def callbacks_of(settings: Settings) -> MakeCallback:
+    """Return what makes the callbacks of events."""
+    return partial(callback_letter, settings=settings)
+
+
+def resolver_of(settings: Settings) -> Resolver:
+    """Return what tells commands of recordings: the catalogue; it can be pickled."""
+    return Catalogue(storage_of(settings), settings).resolve
+
+
+@contextmanager
+def reports_taken(settings: Settings, senders: Mapping[Channel, Sender]) -> Iterator[None]:
+    """Take reports from `recorder.report_queue` meanwhile, if settings name one.
+
+    What can't be sent waits in the worker's outbox.
+    """
+    url = settings.recorder.report_queue
+    if url is None:
+        yield
+        return
+    stopping = Event()
+    with closing(Outbox(settings.worker.outbox)) as outbox:
+        desk = ReportDesk.of(settings, storage_of(settings), Delivery(senders, outbox))
+        thread = Thread(
+            target=take_reports,
+            args=(queue_at(url, settings), desk, stopping),
+            kwargs={"wait_s": settings.worker.wait_s},
+            name="reports",
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            thread.join()
+
+
+@contextmanager
+def routes_served(
+    settings: Settings, senders: Mapping[Channel, Sender]
+) -> Iterator[Sequence[BaseRoute]]:
+    """Give the routes of recorders, for an application of Starlette's; none without a key for them.
+
+    What can't be sent waits in the worker's outbox, and goes out from here too.
+    """
+    if settings.recorder.token_key is None:
+        yield ()
+        return
+    from audioengine.service.recorder.routes import recorder_routes
+
+    with (
+        closing(Outbox(settings.worker.outbox)) as outbox,
+        closing(Flusher(outbox, senders)),
+    ):
+        delivery = Delivery(senders, outbox)
+        desk = ReportDesk.of(settings, storage_of(settings), delivery)
+        yield recorder_routes(settings, desk, delivery)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a command may be queued: all of it that can be judged without its recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import SecretStr
+
+from audioengine.commands.names import encryption_key, object_key
+from audioengine.commands.requests import (
+    COMMANDS,
+    Command,
+    MergeRecordings,
+    StoreRecording,
+    command_values,
+    parse_command,
+)
+from audioengine.commands.wire import joined, keys, shown
+from audioengine.edits import Modification, time_problems
+from audioengine.errors import InvalidRequestError, NotAllowedError, Problem
+from audioengine.execution.destination import check_bucket, digest_of
+from audioengine.execution.temporary import nothing_known
+from audioengine.execution.token import check_recording, read_token
+from audioengine.notices import Notice
+from audioengine.settings import Settings
+
+# A cheap bound on what judging costs: 10,000 wrong values take most of a second.
+_MOST_COMMAS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A command that may be queued."""
+
+    command: Command = field(repr=False)
+    recording_id: str
+    """Of its token."""
+    digest: str | None
+    """None where the recording has to tell the output's name."""
+    notices: tuple[Notice, ...]
+
+
+def judged(text: str, method: str, domain: str, settings: Settings) -> Judged:
+    """Judge the body of a command, of the method and the domain of its path.
+
+    Raises InvalidRequestError naming every wrong field, and NotAllowedError where the command's
+    token proves nothing, or is of another domain or recording, or its bucket is not the domain's.
+    Neither shows a secret.
+    """
+    if text.count(",") > _MOST_COMMAS:
+        rule = f"must have fewer values: there may be {_MOST_COMMAS} commas"
+        raise InvalidRequestError.of("command", "<str>", rule)
+    values = command_values(text)
+    problems: list[Problem] = []
+    parsed: tuple[Command, tuple[Notice, ...]] | None = None
+    try:
+        parsed = parse_command(values, "rest", method)
+    except InvalidRequestError as error:
+        problems += error.problems
+    if parsed is not None:
+        problems += _wrong_times(parsed[0])
+    problems += _wrong_names(values, method)
+    if problems or parsed is None:
+        raise InvalidRequestError(problems)
+    command, notices = parsed
+    token = read_token(command.reply_id, settings)
+    if token.domain != domain:
+        raise NotAllowedError("replyId must be of the domain that the path names")
+    check_recording(command, token)
+    if isinstance(command, (StoreRecording, MergeRecordings)):
+        check_bucket(command, token, settings)
+    return Judged(
+        command=command,
+        recording_id=token.recording_id,
+        digest=digest_of(command, token, nothing_known, settings),
+        notices=notices,
+    )
+
+
+def _wrong_times(command: Command) -> list[Problem]:
+    edits: list[tuple[str, Modification | None]] = []
+    if isinstance(command, StoreRecording):
+        edits.append(("modificationParams", command.modification))
+    elif isinstance(command, MergeRecordings):
+        edits += [
+            (f"toMerge[{place}].modificationParams", entry.modification)
+            for place, entry in enumerate(command.to_merge)
+        ]
+    return [
+        Problem(joined(path, one.path), one.value, one.rule)
+        for path, modification in edits
+        if modification is not None
+        for one in time_problems(modification)
+    ]
+
+
+def _wrong_names(values: Mapping[str, Any], method: str) -> list[Problem]:
+    """What is wrong with the output's name and key, which parsing leaves to those who use them."""
+    known = keys(COMMANDS[method])
+    name, key, region = (
+        text if one in known and isinstance(text := values.get(one), str) else None
+        for one in ("fileName", "encryptionKey", "destinationRegion")
+    )
+    problems: list[Problem] = []
+    if name is not None:
+        problems += _refused(lambda: object_key(name))
+    if key is not None:
+        problems += _refused(lambda: encryption_key(SecretStr(key), region))
+    return [shown(one) for one in problems]
+
+
+def _refused(check: Callable[[], object]) -> tuple[Problem, ...]:
+    try:
+        check()
+    except InvalidRequestError as error:
+        return error.problems
+    return ()

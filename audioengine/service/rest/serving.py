@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP server: uvicorn with limits on heads, connections and time, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from audioengine.errors import StorageError
+from audioengine.settings import RestSettings
+
+_BACKLOG = 2048
+_KEEP_ALIVE_S = 5
+_LAST_WORDS_S = 1.0
+_TOLD = b'{"success":false,"error":"the request must come in faster"}'
+_TOO_SLOW = (
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\n\r\n%s" % (len(_TOLD), _TOLD)
+)
+
+
+class ImpatientProtocol(H11Protocol):
+    """Ends a connection whose request, with its answer, takes too long.
+
+    uvicorn itself waits for ever for the rest of a head, and for a client to read.
+    """
+
+    def __init__(self, *args: Any, timeout_s: float, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._timeout_s = timeout_s
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Wait anew where a request begins."""
+        if self._is_idle():
+            self._wait()
+        super().data_received(data)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or for the rest of a body that was refused."""
+        self._wait()
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._wait_no_more()
+        self._alarm = self.loop.call_later(self._timeout_s, self._end)
+
+    def _wait_no_more(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _is_idle(self) -> bool:
+        return self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
+
+    def _end(self) -> None:
+        is_in_a_head = self.conn.their_state is h11.IDLE and not self._is_idle()
+        if self.transport.is_closing() or not is_in_a_head:
+            self.transport.abort()
+            return
+        self.transport.write(_TOO_SLOW)
+        self.transport.close()
+        self._alarm = self.loop.call_later(_LAST_WORDS_S, self.transport.abort)
+
+
+def server_of(app: ASGIApp, settings: RestSettings) -> uvicorn.Server:
+    """Return the server of an application; `run` and `serve` of it are uvicorn's."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        # The other parser of uvicorn's knows no bound on heads.
+        http=partial(ImpatientProtocol, timeout_s=settings.request_timeout_s),  # type: ignore[arg-type]
+        ws="none",
+        lifespan="on",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        limit_concurrency=settings.max_connections,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=int(settings.shutdown_timeout_s),
+        h11_max_incomplete_event_size=settings.max_head_bytes,
+    )
+    return uvicorn.Server(config)
+
+
+def bound(settings: RestSettings) -> socket.socket:
+    """Return a socket on the configured address.
+
+    Raises StorageError where it is taken, or not this host's.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    made = socket.socket(family)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((settings.host, settings.port))
+    except OSError as error:
+        made.close()
+        message = f"can't serve at {settings.host}:{settings.port}: {error.strerror}"
+        raise StorageError(message) from error
+    return made
+
+
+def serve(app: ASGIApp, settings: RestSettings, ready: Callable[[str], object]) -> None:
+    """Serve an application until SIGTERM or SIGINT; then end what is under way, and return.
+
+    ready: called with the URL once connections are taken.
+
+    Raises StorageError where the address is taken, or not this host's.
+    """
+    listening = bound(settings)
+    listening.listen(_BACKLOG)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    ready(f"http://{host}:{listening.getsockname()[1]}")
+    with suppress(KeyboardInterrupt):  # uvicorn raises once more the signal that has ended it
+        server_of(app, settings).run(sockets=[listening])

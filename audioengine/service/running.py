@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker with all that it needs, as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+
+from audioengine.errors import InvalidRequestError
+from audioengine.execution.control import Control
+from audioengine.execution.temporary import Resolver, nothing_known
+from audioengine.service.carrying import Deployment
+from audioengine.service.delivery import Delivery, MakeCallback, no_callback
+from audioengine.service.handling import Handling
+from audioengine.service.messages import CommandQueue
+from audioengine.service.metrics import Metrics
+from audioengine.service.outbox import Flusher, Outbox
+from audioengine.service.queue_sqs import SqsQueue
+from audioengine.service.sending import Channel, Sender
+from audioengine.service.topics import SnsTopics
+from audioengine.service.worker import Worker
+from audioengine.settings import Settings
+
+
+def queue_of(settings: Settings) -> SqsQueue:
+    """Return the command queue that settings name.
+
+    Raises InvalidRequestError where they name none.
+    """
+    table = settings.worker
+    url = table.queue_url or settings.fallbacks.command_queue
+    if url is None:
+        rule = "must be given, or fallbacks.command_queue: the URL of a queue in SQS"
+        raise InvalidRequestError.of("worker.queue_url", None, rule)
+    return SqsQueue(
+        url,
+        region=table.region,
+        endpoint_url=table.endpoint_url,
+        visibility_s=table.visibility_s,
+    )
+
+
+@contextmanager
+def worker_of(
+    settings: Settings,
+    *,
+    queue: CommandQueue | None = None,
+    senders: Mapping[Channel, Sender] | None = None,
+    callback: MakeCallback = no_callback,
+    resolver: Resolver = nothing_known,
+    control: Control | None = None,
+    metrics: Metrics | None = None,
+) -> Iterator[Worker]:
+    """Make a worker, its outbox and what flushes that; what was left there goes out at once.
+
+    queue, senders: by default the settings' queue, and topics of SNS.
+    callback: makes what senders of the channel "callback" send.
+    resolver, control: as in `execute`; values that can be pickled.
+
+    Raises InvalidRequestError, StorageError.
+    """
+    table = settings.worker
+    queue = queue or queue_of(settings)
+    metrics = metrics or Metrics()
+    if senders is None:
+        senders = {"topic": SnsTopics(endpoint_url=table.endpoint_url)}
+    with ExitStack() as stack:
+        outbox = stack.enter_context(closing(Outbox(table.outbox)))
+        stack.enter_context(closing(Flusher(outbox, senders)))
+        delivery = Delivery(senders, outbox, callback=callback, metrics=metrics)
+        deployment = Deployment(settings=settings, resolver=resolver, control=control)
+        handling = Handling(
+            queue,
+            delivery,
+            deployment,
+            metrics,
+            max_receives=table.max_receives,
+            backoff_s=table.backoff_s,
+        )
+        worker = Worker(queue, handling, deployment, metrics)
+        metrics.watch(outbox=outbox.depth, held=worker.held)
+        if table.metrics_port is not None:
+            stack.enter_context(_shown(metrics, table.metrics_host, table.metrics_port))
+        yield worker
+
+
+@contextmanager
+def _shown(metrics: Metrics, host: str, port: int) -> Iterator[None]:
+    """Let Prometheus read the figures over HTTP."""
+    from prometheus_client import start_http_server
+
+    try:
+        server, thread = start_http_server(port, host, metrics.registry)
+    except OSError as error:
+        rule = f"must be a port that is free: {error.strerror}"
+        raise InvalidRequestError.of("worker.metrics_port", port, rule) from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

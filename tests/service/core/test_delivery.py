@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events and alarms: to their topics over HTTP, and what happens when they can't be published."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import audioengine as ae
+from audioengine.commands.alarms import parse_alarm
+from audioengine.service.delivery import Delivery, Telling
+from audioengine.service.metrics import Metrics
+from audioengine.service.outbox import Outbox
+from audioengine.service.sending import Channel, Letter, Sender
+from audioengine.service.topics import LineTopics, SnsTopics, topic_letter
+from tests.commands import reference
+from tests.service.core.cloud import Cloud
+from tests.service.core.senders import Unsteady
+
+COMMAND = {**reference.STORE, "encryptionKey": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="}
+STORED = next(one for one in reference.EVENTS if one["event"] == "RECORDINGSTORED")
+FAILED = next(one for one in reference.EVENTS if one["event"] == "STORERECORDINGFAILED")
+ALARM = {"type": "storeRecordingError", "event": "{}", "error": "no"}
+ABOUT = {"domain": "sip.example.com", "recordingId": "4711", "commandDigest": "ab12"}
+
+
+def telling(**more: Any) -> Telling:
+    values: dict[str, Any] = {
+        "event": STORED,
+        "attributes": ABOUT,
+        "domain": "sip.example.com",
+        "event_topic": "events",
+        "alarm_topic": "alarms",
+    }
+    return Telling(**{**values, **more})
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Outbox]:
+    made = Outbox(tmp_path / "box.db", first_pause_s=0)
+    yield made
+    made.close()
+
+
+def alarms_of(sender: Unsteady) -> list[dict[str, Any]]:
+    return [json.loads(body) for body in sender.bodies("alarms")]
+
+
+def test_events_and_alarms_are_published_with_attributes(cloud: Cloud, box: Outbox) -> None:
+    events, alarms = cloud.topic(), cloud.topic()
+    delivery = Delivery({"topic": SnsTopics()}, box)
+    told = telling(event=FAILED, alarm=ALARM, event_topic=events.arn, alarm_topic=alarms.arn)
+    delivery.tell(told, COMMAND)
+    assert events.heard() == [(FAILED, {"event": "STORERECORDINGFAILED", **ABOUT})]
+    assert alarms.heard() == [(ALARM, {"event": "storeRecordingError", **ABOUT})]
+    assert box.depth() == 0
+
+
+def test_a_fifo_topic_gets_a_group_and_hears_repeats_once(cloud: Cloud) -> None:
+    sns = cloud.client("sns")
+    arn = sns.create_topic(Name="t.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
+    sent: list[dict[str, Any]] = []
+    letter = topic_letter(arn, json.dumps(STORED), {"recordingId": "a b/c"})
+    from audioengine.service.aws import client
+
+    client("sns", "us-east-1", None).meta.events.register(
+        "provide-client-params.sns.Publish", lambda params, **_: sent.append(dict(params))
+    )
+    topics = SnsTopics()
+    topics.send(letter)
+    topics.send(letter)
+    assert sent[0] == sent[1]
+    assert sent[0]["MessageGroupId"] == "a_b_c"
+
+
+def test_attributes_are_what_sns_takes() -> None:
+    told = {"event": "E", "domain": "sip.exämple\n.com", "recordingId": "x" * 2000, "empty": ""}
+    letter = topic_letter("t", "{}", told)
+    assert letter.attributes == {"event": "E", "domain": "sip.ex%C3%A4mple%0A.com"}
+    assert len(topic_letter("t", "{}", {str(n): "x" for n in range(20)}).attributes) == 10
+
+
+def test_an_event_that_can_t_be_published_waits_and_an_alarm_tells_of_it(box: Outbox) -> None:
+    sender = Unsteady({"events"})
+    metrics = Metrics()
+    delivery = Delivery({"topic": sender}, box, metrics=metrics)
+    delivery.tell(telling(), COMMAND)
+    (alarm,) = alarms_of(sender)
+    assert list(alarm) == ["type", "event", "error"]
+    assert parse_alarm(alarm)[1] == ()
+    assert alarm["type"] == "eventNotificationError"
+    assert alarm["error"] == "events: can't send to events: down"
+    assert json.loads(alarm["event"]) == {**COMMAND, "encryptionKey": "***"}
+    assert box.depth() == 1
+    assert b'audioengine_letters_total{channel="topic",outcome="waiting"} 1.0' in metrics.text()
+    sender.down.clear()
+    box.flush({"topic": sender})
+    (event,) = sender.bodies("events")
+    assert json.loads(event) == STORED
+    assert sender.taken[-1].attributes == {"event": "RECORDINGSTORED", **ABOUT}
+
+
+def test_order_is_kept_when_a_topic_works_again(box: Outbox) -> None:
+    sender = Unsteady({"events", "alarms"})
+    delivery = Delivery({"topic": sender}, box)
+    for number in range(4):
+        if number == 2:
+            sender.down.clear()  # the next ones must wait all the same
+        delivery.tell(telling(event={**STORED, "fileName": str(number)}), COMMAND)
+    assert sender.taken == []
+    assert box.depth() == 8
+    box.flush({"topic": sender})
+    files = [json.loads(body)["fileName"] for body in sender.bodies("events")]
+    assert files == ["0", "1", "2", "3"]
+    assert [alarm["type"] for alarm in alarms_of(sender)] == ["eventNotificationError"] * 4
+    delivery.tell(telling(event={**STORED, "fileName": "4"}), COMMAND)
+    assert json.loads(sender.bodies("events")[-1])["fileName"] == "4"
+
+
+def test_callbacks_go_with_the_event_and_wait_by_themselves(box: Outbox) -> None:
+    def callback(event: Mapping[str, Any], domain: str | None) -> Letter:
+        address = f"{domain}/recordingStored"
+        return Letter(channel="callback", address=address, body=json.dumps(event))
+
+    topics, tenant = Unsteady(), Unsteady({"sip.example.com/recordingStored"})
+    senders: dict[Channel, Sender] = {"topic": topics, "callback": tenant}
+    delivery = Delivery(senders, box, callback=callback)
+    delivery.tell(telling(), COMMAND)
+    assert [one.address for one in topics.taken] == ["events", "alarms"]
+    assert box.depth() == 1
+    tenant.down.clear()
+    box.flush(senders)
+    assert [json.loads(one.body) for one in tenant.taken] == [STORED]
+
+
+def test_an_event_without_a_topic_or_too_big_for_it_is_told_by_an_alarm(box: Outbox) -> None:
+    sender = Unsteady()
+    delivery = Delivery({"topic": sender}, box)
+    delivery.tell(telling(event_topic=None), COMMAND)
+    delivery.tell(telling(event={**STORED, "replyId": "x" * 300_000}), {"replyId": "x" * 300_000})
+    first, second = alarms_of(sender)
+    assert "fallbacks.event_topic" in first["error"]
+    assert "bytes is more than it takes" in second["error"]
+    assert box.depth() == 0
+    delivery.tell(telling(event_topic=None, alarm_topic=None, alarm=ALARM), COMMAND)  # logged
+    assert len(sender.taken) == 2
+
+
+def test_without_an_outbox_what_can_t_be_sent_is_an_error() -> None:
+    delivery = Delivery({"topic": Unsteady({"events"})}, None)
+    with pytest.raises(ae.StorageError, match="can't tell 'events'") as caught:
+        delivery.tell(telling(), COMMAND)
+    assert caught.value.retryable
+
+
+def test_topics_as_lines_are_kept_and_printed(tmp_path: Path) -> None:
+    printed = io.StringIO()
+    topics = LineTopics(tmp_path / "topics.jsonl", printed)
+    for number in range(2):
+        topics.send(topic_letter("events", json.dumps({**STORED, "fileName": f"ä{number}"}), ABOUT))
+    lines = (tmp_path / "topics.jsonl").read_text().splitlines()
+    assert printed.getvalue().splitlines() == lines
+    told = [json.loads(line) for line in lines]
+    assert [one["message"]["fileName"] for one in told] == ["ä0", "ä1"]
+    assert told[0] | {"time": ""} == {
+        "time": "",
+        "topic": "events",
+        "attributes": ABOUT,
+        "message": {**STORED, "fileName": "ä0"},
+    }
+    with pytest.raises(ae.StorageError, match="can't write topics"):
+        LineTopics(tmp_path).send(topic_letter("events", "{}"))

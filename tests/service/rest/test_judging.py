@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any JSON is judged, and what is refused can be told: as JSON, short, without secrets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import Request
+
+from audioengine.commands.requests import COMMANDS as METHODS
+from audioengine.errors import AudioEngineError, InvalidRequestError
+from audioengine.service.rest.judging import judged
+from audioengine.service.rest.replies import of_error
+from tests.commands.reference import COMMANDS, MERGE, STORE, altered, json_like
+from tests.execution.service import DOMAIN, KEPT, RECORDING, token
+from tests.service.rest.deployment import settings
+
+SETTINGS = settings()
+REQUEST = Request({"type": "http"})
+SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
+RIGHT: list[dict[str, Any]] = [
+    {**command, "replyId": token(), "destinationBucket": KEPT, "encryptionKey": SECRET}
+    for command in COMMANDS
+]
+
+
+@given(
+    json_like(*STORE, *MERGE) | altered(RIGHT),
+    st.sampled_from(sorted(METHODS)),
+)
+def test_any_json(data: Any, method: str) -> None:
+    try:
+        done = judged(json.dumps(data), method, DOMAIN, SETTINGS)
+    except AudioEngineError as error:
+        answer, message = of_error(REQUEST, error), str(error)
+        told = json.loads(bytes(answer.body))
+        assert answer.status_code in (400, 403)
+        assert told["success"] is False
+        assert SECRET not in bytes(answer.body).decode() + message
+    else:
+        assert done.recording_id == RECORDING
+        assert done.command.method == method
+        assert done.command.dialect == "rest"
+
+
+@given(st.text())
+def test_any_text(text: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        judged(text, "STORERECORDING", DOMAIN, SETTINGS)
+
+
+def test_what_is_right_has_its_digest() -> None:
+    """The same for the same work, whatever the token."""
+    body = {"recordingId": RECORDING, "replyId": token()}
+    done = judged(json.dumps(body), "DELETERECORDING", DOMAIN, SETTINGS)
+    again = judged(
+        json.dumps(body | {"replyId": token(iat=5)}), "DELETERECORDING", DOMAIN, SETTINGS
+    )
+    assert done.digest == again.digest is not None
+    assert not done.notices
+    odd = judged(json.dumps(body | {"fileName": "/"}), "DELETERECORDING", DOMAIN, SETTINGS)
+    assert [one.code for one in odd.notices] == ["unknown_key"]
+
+
+@pytest.mark.parametrize("command", RIGHT, ids=lambda one: str(one["method"]))
+def test_the_queues_examples_too(command: dict[str, Any]) -> None:
+    """But for the tokens: those of a merge are of one of its recordings."""
+    method = command["method"]
+    if method == "MERGERECORDINGS":
+        command = command | {"replyId": token(recordingId=command["toMerge"][0]["recordingId"])}
+    assert judged(json.dumps(command), method, DOMAIN, SETTINGS).command.method == method

@@ -21,7 +21,7 @@ from audioengine.mp3 import lost, tags
 from audioengine.mp3 import scan as scanning
 from audioengine.mp3.header import FrameHeader, parse_header
 from audioengine.mp3.scan import scan
-from audioengine.operations import merge as merging
+from audioengine.operations import merge_request
 from audioengine.pcm import decode
 from audioengine.times import MAX_MASKS
 from audioengine.verification import waves
@@ -243,7 +243,7 @@ def test_a_timeline_of_years_is_refused_before_anything_is_decoded(
         raise AssertionError("decoded or laid out")
 
     monkeypatch.setattr(decode, "_open_in_memory", never)
-    monkeypatch.setattr(merging, "make_plan", never)
+    monkeypatch.setattr(merge_request, "make_plan", never)
     three_years = 3 * 365 * 86_400_000
     parts = [ae.MergePart(SOUND, START), ae.MergePart(SOUND + b"\0", START + three_years)]
     out = BytesIO()

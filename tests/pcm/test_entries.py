@@ -148,6 +148,10 @@ def test_there_are_no_other_entries() -> None:
         found = {
             path.relative_to(folder).as_posix()
             for path in folder.rglob("*.py")
-            if re.search(rf"^\s*(import|from) {word}", path.read_text(), re.MULTILINE)
+            if re.search(
+                rf"^\s*(from {word}|import {word} as)|\b{word}\.(?!__\w*version__)\w",
+                path.read_text(),
+                re.MULTILINE,
+            )
         }
         assert found == places

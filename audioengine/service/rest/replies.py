@@ -13,7 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from audioengine.commands.redaction import redacted
-from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError, Problem
+from audioengine.errors import (
+    AudioEngineError,
+    InvalidRequestError,
+    LimitError,
+    NotAllowedError,
+    Problem,
+)
 
 RETRY_AFTER_S = 5
 """When a client may try again where nothing tells."""
@@ -74,6 +80,8 @@ def of_error(_request: Request, error: Exception) -> Reply:
         count = len(error.problems)
         told = "1 field is wrong" if count == 1 else f"{count} fields are wrong"
         return refusal(400, told, error.problems)
+    if isinstance(error, LimitError):
+        return refusal(400, str(error))
     if isinstance(error, NotAllowedError):
         return refusal(403, str(error))
     assert isinstance(error, AudioEngineError)

@@ -29,7 +29,6 @@ from audioengine.operations.workers import worker_count
 from audioengine.report import BatchReport, FailedJobReport
 from audioengine.settings import Settings
 from audioengine.storage import S3Options
-from audioengine.verification.decoder import decoder_name
 from audioengine.version import VERSION
 
 ExecutorName: TypeAlias = Literal["processes", "dask"]
@@ -136,6 +135,8 @@ def run_batch(
         settings = settings.model_copy(update={"store": options})
     options = options or StoreOptions()
     if options.verify and executor == "processes":
+        from audioengine.verification.decoder import decoder_name
+
         decoder_name()
     jobs = jobs_of(os.fspath(manifest), s3, for_all)
     # What this batch has begun to send in parts when it was killed, the same job aborts.

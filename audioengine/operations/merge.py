@@ -27,11 +27,9 @@ from audioengine.operations.gathering import (
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.merge_request import Gathered, MergeChoices, gather
-from audioengine.operations.merge_verification import judged_merge, require_decoder_for_merge
 from audioengine.operations.options import DAY_S
 from audioengine.operations.recording import Recording
 from audioengine.operations.recording_custody import merge_entry, recorded, require_record
-from audioengine.operations.verification import kept_promises
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
 from audioengine.render.execute import Progress
@@ -101,7 +99,10 @@ def merge(
     with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
         gathered = gather(there, options)
         if verify:
-            require_decoder_for_merge(gathered)
+            # A fifth of all imports, for few.
+            from audioengine.operations import merge_verification, verification
+
+            merge_verification.require_decoder_for_merge(gathered)
         with (
             closing(open_destination(destination, s3)) as staging,
             executor_of(min(workers, 2)) as beside,
@@ -116,7 +117,8 @@ def merge(
                 _refuse_crosstalk(members, done.coherence)
             verdict = None
             if verify:
-                verdict = kept_promises(judged_merge(gathered, options, staging, workers))
+                checks = merge_verification.judged_merge(gathered, options, staging, workers)
+                verdict = verification.kept_promises(checks)
             output_digest = sha256_hex(staging)
             source_digests = [digests[member.timed.path].result() for member in members]
             report = reporting.merge_report(

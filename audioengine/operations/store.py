@@ -21,7 +21,6 @@ from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.recording_custody import recorded, require_record, store_entry
 from audioengine.operations.store_request import StoreChoices, planned, resolved
-from audioengine.operations.verification import judged, kept_promises, require_decoder
 from audioengine.operations.workers import worker_count
 from audioengine.pcm.decode import decode_all
 from audioengine.pcm.tone import Tone
@@ -94,7 +93,10 @@ def store(
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms, encoder_delay)
         if verify:
-            require_decoder(edits)
+            # A fifth of all imports, for few.
+            from audioengine.operations import verification
+
+            verification.require_decoder(edits)
         with (
             closing(open_destination(destination, s3)) as staging,
             executor_of(min(workers, 2)) as beside,
@@ -115,7 +117,8 @@ def store(
                 )
             verdict = None
             if verify:
-                verdict = kept_promises(judged(recording, edits, options, staging, workers))
+                checks = verification.judged(recording, edits, options, staging, workers)
+                verdict = verification.kept_promises(checks)
             output_digest = sha256_hex(staging)
             report = reporting.store_report(
                 done,

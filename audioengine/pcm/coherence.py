@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -46,8 +48,8 @@ class Coherence:
         # Neighbours are added by strides: numpy is slow at means over so few.
         steps = (pcm[step : count * self._factor : self._factor] for step in range(self._factor))
         channels = np.ascontiguousarray(sum(steps, np.zeros((), np.float32)).T) / self._factor
-        # A power of two, silence as long as the largest lag included: no lag wraps around.
-        size = 1 << (count + self._lags - 1).bit_length()
+        # Silence as long as the largest lag included: no lag wraps around.
+        size = _fast_size(count + self._lags + 1)
         bin_hz = self._rate_hz / size
         band = slice(int(_BAND_HZ[0] / bin_hz), int(_BAND_HZ[1] / bin_hz))
         spectra = np.fft.rfft(channels, size)
@@ -84,6 +86,13 @@ def coherence_of(pcm: npt.NDArray[np.float32], rate_hz: int) -> Coherence:
     for start in range(0, len(pcm), coherence.block):
         coherence.add(pcm[start : start + coherence.block])
     return coherence
+
+
+@lru_cache(maxsize=64)
+def _fast_size(least: int) -> int:
+    """The least even number, not below, that is quick to transform: of the factors 2, 3 and 5."""
+    odd: list[int] = [3**threes * 5**fives for threes in range(9) for fives in range(7)]
+    return min(part << max(1, (-(-least // part) - 1).bit_length()) for part in odd)
 
 
 def _smoothed(magnitude: npt.NDArray[np.floating], width: int) -> npt.NDArray[np.float64]:

@@ -146,13 +146,15 @@ def batch(
     from audioengine.batch.manifest import count_jobs
     from audioengine.batch.run import run_batch
     from audioengine.custody.record import CustodyRecord
-    from audioengine.settings import load_settings
+    from audioengine.settings import are_named, load_settings
 
     given = {
         name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
     for_all = _for_all(manifest, to, given, edit)
-    settings = load_settings(settings_file)
+    # Where there are none, no process needs to import what reads them.
+    named = settings_file is not None or are_named()
+    settings = load_settings(settings_file) if named else None
     asked = {name: ctx.params[name] for name in given}
     s3 = _s3(settings, asked)
     if dry_run:
@@ -230,9 +232,11 @@ def _in_seconds(modification: Modification) -> Modification:
     )
 
 
-def _options(settings: Settings, asked: dict[str, Any]) -> StoreOptions:
+def _options(settings: Settings | None, asked: dict[str, Any]) -> StoreOptions:
     """How recordings are edited: what settings say, and over it what the command line does."""
-    stored = settings.store
+    from audioengine.operations.options import StoreOptions
+
+    stored = settings.store if settings is not None else StoreOptions()
     names = {"beep_hz": "frequency_hz", "beep_dbfs": "level_dbfs", "fill": "fill"}
     beep = {name: asked[option] for option, name in names.items() if option in asked}
     own = {name: value for name, value in asked.items() if name in _STORE_OPTIONS}
@@ -252,10 +256,10 @@ _STORE_OPTIONS = (
 )
 
 
-def _s3(settings: Settings, asked: dict[str, Any]) -> S3Options | None:
+def _s3(settings: Settings | None, asked: dict[str, Any]) -> S3Options | None:
     names = {"kms_key": "kms_key", "s3_region": "region", "s3_endpoint": "endpoint_url"}
     own = {name: asked[option] for option, name in names.items() if option in asked}
-    stored = settings.storage.s3
+    stored = settings.storage.s3 if settings is not None else None
     return replace(stored or S3Options(), **own) if own else stored
 
 

@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a deployment decides once: one TOML file, and environment variables over it.
 
-Importing this package imports pydantic, so do it where settings are used.
+Importing this package imports nothing heavy; the first of its names that is used imports pydantic.
 """
 
-from audioengine.settings.rest import RestSettings
-from audioengine.settings.values import (
-    DomainSettings,
-    FallbackSettings,
-    Settings,
-    StorageSettings,
-    load_settings,
-)
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from audioengine.settings.places import are_named
+
+if TYPE_CHECKING:
+    from audioengine.settings.rest import RestSettings
+    from audioengine.settings.values import (
+        DomainSettings,
+        FallbackSettings,
+        Settings,
+        StorageSettings,
+        load_settings,
+    )
 
 __all__ = [
     "DomainSettings",
@@ -19,5 +26,14 @@ __all__ = [
     "RestSettings",
     "Settings",
     "StorageSettings",
+    "are_named",
     "load_settings",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from audioengine.settings import values
+
+    return getattr(values, name)

@@ -38,6 +38,7 @@ from audioengine.edits import Beep, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem, StorageError
 from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
+from audioengine.settings.places import DEFAULT_FILE, FILE_VARIABLE, PREFIX
 from audioengine.settings.recorder import CallbackSettings, RecorderSettings, web_secret
 from audioengine.settings.rest import RestSettings
 from audioengine.settings.table import Bucket, OptionalBucket, Secret, Table, web_url
@@ -45,10 +46,6 @@ from audioengine.settings.worker import WorkerSettings
 from audioengine.storage import S3Options
 from audioengine.storage.files import Failing
 from audioengine.times import Number, exact
-
-_DEFAULT_FILE = "audioengine.toml"
-_FILE_VARIABLE = "AUDIOENGINE_SETTINGS"
-_PREFIX = "AUDIOENGINE_"
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _ANY_RATE_HZ = 8000
@@ -187,7 +184,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
@@ -234,7 +231,7 @@ class Settings(BaseSettings):
             problems = _problems(error)
         except SettingsError as error:  # names field and source, not the value
             rule = f"a table or list must be JSON: {error}"
-            problems = [Problem(f"{_PREFIX}*", HIDDEN, rule)]
+            problems = [Problem(f"{PREFIX}*", HIDDEN, rule)]
         else:
             return
         raise InvalidRequestError(problems)  # not in the handler: pydantic's error holds the input
@@ -325,9 +322,9 @@ def load_settings(path: str | os.PathLike[str] | None = None) -> Settings:
     Raises InvalidRequestError naming every wrong field, or the line that is no TOML, and
     StorageError where the file can't be read. Neither shows the token's key.
     """
-    chosen = path if path is not None else os.environ.get(_FILE_VARIABLE)
-    if chosen is None and Path(_DEFAULT_FILE).exists():
-        chosen = _DEFAULT_FILE
+    chosen = path if path is not None else os.environ.get(FILE_VARIABLE)
+    if chosen is None and Path(DEFAULT_FILE).exists():
+        chosen = DEFAULT_FILE
     before = _FILE_VALUES.set(None if chosen is None else _read(os.fspath(chosen)))
     try:
         return Settings()

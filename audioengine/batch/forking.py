@@ -13,11 +13,14 @@ from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
+# The second is what a first job would import.
+_NEEDED = ("work", "manifest_wire")
+
 
 def fork_context() -> ForkServerContext:
     """What makes processes by forking that one, which keeps the environment that it began with."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["audioengine.batch.work"])
+    context.set_forkserver_preload([f"audioengine.batch.{name}" for name in _NEEDED])
     return context
 
 

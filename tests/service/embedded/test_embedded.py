@@ -150,7 +150,7 @@ def test_what_was_queued_survives_a_kill(tmp_path: Path) -> None:
     embedded.prepare(folder)
     file = folder / "audioengine.toml"
     file.write_text(file.read_text().replace("visibility_s = 10", "visibility_s = 2"))
-    stored = [f"r{number}.mp3" for number in range(12)]
+    stored = [f"r{number}.mp3" for number in range(6)]
     with service(folder) as first:
         reply = ingested(folder)
         for name in stored:
@@ -174,7 +174,7 @@ def test_what_was_queued_survives_a_kill(tmp_path: Path) -> None:
 def test_it_drains(number: signal.Signals, tmp_path: Path) -> None:
     """What is not begun waits in the queue, what is done is told; to a whole group as well."""
     folder = tmp_path / "service"
-    stored = [f"r{number}.mp3" for number in range(12)]
+    stored = [f"r{number}.mp3" for number in range(6)]
     with service(folder) as first:
         reply = ingested(folder)
         for name in stored:
@@ -190,6 +190,8 @@ def test_it_drains(number: signal.Signals, tmp_path: Path) -> None:
     queue.close()
     assert not list(folder.rglob("*.audioengine-part"))
     assert len(first.shown()) == len(events(folder))
+    # Nothing was ended in the middle, though all processes were asked to stop.
+    assert "died" not in (folder / "errors").read_text()
 
 
 def ingested(folder: Path) -> str:

@@ -49,6 +49,7 @@ def serve(path: Path | None, folder: Path | None, host: str | None, port: int | 
 def _serve(path: Path | None, given: dict[str, str | int | None]) -> None:
     from audioengine.service.logs import set_up_logs
     from audioengine.service.places import queue_of
+    from audioengine.service.recorder.openapi import recorder_part
     from audioengine.service.recorder.running import routes_served, senders_of
     from audioengine.service.rest.app import make_app
     from audioengine.service.rest.serving import serve as run
@@ -59,7 +60,8 @@ def _serve(path: Path | None, given: dict[str, str | int | None]) -> None:
     rest = _rest(settings, given)
     set_up_logs(settings.worker.log_level)
     with routes_served(settings, senders_of(settings)) as routes:
-        app = make_app(settings, queue_of(settings), routes)
+        described = recorder_part() if routes else None
+        app = make_app(settings, queue_of(settings), routes, described)
         run(server_of(app, rest), rest, partial(click.echo, err=True))
 
 

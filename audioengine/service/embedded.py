@@ -24,6 +24,7 @@ import uvicorn
 from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.service.metrics import Metrics
 from audioengine.service.places import queue_of, topics_file
+from audioengine.service.recorder.openapi import recorder_part
 from audioengine.service.recorder.running import routes_served, senders_of, whole_worker
 from audioengine.service.rest.app import make_app
 from audioengine.service.rest.serving import serve, server_of
@@ -188,7 +189,14 @@ def serve_embedded(
         routes = stack.enter_context(routes_served(settings, senders))
         worker = stack.enter_context(whole_worker(settings, senders, queue=queue, metrics=metrics))
         works = _Works(worker)
-        app = make_app(settings, queue, routes, {"worker": works.check}, [metrics.text])
+        app = make_app(
+            settings,
+            queue,
+            routes,
+            recorder_part() if routes else None,
+            ready={"worker": works.check},
+            metrics=[metrics.text],
+        )
         server = server_of(app, rest)
         stack.enter_context(works.meanwhile(server))
         serve(server, rest, ready)

@@ -11,12 +11,17 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do \
 TEST_ARGS ?= --numprocesses=auto --maxprocesses=4
 BENCH_ARGS ?=
 SOAK_SECONDS ?= 600
+SERVE_ARGS ?=
 
-.PHONY: demo test test-s3 lint format bench soak fuzz clean
+.PHONY: demo serve test test-s3 lint format bench soak fuzz clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.test
 	$(BIN)/python -m audioengine demo
+
+# The whole service, in a folder; see the README's walk-through.
+serve: $(VENV)/.test
+	@$(BIN)/python -m audioengine serve --embedded demo-service $(SERVE_ARGS)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -p no:benchmark $(TEST_ARGS)

@@ -26,27 +26,12 @@ def worker(path: Path | None, as_json: bool) -> None:  # noqa: ARG001 - it logs 
     Then no more are taken, and those that run come to their end. Logs go to stderr, as JSON.
     """
     from audioengine.service.logs import set_up_logs
-    from audioengine.service.recorder.control import control_of
-    from audioengine.service.recorder.running import (
-        callbacks_of,
-        reports_taken,
-        resolver_of,
-        senders_of,
-    )
-    from audioengine.service.running import worker_of
+    from audioengine.service.recorder.running import senders_of, whole_worker
     from audioengine.settings import load_settings
 
     settings = load_settings(path)
     set_up_logs(settings.worker.log_level)
-    senders = senders_of(settings)
-    runs_with = worker_of(
-        settings,
-        senders=senders,
-        callback=callbacks_of(settings),
-        resolver=resolver_of(settings),
-        control=control_of(settings),
-    )
-    with runs_with as runs, reports_taken(settings, senders):
+    with whole_worker(settings, senders_of(settings)) as runs:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runs.stop())
         runs.run()

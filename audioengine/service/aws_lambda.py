@@ -18,9 +18,9 @@ from audioengine.service.handling import Handling
 from audioengine.service.logs import log, set_up_logs
 from audioengine.service.messages import CommandQueue, Message
 from audioengine.service.metrics import Metrics
+from audioengine.service.places import queue_of
 from audioengine.service.recorder.control import control_of
 from audioengine.service.recorder.running import callbacks_of, resolver_of, senders_of
-from audioengine.service.running import queue_of
 from audioengine.service.turns import recordings_of
 from audioengine.settings import load_settings
 

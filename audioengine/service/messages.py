@@ -62,3 +62,6 @@ class CommandQueue(ABC):
     @abstractmethod
     def depth(self) -> int:
         """Return about how many messages wait, those in work included."""
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Let go of what it holds here; its messages stay."""

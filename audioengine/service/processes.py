@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
@@ -89,6 +90,8 @@ class Process:
 @contextmanager
 def _deaf() -> Iterator[None]:
     """Let a process begin deaf to what asks to stop, which may be sent to a whole group."""
+    # Were it begun with the first process, it would unblock them again.
+    resource_tracker.ensure_running()
     asking = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, asking)
     try:

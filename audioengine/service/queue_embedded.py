@@ -7,7 +7,8 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from uuid import uuid4
 
 from audioengine.errors import InvalidRequestError, StorageError
@@ -62,8 +63,19 @@ class EmbeddedQueue(CommandQueue):
         Raises StorageError.
         """
         self._database = Database(path, _SCHEMA)
+        self._path = path
         self._visibility_s = visibility_s
         self._max_receives = max_receives
+
+    def __reduce__(self) -> tuple[Callable[[], EmbeddedQueue], tuple[()]]:
+        """In another process it opens the file anew."""
+        made = partial(
+            EmbeddedQueue,
+            self._path,
+            visibility_s=self._visibility_s,
+            max_receives=self._max_receives,
+        )
+        return made, ()
 
     def send(self, body: str, *, group: str, attributes: Mapping[str, str] | None = None) -> str:
         """Queue a message; it is on the disk when this returns. Raises StorageError."""

@@ -15,29 +15,10 @@ from audioengine.service.handling import Handling
 from audioengine.service.messages import CommandQueue
 from audioengine.service.metrics import Metrics
 from audioengine.service.outbox import Flusher, Outbox
-from audioengine.service.queue_sqs import SqsQueue
+from audioengine.service.places import queue_of, topic_sender
 from audioengine.service.sending import Channel, Sender
-from audioengine.service.topics import SnsTopics
 from audioengine.service.worker import Worker
 from audioengine.settings import Settings
-
-
-def queue_of(settings: Settings) -> SqsQueue:
-    """Return the command queue that settings name.
-
-    Raises InvalidRequestError where they name none.
-    """
-    table = settings.worker
-    url = table.queue_url or settings.fallbacks.command_queue
-    if url is None:
-        rule = "must be given, or fallbacks.command_queue: the URL of a queue in SQS"
-        raise InvalidRequestError.of("worker.queue_url", None, rule)
-    return SqsQueue(
-        url,
-        region=table.region,
-        endpoint_url=table.endpoint_url,
-        visibility_s=table.visibility_s,
-    )
 
 
 @contextmanager
@@ -53,18 +34,19 @@ def worker_of(
 ) -> Iterator[Worker]:
     """Make a worker, its outbox and what flushes that; what was left there goes out at once.
 
-    queue, senders: by default the settings' queue, and topics of SNS.
+    queue, senders: by default those that the settings name.
     callback: makes what senders of the channel "callback" send.
     resolver, control: as in `execute`; values that can be pickled.
 
     Raises InvalidRequestError, StorageError.
     """
     table = settings.worker
-    queue = queue or queue_of(settings)
     metrics = metrics or Metrics()
     if senders is None:
-        senders = {"topic": SnsTopics(endpoint_url=table.endpoint_url)}
+        senders = {"topic": topic_sender(settings)}
     with ExitStack() as stack:
+        if queue is None:
+            queue = stack.enter_context(closing(queue_of(settings)))
         outbox = stack.enter_context(closing(Outbox(table.outbox)))
         stack.enter_context(closing(Flusher(outbox, senders)))
         delivery = Delivery(senders, outbox, callback=callback, metrics=metrics)

@@ -24,6 +24,8 @@ class WorkerSettings(Table):
     """Of the queue. None: as boto3 finds it."""
     endpoint_url: Annotated[str | None, AfterValidator(web_url("endpoint_url"))] = None
     """Of what speaks like SQS and SNS."""
+    embedded: Path | None = None
+    """Folder where queues and topics are files, for one machine. None: they are those of AWS."""
     processes: Annotated[int, Field(ge=1)] | None = None
     """None: one a processor, and two where recordings are in S3."""
     visibility_s: Annotated[int, Field(ge=1, le=LONGEST_VISIBILITY_S // 2)] = 60

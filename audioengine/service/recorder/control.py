@@ -12,8 +12,8 @@ from audioengine.commands.requests import CancelRecording, StopRecording
 from audioengine.errors import StorageError
 from audioengine.execution.control import Control
 from audioengine.service.messages import METHOD, CommandQueue
+from audioengine.service.places import queue_at
 from audioengine.service.posting import post
-from audioengine.service.queue_sqs import SqsQueue
 from audioengine.settings import Settings
 
 
@@ -69,17 +69,6 @@ def control_of(settings: Settings) -> Control | None:
     if recorder.control_queue is not None:
         return QueueControl(queue_at(recorder.control_queue, settings))
     return None
-
-
-def queue_at(url: str, settings: Settings) -> SqsQueue:
-    """Return the queue of SQS at a URL, reached as that of commands is."""
-    worker = settings.worker
-    return SqsQueue(
-        url,
-        region=worker.region,
-        endpoint_url=worker.endpoint_url,
-        visibility_s=worker.visibility_s,
-    )
 
 
 def _told(command: StopRecording | CancelRecording, domain: str) -> str:

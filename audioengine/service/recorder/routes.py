@@ -27,6 +27,7 @@ from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.rest.bodies import body_of
 from audioengine.settings import Settings
 
+REPORTS_PATH, NEW_CALL_PATH = "/recorder/reports", "/recorder/newcall"
 MOST_BODY_BYTES = 192 << 10
 """Of a report: a topic takes 256 KB, of which token, attributes and escapes have some."""
 
@@ -55,8 +56,8 @@ def recorder_routes(settings: Settings, desk: ReportDesk, delivery: Delivery) ->
         return {"recordCall": ask_new_call(call, settings, delivery)}
 
     return [
-        _route("/recorder/reports", report, settings),
-        _route("/recorder/newcall", new_call, settings),
+        _route(REPORTS_PATH, report, settings),
+        _route(NEW_CALL_PATH, new_call, settings),
     ]
 
 

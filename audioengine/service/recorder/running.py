@@ -13,13 +13,17 @@ from audioengine.execution.execute import storage_of
 from audioengine.execution.temporary import Resolver
 from audioengine.service.callbacks import CallbackSender, callback_letter
 from audioengine.service.delivery import Delivery, MakeCallback
+from audioengine.service.messages import CommandQueue
+from audioengine.service.metrics import Metrics
 from audioengine.service.outbox import Flusher, Outbox
+from audioengine.service.places import queue_at, topic_sender
 from audioengine.service.recorder.catalogue import Catalogue
-from audioengine.service.recorder.control import queue_at
+from audioengine.service.recorder.control import control_of
 from audioengine.service.recorder.intake import take_reports
 from audioengine.service.recorder.reports import ReportDesk
+from audioengine.service.running import worker_of
 from audioengine.service.sending import Channel, Sender
-from audioengine.service.topics import SnsTopics
+from audioengine.service.worker import Worker
 from audioengine.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,9 +31,9 @@ if TYPE_CHECKING:
 
 
 def senders_of(settings: Settings) -> Mapping[Channel, Sender]:
-    """Return what sends to topics of SNS and to tenants."""
+    """Return what sends to topics and to tenants."""
     return {
-        "topic": SnsTopics(endpoint_url=settings.worker.endpoint_url),
+        "topic": topic_sender(settings),
         "callback": CallbackSender(settings),
     }
 
@@ -45,6 +49,28 @@ def resolver_of(settings: Settings) -> Resolver:
 
 
 @contextmanager
+def whole_worker(
+    settings: Settings,
+    senders: Mapping[Channel, Sender],
+    *,
+    queue: CommandQueue | None = None,
+    metrics: Metrics | None = None,
+) -> Iterator[Worker]:
+    """Make a worker as `worker_of` does, with all of this side, and take reports meanwhile."""
+    made = worker_of(
+        settings,
+        queue=queue,
+        senders=senders,
+        callback=callbacks_of(settings),
+        resolver=resolver_of(settings),
+        control=control_of(settings),
+        metrics=metrics,
+    )
+    with made as worker, reports_taken(settings, senders):
+        yield worker
+
+
+@contextmanager
 def reports_taken(settings: Settings, senders: Mapping[Channel, Sender]) -> Iterator[None]:
     """Take reports from `recorder.report_queue` meanwhile, if settings name one.
 
@@ -55,11 +81,14 @@ def reports_taken(settings: Settings, senders: Mapping[Channel, Sender]) -> Iter
         yield
         return
     stopping = Event()
-    with closing(Outbox(settings.worker.outbox)) as outbox:
+    with (
+        closing(Outbox(settings.worker.outbox)) as outbox,
+        closing(queue_at(url, settings)) as queue,
+    ):
         desk = ReportDesk.of(settings, storage_of(settings), Delivery(senders, outbox))
         thread = Thread(
             target=take_reports,
-            args=(queue_at(url, settings), desk, stopping),
+            args=(queue, desk, stopping),
             kwargs={"wait_s": settings.worker.wait_s},
             name="reports",
         )

@@ -28,7 +28,7 @@ from audioengine.service.rest.access import domain_of
 from audioengine.service.rest.bodies import body_of
 from audioengine.service.rest.health import Check, Figures, Readiness, operation_routes
 from audioengine.service.rest.judging import judged
-from audioengine.service.rest.openapi import COMMAND_PATHS, document
+from audioengine.service.rest.openapi import COMMAND_PATHS, Part, document
 from audioengine.service.rest.pace import Pace
 from audioengine.service.rest.replies import Reply, of_error, of_http, refusal, unavailable
 from audioengine.service.rest.telemetry import RestMetrics
@@ -43,12 +43,14 @@ def make_app(
     settings: Settings,
     queue: CommandQueue,
     extra_routes: Sequence[BaseRoute] = (),
+    described: Part | None = None,
     ready: Mapping[str, Check] | None = None,
     metrics: Sequence[Figures] = (),
 ) -> Starlette:
     """Return the application that puts commands on a queue.
 
     extra_routes: of other parts of the service that come in over HTTP.
+    described: what the OpenAPI document says of them.
     ready: what else must work, by its name, for /readyz to say so.
     metrics: what else /metrics tells.
 
@@ -61,10 +63,10 @@ def make_app(
     )
     own = RestMetrics()
     intake = _Intake(settings, queue, pool, own)
-    described = Reply(document(settings.rest))
+    shown = Reply(document(settings.rest, described))
 
     async def openapi(_request: Request) -> Response:
-        return described
+        return shown
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from audioengine.commands.schema import json_schema
@@ -30,7 +31,7 @@ _SUMMARIES = {
     "CANCELRECORDING": "End a recording that goes on, and drop it.",
     "MERGERECORDINGS": "Merge recordings of one conversation into one.",
 }
-_REFUSALS = {
+COMMAND_REFUSALS = {
     "400": "The body is wrong: `problems` has every wrong field.",
     "401": "There is no access token, or it proves nothing.",
     "403": "The access token, replyId or bucket is not the domain's, or not the recording's.",
@@ -40,17 +41,29 @@ _REFUSALS = {
     "429": "The domain sends too many commands.",
     "503": "The command could not be queued, and may be later.",
 }
+"""What is answered by each code that is no success."""
 _RETRIED = {"429", "503"}
 _JSON = "application/json"
 
 
-def document(settings: RestSettings) -> dict[str, Any]:
-    """Return the document that describes every path of a command, and those of operation."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What else a document is to describe."""
+
+    paths: Mapping[str, Any] = field(default_factory=dict)
+    schemas: Mapping[str, Any] = field(default_factory=dict)
+    security: Mapping[str, Any] = field(default_factory=dict)
+    """Security schemes."""
+
+
+def document(settings: RestSettings, more: Part | None = None) -> dict[str, Any]:
+    """Return the document that describes every path of a command, those of operation, and more."""
+    more = more or Part()
     schemas: dict[str, Any] = {
-        "Success": _object({"success": {"const": True}}),
+        "Success": object_of({"success": {"const": True}}),
         "Refusal": _refusal_schema(),
         "Empty": {"type": "object", "maxProperties": 0},
-        "Ready": _object({"ready": {"type": "boolean"}, "checks": {"type": "object"}}),
+        "Ready": object_of({"ready": {"type": "boolean"}, "checks": {"type": "object"}}),
     }
     paths: dict[str, Any] = {}
     for segment, name in COMMAND_PATHS.items():
@@ -63,23 +76,24 @@ def document(settings: RestSettings) -> dict[str, Any]:
             "version": VERSION,
             "description": "Commands for call recordings. Relative times are in milliseconds.",
         },
-        "paths": paths | _operation_paths(),
+        "paths": paths | _operation_paths() | dict(more.paths),
         "components": {
-            "schemas": schemas,
+            "schemas": schemas | dict(more.schemas),
             "securitySchemes": {
                 "accessToken": {
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
                     "description": "HS256, with the claims exp, aud and domain.",
-                }
+                },
+                **more.security,
             },
         },
     }
 
 
 def _command_path(segment: str, name: str, settings: RestSettings) -> dict[str, Any]:
-    refusals = {code: _refusal(code, text) for code, text in _REFUSALS.items()}
+    refusals = {code: refused(code, text) for code, text in COMMAND_REFUSALS.items()}
     return {
         "parameters": [
             {
@@ -95,9 +109,9 @@ def _command_path(segment: str, name: str, settings: RestSettings) -> dict[str, 
             "summary": _SUMMARIES[name],
             "description": f"A body has at most {settings.max_body_bytes} bytes.",
             "security": [{"accessToken": []}],
-            "requestBody": {"required": True, "content": {_JSON: {"schema": _ref(name)}}},
+            "requestBody": {"required": True, "content": {_JSON: {"schema": ref(name)}}},
             "responses": {
-                "200": _answer("The command is durably queued.", "Success"),
+                "200": answer("The command is durably queued.", "Success"),
                 **refusals,
             },
         },
@@ -105,22 +119,22 @@ def _command_path(segment: str, name: str, settings: RestSettings) -> dict[str, 
             "operationId": f"{segment}Options",
             "summary": "What browsers ask before they send a command.",
             "responses": {
-                "200": _answer("Yes.", "Empty"),
-                "400": _answer("The page's origin, method or headers are not allowed.", "Refusal"),
+                "200": answer("Yes.", "Empty"),
+                "400": answer("The page's origin, method or headers are not allowed.", "Refusal"),
             },
         },
     }
 
 
 def _operation_paths() -> dict[str, Any]:
-    ready = _answer("Commands can be taken.", "Ready")
+    ready = answer("Commands can be taken.", "Ready")
     metrics = {"description": "Metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}
     document = {"description": "This document.", "content": {_JSON: {"schema": {"type": "object"}}}}
     gets: dict[str, tuple[str, dict[str, Any]]] = {
-        "/healthz": ("Whether the process lives.", {"200": _answer("It does.", "Empty")}),
+        "/healthz": ("Whether the process lives.", {"200": answer("It does.", "Empty")}),
         "/readyz": (
             "Whether commands can be taken.",
-            {"200": ready, "503": _answer("They can't.", "Ready")},
+            {"200": ready, "503": answer("They can't.", "Ready")},
         ),
         "/metrics": ("Metrics for Prometheus.", {"200": metrics}),
         "/openapi.json": ("This document.", {"200": document}),
@@ -133,7 +147,7 @@ def _operation_paths() -> dict[str, Any]:
 
 def _schemas_of(name: str) -> dict[str, Any]:
     """A command's schema, and those that it refers to, under the document's own places."""
-    schema = _moved(json_schema(name))
+    schema = moved(json_schema(name))
     del schema["$schema"]
     # The path says it too.
     schema["properties"]["method"] = {"enum": [name, None]}
@@ -141,18 +155,20 @@ def _schemas_of(name: str) -> dict[str, Any]:
     return {**schema.pop("$defs", {}), name: schema}
 
 
-def _moved(schema: Any) -> Any:
+def moved(schema: Any) -> Any:
+    """Return a schema whose references lead to the document's own place of schemas."""
     if isinstance(schema, dict):
         return {
             key: value.replace("#/$defs/", "#/components/schemas/")
             if key == "$ref"
-            else _moved(value)
+            else moved(value)
             for key, value in schema.items()
         }
-    return [_moved(one) for one in schema] if isinstance(schema, list) else schema
+    return [moved(one) for one in schema] if isinstance(schema, list) else schema
 
 
-def _object(properties: Mapping[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+def object_of(properties: Mapping[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    """Return the schema of an object that has these properties and no others."""
     return {
         "type": "object",
         "properties": properties,
@@ -163,32 +179,35 @@ def _object(properties: Mapping[str, Any], required: list[str] | None = None) ->
 
 def _refusal_schema() -> dict[str, Any]:
     text = {"type": "string"}
-    problem = _object({"path": text, "value": {}, "rule": text})
+    problem = object_of({"path": text, "value": {}, "rule": text})
     properties = {
         "success": {"const": False},
         "error": text,
         "problems": {"type": "array", "minItems": 1, "items": problem},
     }
-    return _object(properties, ["success", "error"])
+    return object_of(properties, ["success", "error"])
 
 
-def _ref(name: str) -> dict[str, str]:
+def ref(name: str) -> dict[str, str]:
+    """Return the reference to a schema of the document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _answer(description: str, schema: str) -> dict[str, Any]:
-    return {"description": description, "content": {_JSON: {"schema": _ref(schema)}}}
+def answer(description: str, schema: str) -> dict[str, Any]:
+    """Return an answer in JSON, with the name of its schema."""
+    return {"description": description, "content": {_JSON: {"schema": ref(schema)}}}
 
 
-def _refusal(code: str, description: str) -> dict[str, Any]:
-    answer = _answer(description, "Refusal")
+def refused(code: str, description: str) -> dict[str, Any]:
+    """Return an answer that is none of success, with the headers that its code has."""
+    made = answer(description, "Refusal")
     if code in _RETRIED:
         told = f"Seconds; {RETRY_AFTER_S} where nothing tells."
         integer = {"type": "integer", "minimum": 1}
-        answer["headers"] = {
+        made["headers"] = {
             "Retry-After": {"description": told, "required": True, "schema": integer}
         }
     if code == "401":
         text = {"type": "string"}
-        answer["headers"] = {"WWW-Authenticate": {"required": True, "schema": text}}
-    return answer
+        made["headers"] = {"WWW-Authenticate": {"required": True, "schema": text}}
+    return made

@@ -122,8 +122,8 @@ def bound(settings: RestSettings) -> socket.socket:
     return made
 
 
-def serve(app: ASGIApp, settings: RestSettings, ready: Callable[[str], object]) -> None:
-    """Serve an application until SIGTERM or SIGINT; then end what is under way, and return.
+def serve(server: uvicorn.Server, settings: RestSettings, ready: Callable[[str], object]) -> None:
+    """Run a server until SIGTERM or SIGINT; then end what is under way, and return.
 
     ready: called with the URL once connections are taken.
 
@@ -134,4 +134,4 @@ def serve(app: ASGIApp, settings: RestSettings, ready: Callable[[str], object]) 
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     ready(f"http://{host}:{listening.getsockname()[1]}")
     with suppress(KeyboardInterrupt):  # uvicorn raises once more the signal that has ended it
-        server_of(app, settings).run(sockets=[listening])
+        server.run(sockets=[listening])

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 import audioengine as ae
+from audioengine.service.messages import CommandQueue
 from audioengine.service.metrics import Metrics
+from audioengine.service.places import queue_of
 from audioengine.service.queue_embedded import EmbeddedQueue
-from audioengine.service.running import queue_of, worker_of
+from audioengine.service.queue_sqs import SqsQueue
+from audioengine.service.running import worker_of
 from tests.service.core.senders import Unsteady
 from tests.service.core.site import Site
 
@@ -55,9 +58,14 @@ def test_the_queue_is_the_worker_s_or_that_of_the_fallbacks(tmp_path: Path) -> N
     with pytest.raises(ae.InvalidRequestError, match=r"worker\.queue_url"):
         queue_of(ae.Settings(**values))
     values["fallbacks"]["command_queue"] = f"{url}.fifo"
-    assert queue_of(ae.Settings(**values)).is_fifo
+    assert is_fifo(queue_of(ae.Settings(**values)))
     values["worker"]["queue_url"] = url
-    assert not queue_of(ae.Settings(**values)).is_fifo
+    assert not is_fifo(queue_of(ae.Settings(**values)))
+
+
+def is_fifo(queue: CommandQueue) -> bool:
+    assert isinstance(queue, SqsQueue)
+    return queue.is_fifo
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,7 @@ import pytest
 
 import audioengine as ae
 from audioengine.service.queue_sqs import SqsQueue
-from audioengine.service.recorder.control import control_of
-from audioengine.service.recorder.running import (
-    callbacks_of,
-    reports_taken,
-    resolver_of,
-    senders_of,
-)
-from audioengine.service.running import worker_of
+from audioengine.service.recorder.running import senders_of, whole_worker
 from tests.execution.service import DATA, DOMAIN, KEPT, RECORDING, TEMP, TEMP_KEY
 from tests.service.core.cloud import Cloud
 from tests.service.recorder import deployment
@@ -36,15 +29,7 @@ ABSOLUTE = {"absoluteTimes": True, "mask": {"caller": [{"from": START + 1000, "t
 @contextmanager
 def running(settings: ae.Settings) -> Iterator[None]:
     """What `audioengine worker` does, in this process and one of its own."""
-    senders = senders_of(settings)
-    made = worker_of(
-        settings,
-        senders=senders,
-        callback=callbacks_of(settings),
-        resolver=resolver_of(settings),
-        control=control_of(settings),
-    )
-    with made as worker, reports_taken(settings, senders):
+    with whole_worker(settings, senders_of(settings)) as worker:
         thread = Thread(target=worker.run)
         thread.start()
         try:

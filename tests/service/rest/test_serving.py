@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from audioengine.cli import main
+from audioengine.service import logs, places
 from tests.execution.service import KEY, RECORDING
 from tests.service.rest.deployment import (
     DOMAIN,
@@ -53,11 +53,8 @@ class Slow(MemoryQueue):
 
 
 def stand_in(delay_s: float = 0.0) -> None:
-    running = types.ModuleType("audioengine.service.running")
-    logs = types.ModuleType("audioengine.service.logs")
-    vars(running)["queue_of"] = lambda _settings: Slow(delay_s=delay_s)
-    vars(logs)["set_up_logs"] = lambda: None
-    sys.modules.update({one.__name__: one for one in (running, logs)})
+    vars(places)["queue_of"] = lambda _settings: Slow(delay_s=delay_s)
+    vars(logs)["set_up_logs"] = lambda _level: None
 
 
 @pytest.fixture
@@ -101,8 +98,8 @@ def test_requests_under_way_are_answered(file: Path, number: signal.Signals) -> 
 
 @pytest.fixture
 def stood_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("running", "logs"):
-        monkeypatch.setitem(sys.modules, f"audioengine.service.{name}", types.ModuleType(name))
+    monkeypatch.setattr(places, "queue_of", places.queue_of)
+    monkeypatch.setattr(logs, "set_up_logs", logs.set_up_logs)
     stand_in()
 
 

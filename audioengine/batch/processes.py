@@ -71,8 +71,8 @@ class Processes:
         """Take a job."""
         least = min(self._working, key=lambda one: len(one.jobs), default=None)
         if least is None or (least.jobs and len(self._working) < self._processes):
-            least = self._begun(self._at_once)
-            self._working.append(least)
+            self._working.append(self._begun(self._at_once))
+            least = self._working[-1]
         least.give(job)
 
     def ended(self) -> Iterator[tuple[Job, JobOutcome]]:
@@ -90,10 +90,12 @@ class Processes:
                 if process in self._all():
                     yield from self._after_a_death(process)
                 continue
-            job = process.jobs.pop(answer.line, None)
-            self._answers.popleft()
+            job = process.jobs.get(answer.line)
             if job is not None and answer.outcome is not None:
                 yield job, answer.outcome
+            # Not before: where Ctrl-C stops who takes it, it is given again.
+            process.jobs.pop(answer.line, None)
+            self._answers.popleft()
             if process is self._cell and not process.jobs:
                 self._cell = None
                 process.end()
@@ -169,8 +171,8 @@ class _Process:
 
     def give(self, job: Job) -> None:
         """Let it do a job."""
-        self._letters.put(job)
         self.jobs[job.line] = job
+        self._letters.put(job)
 
     def drop(self) -> None:
         """Let it drop what it has not begun."""
@@ -192,7 +194,14 @@ class _Process:
         self._heard(self, None)
 
     def _write(self) -> None:
+        sent: set[int] = set()
         for letter in iter(self._letters.get, END):
+            if isinstance(letter, Job):
+                sent.add(letter.line)
+            else:
+                # What Ctrl-C has kept from being sent is dropped as well.
+                for line in set(self.jobs) - sent:
+                    self._heard(self, Answer(line, None))
             # Where it is gone, who listens will know.
             with suppress(OSError):
                 self._connection.send(letter)

@@ -207,6 +207,9 @@ class _Batch:
     failed: int = 0
     skipped: int = 0
     failures: list[FailedJobReport] = field(default_factory=list)
+    recorded_line: int = 0
+    written_line: int = 0
+    """Of the last jobs in record and journal: one whose end Ctrl-C broke off comes again."""
 
     @property
     def full(self) -> bool:
@@ -254,6 +257,8 @@ class _Batch:
                 self._end(taken, JobOutcome(error=error_entry(taken.error), attempts=0))
 
     def _end(self, job: Job | BadLine, outcome: JobOutcome) -> None:
+        if job.line == self.written_line:
+            return
         entry = {
             "line": job.line,
             "key": job.key,
@@ -267,8 +272,11 @@ class _Batch:
             if value is not None:
                 entry[name] = value
         if self.record is not None and outcome.custody is not None:
-            self.record.add(job, outcome.custody)
+            if job.line != self.recorded_line:
+                self.record.add(job, outcome.custody)
+            self.recorded_line = job.line
         self.journal.add(entry)
+        self.written_line = job.line
         if outcome.error:
             self.failed += 1
             if len(self.failures) < SHOWN_FAILURES:

@@ -94,3 +94,8 @@ def tell_event(job: Job, _how: How) -> JobOutcome:
         error = {"type": "StorageError", "message": "no", "retryable": False}
         return JobOutcome(error=error, alarm={"event": "storeRecordingError"})
     return JobOutcome(report={}, event={"event": "RECORDINGSTORED"})
+
+
+def tell_environment(_job: Job, _how: How) -> JobOutcome:
+    """Do nothing but tell of a variable."""
+    return JobOutcome(report={"told": os.environ.get("AUDIOENGINE_TOLD")})

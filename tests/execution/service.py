@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Mapping
 from decimal import Decimal
@@ -24,6 +25,7 @@ START = 1_547_114_000_000
 NAME = "mpeg25-8k-32k"
 DATA = fixture(NAME)
 TEMP_KEY = f"190110-{RECORDING}.mp3"
+KEPT_NAME = f"{RECORDING}.mp3"
 MASK = {"mask": {"caller": [{"from": 1, "to": 2}]}}
 
 
@@ -39,14 +41,13 @@ def settings(**more: Any) -> ae.Settings:
 def storage(*, versioned: bool = False, start: object = START) -> ae.MemoryStorage:
     """A storage with one temporary recording."""
     made = ae.MemoryStorage(TEMP, KEPT, OTHERS, versioned=versioned)
-    put(made, RECORDING, DATA, key=TEMP_KEY, start=start)
+    put(made, DATA, key=TEMP_KEY, start=start)
     made.requests.clear()
     return made
 
 
 def put(
     storage: ae.MemoryStorage,
-    recording_id: str,
     data: bytes,
     *,
     key: str,
@@ -54,7 +55,6 @@ def put(
     start: object = None,
 ) -> None:
     """A temporary recording with its metadata."""
-    del recording_id
     metadata = {"domain": domain, "start-time-ms": start}
     given = {name: str(value) for name, value in metadata.items() if value is not None}
     storage.put(TEMP, key, data, given)
@@ -88,6 +88,24 @@ def store_command(**more: Any) -> dict[str, Any]:
         **more,
     }
     return {name: value for name, value in command.items() if value is not None}
+
+
+def merge_command(**more: Any) -> dict[str, Any]:
+    """A MERGERECORDINGS of the one recording."""
+    return {
+        "method": "MERGERECORDINGS",
+        "destinationBucket": KEPT,
+        "toMerge": [{"recordingId": RECORDING, "startTime": START}],
+        "replyId": token(),
+        **more,
+    }
+
+
+def masked(params: Mapping[str, Any] | None = None, **more: Any) -> bytes:
+    """What is to be kept of the recording."""
+    out = io.BytesIO()
+    ae.store(DATA, out, ae.Modification.from_params(params or MASK), **more)
+    return out.getvalue()
 
 
 def delete_command(**more: Any) -> dict[str, Any]:

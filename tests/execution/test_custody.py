@@ -13,7 +13,7 @@ import pytest
 import audioengine as ae
 from tests.custody.records import KEY, codes
 from tests.execution import service
-from tests.execution.service import DATA, KEPT, RECORDING, START, TEMP, TEMP_KEY, run, store_command
+from tests.execution.service import DATA, KEPT, RECORDING, TEMP, TEMP_KEY, run, store_command
 
 CANARY = base64.b64encode(bytes(range(70, 102))).decode()
 PLACE = f"s3://{KEPT}/{RECORDING}.mp3"
@@ -81,12 +81,7 @@ def test_an_output_that_is_there_already_is_told_too(record: ae.CustodyRecord) -
 
 def test_a_merge(record: ae.CustodyRecord) -> None:
     storage = service.storage()
-    command = {
-        "method": "MERGERECORDINGS",
-        "destinationBucket": KEPT,
-        "replyId": service.token(),
-        "toMerge": [{"recordingId": RECORDING, "startTime": START}],
-    }
+    command = service.merge_command()
     outcome = run(command, storage, record=record)
     assert outcome.error is None
     (entry,) = entries(record)

@@ -29,6 +29,7 @@ from tests.execution.service import (
     TEMP_KEY,
     delete_command,
     event_of,
+    merge_command,
     run,
     store_command,
     token,
@@ -87,12 +88,7 @@ def test_a_token_of_another_recording_is_refused_in_the_reference_s_words() -> N
 def test_a_merge_needs_the_token_of_one_of_its_recordings() -> None:
     storage = service.storage()
     entry = {"recordingId": ANOTHER, "startTime": START}
-    command = {
-        "method": "MERGERECORDINGS",
-        "destinationBucket": KEPT,
-        "toMerge": [entry],
-        "replyId": token(),
-    }
+    command = merge_command(toMerge=[entry])
     assert event_of(run(command, storage))["reason"] == "recordingId does not match eventId"
     untouched(storage)
 
@@ -160,16 +156,11 @@ def test_an_object_of_another_domain_is_not_read_whatever_the_token_says(params:
 
 
 def merging(**more: Any) -> dict[str, Any]:
-    return {
-        "method": "MERGERECORDINGS",
-        "destinationBucket": KEPT,
-        "toMerge": [
-            {"recordingId": RECORDING, "startTime": START},
-            {"recordingId": ANOTHER, "startTime": START + 60_000},
-        ],
-        "replyId": token(),
-        **more,
-    }
+    entries = [
+        {"recordingId": RECORDING, "startTime": START},
+        {"recordingId": ANOTHER, "startTime": START + 60_000},
+    ]
+    return merge_command(**{"toMerge": entries, **more})
 
 
 @pytest.mark.parametrize(
@@ -190,7 +181,7 @@ def test_another_recording_s_domain_must_be_proven(
 ) -> None:
     storage = service.storage()
     data = fixture("conference-a-8k")
-    service.put(storage, ANOTHER, data, key=f"190110-{ANOTHER}.mp3", domain=domain)
+    service.put(storage, data, key=f"190110-{ANOTHER}.mp3", domain=domain)
     what = None if known is None else ae.Known(known)
     outcome = run(
         merging(),
@@ -231,7 +222,7 @@ def test_nothing_may_tell_that_the_token_s_own_recording_is_another_tenant_s(
     method: str, domain: str | None, known: str | None, single: bool, allowed: bool
 ) -> None:
     storage = service.storage()
-    service.put(storage, RECORDING, DATA, key=TEMP_KEY, domain=domain)
+    service.put(storage, DATA, key=TEMP_KEY, domain=domain)
     outcome = run(
         own(method),
         storage,

@@ -13,4 +13,6 @@ PREFIX = "AUDIOENGINE_"
 
 def are_named() -> bool:
     """Whether the environment or the working folder says anything."""
-    return Path(DEFAULT_FILE).exists() or any(name.startswith(PREFIX) for name in os.environ)
+    # Variables count in either case.
+    names = (name.upper() for name in os.environ)
+    return Path(DEFAULT_FILE).exists() or any(name.startswith(PREFIX) for name in names)

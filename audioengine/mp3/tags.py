@@ -54,6 +54,11 @@ def tag_at(head: bytes, offset: int, left: int) -> Tag | None:
     return None
 
 
+def is_id3v1(tail: bytes) -> bool:
+    """Whether the last 128 bytes of a file are an ID3v1 tag to those who play it."""
+    return len(tail) == ID3V1_BYTES and tail[:3] == b"TAG"
+
+
 def trailing_tags(source: ByteSource) -> list[Tag]:
     """The tags at the end of the file, last first.
 
@@ -81,7 +86,7 @@ def _tag_before(source: ByteSource, end: int) -> Tag | None:
     tail = source.read(start, end - start)
     # The header of an APE tag that begins three bytes before looks like an ID3v1 tag, too.
     ape_header = tail[3:5] == b"EX" and source.read(max(0, start - 3), min(3, start)) == b"APE"
-    if len(tail) == ID3V1_BYTES and tail[:3] == b"TAG" and end == source.size and not ape_header:
+    if is_id3v1(tail) and end == source.size and not ape_header:
         return Tag("id3v1", end - ID3V1_BYTES, ID3V1_BYTES)
     if tail[-_APE_HEADER_BYTES:][:8] == b"APETAGEX" and len(tail) >= _APE_HEADER_BYTES:
         footer = tail[-_APE_HEADER_BYTES:]

@@ -136,7 +136,8 @@ def encode(
     bitrate_kbps: one of the rates that MP3 has at this sampling rate; by default what call
         recorders use (32, 48 or 128).
 
-    Raises InvalidRequestError, StorageError; there is no output then.
+    Raises InvalidRequestError, StorageError, and UnsupportedAudioError where the end of what is
+    made would pass for a tag; there is no output then.
     """
     started = time.perf_counter()
     workers = worker_count(workers)

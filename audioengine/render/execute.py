@@ -14,12 +14,14 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from audioengine.errors import UnsupportedAudioError
 from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.index import byte2_counts
 from audioengine.mp3.info_tag import build_info_tag, tag_frame_bytes
 from audioengine.mp3.main_data import Frame
 from audioengine.mp3.side_info import SideInfo, granule_layout
 from audioengine.mp3.splice import ChannelFrame, silent_channel
+from audioengine.mp3.tags import is_id3v1
 from audioengine.pcm.coherence import Coherence
 from audioengine.pcm.tone import Tone
 from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
@@ -345,6 +347,14 @@ class _Execution:
 
     def _finish(self) -> Rendered:
         format, grid, output = self.plan.format, self.plan.grid, self.output
+        if is_id3v1(output.tail):
+            ms = 1000 * format.samples_per_frame / format.rate_hz
+            # One in 16 million ends so; decoders would leave its last frames out.
+            raise UnsupportedAudioError(
+                "the output would end with bytes that look like a tag (TAG, 128 bytes before its "
+                f"end), and would not play to its end: let it end {ms:.0f} ms earlier or later, or "
+                "re-encode all of it (render full)"
+            )
         byte2 = output.byte2
         counts = byte2_counts(byte2).reshape(16, 16).sum(axis=1).tolist()
         bitrates = {format.bitrates_kbps[i]: count for i, count in enumerate(counts) if count}

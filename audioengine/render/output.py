@@ -18,6 +18,7 @@ from audioengine.mp3.header import FrameHeader
 from audioengine.mp3.main_data import Frame
 from audioengine.mp3.reservoir import Placement, SlotRule
 from audioengine.mp3.side_info import SideInfo
+from audioengine.mp3.tags import ID3V1_BYTES
 from audioengine.plan.grid import FrameRange
 from audioengine.render.stream import FrameStream
 
@@ -55,6 +56,8 @@ class FrameOutput:
     counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(get_args(Kind), 0))
     audio_bytes: int = 0
     audio_crc: int = 0
+    tail: bytes = b""
+    """The last bytes, as many as a tag's that may stand behind frames."""
 
     def __post_init__(self) -> None:
         self._slots = SlotWriter(self.header.format)
@@ -143,6 +146,7 @@ class FrameOutput:
     def _emit(self, data: bytes) -> None:
         self.audio_crc = tag_crc(data, self.audio_crc)
         self.audio_bytes += len(data)
+        self.tail = (self.tail + data[-ID3V1_BYTES:])[-ID3V1_BYTES:]
         self.write(data)
 
     @property

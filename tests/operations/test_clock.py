@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 import audioengine as ae
 from tests.operations.helpers import DECODERS, EDITABLE, Cut, Pcm, recording, spans, store
 from tests.operations.promises import assert_clock, assert_tag
+from tests.support import fixture
 
 # One of each frame length, channel count and clock.
 KINDS = ("mpeg25-8k-32k", "mono-44k", "mpeg1-44k-128k", "untagged-16k", "vbr-16k", "crc-44k")
@@ -131,3 +134,17 @@ def test_absolute_times_of_an_untagged_source_meet_its_encoder_delay() -> None:
         assert report.trim.applied.samples == (16_000 + delay, 64_000 + delay)
         assert [notice.code for notice in report.warnings] == ["untagged_absolute_times"]
         assert "1105" in report.warnings[0].message
+
+
+def test_an_output_that_would_end_like_a_tag_is_refused() -> None:
+    """Decoders would take its last frames for an ID3v1 tag."""
+    data = bytearray(fixture("untagged-8k"))
+    data[-128:-125] = b"TAG"
+    # With something behind them, those bytes are audio.
+    source = bytes(data) + b"abc"
+    modification = ae.Modification(mask={"caller": [ae.Interval(0.2, 0.3)]})
+    out = BytesIO()
+    with pytest.raises(ae.UnsupportedAudioError, match="end 72 ms earlier or later"):
+        ae.store(source, out, modification)
+    assert not out.getvalue()
+    ae.store(source, out, modification, render="full")

@@ -49,6 +49,7 @@ def prove_sums(out: FrameOutput, written: bytearray) -> None:
     """Counts, bytes, checksum and sizes are those of what was written."""
     assert out.audio_bytes == len(written)
     assert out.audio_crc == mpeg.crc16_arc(bytes(written))
+    assert out.tail == written[-128:]
     frames = list(mpeg.frames(bytes(written)))
     assert sum(len(frame.data) for frame in frames) == len(written)
     assert out.byte2.tolist() == [frame.data[2] for frame in frames]

@@ -7,6 +7,7 @@ much of each recording explains most of what is heard.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -171,12 +172,15 @@ def _shares(ours: Wave, columns: dict[int, Wave]) -> dict[int, tuple[float, floa
     """By number, how much of each wave is in ours, and how far noise may have that wrong."""
     if not columns:
         return {}
-    levels = np.array([rms(wave) for wave in columns.values()])
-    basis = np.stack([wave / level for wave, level in zip(columns.values(), levels, strict=True)])
-    gram = basis @ basis.T / len(ours)
+    # Not by BLAS: its threads would stand in the way of those that listen to other parts.
+    rows = np.stack([*columns.values(), ours])
+    products = np.einsum("it,jt->ij", rows, rows) / len(ours)
+    levels = np.sqrt(np.diag(products)[:-1])
+    gram = products[:-1, :-1] / np.outer(levels, levels)
+    along = products[:-1, -1] / levels
     inverse: npt.NDArray[np.float64] = np.linalg.pinv(gram, hermitian=True)
-    share = inverse @ (basis @ ours / len(ours))
-    noise = rms(ours - share @ basis)
+    share = inverse @ along
+    noise = math.sqrt(max(products[-1, -1] - 2 * share @ along + share @ gram @ share, 0.0))
     blur = np.diag(inverse)
     # Of waves that are the same, the pseudo-inverse takes half of each.
     blurred = (blur > _MOST_ALIKE) | (np.linalg.cond(gram) > 1 / _SAME)

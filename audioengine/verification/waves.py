@@ -195,8 +195,7 @@ def likeness(first: Wave, second: Wave, rate_hz: int) -> Likeness:
     product: npt.NDArray[np.complex128] = one * np.conj(other)
     power = np.abs(product)
     heard = power > 1e-12 * power.max()
-    product[~heard] = 0
-    product[heard] /= power[heard]
+    product /= np.where(heard, power, np.inf)
     share = int(np.count_nonzero(heard)) / len(product)
     at_lag = np.fft.irfft(product, size) / max(share, 1e-9)
     near = np.concatenate((at_lag[-lags:], at_lag[: lags + 1]))

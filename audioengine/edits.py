@@ -14,6 +14,7 @@ from fractions import Fraction
 from operator import attrgetter
 from typing import Literal, TypeAlias, cast
 
+from audioengine.choices import Fill
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.notices import Notice
 from audioengine.times import (
@@ -138,7 +139,7 @@ class Beep:
     """Of the sine, 200 to 3000 Hz and below 0.35 of the recording's rate."""
     level_dbfs: Number = -20
     """Peak level, -60 to -3 dBFS."""
-    fill: Literal["beep", "silence"] = "beep"
+    fill: Fill = "beep"
     """Whether there is a beep at all."""
 
     def __post_init__(self) -> None:

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 import click
 
+from audioengine.choices import Align, MaskScope, Missing
 from audioengine.cli.options import (
+    choice_option,
     crosstalk_option,
     json_option,
     read_json,
@@ -116,26 +118,18 @@ _PART_OPTIONS = (
         help="A MERGERECORDINGS command: start times, conferences and masks are those of its "
         "toMerge, and --part says where each recordingId is.",
     ),
-    click.option(
+    choice_option(
         "--align",
-        type=click.Choice(("sample", "frame")),
-        default="sample",
-        show_default=True,
-        help="frame moves recordings that overlap no other by less than a frame, to copy them too.",
+        Align,
+        "frame moves recordings that overlap no other by less than a frame, to copy them too.",
     ),
-    click.option(
-        "--missing",
-        type=click.Choice(("fail", "omit")),
-        default="fail",
-        show_default=True,
-        help="What becomes of recordings that are not there or can't be decoded.",
+    choice_option(
+        "--missing", Missing, "What becomes of recordings that are not there or can't be decoded."
     ),
-    click.option(
+    choice_option(
         "--mask-scope",
-        type=click.Choice(("part", "conference")),
-        default="part",
-        show_default=True,
-        help="conference applies each mask to every recording that lists a conference there.",
+        MaskScope,
+        "conference applies each mask to every recording that lists a conference there.",
     ),
     click.option(
         "--max-timeline-s",

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
+from audioengine.choices import CallerChannel, Fallback, Fill, Render, SharedFrames
 from audioengine.edits import Beep, Dialect, Interval, Modification
 from audioengine.storage.options import S3Options
 from audioengine.times import Number
@@ -54,6 +55,14 @@ def read_number(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         raise click.BadParameter(f"{text!r} is too large or too small a number.") from None
+
+
+def choice_option(name: str, words: object, help: str) -> Callable[[_Callback], _Callback]:
+    """An option that takes one of the words of a Literal type, the first by default."""
+    choices = get_args(words)
+    return click.option(
+        name, type=click.Choice(choices), default=choices[0], show_default=True, help=help
+    )
 
 
 def _interval(text: str, origin: str) -> Interval:
@@ -167,7 +176,7 @@ _EDIT_OPTIONS = (
     ),
     click.option(
         "--dialect",
-        type=click.Choice(("sqs", "rest")),
+        type=click.Choice(get_args(Dialect)),
         help="Unit of relative times in --params: seconds (sqs, the default) or ms (rest).",
     ),
     click.option(
@@ -178,12 +187,8 @@ _EDIT_OPTIONS = (
         metavar="SAMPLES",
         help="How late an untagged source holds its audio, for --absolute; 1105 if LAME made it.",
     ),
-    click.option(
-        "--fallback",
-        type=click.Choice(("full", "refuse")),
-        default="full",
-        show_default=True,
-        help="Where frames can't be copied: re-encode everything, or fail.",
+    choice_option(
+        "--fallback", Fallback, "Where frames can't be copied: re-encode everything, or fail."
     ),
 )
 
@@ -212,33 +217,13 @@ _SOUND_OPTIONS = (
         metavar="DB",
         help="Peak level of the beep.",
     ),
-    click.option(
-        "--fill",
-        type=click.Choice(("beep", "silence")),
-        default="beep",
-        show_default=True,
-        help="What is heard under a mask.",
-    ),
-    click.option(
-        "--render",
-        type=click.Choice(("smart", "full")),
-        default="smart",
-        show_default=True,
-        help="full re-encodes everything.",
-    ),
-    click.option(
-        "--caller-channel",
-        type=click.Choice(("left", "right")),
-        default="left",
-        show_default=True,
-        help="The channel that holds the caller.",
-    ),
-    click.option(
+    choice_option("--fill", Fill, "What is heard under a mask."),
+    choice_option("--render", Render, "full re-encodes everything."),
+    choice_option("--caller-channel", CallerChannel, "The channel that holds the caller."),
+    choice_option(
         "--shared-frames",
-        type=click.Choice(("keep", "mask_both")),
-        default="keep",
-        show_default=True,
-        help="The other party in frames coded as mid/side: re-encode it, or mask it too.",
+        SharedFrames,
+        "The other party in frames coded as mid/side: re-encode it, or mask it too.",
     ),
     click.option(
         "--allow-truncated",

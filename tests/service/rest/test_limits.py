@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from audioengine.settings import RestSettings
 from tests.service.rest.deployment import DOMAIN, Served, access, bearer, served, token
 
 MIB = 2**20
@@ -24,7 +25,7 @@ HEAD = (
 
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[Served]:
-    with served(body_timeout_s=0.5, request_timeout_s=1.0) as service:
+    with served(body_timeout_s=0.5, request_timeout_s=1.0, keep_alive_s=1) as service:
         yield service
 
 
@@ -181,6 +182,24 @@ def test_connections_that_are_kept_may_wait(impatient: Served) -> None:
             assert answer.status == 400
             answer.read()
     connection.close()
+
+
+def test_connections_are_kept_for_longer_than_requests_may_take() -> None:
+    """And for longer than proxies keep theirs, which would send to one that is being closed."""
+    assert RestSettings().keep_alive_s > 60
+    with served(request_timeout_s=0.5, keep_alive_s=2) as service:
+        connection = http.client.HTTPConnection("127.0.0.1", service.port)
+        connection.connect()
+        connection.auto_open = 0
+        for _ in range(2):
+            connection.request("GET", "/healthz")
+            with connection.getresponse() as answer:
+                assert answer.read() == b"{}"
+            begun = time.monotonic()
+            time.sleep(1.0)
+        assert answer_of(connection.sock) == b""
+        assert 1.9 < time.monotonic() - begun < 10
+        connection.close()
 
 
 def test_slow_clients_are_in_nobodys_way(service: Served) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import subprocess
@@ -18,12 +19,14 @@ from click.testing import CliRunner
 
 from audioengine.cli import main
 from audioengine.service import logs, places
+from audioengine.service.rest.serving import bound
 from tests.execution.service import KEY, RECORDING
 from tests.service.rest.deployment import (
     DOMAIN,
     REST_KEY,
     MemoryQueue,
     bearer,
+    settings,
     token,
 )
 
@@ -111,6 +114,27 @@ def test_settings_must_let_somebody_in(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "token_key" in result.output
     assert "rest.keys" in result.output
+
+
+def test_no_answer_waits_for_the_client_to_acknowledge_its_head() -> None:
+    """Head and body are written apart; Nagle's algorithm would keep the body back for 40 ms."""
+
+    async def found(address: tuple[str, int], listening: socket.socket) -> int:
+        accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+        server = await asyncio.start_server(
+            lambda _reader, writer: accepted.put_nowait(writer), sock=listening
+        )
+        async with server:
+            with socket.create_connection(address):
+                writer = await accepted.get()
+                made: socket.socket = writer.get_extra_info("socket")
+                option = made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                writer.close()
+                await writer.wait_closed()
+        return option
+
+    with bound(settings().rest) as listening:
+        assert asyncio.run(found(listening.getsockname(), listening))
 
 
 @pytest.mark.usefixtures("stood_in")

@@ -4,17 +4,13 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import jwt
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -26,12 +22,15 @@ from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.recorder.routes import MOST_BODY_BYTES, recorder_routes
 from audioengine.service.recorder.running import routes_served
 from audioengine.service.sending import Channel, Sender
+from audioengine.settings import RestSettings
 from tests.execution.service import DOMAIN, EVENTS, KEPT, KEY, OTHER, RECORDING, TEMP, token
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import Post, claims_of, recorder_token, report
 from tests.service.recorder.servers import Host, answering
 from tests.service.recorder.test_callbacks import check_signature
+from tests.service.rest.deployment import listening
 
+REST = RestSettings(port=0)
 STATUS = {ae.InvalidRequestError: 400, ae.NotAllowedError: 403, ae.StorageError: 503}
 
 
@@ -40,24 +39,6 @@ def told(_request: Request, error: Exception) -> JSONResponse:
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     problems = [one.path for one in getattr(error, "problems", ())]
     return JSONResponse({"success": False, "problems": problems}, status)
-
-
-@contextmanager
-def served(app: Starlette) -> Iterator[str]:
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, ws="none", loop="asyncio", lifespan="off")
-    )
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        thread = Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        try:
-            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(10)
 
 
 class Served:
@@ -97,7 +78,7 @@ def deployed(tenant: Host) -> Iterator[Served]:
         routes=recorder_routes(settings, desk, post.delivery),
         exception_handlers={ae.AudioEngineError: told},
     )
-    with served(app) as url:
+    with listening(app, REST) as url:
         yield Served(url, post, storage)
 
 
@@ -211,7 +192,10 @@ def test_all_that_it_needs(tmp_path: Path) -> None:
     )
     post = Post(error=ae.StorageError("no topic", retryable=True))
     senders: dict[Channel, Sender] = {"topic": post, "callback": post}
-    with routes_served(settings, senders) as routes, served(Starlette(routes=routes)) as url:
+    with (
+        routes_served(settings, senders) as routes,
+        listening(Starlette(routes=routes), REST) as url,
+    ):
         answer = Served(url, post, ae.MemoryStorage()).send(report("RECORDINGREADY"))
         assert answer.json() == {"success": True}
         assert post.letters == []

@@ -82,6 +82,16 @@ def test_the_largest_body(service: Served) -> None:
         assert (len(text), answer.status_code) == (length, code)
 
 
+def test_what_is_too_large_once_it_is_escaped(service: Served) -> None:
+    """A queue would never take it: to send it again later is of no use."""
+    body = {"recordingId": "r", "replyId": token(recordingId="r"), "x": "\uffff" * 45_000}
+    text = json.dumps(body, ensure_ascii=False).encode()
+    assert len(text) < 140_000
+    answer = service.post("deleterecording", content=text, headers=bearer() | JSON)
+    assert answer.status_code == 413
+    assert not service.queue.sent
+
+
 @pytest.mark.parametrize(
     ("given", "code"),
     [

@@ -13,6 +13,7 @@ from typing import Any
 import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from audioengine.errors import StorageError
@@ -20,6 +21,8 @@ from audioengine.settings import RestSettings
 
 _BACKLOG = 2048
 _LAST_WORDS_S = 1.0
+# How long a request may have been on its way when the server is asked to stop.
+_LAST_REQUEST_S = 0.5
 _TOLD = b'{"success":false,"error":"the request must come in faster"}'
 _TOO_SLOW = (
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
@@ -37,6 +40,7 @@ class ImpatientProtocol(H11Protocol):
         super().__init__(*args, **options)
         self._timeout_s = timeout_s
         self._alarm: asyncio.TimerHandle | None = None
+        self._is_ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -48,6 +52,8 @@ class ImpatientProtocol(H11Protocol):
         if self._is_idle():
             self._wait()
         super().data_received(data)
+        if self._is_ending:
+            self._tell_the_last()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the rest of a body that was refused."""
@@ -58,6 +64,28 @@ class ImpatientProtocol(H11Protocol):
         """Wait no more."""
         self._wait_no_more()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """End, but first answer what is under way or was sent already.
+
+        uvicorn itself hangs up on clients that it has not told that a connection ends; what they
+        have sent meanwhile is lost, and they are reset.
+        """
+        self._is_ending = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(_LAST_REQUEST_S, self._hang_up)
+        else:
+            self._tell_the_last()
+
+    def _tell_the_last(self) -> None:
+        """Say in the answer to a request that it is the last, whereupon it is."""
+        cycle = self.cycle
+        if not (cycle is None or cycle.response_started or CLOSE_HEADER in cycle.default_headers):
+            cycle.default_headers = [*cycle.default_headers, CLOSE_HEADER]
+
+    def _hang_up(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
 
     def _wait(self) -> None:
         self._wait_no_more()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import signal
 import socket
 import subprocess
@@ -97,6 +98,27 @@ def test_requests_under_way_are_answered(file: Path, number: signal.Signals) -> 
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url}/healthz")
     assert [one.json() for one in answers] == [{"success": True}]
+
+
+def test_a_client_that_goes_on_is_told_when_to_stop(file: Path) -> None:
+    """On a connection that is kept no request is lost: the last answer says that it is."""
+    with process(file) as (run, url):
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+        connection.connect()
+        connection.auto_open = 0
+        ends = False
+        for count in range(100_000):
+            connection.request("GET", "/healthz")
+            with connection.getresponse() as answer:
+                assert (answer.status, answer.read()) == (200, b"{}")
+                ends = answer.getheader("Connection") == "close"
+            if ends:
+                break
+            if count == 10:
+                run.send_signal(signal.SIGTERM)
+        assert ends
+        connection.close()
+        assert run.wait(timeout=10) == 0
 
 
 @pytest.fixture

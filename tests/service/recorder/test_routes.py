@@ -23,7 +23,17 @@ from audioengine.service.recorder.routes import MOST_BODY_BYTES, recorder_routes
 from audioengine.service.recorder.running import routes_served
 from audioengine.service.sending import Channel, Sender
 from audioengine.settings import RestSettings
-from tests.execution.service import DOMAIN, EVENTS, KEPT, KEY, OTHER, RECORDING, TEMP, token
+from tests.execution.service import (
+    DOMAIN,
+    EVENTS,
+    KEPT,
+    KEY,
+    OTHER,
+    RECORDING,
+    TEMP,
+    TEMP_KEY,
+    token,
+)
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import Post, claims_of, recorder_token, report
 from tests.service.recorder.servers import Host, answering
@@ -141,6 +151,7 @@ def test_a_recorder_of_one_domain(deployed: Served) -> None:
     assert deployed.send(report("RECORDINGREADY"), token=own).status_code == 403
     call = {"domain": DOMAIN, "recordingId": RECORDING}
     assert deployed.send(call, "newcall", token=own).status_code == 403
+    deployed.storage.put(TEMP, TEMP_KEY, b"theirs", {"domain": OTHER})
     assert deployed.send(report("RECORDINGREADY", domain=OTHER), token=own).status_code == 200
 
 

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import httpx
 import jwt
@@ -21,7 +22,7 @@ from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.recorder.routes import MOST_BODY_BYTES, recorder_routes
 from audioengine.service.recorder.running import routes_served
-from audioengine.service.sending import Channel, Sender
+from audioengine.service.sending import Channel, Letter, Sender
 from audioengine.settings import RestSettings
 from tests.execution.service import (
     DOMAIN,
@@ -34,6 +35,7 @@ from tests.execution.service import (
     TEMP_KEY,
     token,
 )
+from tests.service.core.site import wait_for
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import Post, claims_of, recorder_token, report
 from tests.service.recorder.servers import Host, answering
@@ -112,6 +114,25 @@ def test_the_way_of_a_recording(deployed: Served, tenant: Host) -> None:
     for asked in tenant.asked:
         check_signature(asked)
     assert claims_of(tenant.asked[-1].json["replyId"]) == claims_of(events[-1]["replyId"])
+
+
+def test_a_call_does_not_wait_for_an_alarm(
+    deployed: Served, tenant: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant.always = answering(500)
+    works = Event()
+    send = deployed.post.send
+
+    def slow(letter: Letter) -> None:
+        works.wait(30)
+        send(letter)
+
+    monkeypatch.setattr(deployed.post, "send", slow)
+    answer = deployed.send({"domain": DOMAIN, "recordingId": RECORDING}, "newcall")
+    assert (answer.json(), deployed.post.letters) == ({"recordCall": True}, [])
+    works.set()
+    wait_for(lambda: deployed.post.letters)
+    assert deployed.post.letters[0].attributes["event"] == "apiRequestError"
 
 
 NOBODY = [

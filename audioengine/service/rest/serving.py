@@ -52,7 +52,15 @@ class ImpatientProtocol(H11Protocol):
         if self._is_idle():
             self._wait()
         super().data_received(data)
-        if self._is_ending:
+
+    def handle_events(self) -> None:
+        """Begin on requests; where one must be the last of its connection, its answer says so.
+
+        So must one that tells its body's length in two ways: a proxy may have believed the other.
+        """
+        super().handle_events()
+        told = {name for name, _ in self.headers or ()}
+        if self._is_ending or {b"content-length", b"transfer-encoding"} <= told:
             self._tell_the_last()
 
     def on_response_complete(self) -> None:

@@ -242,6 +242,22 @@ def test_requests_that_are_no_http(impatient: Served, request_: bytes) -> None:
     assert not impatient.queue.sent
 
 
+def test_a_body_of_two_lengths_is_the_last_of_its_connection(impatient: Served) -> None:
+    """What a proxy takes for a part of it must not be a request of its own."""
+    body = json.dumps({"recordingId": "r", "replyId": token(recordingId="r")}).encode()
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    smuggled = HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    both = b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n"
+    impatient.queue.sent.clear()
+    with connected(impatient) as connection:
+        connection.sendall(HEAD + both % len(chunked + smuggled) + chunked + smuggled)
+        answer = answer_of(connection)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close\r\n" in answer
+    assert len(impatient.queue.sent) <= 1
+    impatient.queue.sent.clear()
+
+
 def test_too_many_connections() -> None:
     with served(max_connections=3) as service:
         kept = [connected(service) for _ in range(3)]

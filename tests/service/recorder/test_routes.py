@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 
 import audioengine as ae
 from audioengine.service.callbacks import CallbackSender
+from audioengine.service.metrics import Metrics
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.recorder.routes import MOST_BODY_BYTES, recorder_routes
@@ -224,13 +225,17 @@ def test_all_that_it_needs(tmp_path: Path) -> None:
     )
     post = Post(error=ae.StorageError("no topic", retryable=True))
     senders: dict[Channel, Sender] = {"topic": post, "callback": post}
+    metrics = Metrics()
     with (
-        routes_served(settings, senders) as routes,
+        routes_served(settings, senders, metrics) as routes,
         listening(Starlette(routes=routes), REST) as url,
     ):
         answer = Served(url, post, ae.MemoryStorage()).send(report("RECORDINGREADY"))
         assert answer.json() == {"success": True}
         assert post.letters == []
+        waiting = b'audioengine_letters_total{channel="topic",outcome="waiting"} 2.0'
+        assert waiting in metrics.text()
+        assert b"audioengine_outbox_depth 2.0" in metrics.text()
         post.error = None
         end = time.monotonic() + 30
         while not post.to(EVENTS):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -141,7 +142,7 @@ def server_of(app: ASGIApp, settings: RestSettings) -> uvicorn.Server:
         backlog=_BACKLOG,
         limit_concurrency=settings.max_connections,
         timeout_keep_alive=settings.keep_alive_s,
-        timeout_graceful_shutdown=int(settings.shutdown_timeout_s),
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout_s),  # it counts whole ones
         h11_max_incomplete_event_size=settings.max_head_bytes,
     )
     return uvicorn.Server(config)

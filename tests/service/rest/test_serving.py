@@ -20,7 +20,8 @@ from click.testing import CliRunner
 
 from audioengine.cli import main
 from audioengine.service import logs, places
-from audioengine.service.rest.serving import bound
+from audioengine.service.rest.app import make_app
+from audioengine.service.rest.serving import bound, server_of
 from tests.execution.service import KEY, RECORDING
 from tests.service.rest.deployment import (
     DOMAIN,
@@ -136,6 +137,12 @@ def test_settings_must_let_somebody_in(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "token_key" in result.output
     assert "rest.keys" in result.output
+
+
+def test_less_than_a_second_to_end_is_not_none() -> None:
+    chosen = settings(shutdown_timeout_s=0.5)
+    server = server_of(make_app(chosen, MemoryQueue()), chosen.rest)
+    assert server.config.timeout_graceful_shutdown == 1
 
 
 def test_no_answer_waits_for_the_client_to_acknowledge_its_head() -> None:

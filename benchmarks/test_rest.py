@@ -7,7 +7,7 @@ import asyncio
 import json
 import multiprocessing
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,11 +19,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from audioengine.service.messages import CommandQueue, Message
 from audioengine.service.rest.app import make_app
 from audioengine.service.rest.serving import bound, server_of
 from audioengine.settings import Settings
 from benchmarks.results import Row, record, rows
+from tests.service.rest.deployment import MemoryQueue
 
 SUBJECT = "REST"
 CONNECTIONS = 16
@@ -42,31 +42,12 @@ SETTINGS = Settings(
 )
 
 
-class Sink(CommandQueue):
+class Sink(MemoryQueue):
     """Takes all and keeps nothing, so that REST alone is measured."""
 
     def send(self, body: str, *, group: str, attributes: Mapping[str, str] | None = None) -> str:
         del body, group, attributes
         return "0"
-
-    def receive(self, limit: int, wait_s: float) -> Sequence[Message]:
-        raise NotImplementedError
-
-    def extend(self, message: Message, seconds: int) -> None:
-        raise NotImplementedError
-
-    def release(self, message: Message, seconds: int = 0) -> None:
-        raise NotImplementedError
-
-    def delete(self, message: Message) -> None:
-        raise NotImplementedError
-
-    @property
-    def max_receives(self) -> int | None:
-        return None
-
-    def depth(self) -> int:
-        return 0
 
 
 async def hello(_request: Request) -> Response:

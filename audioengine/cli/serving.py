@@ -48,6 +48,7 @@ def serve(path: Path | None, folder: Path | None, host: str | None, port: int | 
 
 def _serve(path: Path | None, given: dict[str, str | int | None]) -> None:
     from audioengine.service.logs import set_up_logs
+    from audioengine.service.metrics import Metrics
     from audioengine.service.places import queue_of
     from audioengine.service.recorder.openapi import recorder_part
     from audioengine.service.recorder.running import routes_served, senders_of
@@ -59,9 +60,10 @@ def _serve(path: Path | None, given: dict[str, str | int | None]) -> None:
     settings = load_settings(path)
     rest = _rest(settings, given)
     set_up_logs(settings.worker.log_level)
-    with routes_served(settings, senders_of(settings)) as routes:
-        described = recorder_part() if routes else None
-        app = make_app(settings, queue_of(settings), routes, described)
+    metrics = Metrics()
+    with routes_served(settings, senders_of(settings), metrics) as routes:
+        described, figures = (recorder_part(), [metrics.text]) if routes else (None, [])
+        app = make_app(settings, queue_of(settings), routes, described, metrics=figures)
         run(server_of(app, rest), rest, partial(click.echo, err=True))
 
 

@@ -140,7 +140,8 @@ def read(
     Raises InvalidRequestError naming every wrong field.
     """
     if isinstance(value, dict):
-        value = {name: inner for name, inner in value.items() if name in keys(kind)}
+        known = keys(kind)
+        value = {name: inner for name, inner in value.items() if name in known}
     try:
         return adapter(kind).validate_python(value, context=dict(context or {}))
     except ValidationError as error:

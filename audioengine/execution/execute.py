@@ -148,6 +148,7 @@ def execute(
         digest=result.digest,
         is_proven=True,
         domain=token.domain,
+        recording_id=_recording_of(command, command.method),
         event_topic=token.event_topic,
         alarm_topic=token.alarm_topic,
     )
@@ -294,6 +295,7 @@ def _failed(
         digest=digest,
         is_proven=bool(token.recording_id) and not isinstance(error, NotAllowedError),
         domain=token.domain,
+        recording_id=_recording_of(raw, kind),
         event_topic=token.event_topic,
         alarm_topic=token.alarm_topic,
     )
@@ -320,6 +322,10 @@ def _failure(
     if kind == "DELETERECORDING":
         return DeleteRecordingFailed(recording_id=recording_id, **told)
     return None
+
+
+def _recording_of(raw: object, kind: str) -> str | None:
+    return None if kind == "MERGERECORDINGS" else _text(raw, "recordingId")
 
 
 def _text(raw: object, key: str) -> str | None:

@@ -33,6 +33,8 @@ class Outcome:
     is_proven: bool = False
     """Whether its token counts: what it says is its own tenant's."""
     domain: str | None = None
+    recording_id: str | None = None
+    """As the command says; None of a merge, which has several."""
     event_topic: str | None = None
     alarm_topic: str | None = None
     """Where event and alarm go: as the verified token says, else the settings."""
@@ -48,7 +50,7 @@ class Outcome:
         attributes = {
             "event": self.event.event if self.event is not None else None,
             "domain": self.domain,
-            "recordingId": getattr(self.event, "recording_id", None),
+            "recordingId": self.recording_id,
             "commandDigest": self.digest,
         }
         return {name: value for name, value in attributes.items() if value}

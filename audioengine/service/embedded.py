@@ -186,7 +186,7 @@ def serve_embedded(
     with ExitStack() as stack:
         stack.enter_context(_shown(place.topics, show))
         queue = stack.enter_context(closing(queue_of(settings)))
-        routes = stack.enter_context(routes_served(settings, senders))
+        routes = stack.enter_context(routes_served(settings, senders, metrics))
         worker = stack.enter_context(whole_worker(settings, senders, queue=queue, metrics=metrics))
         works = _Works(worker)
         app = make_app(

@@ -95,11 +95,14 @@ class Metrics:
         finally:
             self.took(stage, time.monotonic() - began)
 
-    def watch(self, *, outbox: Callable[[], int] | None, held: Callable[[], int]) -> None:
+    def watch(
+        self, *, outbox: Callable[[], int] | None, held: Callable[[], int] | None = None
+    ) -> None:
         """Say who knows the figures that are asked for when they are read."""
         if outbox is not None:
             self._outbox.set_function(lambda: _depth(outbox))
-        self._held.set_function(held)
+        if held is not None:
+            self._held.set_function(held)
 
     def text(self) -> bytes:
         """Return all figures as Prometheus reads them."""

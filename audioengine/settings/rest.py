@@ -39,6 +39,12 @@ class RestSettings(Table):
     """How long a body may take to come in."""
     request_timeout_s: _Seconds = 30
     """How long a client may take for a request's head, or for all of a request and its answer."""
+    keep_alive_s: Annotated[int, Field(ge=1, le=3600)] = 75
+    """How long a connection may wait for its next request.
+
+    Longer than those before the server keep theirs, proxies mostly for 60 s: else they send to
+    what is just being closed.
+    """
     queue_timeout_s: _Seconds = 10
     """How long a command may take to be judged and queued."""
     rate_per_s: Annotated[float, Field(gt=0)] = 50

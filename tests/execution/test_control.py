@@ -39,6 +39,7 @@ def test_a_command_of_the_tenant_is_passed_on(method: str) -> None:
     assert (outcome.event, outcome.alarm, outcome.error) == (None, None, None)
     assert outcome.digest is not None
     assert outcome.digest == run(command, service.storage(), control=recorder).digest
+    assert outcome.attributes["recordingId"] == RECORDING
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -51,6 +52,7 @@ def test_what_the_token_does_not_prove_is_not(method: str) -> None:
         assert isinstance(outcome.error, ae.NotAllowedError)
         assert outcome.alarm is not None
         assert outcome.alarm.type == f"{method[:-9].lower()}RecordingError"
+        assert outcome.attributes["recordingId"] == RECORDING
     assert recorder.told == []
 
 

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import logging
-import socket
-import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from hashlib import md5
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Lock
 from urllib.parse import unquote, urlsplit
+
+from tests import loopback
+from tests.loopback import LoopbackServer, serving
 
 ACCESS_KEY = "AKIACANARYACCESSKEY0"
 SECRET_KEY = "canary-secret-of-the-environment"
@@ -86,15 +86,11 @@ Fault = Callable[["Handler"], bool]
 """What happens instead of an answer; False: what happens before it."""
 
 
-class FaultyStore(ThreadingHTTPServer):
+class FaultyStore(LoopbackServer):
     """A store of a few objects, by path, that breaks as it is told."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.lock = Lock()
-        self.stopping = Event()
+        super().__init__(Handler)
         self.objects: dict[str, Stored] = {}
         self.asked: list[Asked] = []
         self.faults: defaultdict[str, list[Fault]] = defaultdict(list)
@@ -107,30 +103,13 @@ class FaultyStore(ThreadingHTTPServer):
         """How long clients wait for it, if that is said before there is one."""
 
     @property
-    def url(self) -> str:
-        host, port = self.server_address[:2]
-        return f"http://{host!s}:{port}"
-
-    @property
     def methods(self) -> list[str]:
         return [one.method for one in self.asked]
 
-    def handle_error(self, *_: object) -> None:
-        """Clients that go away are what is tested."""
 
-
-@contextmanager
-def faulty_store() -> Iterator[FaultyStore]:
+def faulty_store() -> AbstractContextManager[FaultyStore]:
     """A running one."""
-    with FaultyStore() as server:
-        thread = Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.stopping.set()
-            server.shutdown()
-            thread.join()
+    return serving(FaultyStore())
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -272,9 +251,7 @@ def refusing(status: int, code: str) -> Fault:
 
 def reset(handler: Handler) -> bool:
     """The connection is reset before there is an answer."""
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.rfile.close()
-    handler.connection.close()
+    loopback.reset(handler)
     return True
 
 

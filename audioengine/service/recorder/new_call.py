@@ -11,7 +11,7 @@ from audioengine.commands.events import SipCallId
 from audioengine.commands.wire import OptionalText, Text, Wire
 from audioengine.errors import StorageError
 from audioengine.service.callbacks import NEW_CALL, callback_url
-from audioengine.service.delivery import Delivery
+from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.logs import log
 from audioengine.service.posting import Answer, post
 from audioengine.service.recorder.tellings import alarm_of
@@ -31,16 +31,25 @@ class NewCall(Wire):
     sip_rec_call_id: SipCallId = None
 
 
-def ask_new_call(call: NewCall, settings: Settings, delivery: Delivery) -> bool:
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a call is to be recorded."""
+
+    record: bool
+    alarm: Telling | None = None
+    """apiRequestError, where the tenant gave no answer; the call must not wait for it too."""
+
+
+def ask_new_call(call: NewCall, settings: Settings) -> Decision:
     """Return whether a call is to be recorded: as its tenant says, within the settings' time.
 
     Where there is nobody to ask, or no answer that can be understood, `callbacks.new_call_default`;
-    of the latter the alarm apiRequestError tells. It is asked once: the call waits.
+    of the latter there is an alarm to tell. It is asked once: the call waits.
     """
     url = callback_url(settings, call.domain, NEW_CALL)
     options = settings.callbacks
     if url is None:
-        return options.new_call_default
+        return Decision(options.new_call_default)
     tenant = settings.domains[call.domain]
     assert tenant.callback_secret is not None  # settings see to it
     question = {name: one for name, one in call.to_dict().items() if name != "domain"}
@@ -53,10 +62,18 @@ def ask_new_call(call: NewCall, settings: Settings, delivery: Delivery) -> bool:
             timeout_s=options.new_call_timeout_s,
             ca_file=options.ca_file,
         )
-        return _said(answer)
+        return Decision(_said(answer))
     except StorageError as error:
-        _raise_alarm(call, url, str(error), answer, settings, delivery)
-        return options.new_call_default
+        alarm = _alarm(call, url, str(error), answer)
+        return Decision(options.new_call_default, alarm_of(alarm, call.domain, settings))
+
+
+def raise_alarm(alarm: Telling, delivery: Delivery) -> None:
+    """Tell what a decision has to tell; what is lost is logged."""
+    try:
+        delivery.tell(alarm, about=None)
+    except StorageError as failure:
+        log().error("alarm is lost", alarm=alarm.alarm, error=str(failure))
 
 
 def _said(answer: Answer) -> bool:
@@ -73,15 +90,8 @@ def _said(answer: Answer) -> bool:
     return record
 
 
-def _raise_alarm(
-    call: NewCall,
-    url: str,
-    error: str,
-    answer: Answer | None,
-    settings: Settings,
-    delivery: Delivery,
-) -> None:
-    alarm = ApiRequestAlarm(
+def _alarm(call: NewCall, url: str, error: str, answer: Answer | None) -> ApiRequestAlarm:
+    return ApiRequestAlarm(
         domain=call.domain,
         recording_id=call.recording_id,
         error=error if error.startswith(_FAILED) else f"{_FAILED}: {error}",
@@ -90,7 +100,3 @@ def _raise_alarm(
         status_code=None if answer is None else answer.status,
         status_message=None if answer is None else answer.reason,
     )
-    try:
-        delivery.tell(alarm_of(alarm, call.domain, settings), about=None)
-    except StorageError as failure:  # the call waits for an answer, not for this
-        log().error("alarm is lost", alarm=alarm.to_dict(), error=str(failure))

@@ -91,7 +91,10 @@ class ReportDesk:
         _check_domain(str(came.event.domain), only_domain, self._settings)
         entry = None
         if isinstance(came.event, RecordingReady):
-            entry = self._catalogue.put(self._entry(came, came.event))
+            entry = self._entry(came, came.event)
+            if only_domain is not None:
+                self._check_proven(Location(entry.temp_bucket, entry.temp_key), only_domain)
+            entry = self._catalogue.put(entry)
         event = self._with_token(came.event, entry)
         told = telling_of(event.to_dict(), str(event.domain), self._settings, alarm=_alarm(event))
         self._delivery.tell(told, about=told.event)
@@ -135,10 +138,22 @@ class ReportDesk:
 
     def _check_owner(self, location: Location, domain: str) -> None:
         """Raise NotAllowedError where an object says that it is another domain's."""
-        found = self._catalogue.storage.find(location)
-        told = None if found is None else found.metadata.get(DOMAIN)
+        told = self._domain_at(location)
         if told not in (None, in_ascii(domain)) and not self._settings.single_tenant:
             raise NotAllowedError(f"there is a recording of another domain at {str(location)!r}")
+
+    def _check_proven(self, location: Location, domain: str) -> None:
+        """Raise NotAllowedError where no object says that it is of a domain, in its metadata.
+
+        Else who may speak of one domain alone could name another's recording as its own.
+        """
+        if self._domain_at(location) != in_ascii(domain) and not self._settings.single_tenant:
+            message = f"the metadata of {str(location)!r} must name the token's domain, {domain!r}"
+            raise NotAllowedError(message)
+
+    def _domain_at(self, location: Location) -> str | None:
+        found = self._catalogue.storage.find(location)
+        return None if found is None else found.metadata.get(DOMAIN)
 
     def _with_token(self, event: LiveEvent, entry: Entry | None) -> LiveEvent:
         settings = self._settings

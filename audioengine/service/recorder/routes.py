@@ -8,9 +8,9 @@ Both take a token of the recorder's own, ``Authorization: Bearer …``: JWT, HS2
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jwt
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,7 +22,7 @@ from audioengine.commands.wire import read
 from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
 from audioengine.service.delivery import Delivery
 from audioengine.service.logs import log
-from audioengine.service.recorder.new_call import NewCall, ask_new_call
+from audioengine.service.recorder.new_call import NewCall, ask_new_call, raise_alarm
 from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.rest.bodies import body_of
 from audioengine.settings import Settings
@@ -45,15 +45,19 @@ def recorder_routes(settings: Settings, desk: ReportDesk, delivery: Delivery) ->
         rule = "must be set: nobody else may report recordings"
         raise InvalidRequestError.of("recorder.token_key", None, rule)
 
-    def report(values: object, only_domain: str | None) -> dict[str, Any]:
+    def report(values: object, only_domain: str | None) -> Response:
         desk.take(values, only_domain)
-        return {"success": True}
+        return JSONResponse({"success": True})
 
-    def new_call(values: object, only_domain: str | None) -> dict[str, Any]:
+    def new_call(values: object, only_domain: str | None) -> Response:
         call = read(NewCall, values, "newCall")
         if only_domain not in (None, call.domain):
             raise NotAllowedError(f"a call must be of the domain of the token, {only_domain!r}")
-        return {"recordCall": ask_new_call(call, settings, delivery)}
+        decision = ask_new_call(call, settings)
+        alarm = decision.alarm
+        # Told once the answer is out: topics may be as slow as the tenant, and the call waits.
+        later = None if alarm is None else BackgroundTask(raise_alarm, alarm, delivery)
+        return JSONResponse({"recordCall": decision.record}, background=later)
 
     return [
         _route(REPORTS_PATH, report, settings),
@@ -61,15 +65,13 @@ def recorder_routes(settings: Settings, desk: ReportDesk, delivery: Delivery) ->
     ]
 
 
-def _route(
-    path: str, work: Callable[[object, str | None], dict[str, Any]], settings: Settings
-) -> Route:
+def _route(path: str, work: Callable[[object, str | None], Response], settings: Settings) -> Route:
     async def answer(request: Request) -> Response:
         only_domain = _domain_of(request.headers.getlist("authorization"), settings)
         body = await body_of(request, MOST_BODY_BYTES, settings.rest.body_timeout_s)
         values = command_values(body, "report")
         try:
-            return JSONResponse(await run_in_threadpool(lambda: work(values, only_domain)))
+            return await run_in_threadpool(work, values, only_domain)
         except StorageError as error:
             log().error("request of the recorder failed", path=path, error=str(error))
             raise

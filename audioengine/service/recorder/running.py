@@ -66,12 +66,14 @@ def whole_worker(
         control=control_of(settings),
         metrics=metrics,
     )
-    with made as worker, reports_taken(settings, senders):
+    with made as worker, reports_taken(settings, senders, metrics):
         yield worker
 
 
 @contextmanager
-def reports_taken(settings: Settings, senders: Mapping[Channel, Sender]) -> Iterator[None]:
+def reports_taken(
+    settings: Settings, senders: Mapping[Channel, Sender], metrics: Metrics | None = None
+) -> Iterator[None]:
     """Take reports from `recorder.report_queue` meanwhile, if settings name one.
 
     What can't be sent waits in the worker's outbox.
@@ -85,7 +87,8 @@ def reports_taken(settings: Settings, senders: Mapping[Channel, Sender]) -> Iter
         closing(Outbox(settings.worker.outbox)) as outbox,
         closing(queue_at(url, settings)) as queue,
     ):
-        desk = ReportDesk.of(settings, storage_of(settings), Delivery(senders, outbox))
+        delivery = Delivery(senders, outbox, metrics=metrics)
+        desk = ReportDesk.of(settings, storage_of(settings), delivery)
         thread = Thread(
             target=take_reports,
             args=(queue, desk, stopping),
@@ -102,11 +105,13 @@ def reports_taken(settings: Settings, senders: Mapping[Channel, Sender]) -> Iter
 
 @contextmanager
 def routes_served(
-    settings: Settings, senders: Mapping[Channel, Sender]
+    settings: Settings, senders: Mapping[Channel, Sender], metrics: Metrics | None = None
 ) -> Iterator[Sequence[BaseRoute]]:
     """Give the routes of recorders, for an application of Starlette's; none without a key for them.
 
     What can't be sent waits in the worker's outbox, and goes out from here too.
+
+    metrics: get to know what is sent, and what waits.
     """
     if settings.recorder.token_key is None:
         yield ()
@@ -117,6 +122,8 @@ def routes_served(
         closing(Outbox(settings.worker.outbox)) as outbox,
         closing(Flusher(outbox, senders)),
     ):
-        delivery = Delivery(senders, outbox)
+        if metrics is not None:
+            metrics.watch(outbox=outbox.depth)
+        delivery = Delivery(senders, outbox, metrics=metrics)
         desk = ReportDesk.of(settings, storage_of(settings), delivery)
         yield recorder_routes(settings, desk, delivery)

@@ -25,7 +25,7 @@ from audioengine.errors import AudioEngineError, InvalidRequestError, Problem, S
 from audioengine.service.messages import DIALECT, METHOD, CommandQueue
 from audioengine.service.rest import telemetry
 from audioengine.service.rest.access import domain_of
-from audioengine.service.rest.bodies import body_of
+from audioengine.service.rest.bodies import body_of, too_large
 from audioengine.service.rest.health import Check, Figures, Readiness, operation_routes
 from audioengine.service.rest.judging import judged
 from audioengine.service.rest.openapi import COMMAND_PATHS, Part, document
@@ -185,7 +185,9 @@ class _Intake:
             raise InvalidRequestError.of("command", "<bytes>", "must be UTF-8") from None
         command = judged(text, method, domain, self._settings)
         attributes = {DIALECT: "rest", METHOD: method}
-        text = _NONCHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        text, escapes = _NONCHARACTERS.subn(lambda found: f"\\u{ord(found[0]):04x}", text)
+        if escapes and len(text.encode()) > self._settings.rest.max_body_bytes:
+            raise too_large(self._settings.rest.max_body_bytes)  # for the queue, for ever
         try:
             message_id = self._queue.send(text, group=command.recording_id, attributes=attributes)
         except StorageError as error:

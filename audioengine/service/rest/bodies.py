@@ -17,7 +17,7 @@ async def body_of(request: Request, max_bytes: int, timeout_s: float) -> bytes:
     _check_type(request)
     declared = request.headers.get("content-length", "0")
     if not declared.isdecimal() or int(declared) > max_bytes:
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
     try:
         return await asyncio.wait_for(_read(request, max_bytes), timeout_s)
     except asyncio.TimeoutError:
@@ -41,10 +41,11 @@ async def _read(request: Request, max_bytes: int) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
-            raise _too_large(max_bytes)
+            raise too_large(max_bytes)
     return bytes(body)
 
 
-def _too_large(max_bytes: int) -> HTTPException:
+def too_large(max_bytes: int) -> HTTPException:
+    """Return the refusal of a body that is larger than that."""
     # No "Connection: close": what still comes is dropped as it comes, so that this can be read.
     return HTTPException(413, f"a body must have at most {max_bytes} bytes")

@@ -92,6 +92,8 @@ def test_serve_and_worker_with_nothing_in_common_but_aws(cloud: Cloud, tmp_path:
         path = f"{url}/{DOMAIN}/storerecording"
         post(path, access(), {**command, "modificationParams": mask})
         told = event(topic, "RECORDINGSTORED")
+        figures = httpx.get(f"{url}/metrics", trust_env=False).text
+        assert 'audioengine_letters_total{channel="topic",outcome="sent"} 1.0' in figures
     stored = s3.get_object(Bucket=told["destinationBucket"], Key=told["fileName"])["Body"].read()
     assert stored.startswith(b"\xff")
     assert stored != fixture("mpeg25-8k-32k")

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import json
-import socket
-import struct
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.loopback import LoopbackServer, reset, serving
+
+__all__ = ["reset"]
 
 
 @dataclass(frozen=True)
@@ -34,44 +34,23 @@ class Asked:
 Reply = Callable[["Handler"], None]
 
 
-class Host(ThreadingHTTPServer):
+class Host(LoopbackServer):
     """Answers each request with the next reply, and 200 when there are none."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.lock = Lock()
-        self.stopping = Event()
+        super().__init__(Handler)
         self.asked: list[Asked] = []
         self.replies: list[Reply] = []
         self.always: Reply = answering(200)
 
     @property
-    def url(self) -> str:
-        host, port = self.server_address[:2]
-        return f"http://{host!s}:{port}"
-
-    @property
     def paths(self) -> list[str]:
         return [one.path for one in self.asked]
 
-    def handle_error(self, *_: object) -> None:
-        """Clients that go away are what is tested."""
 
-
-@contextmanager
-def host() -> Iterator[Host]:
+def host() -> AbstractContextManager[Host]:
     """A running one."""
-    with Host() as server:
-        thread = Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.stopping.set()
-            server.shutdown()
-            thread.join()
+    return serving(Host())
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -121,13 +100,6 @@ def dripping(handler: Handler) -> None:
     while not handler.server.stopping.wait(0.05):
         handler.wfile.write(b"x")
         handler.wfile.flush()
-
-
-def reset(handler: Handler) -> None:
-    """The connection is reset before there is an answer."""
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.rfile.close()
-    handler.connection.close()
 
 
 def endless(handler: Handler) -> None:

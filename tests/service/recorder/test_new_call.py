@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import audioengine as ae
-from audioengine.service.recorder.new_call import NewCall, ask_new_call
+from audioengine.service.delivery import Delivery
+from audioengine.service.recorder.new_call import NewCall, ask_new_call, raise_alarm
 from tests.commands.reference import ALARMS as ALARM_EXAMPLES
 from tests.execution.service import ALARMS, DOMAIN, OTHER, RECORDING
 from tests.service.recorder import deployment
@@ -21,6 +22,14 @@ from tests.service.recorder.test_callbacks import check_signature
 CALL = NewCall(
     domain=DOMAIN, recording_id=RECORDING, meta_data="<xml>", sip_rec_call_id=7260041678961334000
 )
+
+
+def decided(call: NewCall, settings: ae.Settings, delivery: Delivery) -> bool:
+    """The decision; its alarm is told."""
+    decision = ask_new_call(call, settings)
+    if decision.alarm is not None:
+        raise_alarm(decision.alarm, delivery)
+    return decision.record
 
 
 def alarm(post: Post) -> dict[str, Any]:
@@ -37,7 +46,7 @@ def test_the_tenant_decides(said: bool, tenant: Host) -> None:
     post = Post()
     for default in (True, False):
         settings = deployment.settings(tenant.url + "/api", callbacks={"new_call_default": default})
-        assert ask_new_call(CALL, settings, post.delivery) is said
+        assert decided(CALL, settings, post.delivery) is said
     assert post.letters == []
     asked = tenant.asked[0]
     assert (asked.method, asked.path) == ("POST", "/api/newCall")
@@ -53,7 +62,7 @@ def test_the_alarm_is_that_of_the_reference(tenant: Host) -> None:
     (example,) = (one for one in ALARM_EXAMPLES if one["type"] == "apiRequestError")
     tenant.always = answering(500)
     post = Post()
-    assert ask_new_call(CALL, deployment.settings(tenant.url), post.delivery)
+    assert decided(CALL, deployment.settings(tenant.url), post.delivery)
     assert list(alarm(post)) == list(example)
     assert alarm(post) == {
         **example,
@@ -75,7 +84,7 @@ def test_an_answer_that_can_not_be_understood(
     tenant.always = answering(200, body)
     post = Post()
     settings = deployment.settings(tenant.url, callbacks={"new_call_default": default})
-    assert ask_new_call(CALL, settings, post.delivery) is default
+    assert decided(CALL, settings, post.delivery) is default
     assert alarm(post)["statusCode"] == 200
     assert "recordCall" in alarm(post)["error"]
 
@@ -84,7 +93,7 @@ def test_a_redirect_is_not_followed(tenant: Host, recorder: Host) -> None:
     recorder.always = answering(200, b'{"recordCall": false}')
     tenant.always = answering(307, location=recorder.url)
     post = Post()
-    assert ask_new_call(CALL, deployment.settings(tenant.url), post.delivery)
+    assert decided(CALL, deployment.settings(tenant.url), post.delivery)
     assert alarm(post)["statusCode"] == 307
     assert recorder.asked == []
 
@@ -98,7 +107,7 @@ def test_no_answer_in_time(reply: Any, tenant: Host) -> None:
     )
     post = Post()
     before = time.monotonic()
-    assert not ask_new_call(CALL, settings, post.delivery)
+    assert not decided(CALL, settings, post.delivery)
     assert time.monotonic() - before < 3
     assert not {"statusCode", "statusMessage"} & alarm(post).keys()
     assert alarm(post)["error"].startswith("Error calling newCall API: ")
@@ -109,11 +118,15 @@ def test_where_there_is_nobody_to_ask(tenant: Host) -> None:
     call = NewCall(domain=OTHER, recording_id=RECORDING)
     for default in (True, False):
         settings = deployment.settings(tenant.url, callbacks={"new_call_default": default})
-        assert ask_new_call(call, settings, post.delivery) is default
+        assert decided(call, settings, post.delivery) is default
     assert post.letters == []
 
 
-def test_the_call_does_not_wait_for_the_alarm(tenant: Host) -> None:
+def test_an_alarm_that_can_not_be_told_is_logged(
+    tenant: Host, caplog: pytest.LogCaptureFixture
+) -> None:
     tenant.always = answering(500)
     post = Post(error=ae.StorageError("the disk is full"))
-    assert ask_new_call(CALL, deployment.settings(tenant.url), post.delivery)
+    assert decided(CALL, deployment.settings(tenant.url), post.delivery)
+    assert "alarm is lost" in caplog.text
+    assert "apiRequestError" in caplog.text

@@ -23,10 +23,9 @@ from audioengine.service.rest.openapi import document
 from tests.execution.service import DOMAIN, KEPT, TEMP
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import Post, recorder_token
-from tests.service.recorder.test_routes import served
-from tests.service.rest.deployment import REST_KEY, MemoryQueue
+from tests.service.rest.deployment import REST_KEY, MemoryQueue, listening
 
-SETTINGS = deployment.settings(rest={"keys": {"first": REST_KEY}})
+SETTINGS = deployment.settings(rest={"keys": {"first": REST_KEY}, "port": 0})
 DOCUMENT = document(SETTINGS.rest, recorder_part())
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 # A schema can't say that a meta must be JSON, nor that a start must be known for want of a key.
@@ -38,7 +37,8 @@ def url() -> Iterator[str]:
     post = Post()
     desk = ReportDesk.of(SETTINGS, ae.MemoryStorage(TEMP, KEPT), post.delivery)
     routes = recorder_routes(SETTINGS, desk, post.delivery)
-    with served(make_app(SETTINGS, MemoryQueue(), routes, recorder_part())) as found:
+    app = make_app(SETTINGS, MemoryQueue(), routes, recorder_part())
+    with listening(app, SETTINGS.rest) as found:
         yield found
 
 

@@ -299,6 +299,7 @@ def test_domains_that_nobody_knows_are_refused() -> None:
 
 def test_a_recorder_of_one_domain_speaks_of_no_other() -> None:
     made = Deployment()
+    made.storage.put(TEMP, TEMP_KEY, DATA, {"domain": DOMAIN})
     made.desk.take(report("RECORDINGREADY"), only_domain=DOMAIN)
     with pytest.raises(ae.NotAllowedError):
         made.desk.take(report("RECORDINGREADY"), only_domain=OTHER)
@@ -316,6 +317,22 @@ def test_a_recording_that_is_another_domain_s_can_not_be_reported() -> None:
     assert made.post.letters == []
     made.storage.put(TEMP, TEMP_KEY, DATA, {"domain": DOMAIN})
     made.desk.take(report("RECORDINGREADY"))
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"domain": OTHER}])
+def test_a_recorder_of_one_domain_can_not_vouch_for_a_recording(
+    metadata: dict[str, str] | None,
+) -> None:
+    """Of whomever it is: the object must say that it is of the domain."""
+    made = Deployment()
+    if metadata is not None:
+        made.storage.put(TEMP, "190515-theirs.mp3", DATA, metadata)
+    mine = report("RECORDINGREADY", recordingId="mine", tempKey="190515-theirs.mp3")
+    with pytest.raises(ae.NotAllowedError):
+        made.desk.take(mine, only_domain=DOMAIN)
+    assert made.post.letters == []
+    assert made.catalogue.find("mine") is None
+    made.desk.take(report("RECORDINGSTARTED"), only_domain=DOMAIN)
 
 
 @given(altered([*LIVE, {**READY, "tempKey": TEMP_KEY, "startTime": START}]))

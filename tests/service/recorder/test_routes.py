@@ -4,34 +4,46 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Event
 
 import httpx
 import jwt
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 import audioengine as ae
 from audioengine.service.callbacks import CallbackSender
+from audioengine.service.metrics import Metrics
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.recorder.routes import MOST_BODY_BYTES, recorder_routes
 from audioengine.service.recorder.running import routes_served
-from audioengine.service.sending import Channel, Sender
-from tests.execution.service import DOMAIN, EVENTS, KEPT, KEY, OTHER, RECORDING, TEMP, token
+from audioengine.service.sending import Channel, Letter, Sender
+from audioengine.settings import RestSettings
+from tests.execution.service import (
+    DOMAIN,
+    EVENTS,
+    KEPT,
+    KEY,
+    OTHER,
+    RECORDING,
+    TEMP,
+    TEMP_KEY,
+    token,
+)
+from tests.service.core.site import wait_for
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import Post, claims_of, recorder_token, report
 from tests.service.recorder.servers import Host, answering
 from tests.service.recorder.test_callbacks import check_signature
+from tests.service.rest.deployment import listening
 
+REST = RestSettings(port=0)
 STATUS = {ae.InvalidRequestError: 400, ae.NotAllowedError: 403, ae.StorageError: 503}
 
 
@@ -40,24 +52,6 @@ def told(_request: Request, error: Exception) -> JSONResponse:
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     problems = [one.path for one in getattr(error, "problems", ())]
     return JSONResponse({"success": False, "problems": problems}, status)
-
-
-@contextmanager
-def served(app: Starlette) -> Iterator[str]:
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, ws="none", loop="asyncio", lifespan="off")
-    )
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        thread = Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        try:
-            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(10)
 
 
 class Served:
@@ -97,7 +91,7 @@ def deployed(tenant: Host) -> Iterator[Served]:
         routes=recorder_routes(settings, desk, post.delivery),
         exception_handlers={ae.AudioEngineError: told},
     )
-    with served(app) as url:
+    with listening(app, REST) as url:
         yield Served(url, post, storage)
 
 
@@ -121,6 +115,25 @@ def test_the_way_of_a_recording(deployed: Served, tenant: Host) -> None:
     for asked in tenant.asked:
         check_signature(asked)
     assert claims_of(tenant.asked[-1].json["replyId"]) == claims_of(events[-1]["replyId"])
+
+
+def test_a_call_does_not_wait_for_an_alarm(
+    deployed: Served, tenant: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant.always = answering(500)
+    works = Event()
+    send = deployed.post.send
+
+    def slow(letter: Letter) -> None:
+        works.wait(30)
+        send(letter)
+
+    monkeypatch.setattr(deployed.post, "send", slow)
+    answer = deployed.send({"domain": DOMAIN, "recordingId": RECORDING}, "newcall")
+    assert (answer.json(), deployed.post.letters) == ({"recordCall": True}, [])
+    works.set()
+    wait_for(lambda: deployed.post.letters)
+    assert deployed.post.letters[0].attributes["event"] == "apiRequestError"
 
 
 NOBODY = [
@@ -160,6 +173,7 @@ def test_a_recorder_of_one_domain(deployed: Served) -> None:
     assert deployed.send(report("RECORDINGREADY"), token=own).status_code == 403
     call = {"domain": DOMAIN, "recordingId": RECORDING}
     assert deployed.send(call, "newcall", token=own).status_code == 403
+    deployed.storage.put(TEMP, TEMP_KEY, b"theirs", {"domain": OTHER})
     assert deployed.send(report("RECORDINGREADY", domain=OTHER), token=own).status_code == 200
 
 
@@ -211,10 +225,17 @@ def test_all_that_it_needs(tmp_path: Path) -> None:
     )
     post = Post(error=ae.StorageError("no topic", retryable=True))
     senders: dict[Channel, Sender] = {"topic": post, "callback": post}
-    with routes_served(settings, senders) as routes, served(Starlette(routes=routes)) as url:
+    metrics = Metrics()
+    with (
+        routes_served(settings, senders, metrics) as routes,
+        listening(Starlette(routes=routes), REST) as url,
+    ):
         answer = Served(url, post, ae.MemoryStorage()).send(report("RECORDINGREADY"))
         assert answer.json() == {"success": True}
         assert post.letters == []
+        waiting = b'audioengine_letters_total{channel="topic",outcome="waiting"} 2.0'
+        assert waiting in metrics.text()
+        assert b"audioengine_outbox_depth 2.0" in metrics.text()
         post.error = None
         end = time.monotonic() + 30
         while not post.to(EVENTS):

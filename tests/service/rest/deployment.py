@@ -12,12 +12,14 @@ from typing import Any
 
 import httpx
 import jwt
+from starlette.types import ASGIApp
 
 import audioengine as ae
 from audioengine.errors import StorageError
 from audioengine.service.messages import CommandQueue, Message
 from audioengine.service.rest.app import make_app
 from audioengine.service.rest.serving import bound, server_of
+from audioengine.settings import RestSettings
 from tests.execution.service import ALARMS, DOMAIN, EVENTS, KEPT, KEY, OTHER, OTHERS, token
 
 __all__ = ["ALARMS", "DOMAIN", "EVENTS", "KEPT", "KEY", "OTHER", "OTHERS", "token"]
@@ -107,23 +109,31 @@ class Served:
 
 
 @contextmanager
+def listening(app: ASGIApp, rest: RestSettings) -> Iterator[str]:
+    """Serve an application as `audioengine serve` does, in a thread; gives its URL."""
+    with bound(rest) as listener:
+        server = server_of(app, rest)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.005)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
 def served(
     queue: MemoryQueue | None = None, more: Mapping[str, Any] | None = None, **rest: Any
 ) -> Iterator[Served]:
     """Serve until the end of the block; `more` is for `make_app`, `rest` for the settings."""
     queue = queue or MemoryQueue()
     chosen = settings(**rest)
-    listening = bound(chosen.rest)
-    port = listening.getsockname()[1]
-    server = server_of(make_app(chosen, queue, **(more or {})), chosen.rest)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        with httpx.Client(base_url=url) as client:
-            yield Served(url, port, queue, client)
-    finally:
-        server.should_exit = True
-        thread.join()
+    with (
+        listening(make_app(chosen, queue, **(more or {})), chosen.rest) as url,
+        httpx.Client(base_url=url) as client,
+    ):
+        yield Served(url, int(url.rpartition(":")[2]), queue, client)

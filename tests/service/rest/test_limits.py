@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from audioengine.settings import RestSettings
 from tests.service.rest.deployment import DOMAIN, Served, access, bearer, served, token
 
 MIB = 2**20
@@ -24,7 +25,7 @@ HEAD = (
 
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[Served]:
-    with served(body_timeout_s=0.5, request_timeout_s=1.0) as service:
+    with served(body_timeout_s=0.5, request_timeout_s=1.0, keep_alive_s=1) as service:
         yield service
 
 
@@ -79,6 +80,16 @@ def test_the_largest_body(service: Served) -> None:
         text = body[:-2] + "x" * (length - len(body)) + '"}'
         answer = service.post("deleterecording", content=text, headers=bearer() | JSON)
         assert (len(text), answer.status_code) == (length, code)
+
+
+def test_what_is_too_large_once_it_is_escaped(service: Served) -> None:
+    """A queue would never take it: to send it again later is of no use."""
+    body = {"recordingId": "r", "replyId": token(recordingId="r"), "x": "\uffff" * 45_000}
+    text = json.dumps(body, ensure_ascii=False).encode()
+    assert len(text) < 140_000
+    answer = service.post("deleterecording", content=text, headers=bearer() | JSON)
+    assert answer.status_code == 413
+    assert not service.queue.sent
 
 
 @pytest.mark.parametrize(
@@ -183,6 +194,24 @@ def test_connections_that_are_kept_may_wait(impatient: Served) -> None:
     connection.close()
 
 
+def test_connections_are_kept_for_longer_than_requests_may_take() -> None:
+    """And for longer than proxies keep theirs, which would send to one that is being closed."""
+    assert RestSettings().keep_alive_s > 60
+    with served(request_timeout_s=0.5, keep_alive_s=2) as service:
+        connection = http.client.HTTPConnection("127.0.0.1", service.port)
+        connection.connect()
+        connection.auto_open = 0
+        for _ in range(2):
+            connection.request("GET", "/healthz")
+            with connection.getresponse() as answer:
+                assert answer.read() == b"{}"
+            begun = time.monotonic()
+            time.sleep(1.0)
+        assert answer_of(connection.sock) == b""
+        assert 1.9 < time.monotonic() - begun < 10
+        connection.close()
+
+
 def test_slow_clients_are_in_nobodys_way(service: Served) -> None:
     slow = [connected(service) for _ in range(100)]
     for connection in slow:
@@ -211,6 +240,22 @@ def test_requests_that_are_no_http(impatient: Served, request_: bytes) -> None:
         assert status.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 408 ", b"HTTP/1.1 501 ")), status
     assert impatient.client.get("/healthz").status_code == 200
     assert not impatient.queue.sent
+
+
+def test_a_body_of_two_lengths_is_the_last_of_its_connection(impatient: Served) -> None:
+    """What a proxy takes for a part of it must not be a request of its own."""
+    body = json.dumps({"recordingId": "r", "replyId": token(recordingId="r")}).encode()
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    smuggled = HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    both = b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n"
+    impatient.queue.sent.clear()
+    with connected(impatient) as connection:
+        connection.sendall(HEAD + both % len(chunked + smuggled) + chunked + smuggled)
+        answer = answer_of(connection)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close\r\n" in answer
+    assert len(impatient.queue.sent) <= 1
+    impatient.queue.sent.clear()
 
 
 def test_too_many_connections() -> None:

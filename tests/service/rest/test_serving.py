@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import signal
 import socket
 import subprocess
@@ -18,12 +20,15 @@ from click.testing import CliRunner
 
 from audioengine.cli import main
 from audioengine.service import logs, places
+from audioengine.service.rest.app import make_app
+from audioengine.service.rest.serving import bound, server_of
 from tests.execution.service import KEY, RECORDING
 from tests.service.rest.deployment import (
     DOMAIN,
     REST_KEY,
     MemoryQueue,
     bearer,
+    settings,
     token,
 )
 
@@ -96,6 +101,27 @@ def test_requests_under_way_are_answered(file: Path, number: signal.Signals) -> 
     assert [one.json() for one in answers] == [{"success": True}]
 
 
+def test_a_client_that_goes_on_is_told_when_to_stop(file: Path) -> None:
+    """On a connection that is kept no request is lost: the last answer says that it is."""
+    with process(file) as (run, url):
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+        connection.connect()
+        connection.auto_open = 0
+        ends = False
+        for count in range(100_000):
+            connection.request("GET", "/healthz")
+            with connection.getresponse() as answer:
+                assert (answer.status, answer.read()) == (200, b"{}")
+                ends = answer.getheader("Connection") == "close"
+            if ends:
+                break
+            if count == 10:
+                run.send_signal(signal.SIGTERM)
+        assert ends
+        connection.close()
+        assert run.wait(timeout=10) == 0
+
+
 @pytest.fixture
 def stood_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "queue_of", places.queue_of)
@@ -111,6 +137,33 @@ def test_settings_must_let_somebody_in(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "token_key" in result.output
     assert "rest.keys" in result.output
+
+
+def test_less_than_a_second_to_end_is_not_none() -> None:
+    chosen = settings(shutdown_timeout_s=0.5)
+    server = server_of(make_app(chosen, MemoryQueue()), chosen.rest)
+    assert server.config.timeout_graceful_shutdown == 1
+
+
+def test_no_answer_waits_for_the_client_to_acknowledge_its_head() -> None:
+    """Head and body are written apart; Nagle's algorithm would keep the body back for 40 ms."""
+
+    async def found(address: tuple[str, int], listening: socket.socket) -> int:
+        accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+        server = await asyncio.start_server(
+            lambda _reader, writer: accepted.put_nowait(writer), sock=listening
+        )
+        async with server:
+            with socket.create_connection(address):
+                writer = await accepted.get()
+                made: socket.socket = writer.get_extra_info("socket")
+                option = made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                writer.close()
+                await writer.wait_closed()
+        return option
+
+    with bound(settings().rest) as listening:
+        assert asyncio.run(found(listening.getsockname(), listening))
 
 
 @pytest.mark.usefixtures("stood_in")

@@ -44,6 +44,7 @@ from audioengine.execution.identity import command_digest
 from audioengine.execution.merging import merge_recordings
 from audioengine.execution.outcome import Outcome
 from audioengine.execution.result import Result
+from audioengine.execution.settling import result_there
 from audioengine.execution.storing import store_recording
 from audioengine.execution.temporary import (
     Known,
@@ -94,6 +95,7 @@ def execute(
     control: Control | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    given_up: AudioEngineError | None = None,
 ) -> Outcome:
     """Carry out a STORERECORDING, MERGERECORDINGS or DELETERECORDING.
 
@@ -112,6 +114,8 @@ def execute(
     control: reaches the recorder; None: there is none.
     workers: threads that decode and encode, default one a processor.
     progress: called with frames done and frames in all.
+    given_up: why nothing is begun any more: the command has its result if an earlier time has left
+        one, else it fails for this.
     """
     settings = settings or Settings()
     storage = storage or storage_of(settings)
@@ -128,7 +132,9 @@ def execute(
         token = read_token(command.reply_id, settings)
         check_recording(command, token)
         require_record(record)
-        if isinstance(command, (StopRecording, CancelRecording)):
+        if given_up is not None:
+            result = result_there(command, token, given_up, resolver, storage, settings)
+        elif isinstance(command, (StopRecording, CancelRecording)):
             result = _passed_on(command, token, control, settings)
         else:
             result = _carried_out(
@@ -150,6 +156,7 @@ def execute(
         domain=token.domain,
         event_topic=token.event_topic,
         alarm_topic=token.alarm_topic,
+        temp_bucket=token.temp_bucket,
     )
 
 
@@ -296,6 +303,7 @@ def _failed(
         domain=token.domain,
         event_topic=token.event_topic,
         alarm_topic=token.alarm_topic,
+        temp_bucket=token.temp_bucket,
     )
 
 

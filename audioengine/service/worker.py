@@ -17,6 +17,7 @@ import tenacity
 from audioengine.errors import AudioEngineError
 from audioengine.operations.workers import worker_count
 from audioengine.service.carrying import Deployment, Done, Task, give_up
+from audioengine.service.dead_letters import DeadLetters
 from audioengine.service.handling import Handling
 from audioengine.service.logs import log
 from audioengine.service.messages import CommandQueue, Message
@@ -53,6 +54,7 @@ class Worker:
         # Where recordings are in S3, one command renders while another waits for the store.
         count = self._settings.processes or worker_count(None) * (1 if local else 2)
         self._processes = [Process(deployment) for _ in range(count)]
+        self._dead = DeadLetters(queue, handling, self._is_held, self._settings.visibility_s)
         self._turns = Turns()
         self._working: dict[Process, Held] = {}
         self._changed = threading.Condition()
@@ -67,6 +69,11 @@ class Worker:
         with self._changed:
             return len(self._turns)
 
+    def _is_held(self, message_id: str) -> bool:
+        with self._changed:
+            held = self._turns.find(message_id)
+            return held is not None and held.away_until is None
+
     def stop(self) -> None:
         """Ask `run` to drain and return; from any thread, or a signal's handler."""
         self._stopping.set()
@@ -80,11 +87,13 @@ class Worker:
         with ThreadPoolExecutor(max(4, 2 * len(self._processes)), "end") as self._enders:
             receiver, keeper = self._thread(self._receive_all), self._thread(self._keep_all)
             runners = [self._thread(self._run_all, process) for process in self._processes]
+            settler = self._thread(self._dead.run, self._stopping)
             log().info("worker began", processes=len(self._processes))
             # Not for ever: a signal's handler runs between two waits.
             while not self._stopping.wait(_TICK_S):
                 pass
             self._drain(receiver, runners)
+            settler.join()
             self._ended.set()
             keeper.join()
         for process in self._processes:
@@ -133,6 +142,8 @@ class Worker:
                 continue
             pause = 1.0
             for message in messages:
+                if not self._is_held(message.message_id):
+                    self._handling.foresee(message, recordings_of(message.body))
                 self._take_in(message)
 
     def _room(self) -> int:
@@ -195,6 +206,9 @@ class Worker:
 
     def _done(self, process: Process, held: Held) -> Done:
         task = Task.of(held.message)
+        if task.kind == "DELETERECORDING":
+            # What should have kept the recording may be there, and this have come after it.
+            self._dead.look(held.since)
         if (refused := self._handling.refusal(held.message, held.recordings)) is not None:
             return refused
         try:

@@ -33,10 +33,10 @@ forked = multiprocessing.get_context("forkserver")
 
 @contextmanager
 def started(
-    site: Site, *, in_threads: bool = True
+    site: Site, *, in_threads: bool = True, max_receives: int = 1000
 ) -> Iterator[multiprocessing.process.BaseProcess]:
     """A worker as a process, killed at the end if it still runs."""
-    values = site.values(visibility_s=1, wait_s=0, max_receives=1000)
+    values = site.values(visibility_s=1, wait_s=0, max_receives=max_receives)
     forked.set_forkserver_preload(HEAVY)
     process = forked.Process(
         target=working.work, args=(site.folder, values), kwargs={"in_threads": in_threads}
@@ -77,11 +77,11 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path / "site")
 
 
-def finish(site: Site) -> None:
+def finish(site: Site, **options: Any) -> None:
     """The last worker ends what is left, and drains when it is asked to stop."""
     queue = site.queue()
-    with started(site) as process:
-        wait_for(lambda: queue.depth() == 0, 300)
+    with started(site, **options) as process:
+        wait_for(lambda: queue.depth() == queue.dead() == 0, 300)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGTERM)
         process.join(60)
@@ -108,6 +108,38 @@ def test_kill_9_at_random_points_of_random_commands(site: Site) -> None:
             process.kill()
     finish(site)
     check(site, commands)
+
+
+def test_kill_9_at_the_last_receive(site: Site) -> None:
+    """Each message is handed out once: what was in hand of the killed is with the dead letters."""
+    queue, chance = site.queue(), random.Random(815)
+    commands = random_commands(site, chance)
+    for command in commands:
+        send(queue, command)
+    for _ in range(KILLS):
+        told = len(site.lines())
+        with started(site, max_receives=1) as process:
+            wait_for(lambda told=told: len(site.lines()) > told or queue.depth() == 0, 120)
+            time.sleep(chance.uniform(0, 0.05))
+            process.kill()
+    finish(site, max_receives=1)
+    told_of = site.by_command()
+    for command in commands:
+        (kind,) = {event["event"] for event in told_of[command["replyId"]]}
+        recording = command.get("recordingId")
+        temporary = recording and site.root / TEMP / temp_key(recording)
+        if kind == "RECORDINGSTORED":
+            found = (site.root / KEPT / command["fileName"]).read_bytes()
+            assert found == made(command.get("modificationParams"))
+        elif kind == "STORERECORDINGFAILED":
+            assert not (site.root / KEPT / command["fileName"]).exists()
+            assert temporary.exists()
+        elif kind == "RECORDINGDELETED":
+            assert not temporary.exists()
+        elif kind == "DELETERECORDINGFAILED":
+            assert temporary.exists()
+    left = [path.name for path in (site.root / KEPT).glob(".*-part") if ".meta." not in path.name]
+    assert left == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks into /proc")

@@ -122,6 +122,7 @@ def execute(
     raw: object = command
     token = unverified(settings.fallbacks)
     notices: tuple[Notice, ...] = ()
+    is_own = False
     try:
         if isinstance(command, (str, bytes)):
             raw = command = command_values(command)
@@ -131,6 +132,7 @@ def execute(
             command, notices = parse_command(raw, dialect, method)
         token = read_token(command.reply_id, settings)
         check_recording(command, token)
+        is_own = True
         require_record(record)
         if given_up is not None:
             result = result_there(command, token, given_up, resolver, storage, settings)
@@ -142,11 +144,12 @@ def execute(
             )
     except AudioEngineError as error:
         digest = digest_of(command, token, resolver, settings)
-        return _failed(raw, error, token, notices, settings, method, digest)
+        is_own = is_own or not isinstance(error, NotAllowedError)
+        return _failed(raw, error, token, notices, settings, method, digest, is_own)
     except Exception as error:  # noqa: BLE001 - a bug too must end the command with an event
         bug = AudioEngineError(f"internal error: {type(error).__name__}")
         bug.__cause__ = error
-        return _failed(raw, bug, token, notices, settings, method, None)
+        return _failed(raw, bug, token, notices, settings, method, None, is_own)
     return Outcome(
         event=_success(command, result, token, settings),
         result=result,
@@ -176,14 +179,17 @@ def failed(
     raw: object = command
     token, digest = unverified(settings.fallbacks), None
     notices: tuple[Notice, ...] = ()
+    is_own = True
     try:
         raw = command_values(command)
         token = _token_of(raw, settings) or token
         parsed, notices = parse_command(raw, dialect, method)
         digest = digest_of(parsed, token, resolver, settings)
-    except AudioEngineError:
+        check_recording(parsed, token)
+    except AudioEngineError as wrong:
         notices = ()  # what it does say is enough
-    return _failed(raw, error, token, notices, settings, method, digest)
+        is_own = not isinstance(wrong, NotAllowedError)
+    return _failed(raw, error, token, notices, settings, method, digest, is_own)
 
 
 def _token_of(raw: object, settings: Settings) -> Claims | None:
@@ -288,6 +294,7 @@ def _failed(
     settings: Settings,
     method: str | None,
     digest: str | None,
+    is_own: bool,
 ) -> Outcome:
     kind = (method or _text(raw, "method") or "").upper()
     alarm: CommandAlarm | None = None
@@ -299,7 +306,7 @@ def _failed(
         error=error,
         notices=notices,
         digest=digest,
-        is_proven=bool(token.recording_id) and not isinstance(error, NotAllowedError),
+        is_proven=is_own and bool(token.recording_id),
         domain=token.domain,
         event_topic=token.event_topic,
         alarm_topic=token.alarm_topic,

@@ -89,23 +89,28 @@ def finish(site: Site, **options: Any) -> None:
     assert queue.dead() == 0
 
 
-def test_kill_9_at_random_points_of_random_commands(site: Site) -> None:
-    queue, chance = site.queue(), random.Random(4711)
-    commands = random_commands(site, chance)
-    for command in commands:
-        send(queue, command)
-    told = 0
+def kill_some(site: Site, chance: random.Random, longest_s: float, **options: Any) -> None:
+    """Kill workers one after another, each so long after it has begun to tell."""
+    queue, told = site.queue(), 0
 
     def has_begun() -> bool:
         return len(site.lines()) > told or queue.depth() == 0
 
     for _ in range(KILLS):
         told = len(site.lines())
-        with started(site) as process:
-            # Once it has begun to tell, it is in the middle of others.
+        with started(site, **options) as process:
+            # Then it is in the middle of others.
             wait_for(has_begun, 120)
-            time.sleep(chance.uniform(0, 0.3))
+            time.sleep(chance.uniform(0, longest_s))
             process.kill()
+
+
+def test_kill_9_at_random_points_of_random_commands(site: Site) -> None:
+    queue, chance = site.queue(), random.Random(4711)
+    commands = random_commands(site, chance)
+    for command in commands:
+        send(queue, command)
+    kill_some(site, chance, 0.3)
     finish(site)
     check(site, commands)
 
@@ -116,18 +121,12 @@ def test_kill_9_at_the_last_receive(site: Site) -> None:
     commands = random_commands(site, chance)
     for command in commands:
         send(queue, command)
-    for _ in range(KILLS):
-        told = len(site.lines())
-        with started(site, max_receives=1) as process:
-            wait_for(lambda told=told: len(site.lines()) > told or queue.depth() == 0, 120)
-            time.sleep(chance.uniform(0, 0.05))
-            process.kill()
+    kill_some(site, chance, 0.05, max_receives=1)
     finish(site, max_receives=1)
     told_of = site.by_command()
     for command in commands:
         (kind,) = {event["event"] for event in told_of[command["replyId"]]}
-        recording = command.get("recordingId")
-        temporary = recording and site.root / TEMP / temp_key(recording)
+        temporary = site.root / TEMP / temp_key(command.get("recordingId", ""))
         if kind == "RECORDINGSTORED":
             found = (site.root / KEPT / command["fileName"]).read_bytes()
             assert found == made(command.get("modificationParams"))

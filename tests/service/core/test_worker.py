@@ -164,6 +164,25 @@ def test_on_the_last_receive_a_command_fails_with_its_event_and_its_alarm(site: 
 
 
 @pytest.mark.usefixtures("in_threads")
+def test_a_recording_that_was_not_kept_is_not_deleted_by_another_worker_either(site: Site) -> None:
+    """The one that knew was killed, say."""
+    queue = site.queue()
+    site.put("r0")
+    send(queue, store("r0", destinationBucket="elsewhere"))
+    late = EmbeddedQueue(site.folder / "late.db")
+    send(late, delete("r0"))
+    with site.working(queue):
+        wait_for(lambda: queue.depth() == 0)
+    with site.working(late):
+        wait_for(lambda: late.depth() == 0)
+    assert [event["event"] for event in site.heard()] == [
+        "STORERECORDINGFAILED",
+        "DELETERECORDINGFAILED",
+    ]
+    assert (site.root / TEMP / temp_key("r0")).exists()
+
+
+@pytest.mark.usefixtures("in_threads")
 def test_what_is_no_command_is_left_to_the_dead_letters(site: Site) -> None:
     queue = site.queue(max_receives=2)
     for number, body in enumerate(["no JSON", "[]", '{"method": "DANCE"}', "[" * 100_000]):

@@ -39,6 +39,7 @@ class Account:
 
     def __init__(self, cloud: Cloud, folder: Path, *, fifo: bool, max_receives: int) -> None:
         self.cloud = cloud
+        self.storage_url = cloud.url
         self.folder = folder
         self.events, self.alarms = cloud.topic(), cloud.topic()
         self.url = cloud.queue_url(fifo=fifo, max_receives=max_receives)
@@ -56,7 +57,7 @@ class Account:
             "token_key": KEY,
             "domains": {DOMAIN: {"buckets": [KEPT]}},
             "fallbacks": {"event_topic": self.events.arn, "alarm_topic": self.alarms.arn},
-            "storage": {"endpoint_url": self.cloud.url},
+            "storage": {"endpoint_url": self.storage_url},
             "worker": {
                 "queue_url": self.url,
                 "outbox": str(self.folder / "outbox.db"),

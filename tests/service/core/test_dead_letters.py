@@ -12,8 +12,8 @@ import pytest
 
 from audioengine.service import worker as worker_module
 from audioengine.service.messages import CommandQueue
-from audioengine.service.queue_embedded import EmbeddedQueue
 from tests.execution.service import ALARMS, DATA, KEPT, TEMP
+from tests.service.core.cloud import Cloud
 from tests.service.core.hooks import FailingWhile, InThread
 from tests.service.core.site import Site, delete, merge, reply_id, send, store, temp_key, wait_for
 
@@ -26,6 +26,15 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     return Site(tmp_path / "site")
 
 
+@pytest.fixture(params=["embedded", "fifo"])
+def queue(request: pytest.FixtureRequest, site: Site) -> CommandQueue:
+    """One that hands each message out once."""
+    if request.param == "embedded":
+        return site.queue(max_receives=1)
+    cloud: Cloud = request.getfixturevalue("cloud")
+    return cloud.queue(fifo=True, max_receives=1)
+
+
 def lose(queue: CommandQueue, *commands: Mapping[str, Any]) -> None:
     """As if a worker had died with these, each in hand for the last time."""
     for number, command in enumerate(commands):
@@ -34,17 +43,18 @@ def lose(queue: CommandQueue, *commands: Mapping[str, Any]) -> None:
         queue.release(message)
 
 
-def end(site: Site, queue: EmbeddedQueue, until: Callable[[], bool], **more: Any) -> None:
+def end(site: Site, queue: CommandQueue, until: Callable[[], bool], **more: Any) -> None:
     with site.working(queue, settings=site.settings(visibility_s=1, wait_s=0), **more):
         wait_for(until)
 
 
-def is_empty(queue: EmbeddedQueue) -> Callable[[], bool]:
-    return lambda: queue.depth() == queue.dead() == 0
+def is_empty(queue: CommandQueue) -> Callable[[], bool]:
+    dead = queue.dead_letters()
+    assert dead is not None
+    return lambda: queue.depth() == dead.depth() == 0
 
 
-def test_each_command_fails_with_its_event_and_its_alarm(site: Site) -> None:
-    queue = site.queue(max_receives=1)
+def test_each_command_fails_with_its_event_and_its_alarm(site: Site, queue: CommandQueue) -> None:
     for recording in ("r0", "r1", "r2"):
         site.put(recording)
     stop = {"method": "STOPRECORDING", "recordingId": "r3", "replyId": reply_id("r3")}
@@ -65,9 +75,8 @@ def test_each_command_fails_with_its_event_and_its_alarm(site: Site) -> None:
     assert len(list((site.root / TEMP).glob("*.mp3"))) == 3
 
 
-def test_what_was_done_before_the_end_is_told_as_done(site: Site) -> None:
+def test_what_was_done_before_the_end_is_told_as_done(site: Site, queue: CommandQueue) -> None:
     """Killed between output and event: the event is that of the success, and of no other kind."""
-    queue = site.queue(max_receives=1)
     for recording in ("r0", "r1"):
         site.put(recording)
     commands = [store("r0"), merge(["r0", "r1"], "m.mp3"), delete("r0")]
@@ -82,14 +91,16 @@ def test_what_was_done_before_the_end_is_told_as_done(site: Site) -> None:
 
 
 @pytest.mark.parametrize("also", ["alone", "while the bucket fails"])
-def test_no_recording_is_deleted_that_they_were_to_keep(site: Site, also: str) -> None:
+def test_no_recording_is_deleted_that_they_were_to_keep(
+    site: Site, queue: CommandQueue, also: str
+) -> None:
     """The store is with the dead letters, so the queue hands out the delete that was behind it."""
-    queue, flag = site.queue(max_receives=1), site.folder / "failing"
+    flag = site.folder / "failing"
     site.put("r0")
     stored, deleted = store("r0"), delete("r0")
     for command in (stored, deleted):
         send(queue, command)
-    (message,) = queue.receive(10, 0)
+    (message,) = queue.receive(1, 0)
     queue.release(message)
     if also != "alone":
         flag.touch()

@@ -26,17 +26,18 @@ class DeadLetters:
 
     def __init__(
         self,
-        queue: CommandQueue,
+        opened: Callable[[], CommandQueue | None],
         handling: Handling,
         is_held: Callable[[str], bool],
         every_s: float,
     ) -> None:
         """Ask nothing yet.
 
+        opened: gives the queue of them, which is closed after each look; None: there is none.
         is_held: whether a message, by its id, is in work here all the same.
         every_s: how long there is between two looks.
         """
-        self._queue = queue
+        self._opened = opened
         self._handling = handling
         self._is_held = is_held
         self._every_s = every_s
@@ -69,7 +70,7 @@ class DeadLetters:
             self._looked = began
 
     def _look(self) -> None:
-        dead = self._queue.dead_letters()
+        dead = self._opened()
         if dead is None:
             return
         left: list[Message] = []

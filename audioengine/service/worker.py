@@ -54,7 +54,10 @@ class Worker:
         # Where recordings are in S3, one command renders while another waits for the store.
         count = self._settings.processes or worker_count(None) * (1 if local else 2)
         self._processes = [Process(deployment) for _ in range(count)]
-        self._dead = DeadLetters(queue, handling, self._is_held, self._settings.visibility_s)
+        settles = self._settings.settle_dead_letters
+        dead_letters = queue.dead_letters if settles else _no_dead_letters
+        every_s = self._settings.visibility_s
+        self._dead = DeadLetters(dead_letters, handling, self._is_held, every_s)
         self._turns = Turns()
         self._working: dict[Process, Held] = {}
         self._changed = threading.Condition()
@@ -339,6 +342,10 @@ class Worker:
                 self._turns.end(one)
             self._changed.notify_all()
         return rest
+
+
+def _no_dead_letters() -> None:
+    """They are left alone."""
 
 
 def _log_failure(state: tenacity.RetryCallState) -> None:

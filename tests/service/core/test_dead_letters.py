@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from audioengine.errors import StorageError
 from audioengine.service import worker as worker_module
 from audioengine.service.messages import CommandQueue
+from audioengine.service.queue_embedded import EmbeddedQueue
 from tests.execution.service import ALARMS, DATA, KEPT, TEMP
 from tests.service.core.cloud import Cloud
-from tests.service.core.hooks import FailingWhile, InThread
+from tests.service.core.hooks import FailingWhile, InThread, Recorder
 from tests.service.core.site import Site, delete, merge, reply_id, send, store, temp_key, wait_for
 
 DIED = "what worked on it died, each time or at the last"
@@ -134,3 +137,47 @@ def test_what_is_no_command_stays_and_may_be_looked_at(site: Site) -> None:
     assert queue.dead() == 15
     assert [event["event"] for event in site.heard()] == ["STORERECORDINGFAILED"]
     assert list((site.root / KEPT).iterdir()) == []
+
+
+def test_they_are_left_alone_where_that_is_set(site: Site) -> None:
+    queue = site.queue(max_receives=1)
+    lose(queue, store("r0"))
+    site.put("r1")
+    send(queue, delete("r1"))
+    with site.working(queue, settings=site.settings(settle_dead_letters=False)):
+        wait_for(lambda: queue.depth() == 0)
+    assert queue.dead() == 1
+    assert [event["event"] for event in site.heard()] == ["RECORDINGDELETED"]
+
+
+class Closed(EmbeddedQueue):
+    """Lets nobody look at its dead letters."""
+
+    def dead_letters(self) -> EmbeddedQueue:
+        raise StorageError("AccessDenied")
+
+
+def test_who_may_not_look_at_them_works_all_the_same(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = Closed(site.queue_path)
+    for number in range(3):
+        site.put(f"r{number}")
+        send(queue, delete(f"r{number}"))
+    with site.working(queue):
+        wait_for(lambda: queue.depth() == 0)
+    assert len(site.heard()) == 3
+    assert len([line for line in caplog.messages if "can't be looked at" in line]) == 1
+
+
+def test_what_is_in_work_here_is_not_ended_as_if_its_worker_had_died(site: Site) -> None:
+    """Its time ran out, for the last time, but it goes on."""
+    queue = EmbeddedQueue(site.queue_path, visibility_s=0.2, max_receives=1)
+    recorder = Recorder(site.folder / "notes", seconds=1.5)
+    send(queue, {**delete("r0"), "method": "STOPRECORDING"})
+    settings = site.settings(visibility_s=1, wait_s=0)
+    with site.working(queue, control=recorder, settings=settings):
+        wait_for(lambda: queue.dead() == 1)
+        time.sleep(1.1)
+        assert queue.dead() == 1
+        assert site.lines() == []

@@ -13,9 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from audioengine.errors import StorageError
-from audioengine.service.aws import LONGEST_WAIT_S, client
 from audioengine.service.messages import CommandQueue, Message
-from audioengine.storage.s3_client import mapped
 
 _SOURCE = "DeadLetterQueueSourceArn"
 _SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId", _SOURCE]
@@ -72,6 +70,8 @@ class SqsQueue(CommandQueue):
 
         SQS counts whole seconds, at most 20. Raises StorageError.
         """
+        from audioengine.service.aws import LONGEST_WAIT_S
+
         answer = self._call(
             "receive_message",
             MaxNumberOfMessages=limit,
@@ -130,13 +130,13 @@ class SqsQueue(CommandQueue):
             region=region,
             endpoint_url=endpoint_url,
             visibility_s=self._visibility_s,
-            source=self._attributes("QueueArn").get("QueueArn"),
+            source=self._facts.get("QueueArn"),
         )
 
     @cached_property
     def _redrive(self) -> tuple[int, str] | None:
         """After how often being handed out, and where to; None: never."""
-        policy = self._attributes("RedrivePolicy").get("RedrivePolicy")
+        policy = self._facts.get("RedrivePolicy")
         try:
             if policy is None:
                 return None
@@ -144,6 +144,10 @@ class SqsQueue(CommandQueue):
             return int(told["maxReceiveCount"]), str(told["deadLetterTargetArn"])
         except (ValueError, KeyError, TypeError):
             raise StorageError(f"{self._doing}: its redrive policy can't be read") from None
+
+    @cached_property
+    def _facts(self) -> dict[str, str]:
+        return self._attributes("RedrivePolicy", "QueueArn")
 
     def _is_ours(self, source: str | None) -> bool:
         # What a person has put there has no source.
@@ -180,6 +184,9 @@ class SqsQueue(CommandQueue):
         return dict(answer.get("Attributes", {}))
 
     def _call(self, operation: str, **arguments: Any) -> Any:
+        from audioengine.service.aws import client
+        from audioengine.storage.s3_client import mapped
+
         with mapped(self._doing):
             asked = getattr(client("sqs", *self._where), operation)
             return asked(QueueUrl=self._url, **arguments)

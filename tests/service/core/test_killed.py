@@ -145,7 +145,7 @@ def test_kill_9_at_the_last_receive(site: Site) -> None:
 def test_processes_end_with_a_worker_that_is_killed(site: Site) -> None:
     queue = site.queue()
     commands = []
-    for number in range(20):
+    for number in range(10):
         site.put(f"r{number}")
         commands += [store(f"r{number}"), delete(f"r{number}")]
     for command in commands:

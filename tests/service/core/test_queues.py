@@ -209,7 +209,7 @@ def test_processes_share_the_embedded_queue_and_it_survives_them(tmp_path: Path)
     assert stat.S_IMODE((tmp_path / "queue.db").stat().st_mode) == 0o600
     context = multiprocessing.get_context("spawn")
     taken = context.Queue()
-    workers = [context.Process(target=_take_all, args=(path, taken)) for _ in range(2)]
+    workers = [context.Process(target=_take_all, args=(path, taken), daemon=True) for _ in range(2)]
     for worker in workers:
         worker.start()
     got: list[str] = []

@@ -116,7 +116,7 @@ def served(
     listening = bound(chosen.rest)
     port = listening.getsockname()[1]
     server = server_of(make_app(chosen, queue, **(more or {})), chosen.rest)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.005)

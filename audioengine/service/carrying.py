@@ -107,8 +107,11 @@ def carry_out(task: Task, deployment: Deployment) -> Done:
     return _done(task, outcome, time.monotonic() - began)
 
 
-def settle(task: Task, deployment: Deployment) -> Done:
-    """Return the end of a command that has been tried for the last time, whatever came of it."""
+def settle(task: Task, error: AudioEngineError, deployment: Deployment) -> Done:
+    """Return the end of a command that something was killed at, which may have been done by then.
+
+    error: what it fails for if not.
+    """
     began = time.monotonic()
     outcome = execute(
         task.body,
@@ -117,7 +120,7 @@ def settle(task: Task, deployment: Deployment) -> Done:
         dialect=task.dialect,
         method=task.method,
         resolver=deployment.resolver,
-        given_up=AudioEngineError("what worked on it died, each time or at the last"),
+        given_up=error,
     )
     return _done(task, outcome, time.monotonic() - began)
 

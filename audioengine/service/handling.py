@@ -127,7 +127,8 @@ class Handling:
         """
         recordings = recordings_of(message.body)
         self._foresee(message, recordings)
-        done = settle(Task.of(message), self._deployment)
+        died = AudioEngineError("what worked on it died, each time or at the last")
+        done = settle(Task.of(message), died, self._deployment)
         is_over = done.can_be_told and not done.retryable
         if is_over:
             self._tell(message, done, recordings)

@@ -16,7 +16,7 @@ import tenacity
 
 from audioengine.errors import AudioEngineError
 from audioengine.operations.workers import worker_count
-from audioengine.service.carrying import Deployment, Done, Task, give_up
+from audioengine.service.carrying import Deployment, Done, Task, give_up, settle
 from audioengine.service.dead_letters import DeadLetters
 from audioengine.service.handling import Handling
 from audioengine.service.logs import log
@@ -220,7 +220,9 @@ class Worker:
             done = process.run(task)
         except DiedError as error:
             log().error("process died", error=str(error))
-            return give_up(task, error, self._deployment)
+            # Once there is no time left, nothing is asked of a store.
+            end = give_up if self._late.is_set() else settle
+            return end(task, error, self._deployment)
         self._metrics.took("execute", done.seconds)
         return done
 

@@ -21,7 +21,7 @@ from audioengine.service.metrics import Metrics
 from audioengine.service.queue_embedded import EmbeddedQueue
 from audioengine.service.running import worker_of
 from tests.execution.service import ALARMS, DATA, EVENTS, KEPT, TEMP
-from tests.service.core.hooks import FailingWhile, InThread, Recorder
+from tests.service.core.hooks import Deadly, FailingWhile, InThread, Recorder
 from tests.service.core.senders import Unsteady
 from tests.service.core.site import Site, delete, merge, reply_id, send, store, temp_key, wait_for
 
@@ -309,6 +309,17 @@ def test_a_command_that_kills_its_process_fails_in_the_end_and_no_other_does(sit
     )
     assert [event["event"] for event in site.heard()] == ["RECORDINGSTORED", "RECORDINGDELETED"]
     assert len([note for note in recorder.noted() if "deadly" in note]) == 2
+
+
+def test_what_was_done_is_told_though_its_process_died_before_it_could_say_so(site: Site) -> None:
+    queue = site.queue(max_receives=1)
+    site.put("r0")
+    ae.execute(store("r0"), site.storage, site.settings())
+    send(queue, store("r0"))
+    with site.working(queue, resolver=Deadly(), settings=site.settings(processes=1)):
+        wait_for(lambda: queue.depth() == 0)
+    assert [event["event"] for event in site.heard()] == ["RECORDINGSTORED"]
+    assert site.heard(ALARMS) == []
 
 
 def test_a_command_that_takes_too_long_is_ended(site: Site) -> None:

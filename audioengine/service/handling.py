@@ -39,7 +39,8 @@ class Handling:
     ) -> None:
         """Ask nothing yet.
 
-        max_receives: how often a command is tried; None: as the queue says, else `MOST_RECEIVES`.
+        max_receives: how often a command is tried, and no more often than the queue lets it be;
+            None: as often as that, else `MOST_RECEIVES`.
         backoff_s: before a second try; each further one doubles it.
         """
         self._queue = queue
@@ -52,19 +53,25 @@ class Handling:
 
     def most_receives(self) -> int:
         """Return how often a command is tried. Raises StorageError where the queue must tell."""
-        return self._most or self._queue.max_receives or MOST_RECEIVES
+        # Where the queue gives a message up earlier, no later time comes.
+        told = [most for most in (self._most, self._queue.max_receives) if most is not None]
+        return min(told, default=MOST_RECEIVES)
 
     def is_last(self, message: Message) -> bool:
         """Whether a message would not be handed out again. Raises StorageError."""
         return message.receives >= self.most_receives()
 
     def foresee(self, message: Message, recordings: Collection[str]) -> None:
-        """Note what comes to nothing if whatever has a command in hand for the last time is killed.
+        """Note what comes to nothing if whatever carries a command out now is killed.
 
-        Then no later command deletes its recordings before it is told of.
+        Then no later command deletes its recordings before it is told of. Not at the first time:
+        that is the usual one, and what is handed out next comes again together with it.
         """
-        if self.is_last(message):
+        if self._is_foreseen(message):
             self._foresee(message, recordings)
+
+    def _is_foreseen(self, message: Message) -> bool:
+        return message.receives > 1 or self.is_last(message)
 
     def _foresee(self, message: Message, recordings: Collection[str]) -> None:
         task = Task.of(message)
@@ -158,7 +165,7 @@ class Handling:
         named = _named(done, recordings)
         if done.error is not None:
             self._unkept.note(named, message.message_id)
-        elif self.is_last(message):
+        elif self._is_foreseen(message):
             self._unkept.forget(named, message.message_id)
 
 

@@ -145,8 +145,6 @@ class Worker:
                 continue
             pause = 1.0
             for message in messages:
-                if not self._is_held(message.message_id):
-                    self._handling.foresee(message, recordings_of(message.body))
                 self._take_in(message)
 
     def _room(self) -> int:
@@ -217,6 +215,7 @@ class Worker:
         try:
             if self._late.is_set():
                 raise DiedError(_STOPPED)  # noqa: TRY301 - as if it had been begun
+            self._handling.foresee(held.message, held.recordings)
             done = process.run(task)
         except DiedError as error:
             log().error("process died", error=str(error))

@@ -125,13 +125,14 @@ def test_what_may_pass_is_tried_again_and_nothing_overtakes_it(site: Site) -> No
 @pytest.mark.usefixtures("in_threads")
 def test_on_the_last_receive_a_command_fails_with_its_event_and_its_alarm(site: Site) -> None:
     queue, flag = site.queue(max_receives=3), site.folder / "failing"
+    settings = site.settings(max_receives=99)  # the queue knows better
     flag.touch()
     site.put("r0")
     command = store("r0", encryptionKey="c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I=")
     send(queue, command)
     send(queue, delete("r0"))
     send(queue, merge(["r0"], "m.mp3"))
-    with site.working(queue, resolver=FailingWhile(flag)):
+    with site.working(queue, resolver=FailingWhile(flag), settings=settings):
         wait_for(lambda: queue.depth() == 0)
     assert queue.dead() == 0
     failed, kept, merged = site.heard()
@@ -180,6 +181,34 @@ def test_a_recording_that_was_not_kept_is_not_deleted_by_another_worker_either(s
         "DELETERECORDINGFAILED",
     ]
     assert (site.root / TEMP / temp_key("r0")).exists()
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_while_a_store_is_tried_again_no_other_worker_deletes_its_recording(site: Site) -> None:
+    """A queue without order hands the delete to another worker meanwhile."""
+    queue, flag, metrics = site.queue(max_receives=None), site.folder / "failing", Metrics()
+    late = EmbeddedQueue(site.folder / "late.db")
+    site.put("r0")
+    send(queue, store("r0"))
+    send(late, delete("r0"))
+    flag.touch()
+    with site.working(
+        queue,
+        resolver=FailingWhile(flag),
+        metrics=metrics,
+        settings=site.settings(max_receives=10_000),
+    ):
+        again = {"kind": "STORERECORDING", "outcome": "retried"}
+        counted = metrics.registry.get_sample_value
+        wait_for(lambda: (counted("audioengine_commands_total", again) or 0) >= 2)
+    with site.working(late):
+        wait_for(lambda: late.depth() == 0)
+    assert [event["event"] for event in site.heard()] == ["DELETERECORDINGFAILED"]
+    send(queue, delete("r0"))
+    with site.working(queue):
+        wait_for(lambda: queue.depth() == 0)
+    assert [event["event"] for event in site.heard()[1:]] == ["RECORDINGSTORED", "RECORDINGDELETED"]
+    assert not [path for path in (site.root / TEMP).rglob("*") if path.is_file()]
 
 
 @pytest.mark.usefixtures("in_threads")

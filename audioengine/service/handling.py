@@ -122,7 +122,7 @@ class Handling:
             told = {"message": message.message_id, "sha256": sha256}
             log().error("message is no command", error=done.error, **told, **about)
             return 0
-        self._tell(message, done, recordings)
+        self._tell(message, done, recordings, is_foreseen=self._is_foreseen(message))
         return None
 
     def settle(self, message: Message) -> bool:
@@ -138,13 +138,19 @@ class Handling:
         done = settle(Task.of(message), died, self._deployment)
         is_over = done.can_be_told and not done.retryable
         if is_over:
-            self._tell(message, done, recordings)
+            self._tell(message, done, recordings, is_foreseen=True)
         return is_over
 
-    def _tell(self, message: Message, done: Done, recordings: Collection[str]) -> None:
+    def _tell(
+        self, message: Message, done: Done, recordings: Collection[str], *, is_foreseen: bool
+    ) -> None:
         about = {**done.telling.attributes, "kind": done.kind, "seconds": round(done.seconds, 3)}
         if done.kind in _KEEPING and done.is_proven:
-            self._note_end(message, done, recordings)
+            named = _named(done, recordings)
+            if done.error is not None:
+                self._unkept.note(named, message.message_id)
+            elif is_foreseen:
+                self._unkept.forget(named, message.message_id)
         with self._metrics.timed("deliver"):
             self._delivery.tell(done.telling, message.body)
         if done.error is not None:
@@ -160,13 +166,6 @@ class Handling:
         doubled: int = self._backoff_s * 2 ** min(message.receives - 1, 10)
         longest = min(_LONGEST_BACKOFF_S, doubled)
         return round(longest * random.uniform(0.8, 1.0))  # noqa: S311 - spreads tries
-
-    def _note_end(self, message: Message, done: Done, recordings: Collection[str]) -> None:
-        named = _named(done, recordings)
-        if done.error is not None:
-            self._unkept.note(named, message.message_id)
-        elif self._is_foreseen(message):
-            self._unkept.forget(named, message.message_id)
 
 
 def _named(done: Done, recordings: Collection[str]) -> Recordings:

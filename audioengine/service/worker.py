@@ -31,6 +31,8 @@ _MOST_RECEIVED = 10
 _MOST_HELD = 50
 _LONGEST_PAUSE_S = 30.0
 _TICK_S = 0.5
+# Before a queue that does not wait itself is asked again.
+_IDLE_S = 0.05
 _STOPPED = "the worker was stopped"
 
 
@@ -146,6 +148,8 @@ class Worker:
             pause = 1.0
             for message in messages:
                 self._take_in(message)
+            if not messages and self._settings.wait_s == 0:
+                self._stopping.wait(_IDLE_S)
 
     def _room(self) -> int:
         """Wait until more can be taken in, and return how much; 0 when it is time to stop."""

@@ -388,6 +388,24 @@ def test_a_drain_that_takes_too_long_gives_back_what_runs(site: Site) -> None:
     assert site.lines() == []
 
 
+class Counted(EmbeddedQueue):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def receive(self, limit: int, wait_s: float) -> Sequence[Message]:
+        self.asked += 1
+        return super().receive(limit, wait_s)
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_an_empty_queue_is_not_asked_without_end(site: Site) -> None:
+    queue = Counted(site.queue_path)
+    with site.working(queue, settings=site.settings(wait_s=0)):
+        time.sleep(0.5)
+    assert 1 <= queue.asked <= 12
+
+
 class Broken(EmbeddedQueue):
     """Has a bug."""
 

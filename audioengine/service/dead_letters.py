@@ -29,17 +29,20 @@ class DeadLetters:
         opened: Callable[[], CommandQueue | None],
         handling: Handling,
         is_held: Callable[[str], bool],
+        is_late: Callable[[], bool],
         every_s: float,
     ) -> None:
         """Ask nothing yet.
 
         opened: gives the queue of them, which is closed after each look; None: there is none.
         is_held: whether a message, by its id, is in work here all the same.
+        is_late: whether there is no time any more, so that the rest must wait.
         every_s: how long there is between two looks.
         """
         self._opened = opened
         self._handling = handling
         self._is_held = is_held
+        self._is_late = is_late
         self._every_s = every_s
         self._lock = Lock()
         self._looked = float("-inf")
@@ -86,7 +89,7 @@ class DeadLetters:
                 dead.release(message)
 
     def _is_over(self, message: Message) -> bool:
-        if self._is_held(message.message_id):
+        if self._is_late() or self._is_held(message.message_id):
             return False
         try:
             return self._handling.settle(message)

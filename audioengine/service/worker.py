@@ -56,16 +56,20 @@ class Worker:
         # Where recordings are in S3, one command renders while another waits for the store.
         count = self._settings.processes or worker_count(None) * (1 if local else 2)
         self._processes = [Process(deployment) for _ in range(count)]
-        settles = self._settings.settle_dead_letters
-        dead_letters = queue.dead_letters if settles else _no_dead_letters
-        every_s = self._settings.visibility_s
-        self._dead = DeadLetters(dead_letters, handling, self._is_held, every_s)
         self._turns = Turns()
         self._working: dict[Process, Held] = {}
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._drained = threading.Event()
         self._late = threading.Event()
+        settles = self._settings.settle_dead_letters
+        self._dead = DeadLetters(
+            queue.dead_letters if settles else _no_dead_letters,
+            handling,
+            is_held=self._is_held,
+            is_late=self._late.is_set,
+            every_s=self._settings.visibility_s,
+        )
         self._ended = threading.Event()
         self._bug: Exception | None = None
 

@@ -13,6 +13,7 @@ import pytest
 
 from audioengine.errors import StorageError
 from audioengine.service import worker as worker_module
+from audioengine.service.dead_letters import DeadLetters
 from audioengine.service.messages import CommandQueue
 from audioengine.service.queue_embedded import EmbeddedQueue
 from tests.execution.service import ALARMS, DATA, KEPT, TEMP
@@ -148,6 +149,18 @@ def test_they_are_left_alone_where_that_is_set(site: Site) -> None:
         wait_for(lambda: queue.depth() == 0)
     assert queue.dead() == 1
     assert [event["event"] for event in site.heard()] == ["RECORDINGDELETED"]
+
+
+def test_where_there_is_no_time_they_wait(site: Site) -> None:
+    queue = site.queue(max_receives=1)
+    lose(queue, store("r0"), delete("r1"))
+    assert not queue.receive(10, 0)
+    unused: Any = None
+    letters = DeadLetters(
+        queue.dead_letters, unused, is_held=lambda _id: False, is_late=lambda: True, every_s=1
+    )
+    letters.look(time.monotonic())
+    assert len(queue.dead_letters().receive(10, 0)) == 2
 
 
 class Closed(EmbeddedQueue):

@@ -1,13 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hypothesis runs the same examples everywhere; HYPOTHESIS_PROFILE=explore seeks new ones."""
+"""Hypothesis runs the same examples everywhere; HYPOTHESIS_PROFILE=explore seeks new ones.
+
+A run that has told its result, but can't end, tells why, and ends. Ctrl-C interrupts, also where
+the shell that began the run in the background has it ignored.
+"""
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
+
+_ENDING_S = 60
+
+# Of the tests that raise it, and of processes that they begin.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """Show where each thread is that keeps the interpreter from its end."""
+    faulthandler.dump_traceback_later(_ENDING_S, exit=True, file=2)
+
 
 settings.register_profile(
     "same",

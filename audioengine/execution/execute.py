@@ -44,6 +44,7 @@ from audioengine.execution.identity import command_digest
 from audioengine.execution.merging import merge_recordings
 from audioengine.execution.outcome import Outcome
 from audioengine.execution.result import Result
+from audioengine.execution.settling import result_there
 from audioengine.execution.storing import store_recording
 from audioengine.execution.temporary import (
     Known,
@@ -94,6 +95,7 @@ def execute(
     control: Control | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    given_up: AudioEngineError | None = None,
 ) -> Outcome:
     """Carry out a STORERECORDING, MERGERECORDINGS or DELETERECORDING.
 
@@ -112,12 +114,15 @@ def execute(
     control: reaches the recorder; None: there is none.
     workers: threads that decode and encode, default one a processor.
     progress: called with frames done and frames in all.
+    given_up: why nothing is begun any more: the command has its result if an earlier time has left
+        one, else it fails for this.
     """
     settings = settings or Settings()
     storage = storage or storage_of(settings)
     raw: object = command
     token = unverified(settings.fallbacks)
     notices: tuple[Notice, ...] = ()
+    is_own = False
     try:
         if isinstance(command, (str, bytes)):
             raw = command = command_values(command)
@@ -127,8 +132,11 @@ def execute(
             command, notices = parse_command(raw, dialect, method)
         token = read_token(command.reply_id, settings)
         check_recording(command, token)
+        is_own = True
         require_record(record)
-        if isinstance(command, (StopRecording, CancelRecording)):
+        if given_up is not None:
+            result = result_there(command, token, given_up, resolver, storage, settings)
+        elif isinstance(command, (StopRecording, CancelRecording)):
             result = _passed_on(command, token, control, settings)
         else:
             result = _carried_out(
@@ -136,11 +144,12 @@ def execute(
             )
     except AudioEngineError as error:
         digest = digest_of(command, token, resolver, settings)
-        return _failed(raw, error, token, notices, settings, method, digest)
+        is_own = is_own or not isinstance(error, NotAllowedError)
+        return _failed(raw, error, token, notices, settings, method, digest, is_own)
     except Exception as error:  # noqa: BLE001 - a bug too must end the command with an event
         bug = AudioEngineError(f"internal error: {type(error).__name__}")
         bug.__cause__ = error
-        return _failed(raw, bug, token, notices, settings, method, None)
+        return _failed(raw, bug, token, notices, settings, method, None, is_own)
     return Outcome(
         event=_success(command, result, token, settings),
         result=result,
@@ -151,6 +160,7 @@ def execute(
         recording_id=_recording_of(command, command.method),
         event_topic=token.event_topic,
         alarm_topic=token.alarm_topic,
+        temp_bucket=token.temp_bucket,
     )
 
 
@@ -170,14 +180,17 @@ def failed(
     raw: object = command
     token, digest = unverified(settings.fallbacks), None
     notices: tuple[Notice, ...] = ()
+    is_own = True
     try:
         raw = command_values(command)
         token = _token_of(raw, settings) or token
         parsed, notices = parse_command(raw, dialect, method)
         digest = digest_of(parsed, token, resolver, settings)
-    except AudioEngineError:
+        check_recording(parsed, token)
+    except AudioEngineError as wrong:
         notices = ()  # what it does say is enough
-    return _failed(raw, error, token, notices, settings, method, digest)
+        is_own = not isinstance(wrong, NotAllowedError)
+    return _failed(raw, error, token, notices, settings, method, digest, is_own)
 
 
 def _token_of(raw: object, settings: Settings) -> Claims | None:
@@ -282,6 +295,7 @@ def _failed(
     settings: Settings,
     method: str | None,
     digest: str | None,
+    is_own: bool,
 ) -> Outcome:
     kind = (method or _text(raw, "method") or "").upper()
     alarm: CommandAlarm | None = None
@@ -293,11 +307,12 @@ def _failed(
         error=error,
         notices=notices,
         digest=digest,
-        is_proven=bool(token.recording_id) and not isinstance(error, NotAllowedError),
+        is_proven=is_own and bool(token.recording_id),
         domain=token.domain,
         recording_id=_recording_of(raw, kind),
         event_topic=token.event_topic,
         alarm_topic=token.alarm_topic,
+        temp_bucket=token.temp_bucket,
     )
 
 

@@ -38,6 +38,8 @@ class Outcome:
     event_topic: str | None = None
     alarm_topic: str | None = None
     """Where event and alarm go: as the verified token says, else the settings."""
+    temp_bucket: str | None = None
+    """Of temporary recordings, likewise."""
 
     @property
     def retryable(self) -> bool:

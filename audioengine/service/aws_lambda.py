@@ -38,8 +38,19 @@ class Context(Protocol):
 class Batches:
     """Handles batches of messages, one command after another."""
 
-    def __init__(self, queue: CommandQueue, handling: Handling, deployment: Deployment) -> None:
-        """Ask nothing yet."""
+    def __init__(
+        self,
+        queue: CommandQueue,
+        handling: Handling,
+        deployment: Deployment,
+        dead_arn: str | None = None,
+    ) -> None:
+        """Ask nothing yet.
+
+        dead_arn: of the queue's dead letters, which the function may be given too: calls that took
+            too long, or too much memory, have left them there.
+        """
+        self._dead_arn = dead_arn
         self._queue = queue
         self._handling = handling
         self._deployment = deployment
@@ -51,10 +62,13 @@ class Batches:
         """
         again: list[str] = []
         held_up: set[str] = set()
-        for message in map(_message, event["Records"]):
+        for record in event["Records"]:
+            message = _message(record)
             keys = _keys(message)
             is_late = context.get_remaining_time_in_millis() < _LEAST_LEFT_MS
-            if is_late or held_up & keys or not self._is_over(message):
+            is_dead = record.get("eventSourceARN") == (self._dead_arn or "none")
+            is_over = self._is_settled if is_dead else self._is_over
+            if is_late or held_up & keys or not is_over(message):
                 again.append(message.message_id)
                 held_up |= keys
         return {"batchItemFailures": [{"itemIdentifier": one} for one in again]}
@@ -62,6 +76,7 @@ class Batches:
     def _is_over(self, message: Message) -> bool:
         recordings = recordings_of(message.body)
         try:
+            self._handling.foresee(message, recordings)
             done = self._handling.refusal(message, recordings)
             if done is None:
                 done = carry_out(Task.of(message), self._deployment)
@@ -76,6 +91,13 @@ class Batches:
         except AudioEngineError as error:
             log().warning("message can't be given back", error=str(error))
         return False
+
+    def _is_settled(self, message: Message) -> bool:
+        try:
+            return self._handling.settle(message)
+        except AudioEngineError as error:
+            log().error("command can't be told of", error=str(error))
+            return False
 
 
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
@@ -103,7 +125,7 @@ def _batches() -> Batches:
         max_receives=table.max_receives,
         backoff_s=table.backoff_s,
     )
-    return Batches(queue, handling, deployment)
+    return Batches(queue, handling, deployment, queue.dead_arn)
 
 
 def _keys(message: Message) -> set[str]:

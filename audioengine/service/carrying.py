@@ -74,6 +74,8 @@ class Done:
     retryable: bool = False
     is_proven: bool = False
     """Whether its token counts: what it says is its own tenant's."""
+    temp_bucket: str | None = None
+    """Where its temporary recordings are."""
     is_repeated: bool = False
     """Whether its output was there already."""
     audio_s: float = 0
@@ -101,6 +103,24 @@ def carry_out(task: Task, deployment: Deployment) -> Done:
         resolver=deployment.resolver,
         control=deployment.control,
         workers=1,
+    )
+    return _done(task, outcome, time.monotonic() - began)
+
+
+def settle(task: Task, error: AudioEngineError, deployment: Deployment) -> Done:
+    """Return the end of a command that something was killed at, which may have been done by then.
+
+    error: what it fails for if not.
+    """
+    began = time.monotonic()
+    outcome = execute(
+        task.body,
+        storage_of(deployment.settings),
+        deployment.settings,
+        dialect=task.dialect,
+        method=task.method,
+        resolver=deployment.resolver,
+        given_up=error,
     )
     return _done(task, outcome, time.monotonic() - began)
 
@@ -135,6 +155,7 @@ def _done(task: Task, outcome: Outcome, seconds: float) -> Done:
         error=None if outcome.error is None else str(outcome.error),
         retryable=outcome.retryable,
         is_proven=outcome.is_proven,
+        temp_bucket=outcome.temp_bucket,
         is_repeated=outcome.result is not None and outcome.result.is_repeated,
         audio_s=audio_s,
         remade_s=remade_s,

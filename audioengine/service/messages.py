@@ -59,6 +59,15 @@ class CommandQueue(ABC):
     def max_receives(self) -> int | None:
         """How often a message is handed out before it goes to the dead letters; None: for ever."""
 
+    @property
+    def dead_arn(self) -> str | None:
+        """The name that AWS gives to `dead_letters`; None: there are none, or it is none of AWS."""
+        return None
+
+    def dead_letters(self) -> CommandQueue | None:
+        """Return the queue where messages are after their last time; None: there is none."""
+        return None
+
     @abstractmethod
     def depth(self) -> int:
         """Return about how many messages wait, those in work included."""

@@ -41,6 +41,9 @@ WHERE NOT is_dead AND visible_at <= :now AND NOT EXISTS (
 )
 ORDER BY number LIMIT :limit
 """
+_NEXT_DEAD = (
+    "SELECT * FROM messages WHERE is_dead AND visible_at <= :now ORDER BY number LIMIT :limit"
+)
 _LOOKS_EVERY_S = 0.05
 _MOST_RECEIVED = 10
 
@@ -54,15 +57,19 @@ class EmbeddedQueue(CommandQueue):
         *,
         visibility_s: float = 60,
         max_receives: int | None = 5,
+        is_dead: bool = False,
     ) -> None:
         """Open the file, which is made where it is not there.
 
         visibility_s: how long a message that was handed out is kept from others.
         max_receives: how often it is handed out before it goes to the dead letters; None: for ever.
+        is_dead: hand out its dead letters, whose groups are of no account.
 
         Raises StorageError.
         """
         self._database = Database(path, _SCHEMA)
+        self._is_dead = is_dead
+        self._next = _NEXT_DEAD if is_dead else _NEXT
         self._path = path
         self._visibility_s = visibility_s
         self._max_receives = max_receives
@@ -74,6 +81,7 @@ class EmbeddedQueue(CommandQueue):
             self._path,
             visibility_s=self._visibility_s,
             max_receives=self._max_receives,
+            is_dead=self._is_dead,
         )
         return made, ()
 
@@ -128,9 +136,15 @@ class EmbeddedQueue(CommandQueue):
         """How often a message is handed out before it goes to the dead letters; None: for ever."""
         return self._max_receives
 
+    def dead_letters(self) -> EmbeddedQueue:
+        """Return what hands out the dead letters, again and again. Raises StorageError."""
+        return EmbeddedQueue(
+            self._path, visibility_s=self._visibility_s, max_receives=None, is_dead=True
+        )
+
     def depth(self) -> int:
         """Return how many messages wait, those in work included. Raises StorageError."""
-        return self._count("NOT is_dead")
+        return self._count("is_dead" if self._is_dead else "NOT is_dead")
 
     def dead(self) -> int:
         """Return how many dead letters there are. Raises StorageError."""
@@ -144,7 +158,7 @@ class EmbeddedQueue(CommandQueue):
         # Reading keeps nobody from writing.
         with self._database.reading() as connection:
             values = {"now": time.time(), "limit": 1}
-            return connection.execute(_NEXT, values).fetchone() is not None
+            return connection.execute(self._next, values).fetchone() is not None
 
     def _received(self, limit: int) -> list[Message]:
         now = time.time()
@@ -155,7 +169,7 @@ class EmbeddedQueue(CommandQueue):
                     " WHERE NOT is_dead AND receives > 0 AND visible_at <= ? AND receives >= ?",
                     (now, self._max_receives),
                 )
-            rows = connection.execute(_NEXT, {"now": now, "limit": limit}).fetchall()
+            rows = connection.execute(self._next, {"now": now, "limit": limit}).fetchall()
             return [self._handed_out(connection, row, now) for row in rows]
 
     def _handed_out(self, connection: sqlite3.Connection, row: sqlite3.Row, now: float) -> Message:
@@ -178,8 +192,8 @@ class EmbeddedQueue(CommandQueue):
     def _hide(self, message: Message, seconds: float) -> None:
         with self._database.writing() as connection:
             done = connection.execute(
-                "UPDATE messages SET visible_at = ? WHERE id = ? AND receipt = ? AND NOT is_dead",
-                (time.time() + seconds, message.message_id, message.receipt),
+                "UPDATE messages SET visible_at = ? WHERE id = ? AND receipt = ? AND is_dead = ?",
+                (time.time() + seconds, message.message_id, message.receipt, self._is_dead),
             )
             _check_own(done, message)
 

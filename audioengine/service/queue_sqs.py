@@ -13,11 +13,10 @@ from typing import Any
 from uuid import uuid4
 
 from audioengine.errors import StorageError
-from audioengine.service.aws import LONGEST_WAIT_S, client
 from audioengine.service.messages import CommandQueue, Message
-from audioengine.storage.s3_client import mapped
 
-_SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId"]
+_SOURCE = "DeadLetterQueueSourceArn"
+_SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId", _SOURCE]
 _GROUP = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}", re.ASCII)
 
 
@@ -35,15 +34,18 @@ class SqsQueue(CommandQueue):
         region: str | None = None,
         endpoint_url: str | None = None,
         visibility_s: int = 60,
+        source: str | None = None,
     ) -> None:
         """Ask nothing yet.
 
         region: by default that of boto3's usual chain.
         visibility_s: how long a message that was handed out is kept from others.
+        source: of dead letters, the ARN of the queue whose letters alone are handed out.
         """
         self._url = url
         self._where = (region, endpoint_url)
         self._visibility_s = visibility_s
+        self._source = source
         self._doing = f"queue {url!r}"
 
     @property
@@ -68,6 +70,8 @@ class SqsQueue(CommandQueue):
 
         SQS counts whole seconds, at most 20. Raises StorageError.
         """
+        from audioengine.service.aws import LONGEST_WAIT_S
+
         answer = self._call(
             "receive_message",
             MaxNumberOfMessages=limit,
@@ -76,7 +80,11 @@ class SqsQueue(CommandQueue):
             MessageSystemAttributeNames=_SYSTEM_ATTRIBUTES,
             MessageAttributeNames=["All"],
         )
-        return [self._message(one) for one in answer.get("Messages", ())]
+        told = answer.get("Messages", ())
+        strange = [one for one in told if not self._is_ours(one["Attributes"].get(_SOURCE))]
+        for one in strange:
+            self.release(self._message(one))
+        return [self._message(one) for one in told if one not in strange]
 
     def extend(self, message: Message, seconds: int) -> None:
         """Keep a message from others for so long from now. Raises StorageError."""
@@ -98,15 +106,52 @@ class SqsQueue(CommandQueue):
 
         As the queue's redrive policy says, which is asked for once. Raises StorageError.
         """
-        return self._max_receives
+        return None if self._redrive is None else self._redrive[0]
+
+    @property
+    def dead_arn(self) -> str | None:
+        """The ARN of the queue where messages are after their last time; None: there is none.
+
+        Raises StorageError.
+        """
+        return None if self._redrive is None else self._redrive[1]
+
+    def dead_letters(self) -> SqsQueue | None:
+        """Return the queue where messages are after their last time; None: there is none.
+
+        Raises StorageError.
+        """
+        if self.dead_arn is None:
+            return None
+        region, endpoint_url = self._where
+        return SqsQueue(
+            # It is always of the same region and account.
+            f"{self._url.rpartition('/')[0]}/{self.dead_arn.rpartition(':')[2]}",
+            region=region,
+            endpoint_url=endpoint_url,
+            visibility_s=self._visibility_s,
+            source=self._facts.get("QueueArn"),
+        )
 
     @cached_property
-    def _max_receives(self) -> int | None:
-        policy = self._attributes("RedrivePolicy").get("RedrivePolicy")
+    def _redrive(self) -> tuple[int, str] | None:
+        """After how often being handed out, and where to; None: never."""
+        policy = self._facts.get("RedrivePolicy")
         try:
-            return None if policy is None else int(json.loads(policy)["maxReceiveCount"])
+            if policy is None:
+                return None
+            told = json.loads(policy)
+            return int(told["maxReceiveCount"]), str(told["deadLetterTargetArn"])
         except (ValueError, KeyError, TypeError):
             raise StorageError(f"{self._doing}: its redrive policy can't be read") from None
+
+    @cached_property
+    def _facts(self) -> dict[str, str]:
+        return self._attributes("RedrivePolicy", "QueueArn")
+
+    def _is_ours(self, source: str | None) -> bool:
+        # What a person has put there has no source.
+        return self._source is None or source in (None, self._source)
 
     def depth(self) -> int:
         """Return about how many messages wait, those in work included. Raises StorageError."""
@@ -139,6 +184,9 @@ class SqsQueue(CommandQueue):
         return dict(answer.get("Attributes", {}))
 
     def _call(self, operation: str, **arguments: Any) -> Any:
+        from audioengine.service.aws import client
+        from audioengine.storage.s3_client import mapped
+
         with mapped(self._doing):
             asked = getattr(client("sqs", *self._where), operation)
             return asked(QueueUrl=self._url, **arguments)

@@ -16,7 +16,8 @@ import tenacity
 
 from audioengine.errors import AudioEngineError
 from audioengine.operations.workers import worker_count
-from audioengine.service.carrying import Deployment, Done, Task, give_up
+from audioengine.service.carrying import Deployment, Done, Task, give_up, settle
+from audioengine.service.dead_letters import DeadLetters
 from audioengine.service.handling import Handling
 from audioengine.service.logs import log
 from audioengine.service.messages import CommandQueue, Message
@@ -30,6 +31,8 @@ _MOST_RECEIVED = 10
 _MOST_HELD = 50
 _LONGEST_PAUSE_S = 30.0
 _TICK_S = 0.5
+# Before a queue that does not wait itself is asked again.
+_IDLE_S = 0.05
 _STOPPED = "the worker was stopped"
 
 
@@ -59,6 +62,14 @@ class Worker:
         self._stopping = threading.Event()
         self._drained = threading.Event()
         self._late = threading.Event()
+        settles = self._settings.settle_dead_letters
+        self._dead = DeadLetters(
+            queue.dead_letters if settles else _no_dead_letters,
+            handling,
+            is_held=self._is_held,
+            is_late=self._late.is_set,
+            every_s=self._settings.visibility_s,
+        )
         self._ended = threading.Event()
         self._bug: Exception | None = None
 
@@ -66,6 +77,11 @@ class Worker:
         """Return how many commands are in hand."""
         with self._changed:
             return len(self._turns)
+
+    def _is_held(self, message_id: str) -> bool:
+        with self._changed:
+            held = self._turns.find(message_id)
+            return held is not None and held.away_until is None
 
     def stop(self) -> None:
         """Ask `run` to drain and return; from any thread, or a signal's handler."""
@@ -80,11 +96,13 @@ class Worker:
         with ThreadPoolExecutor(max(4, 2 * len(self._processes)), "end") as self._enders:
             receiver, keeper = self._thread(self._receive_all), self._thread(self._keep_all)
             runners = [self._thread(self._run_all, process) for process in self._processes]
+            settler = self._thread(self._dead.run, self._stopping)
             log().info("worker began", processes=len(self._processes))
             # Not for ever: a signal's handler runs between two waits.
             while not self._stopping.wait(_TICK_S):
                 pass
             self._drain(receiver, runners)
+            settler.join()
             self._ended.set()
             keeper.join()
         for process in self._processes:
@@ -134,6 +152,8 @@ class Worker:
             pause = 1.0
             for message in messages:
                 self._take_in(message)
+            if not messages and self._settings.wait_s == 0:
+                self._stopping.wait(_IDLE_S)
 
     def _room(self) -> int:
         """Wait until more can be taken in, and return how much; 0 when it is time to stop."""
@@ -195,15 +215,21 @@ class Worker:
 
     def _done(self, process: Process, held: Held) -> Done:
         task = Task.of(held.message)
+        if task.kind == "DELETERECORDING":
+            # What should have kept the recording may be there, and this have come after it.
+            self._dead.look(held.since)
         if (refused := self._handling.refusal(held.message, held.recordings)) is not None:
             return refused
         try:
             if self._late.is_set():
                 raise DiedError(_STOPPED)  # noqa: TRY301 - as if it had been begun
+            self._handling.foresee(held.message, held.recordings)
             done = process.run(task)
         except DiedError as error:
             log().error("process died", error=str(error))
-            return give_up(task, error, self._deployment)
+            # Once there is no time left, nothing is asked of a store.
+            end = give_up if self._late.is_set() else settle
+            return end(task, error, self._deployment)
         self._metrics.took("execute", done.seconds)
         return done
 
@@ -325,6 +351,10 @@ class Worker:
                 self._turns.end(one)
             self._changed.notify_all()
         return rest
+
+
+def _no_dead_letters() -> None:
+    """They are left alone."""
 
 
 def _log_failure(state: tenacity.RetryCallState) -> None:

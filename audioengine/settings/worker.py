@@ -35,7 +35,12 @@ class WorkerSettings(Table):
     wait_s: Annotated[int, Field(ge=0, le=20)] = 10
     """Of a long poll."""
     max_receives: Annotated[int, Field(ge=1)] | None = None
-    """How often a command is tried. None: as the queue's redrive policy says, else 10 times."""
+    """How often a command is tried, at most as the queue's redrive policy says.
+
+    None: as often as that, else 10 times.
+    """
+    settle_dead_letters: bool = True
+    """Whether commands that a killed worker left to the dead letters are told of, and deleted."""
     backoff_s: Annotated[int, Field(ge=0, le=900)] = 5
     """Before a second try; each further one doubles it, up to 15 minutes."""
     drain_s: Annotated[int, Field(ge=0)] = 25

@@ -122,7 +122,13 @@ class FolderStorage(Storage):
     def objects(self, bucket: str, prefix: str = "") -> Iterator[Listed]:
         folder = self._path(Location(bucket, "any")).parent
         self._check_bucket(bucket)
-        for key in list_objects(str(folder)):
+        # Not through all of the bucket for the few that are in a folder of it.
+        inside = prefix[: prefix.rfind("/") + 1]
+        start = self._path(Location(bucket, f"{inside}any")).parent
+        if not start.is_dir():
+            return
+        for name in list_objects(str(start)):
+            key = f"{inside}{name}"
             if not key.startswith(prefix) or key.endswith(META_SUFFIX):
                 continue
             with Failing(f"can't look for {key!r} in {bucket!r}"):

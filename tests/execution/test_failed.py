@@ -62,6 +62,9 @@ def test_a_token_counts_for_its_own_recording_alone() -> None:
     assert run(store_command(**proven), storage()).is_proven
     assert run(store_command(modificationParams={"no": 1}), storage()).is_proven
     assert run(store_command(), storage()).is_proven
+    assert run(store_command(destinationBucket="elsewhere"), storage()).is_proven
     for reply_id in (token(recordingId="other"), token(key="x" * 40), "no token"):
         outcome = run(store_command(replyId=reply_id, recordingId=RECORDING), storage())
         assert not outcome.is_proven
+        body = json.dumps(store_command(replyId=reply_id, recordingId=RECORDING))
+        assert not failed(body, DIED, settings()).is_proven

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import boto3
 import pytest
@@ -20,6 +21,16 @@ def emulator() -> Iterator[str]:
         yield url
 
 
+@cache
+def _session() -> boto3.Session:
+    """One for all: each reads the descriptions of services anew."""
+    return boto3.Session(
+        aws_access_key_id=ENVIRONMENT["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
+        region_name="us-east-1",
+    )
+
+
 @pytest.fixture
 def cloud(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     for name, value in ENVIRONMENT.items():
@@ -27,14 +38,9 @@ def cloud(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     for name in ("AWS_PROFILE", "AWS_REGION", "AWS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL", emulator)
-    session = boto3.Session(
-        aws_access_key_id=ENVIRONMENT["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
-        region_name="us-east-1",
-    )
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", _session())
     for cached in (aws._client, s3_client._client):
         cached.cache_clear()
-    yield Cloud(emulator, session)
+    yield Cloud(emulator, _session())
     for cached in (aws._client, s3_client._client):
         cached.cache_clear()

@@ -127,7 +127,7 @@ class Site:
             metrics=metrics,
             **more,
         ) as worker:
-            thread = threading.Thread(target=worker.run)
+            thread = threading.Thread(target=worker.run, daemon=True)
             thread.start()
             try:
                 yield worker

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -39,6 +39,7 @@ class Account:
 
     def __init__(self, cloud: Cloud, folder: Path, *, fifo: bool, max_receives: int) -> None:
         self.cloud = cloud
+        self.storage_url = cloud.url
         self.folder = folder
         self.events, self.alarms = cloud.topic(), cloud.topic()
         self.url = cloud.queue_url(fifo=fifo, max_receives=max_receives)
@@ -56,7 +57,7 @@ class Account:
             "token_key": KEY,
             "domains": {DOMAIN: {"buckets": [KEPT]}},
             "fallbacks": {"event_topic": self.events.arn, "alarm_topic": self.alarms.arn},
-            "storage": {"endpoint_url": self.cloud.url},
+            "storage": {"endpoint_url": self.storage_url},
             "worker": {
                 "queue_url": self.url,
                 "outbox": str(self.folder / "outbox.db"),
@@ -71,13 +72,14 @@ class Account:
     def working(self, worker: Mapping[str, Any] | None = None, **more: Any) -> Iterator[None]:
         settings = ae.Settings(**self.values(**(worker or {})))
         with worker_of(settings, **more) as works:
-            thread = threading.Thread(target=works.run)
+            thread = threading.Thread(target=works.run, daemon=True)
             thread.start()
             try:
                 yield
             finally:
                 works.stop()
                 thread.join(60)
+                assert not thread.is_alive()
 
     def token(self, recording: str, key: str, **claims: Any) -> str:
         given = {
@@ -341,11 +343,15 @@ def test_the_verb_works_until_sigterm(cloud: Cloud, tmp_path: Path) -> None:
         start_new_session=True,
     )
     with process:
-        wait_for(lambda: account.queue.depth() == 0, 120)
-        os.killpg(process.pid, signal.SIGTERM)  # as systemd does it
-        assert process.stderr is not None
-        lines = [json.loads(line) for line in process.stderr.read().splitlines()]
-        assert process.wait(60) == 0
+        try:
+            wait_for(lambda: account.queue.depth() == 0, 120)
+            os.killpg(process.pid, signal.SIGTERM)  # as systemd does it
+            assert process.stderr is not None
+            lines = [json.loads(line) for line in process.stderr.read().splitlines()]
+            assert process.wait(60) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     event, _ = only(account.events)
     check_like(event, command)
     told = [line["event"] for line in lines]

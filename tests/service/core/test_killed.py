@@ -33,10 +33,10 @@ forked = multiprocessing.get_context("forkserver")
 
 @contextmanager
 def started(
-    site: Site, *, in_threads: bool = True
+    site: Site, *, in_threads: bool = True, max_receives: int = 1000
 ) -> Iterator[multiprocessing.process.BaseProcess]:
     """A worker as a process, killed at the end if it still runs."""
-    values = site.values(visibility_s=1, wait_s=0, max_receives=1000)
+    values = site.values(visibility_s=1, wait_s=0, max_receives=max_receives)
     forked.set_forkserver_preload(HEAVY)
     process = forked.Process(
         target=working.work, args=(site.folder, values), kwargs={"in_threads": in_threads}
@@ -77,11 +77,11 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path / "site")
 
 
-def finish(site: Site) -> None:
+def finish(site: Site, **options: Any) -> None:
     """The last worker ends what is left, and drains when it is asked to stop."""
     queue = site.queue()
-    with started(site) as process:
-        wait_for(lambda: queue.depth() == 0, 300)
+    with started(site, **options) as process:
+        wait_for(lambda: queue.depth() == queue.dead() == 0, 300)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGTERM)
         process.join(60)
@@ -89,32 +89,63 @@ def finish(site: Site) -> None:
     assert queue.dead() == 0
 
 
-def test_kill_9_at_random_points_of_random_commands(site: Site) -> None:
-    queue, chance = site.queue(), random.Random(4711)
-    commands = random_commands(site, chance)
-    for command in commands:
-        send(queue, command)
-    told = 0
+def kill_some(site: Site, chance: random.Random, longest_s: float, **options: Any) -> None:
+    """Kill workers one after another, each so long after it has begun to tell."""
+    queue, told = site.queue(), 0
 
     def has_begun() -> bool:
         return len(site.lines()) > told or queue.depth() == 0
 
     for _ in range(KILLS):
         told = len(site.lines())
-        with started(site) as process:
-            # Once it has begun to tell, it is in the middle of others.
+        with started(site, **options) as process:
+            # Then it is in the middle of others.
             wait_for(has_begun, 120)
-            time.sleep(chance.uniform(0, 0.3))
+            time.sleep(chance.uniform(0, longest_s))
             process.kill()
+
+
+def test_kill_9_at_random_points_of_random_commands(site: Site) -> None:
+    queue, chance = site.queue(), random.Random(4711)
+    commands = random_commands(site, chance)
+    for command in commands:
+        send(queue, command)
+    kill_some(site, chance, 0.3)
     finish(site)
     check(site, commands)
+
+
+def test_kill_9_at_the_last_receive(site: Site) -> None:
+    """Each message is handed out once: what was in hand of the killed is with the dead letters."""
+    queue, chance = site.queue(), random.Random(815)
+    commands = random_commands(site, chance)
+    for command in commands:
+        send(queue, command)
+    kill_some(site, chance, 0.05, max_receives=1)
+    finish(site, max_receives=1)
+    told_of = site.by_command()
+    for command in commands:
+        (kind,) = {event["event"] for event in told_of[command["replyId"]]}
+        temporary = site.root / TEMP / temp_key(command.get("recordingId", ""))
+        if kind == "RECORDINGSTORED":
+            found = (site.root / KEPT / command["fileName"]).read_bytes()
+            assert found == made(command.get("modificationParams"))
+        elif kind == "STORERECORDINGFAILED":
+            assert not (site.root / KEPT / command["fileName"]).exists()
+            assert temporary.exists()
+        elif kind == "RECORDINGDELETED":
+            assert not temporary.exists()
+        elif kind == "DELETERECORDINGFAILED":
+            assert temporary.exists()
+    left = [path.name for path in (site.root / KEPT).glob(".*-part") if ".meta." not in path.name]
+    assert left == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks into /proc")
 def test_processes_end_with_a_worker_that_is_killed(site: Site) -> None:
     queue = site.queue()
     commands = []
-    for number in range(20):
+    for number in range(10):
         site.put(f"r{number}")
         commands += [store(f"r{number}"), delete(f"r{number}")]
     for command in commands:

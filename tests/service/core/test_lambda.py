@@ -19,11 +19,14 @@ from audioengine.service.handling import Handling
 from audioengine.service.messages import Message
 from audioengine.service.metrics import Metrics
 from audioengine.service.queue_embedded import EmbeddedQueue
-from tests.execution.service import ALARMS, EVENTS
+from audioengine.service.unkept import PREFIX
+from tests.execution.service import ALARMS, EVENTS, KEPT, TEMP
 from tests.service.core.cloud import Cloud
 from tests.service.core.hooks import FailingWhile
 from tests.service.core.senders import Unsteady
 from tests.service.core.site import Site, delete, send, store
+
+DEAD = "arn:aws:sqs:eu-west-1:1:dead"
 
 
 @dataclass
@@ -47,7 +50,7 @@ class Function:
         deployment = Deployment(settings=site.settings(), resolver=FailingWhile(self.flag))
         delivery = Delivery({"topic": self.topics}, None)
         handling = Handling(self.queue, delivery, deployment, Metrics(), backoff_s=0)
-        self.batches = Batches(self.queue, handling, deployment)
+        self.batches = Batches(self.queue, handling, deployment, DEAD)
 
     def call(self, *commands: dict[str, Any], left_ms: int = 300_000) -> list[dict[str, Any]]:
         """Queue commands, hand over all that there are, and delete what does not come again."""
@@ -127,6 +130,28 @@ def test_the_last_receive_fails_for_good(function: Function) -> None:
     )
     function.batches.handle({"Records": records([message])}, Time())
     assert function.told() == ["STORERECORDINGFAILED", "DELETERECORDINGFAILED"]
+
+
+def test_what_a_call_took_too_long_for_is_ended_from_the_dead_letters(function: Function) -> None:
+    stored, lost = store("r0"), store("other")
+    assert function.call(stored) == []
+    bodies = [json.dumps(stored), json.dumps(lost), "no JSON"]
+    given = [
+        # However often it came; a person may have put it there.
+        Message(message_id=str(number), body=body, receipt="", receives=1, sent_ms=0)
+        for number, body in enumerate(bodies)
+    ]
+    from_dead = [{**record, "eventSourceARN": DEAD} for record in records(given)]
+    answer = function.batches.handle({"Records": from_dead}, Time())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
+    assert function.told() == ["RECORDINGSTORED", "RECORDINGSTORED", "STORERECORDINGFAILED"]
+    assert len(list((function.site.root / KEPT).glob("*.mp3"))) == 1
+    # Of what was kept there is no note.
+    notes = (function.site.root / TEMP / PREFIX).rglob("*")
+    assert len({path.parent for path in notes if path.is_file()}) == 1
+    function.topics.down = {EVENTS}
+    answer = function.batches.handle({"Records": from_dead[1:2]}, Time())
+    assert len(answer["batchItemFailures"]) == 1
 
 
 def test_what_can_t_be_told_comes_again(function: Function) -> None:

@@ -8,11 +8,12 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
 import audioengine as ae
+from audioengine.service.aws import client
 from audioengine.service.messages import CommandQueue, Message
 from audioengine.service.queue_embedded import EmbeddedQueue
 from audioengine.service.queue_sqs import SqsQueue
@@ -100,8 +101,55 @@ def test_after_its_last_receive_a_message_is_with_the_dead_letters(make: Maker) 
     assert queue.depth() == 0
 
 
+def test_dead_letters_are_handed_out_again_and_again_until_they_are_deleted(make: Maker) -> None:
+    queue = make(max_receives=1)
+    sent = [queue.send(body, group="g", attributes={"dialect": "rest"}) for body in "ab"]
+    for _ in sent:
+        for message in queue.receive(10, 1):
+            queue.release(message)
+    assert not queue.receive(10, 0)
+    dead = queue.dead_letters()
+    assert dead is not None
+    assert (dead.depth(), dead.max_receives) == (2, None)
+    for _ in range(2):
+        messages = dead.receive(10, 1)
+        assert [(one.message_id, one.body) for one in messages] == list(
+            zip(sent, "ab", strict=True)
+        )
+        assert messages[0].attributes == {"dialect": "rest"}
+        assert not dead.receive(10, 0)
+        for message in messages:
+            dead.release(message)
+    for message in dead.receive(10, 1):
+        dead.extend(message, 5)
+        dead.delete(message)
+    assert dead.depth() == queue.depth() == 0
+    dead.close()
+
+
+def test_of_dead_letters_that_queues_share_each_gets_its_own(cloud: Cloud) -> None:
+    queue = cloud.queue(max_receives=1)
+    dead = queue.dead_letters()
+    assert dead is not None
+    for body in ("ours", "theirs", "a person's"):
+        dead.send(body, group="g")
+    arns = {"ours": queue._attributes("QueueArn")["QueueArn"], "theirs": "arn:aws:sqs:x:1:other"}
+
+    def tell_source(parsed: dict[str, Any], **_: Any) -> None:  # moto does not
+        for one in parsed["Messages"]:
+            if one["Body"] in arns:
+                one["Attributes"]["DeadLetterQueueSourceArn"] = arns[one["Body"]]
+
+    client("sqs", None, None).meta.events.register("after-call.sqs.ReceiveMessage", tell_source)
+    assert {one.body for one in dead.receive(10, 1)} == {"ours", "a person's"}
+    # Those of others are let go at once.
+    assert {one.body for one in SqsQueue(dead._url).receive(10, 1)} == {"theirs"}
+
+
 def test_without_dead_letters_there_is_no_last_receive(make: Maker) -> None:
-    assert make().max_receives is None
+    queue = make()
+    assert queue.max_receives is None
+    assert isinstance(queue, EmbeddedQueue) or queue.dead_letters() is None
 
 
 @pytest.mark.parametrize("kind", ["embedded", "fifo"])
@@ -161,7 +209,7 @@ def test_processes_share_the_embedded_queue_and_it_survives_them(tmp_path: Path)
     assert stat.S_IMODE((tmp_path / "queue.db").stat().st_mode) == 0o600
     context = multiprocessing.get_context("spawn")
     taken = context.Queue()
-    workers = [context.Process(target=_take_all, args=(path, taken)) for _ in range(2)]
+    workers = [context.Process(target=_take_all, args=(path, taken), daemon=True) for _ in range(2)]
     for worker in workers:
         worker.start()
     got: list[str] = []

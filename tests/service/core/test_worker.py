@@ -21,7 +21,7 @@ from audioengine.service.metrics import Metrics
 from audioengine.service.queue_embedded import EmbeddedQueue
 from audioengine.service.running import worker_of
 from tests.execution.service import ALARMS, DATA, EVENTS, KEPT, TEMP
-from tests.service.core.hooks import FailingWhile, InThread, Recorder
+from tests.service.core.hooks import Deadly, FailingWhile, InThread, Recorder
 from tests.service.core.senders import Unsteady
 from tests.service.core.site import Site, delete, merge, reply_id, send, store, temp_key, wait_for
 
@@ -125,13 +125,14 @@ def test_what_may_pass_is_tried_again_and_nothing_overtakes_it(site: Site) -> No
 @pytest.mark.usefixtures("in_threads")
 def test_on_the_last_receive_a_command_fails_with_its_event_and_its_alarm(site: Site) -> None:
     queue, flag = site.queue(max_receives=3), site.folder / "failing"
+    settings = site.settings(max_receives=99)  # the queue knows better
     flag.touch()
     site.put("r0")
     command = store("r0", encryptionKey="c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I=")
     send(queue, command)
     send(queue, delete("r0"))
     send(queue, merge(["r0"], "m.mp3"))
-    with site.working(queue, resolver=FailingWhile(flag)):
+    with site.working(queue, resolver=FailingWhile(flag), settings=settings):
         wait_for(lambda: queue.depth() == 0)
     assert queue.dead() == 0
     failed, kept, merged = site.heard()
@@ -161,6 +162,53 @@ def test_on_the_last_receive_a_command_fails_with_its_event_and_its_alarm(site: 
     with site.working(queue, resolver=FailingWhile(flag)):
         wait_for(lambda: queue.depth() == 0)
     assert site.heard()[-1]["event"] == "RECORDINGDELETED"
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_a_recording_that_was_not_kept_is_not_deleted_by_another_worker_either(site: Site) -> None:
+    """The one that knew was killed, say."""
+    queue = site.queue()
+    site.put("r0")
+    send(queue, store("r0", destinationBucket="elsewhere"))
+    late = EmbeddedQueue(site.folder / "late.db")
+    send(late, delete("r0"))
+    with site.working(queue):
+        wait_for(lambda: queue.depth() == 0)
+    with site.working(late):
+        wait_for(lambda: late.depth() == 0)
+    assert [event["event"] for event in site.heard()] == [
+        "STORERECORDINGFAILED",
+        "DELETERECORDINGFAILED",
+    ]
+    assert (site.root / TEMP / temp_key("r0")).exists()
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_while_a_store_is_tried_again_no_other_worker_deletes_its_recording(site: Site) -> None:
+    """A queue without order hands the delete to another worker meanwhile."""
+    queue, flag, metrics = site.queue(max_receives=None), site.folder / "failing", Metrics()
+    late = EmbeddedQueue(site.folder / "late.db")
+    site.put("r0")
+    send(queue, store("r0"))
+    send(late, delete("r0"))
+    flag.touch()
+    with site.working(
+        queue,
+        resolver=FailingWhile(flag),
+        metrics=metrics,
+        settings=site.settings(max_receives=10_000),
+    ):
+        again = {"kind": "STORERECORDING", "outcome": "retried"}
+        counted = metrics.registry.get_sample_value
+        wait_for(lambda: (counted("audioengine_commands_total", again) or 0) >= 2)
+    with site.working(late):
+        wait_for(lambda: late.depth() == 0)
+    assert [event["event"] for event in site.heard()] == ["DELETERECORDINGFAILED"]
+    send(queue, delete("r0"))
+    with site.working(queue):
+        wait_for(lambda: queue.depth() == 0)
+    assert [event["event"] for event in site.heard()[1:]] == ["RECORDINGSTORED", "RECORDINGDELETED"]
+    assert not [path for path in (site.root / TEMP).rglob("*") if path.is_file()]
 
 
 @pytest.mark.usefixtures("in_threads")
@@ -292,6 +340,17 @@ def test_a_command_that_kills_its_process_fails_in_the_end_and_no_other_does(sit
     assert len([note for note in recorder.noted() if "deadly" in note]) == 2
 
 
+def test_what_was_done_is_told_though_its_process_died_before_it_could_say_so(site: Site) -> None:
+    queue = site.queue(max_receives=1)
+    site.put("r0")
+    ae.execute(store("r0"), site.storage, site.settings())
+    send(queue, store("r0"))
+    with site.working(queue, resolver=Deadly(), settings=site.settings(processes=1)):
+        wait_for(lambda: queue.depth() == 0)
+    assert [event["event"] for event in site.heard()] == ["RECORDINGSTORED"]
+    assert site.heard(ALARMS) == []
+
+
 def test_a_command_that_takes_too_long_is_ended(site: Site) -> None:
     queue = site.queue(max_receives=1)
     recorder = Recorder(site.folder / "notes", seconds=600)
@@ -327,6 +386,24 @@ def test_a_drain_that_takes_too_long_gives_back_what_runs(site: Site) -> None:
     (message,) = queue.receive(10, 0)
     assert message.receives == 2
     assert site.lines() == []
+
+
+class Counted(EmbeddedQueue):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def receive(self, limit: int, wait_s: float) -> Sequence[Message]:
+        self.asked += 1
+        return super().receive(limit, wait_s)
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_an_empty_queue_is_not_asked_without_end(site: Site) -> None:
+    queue = Counted(site.queue_path)
+    with site.working(queue, settings=site.settings(wait_s=0)):
+        time.sleep(0.5)
+    assert 1 <= queue.asked <= 12
 
 
 class Broken(EmbeddedQueue):

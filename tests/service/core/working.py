@@ -21,7 +21,9 @@ def work(folder: Path, values: dict[str, Any], *, in_threads: bool) -> None:
     """Work until SIGTERM; in threads or in processes of the worker's own."""
     if in_threads:
         patch.object(worker_module, "Process", InThread).start()
-    queue = EmbeddedQueue(folder / "queue.db", visibility_s=1, max_receives=None)
+    queue = EmbeddedQueue(
+        folder / "queue.db", visibility_s=1, max_receives=values["worker"]["max_receives"]
+    )
     topics = LineTopics(folder / "topics.jsonl", io.StringIO())
     with worker_of(ae.Settings(**values), queue=queue, senders={"topic": topics}) as worker:
         signal.signal(signal.SIGTERM, lambda *_: worker.stop())

@@ -146,10 +146,7 @@ def test_operation(running: Service) -> None:
 
 def test_what_was_queued_survives_a_kill(tmp_path: Path) -> None:
     """With kill -9, of the parent alone: no process is left, and another start goes on."""
-    folder = tmp_path / "service"
-    embedded.prepare(folder)
-    file = folder / "audioengine.toml"
-    file.write_text(file.read_text().replace("visibility_s = 10", "visibility_s = 2"))
+    folder = prepared(tmp_path)
     stored = [f"r{number}.mp3" for number in range(6)]
     with service(folder) as first:
         reply = ingested(folder)
@@ -173,7 +170,7 @@ def test_what_was_queued_survives_a_kill(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_drains(number: signal.Signals, tmp_path: Path) -> None:
     """What is not begun waits in the queue, what is done is told; to a whole group as well."""
-    folder = tmp_path / "service"
+    folder = prepared(tmp_path)
     stored = [f"r{number}.mp3" for number in range(6)]
     with service(folder) as first:
         reply = ingested(folder)
@@ -192,6 +189,17 @@ def test_it_drains(number: signal.Signals, tmp_path: Path) -> None:
     assert len(first.shown()) == len(events(folder))
     # Nothing was ended in the middle, though all processes were asked to stop.
     assert "died" not in (folder / "errors").read_text()
+
+
+def prepared(path: Path) -> Path:
+    """The folder of a service that is quick to begin, and to take up what another has left."""
+    folder = path / "service"
+    embedded.prepare(folder)
+    file = folder / "audioengine.toml"
+    text = file.read_text()
+    assert "visibility_s = 10" in text
+    file.write_text(text.replace("visibility_s = 10", "visibility_s = 2\nprocesses = 1"))
+    return folder
 
 
 def ingested(folder: Path) -> str:

@@ -50,6 +50,7 @@ def run(queue: CommandQueue, to: ReportDesk, until: Callable[[], bool]) -> None:
     """Take reports until something is so, which takes no long time."""
     stopping = Event()
     thread = Thread(target=take_reports, args=(queue, to, stopping), kwargs={"wait_s": 1})
+    thread.daemon = True
     thread.start()
     try:
         for _ in range(500):

@@ -30,7 +30,7 @@ ABSOLUTE = {"absoluteTimes": True, "mask": {"caller": [{"from": START + 1000, "t
 def running(settings: ae.Settings) -> Iterator[None]:
     """What `audioengine worker` does, in this process and one of its own."""
     with whole_worker(settings, senders_of(settings)) as worker:
-        thread = Thread(target=worker.run)
+        thread = Thread(target=worker.run, daemon=True)
         thread.start()
         try:
             yield

@@ -113,7 +113,7 @@ def listening(app: ASGIApp, rest: RestSettings) -> Iterator[str]:
     """Serve an application as `audioengine serve` does, in a thread; gives its URL."""
     with bound(rest) as listener:
         server = server_of(app, rest)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
             while not server.started:

@@ -93,6 +93,18 @@ class Done:
 
 def carry_out(task: Task, deployment: Deployment) -> Done:
     """Carry out a command; nothing is raised for what it is."""
+    return _executed(task, deployment, None)
+
+
+def settle(task: Task, error: AudioEngineError, deployment: Deployment) -> Done:
+    """Return the end of a command that something was killed at, which may have been done by then.
+
+    error: what it fails for if not.
+    """
+    return _executed(task, deployment, error)
+
+
+def _executed(task: Task, deployment: Deployment, given_up: AudioEngineError | None) -> Done:
     began = time.monotonic()
     outcome = execute(
         task.body,
@@ -103,24 +115,7 @@ def carry_out(task: Task, deployment: Deployment) -> Done:
         resolver=deployment.resolver,
         control=deployment.control,
         workers=1,
-    )
-    return _done(task, outcome, time.monotonic() - began)
-
-
-def settle(task: Task, error: AudioEngineError, deployment: Deployment) -> Done:
-    """Return the end of a command that something was killed at, which may have been done by then.
-
-    error: what it fails for if not.
-    """
-    began = time.monotonic()
-    outcome = execute(
-        task.body,
-        storage_of(deployment.settings),
-        deployment.settings,
-        dialect=task.dialect,
-        method=task.method,
-        resolver=deployment.resolver,
-        given_up=error,
+        given_up=given_up,
     )
     return _done(task, outcome, time.monotonic() - began)
 

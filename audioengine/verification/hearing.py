@@ -14,10 +14,12 @@ from audioengine.verification.findings import (
     Heard,
     HeardEdge,
     HeardGap,
+    HeardHidden,
     HeardKept,
     HeardMask,
     HeardShare,
     HeardSum,
+    HeardTrace,
     HeardUnasked,
 )
 from audioengine.verification.frames import Compared
@@ -30,11 +32,14 @@ _BLOCK_MS = 20
 _EDGE_REST_DB = -15.0  # of the beep: what coding adds where it sets in is below
 _SHORT_REST_DB = -6.0  # in less than a block
 _EDGE_BESIDE_DB = -6.0  # of what is heard beside the mask: its coding noise is below
-_CORE_REST_DB = -25.0
+_CORE_REST_DB = -36.0
 _CORE_REST_DBFS = -70.0
 
 _MAX_ENVELOPE = 1.5
 _LEAST_ENVELOPE = 0.35
+
+_LEAST_TRACE = 0.02
+_NOISY_TRACE = 0.2
 
 _SURE_EDGE_DB = 3.0
 _QUIET_EDGE_DBFS = -60.0
@@ -48,8 +53,20 @@ _NOISY = 0.5
 _GAP_BESIDE_DB = -6.0
 _GAP_BESIDE_DBFS = -60.0
 
+_HIDDEN_BESIDE_DB = -12.0
+_HIDDEN_DBFS = -55.0
+_MAX_HIDDEN_LIKENESS = 2.5
+
 _Found = TypeVar(
-    "_Found", HeardMask, HeardEdge, HeardKept, HeardSum | HeardShare, HeardUnasked, HeardGap
+    "_Found",
+    HeardMask,
+    HeardEdge,
+    HeardKept,
+    HeardSum | HeardShare,
+    HeardUnasked,
+    HeardGap,
+    HeardHidden,
+    HeardTrace,
 )
 
 
@@ -57,7 +74,7 @@ def beep_check(case: Case, heard: Heard) -> Check:
     """Whether every mask holds the beep that was asked for, and nothing loud beside it.
 
     Of the tone: level within 0.5 dB, and phase, and with it frequency, within 0.2 rad. Beside it,
-    the loudest 20 ms are 25 dB below the beep (under -70 dBFS for silence) in frames that hold the
+    the loudest 20 ms are 36 dB below the beep (under -70 dBFS for silence) in frames that hold the
     mask alone; where unmasked audio is in the same frames, 15 dB below the beep or 6 dB below that
     audio (in less than 20 ms, 6 dB below the beep or no louder than that audio). 10 ms at
     the ends of a mask are left to `mask_edges`.
@@ -134,7 +151,9 @@ def voice_check(case: Case, heard: Heard) -> Check:
     Its waveform: the largest correlation at lags up to 20 ms, all frequencies alike, is at most
     twice what sounds with nothing in common reach. Its levels in 8 bands over time (in frames that
     hold the mask alone, half a second at least): their correlation is at most 0.35, or 1.5 times
-    the largest with the same voice at other times.
+    the largest with the same voice at other times. Nor is it heard on the channel of another party,
+    where that is made anew: at no lag up to 20 ms more than 0.02 of its level, and a fifth of that
+    of coding noise.
     """
     waveforms = [mask for mask in heard.masks if stands_out(mask.likeness, mask.likeness_chance)]
     envelopes = [
@@ -142,20 +161,53 @@ def voice_check(case: Case, heard: Heard) -> Check:
         for mask in heard.masks
         if mask.envelope > max(_LEAST_ENVELOPE, _MAX_ENVELOPE * mask.envelope_chance)
     ]
+    elsewhere = [
+        trace
+        for trace in heard.traces
+        if trace.share > _LEAST_TRACE + _NOISY_TRACE * trace.slack
+    ]
     measured: dict[str, Figure] = {
         "stretches": len(heard.masks),
         "waveforms_found": len(waveforms),
         "envelopes_found": len(envelopes),
+        "found_elsewhere": len(elsewhere),
         "waveform_correlation": round(max((m.likeness for m in heard.masks), default=0.0), 3),
         "envelope_correlation": round(max((m.envelope for m in heard.masks), default=0.0), 3),
     }
     if waveforms:
         message = f"The masked voice is heard {_at(case, waveforms)}."
         return Check("voice_gone", False, measured, message)
+    if elsewhere:
+        message = f"The masked voice is heard in another's place {_at(case, elsewhere)}."
+        return Check("voice_gone", False, measured, message)
     if envelopes:
         message = f"Noise rises and falls as the masked voice did {_at(case, envelopes)}."
         return Check("voice_gone", False, measured, message)
     return Check("voice_gone", True, measured, "Nothing of the masked voice is heard.")
+
+
+def hidden_check(case: Case, heard: Heard) -> Check:
+    """Whether there is nothing in what the tag hides: before the first sample, after the last.
+
+    The loudest 20 ms are 12 dB below what is played next to it (or -55 dBFS), and a recording that
+    has audio there is not found in it: its waveform at no lag up to 20 ms.
+    """
+    wrong = [
+        one
+        for one in heard.hidden
+        if one.level_dbfs > max(one.limit_dbfs + _HIDDEN_BESIDE_DB, _HIDDEN_DBFS)
+        or one.likeness > _MAX_HIDDEN_LIKENESS * one.likeness_chance
+    ]
+    measured: dict[str, Figure] = {
+        "stretches": len(heard.hidden),
+        "wrong": len(wrong),
+        "level_dbfs": round(max((one.level_dbfs for one in heard.hidden), default=-120.0), 1),
+        "waveform_correlation": round(max((one.likeness for one in heard.hidden), default=0.0), 3),
+    }
+    if wrong:
+        message = f"There is sound in what players pass over {_at(case, wrong)}."
+        return Check("hidden", False, measured, message)
+    return Check("hidden", True, measured, "Before the first sample and after the last is nothing.")
 
 
 def kept_check(case: Case, heard: Heard) -> Check:

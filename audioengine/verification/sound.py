@@ -19,8 +19,10 @@ from audioengine.verification.case import Case, masks_in
 from audioengine.verification.decoder import UndecodableError, decode_frames
 from audioengine.verification.findings import Heard, HeardEdge, HeardKept, HeardMask
 from audioengine.verification.frames import Compared
+from audioengine.verification.hidden import hear_hidden
 from audioengine.verification.mixture import hear_mixture
 from audioengine.verification.passage import Passage, Sounding, both
+from audioengine.verification.traces import hear_traces
 from audioengine.verification.voice import OVERLAP
 from audioengine.verification.waves import (
     EnvelopeLikeness,
@@ -68,6 +70,7 @@ def listen(case: Case, compared: Compared, workers: int) -> Heard:
             # A day of audio must not be waiting to be listened to.
             for heard in executor.map(listener.part, parts[first : first + 4 * workers]):
                 out.add(heard)
+    out.hidden = hear_hidden(case)
     return out
 
 
@@ -127,6 +130,7 @@ class _Listener:
             for channel in range(case.format.channels):
                 self._hear(heard, channel, passage)
             hear_mixture(heard, passage, self.made)
+            hear_traces(heard, passage, self.made)
         return heard
 
     def _pieces(self, core: Span) -> Iterator[Span]:

@@ -22,6 +22,7 @@ RAMP_MS = 5
 _CONTEXT_MS = 100
 LAG_S = 0.02
 _ENVELOPE_S = 0.032
+_ROUNDING_POWER = 1 / 12 / 32768**2
 _BANDS = 8
 _LOWEST_HZ, _HIGHEST_SHARE = 120.0, 0.42
 _FLOOR = 1e-9  # of a band's power: far below the rounding of 16 bits
@@ -186,7 +187,8 @@ def likeness(first: Wave, second: Wave, rate_hz: int) -> Likeness:
     """Correlate two waves at all lags up to 20 ms.
 
     All frequencies count alike (the phase transform), so a voice shows far below the coding noise,
-    and two sounds do not seem alike because both are loud at the same moment.
+    and two sounds do not seem alike because both are loud at the same moment. Frequencies at which
+    one of them is below the rounding of 16 bits count for nothing: there is no sound.
     """
     lags = max(4, round(LAG_S * rate_hz))
     size = _fast_size(len(first) + lags)
@@ -194,15 +196,25 @@ def likeness(first: Wave, second: Wave, rate_hz: int) -> Likeness:
     one, other = (np.fft.rfft((wave - wave.mean()) * window, size) for wave in (first, second))
     product: npt.NDArray[np.complex128] = one * np.conj(other)
     power = np.abs(product)
-    heard = power > 1e-12 * power.max()
+    least = _ROUNDING_POWER * float(np.sum(window * window))
+    heard = (np.abs(one) ** 2 > least) & (np.abs(other) ** 2 > least)
     product[~heard] = 0
     product[heard] /= power[heard]
-    share = int(np.count_nonzero(heard)) / len(product)
-    at_lag = np.fft.irfft(product, size) / max(share, 1e-9)
+    share = max(int(np.count_nonzero(heard)) / len(product), 1e-9)
+    at_lag = np.fft.irfft(product, size) / share
     near = np.concatenate((at_lag[-lags:], at_lag[: lags + 1]))
     best = int(np.argmax(np.abs(near)))
-    chance = math.sqrt(2 * math.log(2 * lags + 1) / max(1, len(first) / 2))
+    chance = math.sqrt(2 * math.log(2 * lags + 1) / max(1.0, share * len(first) / 2))
     return Likeness(float(abs(near[best])), best - lags, float(abs(near[lags])), chance)
+
+
+def share_of(heard: Wave, voice: Wave, rate_hz: int) -> float:
+    """How much of a voice is in what is heard, at the lag up to 20 ms where that is most."""
+    lags = max(4, round(LAG_S * rate_hz))
+    size = _fast_size(len(heard) + lags)
+    at_lag = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(voice, size)), size)
+    near = np.concatenate((at_lag[-lags:], at_lag[: lags + 1]))
+    return float(np.abs(near).max()) / float(np.sum(voice * voice))
 
 
 def stands_out(best: float, chance: float) -> bool:

@@ -28,6 +28,7 @@ class HeardMask:
     likeness_chance: float
     envelope: float
     envelope_chance: float
+    envelope_spread: float
 
 
 @dataclass(frozen=True, slots=True)

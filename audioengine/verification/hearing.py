@@ -37,6 +37,9 @@ _CORE_REST_DBFS = -70.0
 
 _MAX_ENVELOPE = 1.5
 _LEAST_ENVELOPE = 0.35
+_SURE_ENVELOPE = 3.0
+_CODING_NOISE_DB = -40.0  # of the beep; that of LAME is below
+_CODING_NOISE_DBFS = -82.0
 
 _LEAST_TRACE = 0.02
 _NOISY_TRACE = 0.2
@@ -151,15 +154,20 @@ def voice_check(case: Case, heard: Heard) -> Check:
     Its waveform: the largest correlation at lags up to 20 ms, all frequencies alike, is at most
     twice what sounds with nothing in common reach. Its levels in 8 bands over time (in frames that
     hold the mask alone, half a second at least): their correlation is at most 0.35, or 1.5 times
-    the largest with the same voice at other times. Nor is it heard on the channel of another party,
+    the largest with the same voice at other times; where all is 40 dB below the beep, as coding
+    noise is, which may come in bursts as words do, also at most 3 times what is usual at any time.
+    Nor is it heard on the channel of another party,
     where that is made anew: at no lag up to 20 ms more than 0.02 of its level, and a fifth of that
     of coding noise.
     """
+    level = float(case.beep.level_dbfs) if case.beep.fill == "beep" else -120.0
+    noise = max(_CODING_NOISE_DBFS, level + _CODING_NOISE_DB)
     waveforms = [mask for mask in heard.masks if stands_out(mask.likeness, mask.likeness_chance)]
     envelopes = [
         mask
         for mask in heard.masks
         if mask.envelope > max(_LEAST_ENVELOPE, _MAX_ENVELOPE * mask.envelope_chance)
+        and (mask.core_rest_dbfs > noise or mask.envelope > _SURE_ENVELOPE * mask.envelope_spread)
     ]
     elsewhere = [
         trace

@@ -207,7 +207,7 @@ class _Listener:
         inner = rest[_cut(core, part)]
         edges = np.concatenate((rest[: core.start - part.start], rest[core.end - part.start :]))
         alike = Likeness(0.0, 0, 0.0, 1.0)
-        levels = EnvelopeLikeness(0.0, 0.0)
+        levels = EnvelopeLikeness(0.0, 0.0, 0.0)
         voice = without_beep(sound.plain[channel][passage.cut(part)], beep, rate)
         if sure and decibels(rms(voice)) > _QUIET_VOICE_DBFS:
             beside = passage.others(sound, channel)[passage.cut(part)]
@@ -231,6 +231,7 @@ class _Listener:
             likeness_chance=alike.chance,
             envelope=levels.now,
             envelope_chance=levels.chance,
+            envelope_spread=levels.spread,
         )
 
     def _core(self, mask: Span, part: Span, sound: Sounding) -> Span:
@@ -273,7 +274,8 @@ class _Listener:
         near = Span(edge - margin, edge + margin).clipped(passage.window).clipped(heard)
         if any(near.clipped(span).length for span in (*passage.unsure, *passage.loud[channel])):
             return
-        if sound.voice.ratio != 1 and mask.span.length < margin:
+        short = mask.span.length < margin
+        if sound.voice.ratio != 1 and short:
             # What is as short has no clear edges once it is resampled.
             return
         cut = passage.cut(near)
@@ -282,7 +284,9 @@ class _Listener:
         others = [one for one in masks_in(sound.voice.masked[channel], near) if one != mask]
 
         def error(shift: int) -> float:
-            start, end = mask.span.start + shift * (not ends), mask.span.end + shift * ends
+            # A mask that is shorter than what its coding blurs is moved as a whole.
+            start = mask.span.start + shift * (short or not ends)
+            end = mask.span.end + shift * (short or ends)
             moved = Masked(Span(start, max(start, end)), mask.late)
             wanted = painted(theirs, near, (*others, moved), self.case.beep, self.rate)
             return rms(ours - wanted)

@@ -251,6 +251,8 @@ class EnvelopeLikeness:
     """Correlation of their levels at the same time."""
     chance: float
     """The largest correlation with the other sound at any other time."""
+    spread: float
+    """The root mean square of the correlations at all times: few events make it large."""
 
 
 def envelope_likeness(first: Wave, second: Wave, rate_hz: int) -> EnvelopeLikeness:
@@ -260,17 +262,18 @@ def envelope_likeness(first: Wave, second: Wave, rate_hz: int) -> EnvelopeLikene
     """
     count = 2 * len(first) // _block(rate_hz) - 1
     if count < 4 * _FAR_BLOCKS:
-        return EnvelopeLikeness(0.0, 0.0)
+        return EnvelopeLikeness(0.0, 0.0, 0.0)
     one, other = _levels(first, rate_hz), _levels(second, rate_hz)
     count = len(one)
     scale = math.sqrt(float((one**2).sum() * (other**2).sum()))
     if not scale:
-        return EnvelopeLikeness(0.0, 0.0)
+        return EnvelopeLikeness(0.0, 0.0, 0.0)
     spectra = np.fft.rfft(one, axis=0) * np.conj(np.fft.rfft(other, axis=0))
     around = np.fft.irfft(spectra.sum(axis=1), count) / scale
     steps = range(-_NEAR_BLOCKS, _NEAR_BLOCKS + 1)
     far = around[_FAR_BLOCKS : count - _FAR_BLOCKS + 1]
-    return EnvelopeLikeness(float(max(around[step] for step in steps)), float(np.abs(far).max()))
+    now = float(max(around[step] for step in steps))
+    return EnvelopeLikeness(now, float(np.abs(far).max()), rms(around))
 
 
 def _levels(wave: Wave, rate_hz: int) -> npt.NDArray[np.float64]:

@@ -43,6 +43,8 @@ class HeardEdge:
     """The shift of the edge that explains most of it."""
     shifted_dbfs: float
     """What is left then."""
+    voice_taken_dbfs: float
+    """What is left if the voice is still heard in the mask's first or last few ms."""
 
 
 @dataclass(frozen=True, slots=True)

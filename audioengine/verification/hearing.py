@@ -45,6 +45,7 @@ _LEAST_TRACE = 0.02
 _NOISY_TRACE = 0.2
 
 _SURE_EDGE_DB = 3.0
+_SURE_UNDER_DB = 1.0
 _QUIET_EDGE_DBFS = -60.0
 
 _LEAST_RESEMBLANCE = 0.5
@@ -126,7 +127,9 @@ def edges_check(case: Case, heard: Heard) -> Check:
     """Whether masks begin and end where the request says, and the source is heard up to there.
 
     At each end, what is heard 15 ms to either side is compared with what should be, and with what
-    would be were that end earlier or later by 2.5 to 10 ms. None of those may be nearer by 3 dB.
+    would be were that end earlier or later by 2.5 to 10 ms (a mask of less than 15 ms as a whole).
+    None of those may be nearer by 3 dB; nor, by 1 dB, that with half of the voice or more under the
+    beep's first or last 5, 10 or 15 ms.
     """
     wrong = [
         edge
@@ -134,16 +137,26 @@ def edges_check(case: Case, heard: Heard) -> Check:
         if edge.error_dbfs > _QUIET_EDGE_DBFS
         and edge.error_dbfs - edge.shifted_dbfs > _SURE_EDGE_DB
     ]
+    under = [
+        edge
+        for edge in heard.edges
+        if edge.error_dbfs > _QUIET_EDGE_DBFS
+        and edge.error_dbfs - edge.voice_taken_dbfs > _SURE_UNDER_DB
+    ]
     measured: dict[str, Figure] = {
         "edges": len(heard.edges),
         "wrong": len(wrong),
         "worst_db": round(
             max((e.error_dbfs - e.shifted_dbfs for e in heard.edges), default=-120.0), 1
         ),
+        "voice_under": len(under),
     }
     if wrong:
         measured["shift_ms"] = wrong[0].shift_ms
         message = f"Masks end elsewhere than asked, by {wrong[0].shift_ms:g} ms {_at(case, wrong)}."
+        return Check("mask_edges", False, measured, message)
+    if under:
+        message = f"The voice is still heard where a mask begins or ends {_at(case, under)}."
         return Check("mask_edges", False, measured, message)
     return Check("mask_edges", True, measured, "Every mask begins and ends where it should.")
 

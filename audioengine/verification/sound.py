@@ -7,6 +7,7 @@ where the output is no copy of them. Each part gives findings, which `hearing.py
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -28,6 +29,7 @@ from audioengine.verification.waves import (
     EnvelopeLikeness,
     Likeness,
     Masked,
+    Wave,
     amplitude,
     as_wave,
     beep_wave,
@@ -48,10 +50,13 @@ _EDGE_MS = 10
 """What stands at an end of a mask is judged by `edges`."""
 _MARGIN_MS = 15
 _SHIFTS_MS = tuple(step / 2 for step in range(-20, 21) if abs(step) >= 5)
+_LEFT_MS = (5, 10, 15)
+_LEAST_LEFT = 0.5
 _LEAST_TONE_MS = 40
 _LEAST_LIKENESS_MS = 60
 _LEAST_CORE_MS = 100
 _BLOCK_MS = 20
+_LATE_S = 1.0
 _QUIET_DBFS = -45.0
 _QUIET_VOICE_DBFS = -65.0
 
@@ -216,6 +221,8 @@ class _Listener:
             if long and rest.any() and not is_alike(beside, voice, rate):
                 alike = likeness(rest, voice, rate)
             if deep and inner.any():
+                late = likeness(inner, voice[_cut(core, part)], rate, _LATE_S)
+                alike = max(alike, late, key=lambda one: one.best / one.chance)
                 levels = envelope_likeness(inner, voice[_cut(core, part)], rate)
         block = self._samples(_BLOCK_MS)
         return HeardMask(
@@ -293,8 +300,31 @@ class _Listener:
 
         errors = {ms: error(self._samples(ms)) for ms in _SHIFTS_MS}
         best = min(errors, key=errors.__getitem__)
-        at = Span(edge, edge)
-        yield HeardEdge(channel, at, decibels(error(0)), best, decibels(errors[best]))
+        at, right = Span(edge, edge), error(0)
+        wanted = painted(theirs, near, (*others, mask), self.case.beep, self.rate)
+        inside = mask.span.clipped(near)
+        left = min(
+            self._left(ours - wanted, theirs, _cut(self._end_of(inside, ends, ms), near))
+            for ms in _LEFT_MS
+        )
+        yield HeardEdge(
+            channel, at, decibels(right), best, decibels(errors[best]), decibels(left)
+        )
+
+    def _end_of(self, inside: Span, ends: bool, ms: int) -> Span:
+        length = min(self._samples(ms), inside.length)
+        if ends:
+            return Span(inside.end - length, inside.end)
+        return Span(inside.start, inside.start + length)
+
+    @staticmethod
+    def _left(rest: Wave, voice: Wave, there: slice) -> float:
+        """What remains of `rest` without the voice, if some of it is `there`."""
+        along = float(np.sum(rest[there] * voice[there]))
+        power = float(np.sum(voice[there] ** 2))
+        if along <= _LEAST_LEFT * power:
+            return rms(rest)
+        return math.sqrt(max(0.0, float(np.sum(rest * rest)) - along * along / power) / len(rest))
 
     def _kept(
         self, channel: int, span: Span, sound: Sounding, passage: Passage

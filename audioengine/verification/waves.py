@@ -183,14 +183,14 @@ class Likeness:
     """What sounds with nothing in common reach."""
 
 
-def likeness(first: Wave, second: Wave, rate_hz: int) -> Likeness:
-    """Correlate two waves at all lags up to 20 ms.
+def likeness(first: Wave, second: Wave, rate_hz: int, lag_s: float = LAG_S) -> Likeness:
+    """Correlate two waves at all lags up to `lag_s`.
 
     All frequencies count alike (the phase transform), so a voice shows far below the coding noise,
     and two sounds do not seem alike because both are loud at the same moment. Frequencies at which
     one of them is below the rounding of 16 bits count for nothing: there is no sound.
     """
-    lags = max(4, round(LAG_S * rate_hz))
+    lags = max(4, min(round(lag_s * rate_hz), len(first) // 2))
     size = _fast_size(len(first) + lags)
     window = _hann(len(first))
     one, other = (np.fft.rfft((wave - wave.mean()) * window, size) for wave in (first, second))

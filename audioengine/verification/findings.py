@@ -55,6 +55,8 @@ class HeardKept:
     span: Span
     resemblance: float
     """Correlation with the source; 1 where they are the same."""
+    gain: float
+    """Its level beside the source's."""
     lag: int
     """Samples by which it seems to be late."""
     confidence: float

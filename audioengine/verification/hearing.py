@@ -51,9 +51,10 @@ _QUIET_EDGE_DBFS = -60.0
 _LEAST_RESEMBLANCE = 0.5
 _SURE_LAG = 1.5
 
-_MOST_OFF = 0.16  # of a level: 1.5 dB
+_MOST_OFF = 0.1  # of a level: 0.9 dB
 _MOST_OFF_LOUD = 0.08
-_NOISY = 0.5
+_MOST_OFF_SHARE = 0.05
+_NOISY = 0.2
 _GAP_BESIDE_DB = -6.0
 _GAP_BESIDE_DBFS = -60.0
 
@@ -235,18 +236,22 @@ def kept_check(case: Case, heard: Heard) -> Check:
     """Whether kept audio that is coded anew is the source's, at its place.
 
     Judged in stretches of 60 ms or more in which the source is above -45 dBFS: correlation with the
-    source is 0.5 at least, and no shift up to 20 ms fits clearly better (by half).
+    source is 0.5 at least, its level is the source's within 1 dB (and what coding noise takes), and
+    no shift up to 20 ms fits clearly better (by half).
     """
     wrong = [
         kept
         for kept in heard.kept
         if kept.resemblance < _LEAST_RESEMBLANCE
+        or not kept.resemblance**2 - _MOST_OFF <= kept.gain <= 2 + _MOST_OFF - kept.resemblance
         or (kept.confidence > _SURE_LAG and abs(kept.lag) > 0)
     ]
     measured: dict[str, Figure] = {
         "stretches": len(heard.kept),
         "wrong": len(wrong),
         "least_resemblance": round(min((k.resemblance for k in heard.kept), default=1.0), 3),
+        "least_gain": round(min((k.gain for k in heard.kept), default=1.0), 3),
+        "largest_gain": round(max((k.gain for k in heard.kept), default=1.0), 3),
     }
     if wrong:
         late = [kept.lag for kept in wrong if kept.confidence > _SURE_LAG and kept.lag]
@@ -261,10 +266,10 @@ def kept_check(case: Case, heard: Heard) -> Check:
 def mixed_check(case: Case, heard: Heard) -> Check:
     """Whether several recordings are heard at once as they should be: each at its own level.
 
-    The sum: correlation with what it should be is 0.5 at least, and its level within 1.5 dB; where
+    The sum: correlation with what it should be is 0.5 at least, and its level within 1 dB; where
     it is too loud, in blocks of 100 ms, it is turned down by no more than the loudest sample within
     12 ms takes, and no less than its own samples do (within 0.08). Each recording in it, as far as
-    noise and what they have in common let one say: its level within 1.5 dB, and no shift up to 20
+    noise and what they have in common let one say: its level within 0.5 dB, and no shift up to 20
     ms is clearly likelier (by half).
     """
     wrong: list[HeardSum | HeardShare] = [
@@ -273,7 +278,7 @@ def mixed_check(case: Case, heard: Heard) -> Check:
         if one.resemblance < _LEAST_RESEMBLANCE
         or not one.least - _off(one) <= one.gain <= one.most + _off(one)
     ]
-    off = [one for one in heard.shares if abs(one.share - 1) > _MOST_OFF + _NOISY * one.slack]
+    off = [one for one in heard.shares if abs(one.share - 1) > _MOST_OFF_SHARE + _NOISY * one.slack]
     late = [one for one in heard.shares if one.confidence > _SURE_LAG and one.lag]
     wrong += off + late
     judged = [one for one in heard.shares if one.slack < 1]
@@ -302,14 +307,14 @@ def _off(found: HeardSum) -> float:
 def silenced_check(case: Case, heard: Heard) -> Check:
     """Whether recordings that leave the word to another, or are cut off, are not heard.
 
-    Where their frames are not somebody else's copied ones: of their level at most 0.16, as far as
+    Where their frames are not somebody else's copied ones: of their level at most 0.05, as far as
     noise lets one say, and their waveform is at no lag up to 20 ms in what is heard beside those
     that should be. Not where those say the same.
     """
     wrong = [
         one
         for one in heard.unasked
-        if abs(one.share) > _MOST_OFF + _NOISY * one.slack
+        if abs(one.share) > _MOST_OFF_SHARE + _NOISY * one.slack
         or stands_out(one.likeness, one.likeness_chance)
     ]
     judged = [one for one in heard.unasked if one.slack < 1]

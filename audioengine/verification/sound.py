@@ -335,12 +335,12 @@ class _Listener:
         source = sound.plain[channel][passage.cut(span)]
         if rms(source) < amplitude(_QUIET_DBFS):
             return
-        scale = rms(heard) * rms(source)
-        resemblance = float(np.mean(heard * source)) / scale if scale else 0.0
+        along, scale = float(np.mean(heard * source)), rms(heard) * rms(source)
+        resemblance, gain = along / scale if scale else 0.0, along / rms(source) ** 2
         found = likeness(heard, source, self.rate)
         sure = found.best > 2 * found.chance
         confidence = found.best / max(found.at_zero, 1e-9) if sure else 0.0
-        yield HeardKept(channel, span, resemblance, found.lag, confidence)
+        yield HeardKept(channel, span, resemblance, gain, found.lag, confidence)
 
 
 def _cut(span: Span, window: Span) -> slice:

@@ -42,7 +42,7 @@ _CODING_NOISE_DB = -40.0  # of the beep; that of LAME is below
 _CODING_NOISE_DBFS = -82.0
 
 _LEAST_TRACE = 0.02
-_NOISY_TRACE = 0.2
+_NOISY_TRACE = 0.3
 
 _SURE_EDGE_DB = 3.0
 _SURE_UNDER_DB = 1.0
@@ -171,8 +171,8 @@ def voice_check(case: Case, heard: Heard) -> Check:
     the largest with the same voice at other times; where all is 40 dB below the beep, as coding
     noise is, which may come in bursts as words do, also at most 3 times what is usual at any time.
     Nor is it heard on the channel of another party,
-    where that is made anew: at no lag up to 20 ms more than 0.02 of its level, and a fifth of that
-    of coding noise.
+    where that is made anew: at no lag up to 20 ms more than 0.02 of its level, and 0.3 of that of
+    coding noise.
     """
     level = float(case.beep.level_dbfs) if case.beep.fill == "beep" else -120.0
     noise = max(_CODING_NOISE_DBFS, level + _CODING_NOISE_DB)
@@ -211,8 +211,8 @@ def voice_check(case: Case, heard: Heard) -> Check:
 def hidden_check(case: Case, heard: Heard) -> Check:
     """Whether there is nothing in what the tag hides: before the first sample, after the last.
 
-    The loudest 20 ms are 12 dB below what is played next to it (or -55 dBFS), and a recording that
-    has audio there is not found in it: its waveform at no lag up to 20 ms.
+    The loudest 20 ms are 12 dB below what is played next to it (or -55 dBFS). If they are less than
+    30 dB below that, a recording that has audio there is not found in it, at any lag up to 20 ms.
     """
     wrong = [
         one

@@ -25,6 +25,7 @@ _BLOCK_MS, _BESIDE_MS = 20, 2
 _LEAST_MS = 20
 _QUIET_SOURCE_DBFS = -50.0
 _QUIET_DBFS = -75.0
+_ECHO_DB = -30.0  # coding may repeat what is next to it at a lower level
 
 
 def hear_hidden(case: Case) -> list[HeardHidden]:
@@ -62,7 +63,9 @@ def _hidden(case: Case, hidden: Span, beside: Span) -> list[HeardHidden]:
         level = decibels(loudest(ours, rate * _BLOCK_MS // 1000))
         limit = decibels(loudest(played, rate * _BESIDE_MS // 1000))
         place = Span(hidden.start - case.hidden, hidden.end - case.hidden)
-        best, chance = _alike(case, channel, ours, place) if level > _QUIET_DBFS else (0.0, 1.0)
+        best, chance = 0.0, 1.0
+        if level > max(_QUIET_DBFS, limit + _ECHO_DB):
+            best, chance = _alike(case, channel, ours, place)
         out.append(HeardHidden(channel, place, level, limit, best, chance))
     return out
 

@@ -52,6 +52,8 @@ _MARGIN_MS = 15
 _SHIFTS_MS = tuple(step / 2 for step in range(-20, 21) if abs(step) >= 5)
 _LEFT_MS = (5, 10, 15)
 _LEAST_LEFT = 0.5
+_BESIDE_MS = 50
+_LEAST_BESIDE_DBFS = -50.0
 _LEAST_TONE_MS = 40
 _LEAST_LIKENESS_MS = 60
 _LEAST_CORE_MS = 100
@@ -333,6 +335,9 @@ class _Listener:
             return
         heard = passage.ours[channel][passage.cut(span)]
         source = sound.plain[channel][passage.cut(span)]
+        beside = self._beside(channel, span, heard - source, passage)
+        if beside is not None:
+            yield HeardKept(channel, beside, 0.0, 0.0, 0, 0.0)
         if rms(source) < amplitude(_QUIET_DBFS):
             return
         along, scale = float(np.mean(heard * source)), rms(heard) * rms(source)
@@ -341,6 +346,27 @@ class _Listener:
         sure = found.best > 2 * found.chance
         confidence = found.best / max(found.at_zero, 1e-9) if sure else 0.0
         yield HeardKept(channel, span, resemblance, gain, found.lag, confidence)
+
+
+    def _beside(self, channel: int, span: Span, rest: Wave, passage: Passage) -> Span | None:
+        """The first 50 ms in which more is heard beside the source than its coding may add."""
+        step, reach = self._samples(_BESIDE_MS), self.case.format.support + OVERLAP
+        block, least = self._samples(_BLOCK_MS), amplitude(_LEAST_BESIDE_DBFS)
+        for start in range(0, len(rest) - step + 1, step):
+            level = rms(rest[start : start + step])
+            if level <= least:
+                continue
+            part = Span(span.start + start, span.start + start + step)
+            around = Span(part.start - reach, part.end + reach)
+            near = around.clipped(passage.window)
+            cut = passage.cut(near)
+            # Of any channel: decoders do not agree on what intensity stereo gives to which.
+            if level > max(loudest(wave[cut], block) for wave in passage.total):
+                # Louder than all that is near in this passage; it may be that the next one is.
+                right = self.case.right(around.clipped(self.case.whole))
+                if level > max(loudest(wave, block) for wave in right):
+                    return part
+        return None
 
 
 def _cut(span: Span, window: Span) -> slice:

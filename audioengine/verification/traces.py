@@ -14,7 +14,7 @@ from audioengine.verification.mixture import joined
 from audioengine.verification.passage import Passage, Sounding, both
 from audioengine.verification.waves import decibels, rms, share_of, without_beep
 
-_LEAST_MS = 60
+_LEAST_MS = 100
 _QUIET_VOICE_DBFS = -65.0
 
 

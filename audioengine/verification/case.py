@@ -75,8 +75,11 @@ class Case:
     @cached_property
     def flags(self) -> frozenset[int]:
         """What the headers of frames that are made may have of copyright, original and emphasis."""
+        voices = self.voices
+        if isinstance(self.plan, MergePlan):
+            voices = tuple(self.voices[patch.voice] for patch in self.patches)
         own = header_for(self.format, self.plan.bitrate_index).flags
-        return frozenset((own, *(voice.index.header.flags for voice in self.voices)))
+        return frozenset(voice.index.header.flags for voice in voices) or frozenset((own,))
 
     @property
     def hidden(self) -> int:

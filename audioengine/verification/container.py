@@ -55,7 +55,7 @@ def tag_check(case: Case) -> Check:
         "CRC bit": (header.protected, False),
         "format": ((header.format, header.mode), (index.format, index.header.mode)),
         "header": (frame[:HEADER_BYTES], replace(header, mode_extension=0).word),
-        "flags": (header.flags in case.flags, True),
+        "copyright, original, emphasis": (header.flags in case.flags, True),
         "side information": (any(frame[HEADER_BYTES:start]), False),
         "fields": (_number(frame, start + 4, 4), _ALL_FLAGS),
         "frames": (_number(frame, start + 8, 4), index.frames),

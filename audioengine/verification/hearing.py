@@ -38,6 +38,7 @@ _CORE_REST_DBFS = -70.0
 _MAX_ENVELOPE = 1.5
 _LEAST_ENVELOPE = 0.35
 _SURE_ENVELOPE = 3.0
+_ROUNDING_DBFS = -98.0
 _CODING_NOISE_DB = -40.0  # of the beep; that of LAME is below
 _CODING_NOISE_DBFS = -82.0
 
@@ -45,7 +46,7 @@ _LEAST_TRACE = 0.02
 _NOISY_TRACE = 0.3
 
 _SURE_EDGE_DB = 3.0
-_SURE_UNDER_DB = 1.0
+_SURE_UNDER_DB = 2.0
 _QUIET_EDGE_DBFS = -60.0
 
 _LEAST_RESEMBLANCE = 0.5
@@ -54,7 +55,10 @@ _SURE_LAG = 1.5
 _MOST_OFF = 0.1  # of a level: 0.9 dB
 _MOST_OFF_LOUD = 0.08
 _MOST_OFF_SHARE = 0.05
+_MOST_OFF_KEPT = 0.15
 _NOISY = 0.2
+_MOST_UNASKED = 0.16
+_NOISY_UNASKED = 0.5
 _GAP_BESIDE_DB = -6.0
 _GAP_BESIDE_DBFS = -60.0
 
@@ -129,7 +133,7 @@ def edges_check(case: Case, heard: Heard) -> Check:
 
     At each end, what is heard 15 ms to either side is compared with what should be, and with what
     would be were that end earlier or later by 2.5 to 10 ms (a mask of less than 15 ms as a whole).
-    None of those may be nearer by 3 dB; nor, by 1 dB, that with half of the voice or more under the
+    None of those may be nearer by 3 dB; nor, by 2 dB, that with half of the voice or more under the
     beep's first or last 5, 10 or 15 ms.
     """
     wrong = [
@@ -165,14 +169,15 @@ def edges_check(case: Case, heard: Heard) -> Check:
 def voice_check(case: Case, heard: Heard) -> Check:
     """Whether what is heard beside the beep has nothing of the voice that was there.
 
-    Its waveform: the largest correlation at lags up to 20 ms, all frequencies alike, is at most
-    twice what sounds with nothing in common reach. Its levels in 8 bands over time (in frames that
-    hold the mask alone, half a second at least): their correlation is at most 0.35, or 1.5 times
-    the largest with the same voice at other times; where all is 40 dB below the beep, as coding
-    noise is, which may come in bursts as words do, also at most 3 times what is usual at any time.
-    Nor is it heard on the channel of another party,
-    where that is made anew: at no lag up to 20 ms more than 0.02 of its level, and 0.3 of that of
-    coding noise.
+    Its waveform: the largest correlation at lags up to 20 ms (a second in frames that hold the mask
+    alone), all frequencies alike, is at most twice what sounds with nothing in common reach. Its
+    levels in 8 bands over time (in such frames, half a second at least): their correlation is at
+    most 0.35, or 1.5 times the largest with the same voice at other times; where all is 40 dB below
+    the beep, as coding noise is, which may come in bursts as words do, at most 3 times what is usual
+    at any time. What is as quiet as the rounding of 16 bits has no levels.
+
+    Nor is it heard on the channel of another party, where that is made anew: at no lag up to 20 ms
+    more than 0.02 of its level, and 0.3 of that of coding noise.
     """
     level = float(case.beep.level_dbfs) if case.beep.fill == "beep" else -120.0
     noise = max(_CODING_NOISE_DBFS, level + _CODING_NOISE_DB)
@@ -180,13 +185,12 @@ def voice_check(case: Case, heard: Heard) -> Check:
     envelopes = [
         mask
         for mask in heard.masks
-        if mask.envelope > max(_LEAST_ENVELOPE, _MAX_ENVELOPE * mask.envelope_chance)
+        if mask.core_rest_dbfs > _ROUNDING_DBFS
+        and mask.envelope > max(_LEAST_ENVELOPE, _MAX_ENVELOPE * mask.envelope_chance)
         and (mask.core_rest_dbfs > noise or mask.envelope > _SURE_ENVELOPE * mask.envelope_spread)
     ]
     elsewhere = [
-        trace
-        for trace in heard.traces
-        if trace.share > _LEAST_TRACE + _NOISY_TRACE * trace.slack
+        trace for trace in heard.traces if trace.share > _LEAST_TRACE + _NOISY_TRACE * trace.slack
     ]
     measured: dict[str, Figure] = {
         "stretches": len(heard.masks),
@@ -236,14 +240,17 @@ def kept_check(case: Case, heard: Heard) -> Check:
     """Whether kept audio that is coded anew is the source's, at its place.
 
     Judged in stretches of 60 ms or more in which the source is above -45 dBFS: correlation with the
-    source is 0.5 at least, its level is the source's within 1 dB (and what coding noise takes), and
-    no shift up to 20 ms fits clearly better (by half).
+    source is 0.5 at least, its level is the source's within 1.4 dB (and what coding noise takes),
+    and no shift up to 20 ms fits clearly better (by half). In no 50 ms, of quiet audio too, more is
+    beside it than -50 dBFS and what is loudest nearby.
     """
     wrong = [
         kept
         for kept in heard.kept
         if kept.resemblance < _LEAST_RESEMBLANCE
-        or not kept.resemblance**2 - _MOST_OFF <= kept.gain <= 2 + _MOST_OFF - kept.resemblance
+        or not kept.resemblance**2 - _MOST_OFF_KEPT
+        <= kept.gain
+        <= _MOST_OFF_KEPT + 2 - kept.resemblance
         or (kept.confidence > _SURE_LAG and abs(kept.lag) > 0)
     ]
     measured: dict[str, Figure] = {
@@ -261,6 +268,12 @@ def kept_check(case: Case, heard: Heard) -> Check:
         return Check("kept_sound", False, measured, message)
     message = f"In {len(heard.kept):,} stretches coded anew the source is heard, at its place."
     return Check("kept_sound", True, measured, message)
+
+
+def _is_at_its_level(kept: HeardKept) -> bool:
+    """Whether kept audio is as loud as it was; what coding lacks or adds shows in both figures."""
+    least, most = kept.resemblance**2, 2 - kept.resemblance
+    return least - _MOST_OFF_KEPT <= kept.gain <= most + _MOST_OFF_KEPT
 
 
 def mixed_check(case: Case, heard: Heard) -> Check:
@@ -307,14 +320,14 @@ def _off(found: HeardSum) -> float:
 def silenced_check(case: Case, heard: Heard) -> Check:
     """Whether recordings that leave the word to another, or are cut off, are not heard.
 
-    Where their frames are not somebody else's copied ones: of their level at most 0.05, as far as
+    Where their frames are not somebody else's copied ones: of their level at most 0.16, as far as
     noise lets one say, and their waveform is at no lag up to 20 ms in what is heard beside those
     that should be. Not where those say the same.
     """
     wrong = [
         one
         for one in heard.unasked
-        if abs(one.share) > _MOST_OFF_SHARE + _NOISY * one.slack
+        if abs(one.share) > _MOST_UNASKED + _NOISY_UNASKED * one.slack
         or stands_out(one.likeness, one.likeness_chance)
     ]
     judged = [one for one in heard.unasked if one.slack < 1]

@@ -305,13 +305,12 @@ class _Listener:
         at, right = Span(edge, edge), error(0)
         wanted = painted(theirs, near, (*others, mask), self.case.beep, self.rate)
         inside = mask.span.clipped(near)
-        left = min(
+        lefts = (
             self._left(ours - wanted, theirs, _cut(self._end_of(inside, ends, ms), near))
             for ms in _LEFT_MS
         )
-        yield HeardEdge(
-            channel, at, decibels(right), best, decibels(errors[best]), decibels(left)
-        )
+        left = right if short else min(lefts)
+        yield HeardEdge(channel, at, decibels(right), best, decibels(errors[best]), decibels(left))
 
     def _end_of(self, inside: Span, ends: bool, ms: int) -> Span:
         length = min(self._samples(ms), inside.length)
@@ -335,7 +334,7 @@ class _Listener:
             return
         heard = passage.ours[channel][passage.cut(span)]
         source = sound.plain[channel][passage.cut(span)]
-        beside = self._beside(channel, span, heard - source, passage)
+        beside = self._beside(span, heard - source, passage)
         if beside is not None:
             yield HeardKept(channel, beside, 0.0, 0.0, 0, 0.0)
         if rms(source) < amplitude(_QUIET_DBFS):
@@ -347,8 +346,7 @@ class _Listener:
         confidence = found.best / max(found.at_zero, 1e-9) if sure else 0.0
         yield HeardKept(channel, span, resemblance, gain, found.lag, confidence)
 
-
-    def _beside(self, channel: int, span: Span, rest: Wave, passage: Passage) -> Span | None:
+    def _beside(self, span: Span, rest: Wave, passage: Passage) -> Span | None:
         """The first 50 ms in which more is heard beside the source than its coding may add."""
         step, reach = self._samples(_BESIDE_MS), self.case.format.support + OVERLAP
         block, least = self._samples(_BLOCK_MS), amplitude(_LEAST_BESIDE_DBFS)

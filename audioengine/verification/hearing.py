@@ -173,8 +173,8 @@ def voice_check(case: Case, heard: Heard) -> Check:
     alone), all frequencies alike, is at most twice what sounds with nothing in common reach. Its
     levels in 8 bands over time (in such frames, half a second at least): their correlation is at
     most 0.35, or 1.5 times the largest with the same voice at other times; where all is 40 dB below
-    the beep, as coding noise is, which may come in bursts as words do, at most 3 times what is usual
-    at any time. What is as quiet as the rounding of 16 bits has no levels.
+    the beep, as coding noise is, which may come in bursts as words do, at most 3 times what is
+    usual at any time. What is as quiet as the rounding of 16 bits has no levels.
 
     Nor is it heard on the channel of another party, where that is made anew: at no lag up to 20 ms
     more than 0.02 of its level, and 0.3 of that of coding noise.

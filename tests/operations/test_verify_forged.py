@@ -70,7 +70,8 @@ def test_trimmed_audio_in_what_the_tag_hides(
     def untrimmed(
         pcm: EditedPcm, number: int, span: Span, edited: npt.NDArray[np.float32]
     ) -> npt.NDArray[Any]:
-        kept, out = pcm._plan.kept, pcm.unedited(span)[:, number].copy()
+        kept = pcm._plan.kept
+        out: npt.NDArray[Any] = pcm.unedited(span)[:, number].copy()
         inside = slice(max(0, kept.start - span.start), max(0, kept.end - span.start))
         out[inside] = edited[inside]
         return out
@@ -90,7 +91,7 @@ def moved(gain: float) -> Channel:
     def wrong(
         pcm: EditedPcm, number: int, span: Span, edited: npt.NDArray[np.float32]
     ) -> npt.NDArray[Any]:
-        out = edited.copy()
+        out: npt.NDArray[Any] = edited.copy()
         for mask in pcm._plan.masked[0] if number == 1 else ():
             part = mask.clipped(span)
             cut = slice(part.start - span.start, part.end - span.start)
@@ -137,7 +138,7 @@ def test_somebody_speaks_where_the_source_is_silent(
         _: EditedPcm, number: int, span: Span, edited: npt.NDArray[np.float32]
     ) -> npt.NDArray[Any]:
         part = Span(pause, pause + rate // 5).clipped(span)
-        out = edited.copy()
+        out: npt.NDArray[Any] = edited.copy()
         if number == 0 and part.length:
             out[part.start - span.start : part.end - span.start] += noise[
                 part.start - pause : part.end - pause
@@ -162,7 +163,8 @@ def test_the_voice_left_at_the_ends_of_a_mask(
     def wrong(
         pcm: EditedPcm, number: int, span: Span, edited: npt.NDArray[np.float32]
     ) -> npt.NDArray[Any]:
-        out, length = edited.copy(), rate * ms // 1000
+        out: npt.NDArray[Any] = edited.copy()
+        length = rate * ms // 1000
         for mask in pcm._plan.masked[number]:
             for end in (
                 Span(mask.start, mask.start + length),
@@ -215,7 +217,8 @@ def test_a_party_at_another_level(
     def wrong(
         _: EditedPcm, number: int, _span: Span, edited: npt.NDArray[np.float32]
     ) -> npt.NDArray[Any]:
-        return edited * np.float32(gain if number else 1)
+        out: npt.NDArray[Any] = edited * np.float32(gain if number else 1)
+        return out
 
     broken = store_edited(monkeypatch, talk(rate, kbps), cut_of(rate), wrong, render="full")
     assert failures(broken, render="full") == {"kept_sound"}
@@ -228,7 +231,8 @@ def test_a_recording_at_another_level_in_a_mix(
     right = TimelinePcm._voice
 
     def voice(self: TimelinePcm, number: int, span: Span) -> npt.NDArray[np.float32]:
-        return right(self, number, span) * np.float32(gain if number == 1 else 1)
+        out: npt.NDArray[np.float32] = right(self, number, span)
+        return out * np.float32(gain) if number == 1 else out
 
     with monkeypatch.context() as patch:
         patch.setattr(TimelinePcm, "_voice", voice)

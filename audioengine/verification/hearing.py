@@ -52,7 +52,7 @@ _QUIET_EDGE_DBFS = -60.0
 _LEAST_RESEMBLANCE = 0.5
 _SURE_LAG = 1.5
 
-_MOST_OFF = 0.1  # of a level: 0.9 dB
+_MOST_OFF = 0.16  # of a level: 1.5 dB
 _MOST_OFF_LOUD = 0.08
 _MOST_OFF_SHARE = 0.05
 _MOST_OFF_KEPT = 0.15
@@ -279,7 +279,7 @@ def _is_at_its_level(kept: HeardKept) -> bool:
 def mixed_check(case: Case, heard: Heard) -> Check:
     """Whether several recordings are heard at once as they should be: each at its own level.
 
-    The sum: correlation with what it should be is 0.5 at least, and its level within 1 dB; where
+    The sum: correlation with what it should be is 0.5 at least, and its level within 1.5 dB; where
     it is too loud, in blocks of 100 ms, it is turned down by no more than the loudest sample within
     12 ms takes, and no less than its own samples do (within 0.08). Each recording in it, as far as
     noise and what they have in common let one say: its level within 0.5 dB, and no shift up to 20

@@ -32,7 +32,7 @@ _BLOCK_MS = 20
 _EDGE_REST_DB = -15.0  # of the beep: what coding adds where it sets in is below
 _SHORT_REST_DB = -6.0  # in less than a block
 _EDGE_BESIDE_DB = -6.0  # of what is heard beside the mask: its coding noise is below
-_CORE_REST_DB = -36.0
+_CORE_REST_DB = -32.0
 _CORE_REST_DBFS = -70.0
 
 _MAX_ENVELOPE = 1.5
@@ -83,7 +83,7 @@ def beep_check(case: Case, heard: Heard) -> Check:
     """Whether every mask holds the beep that was asked for, and nothing loud beside it.
 
     Of the tone: level within 0.5 dB, and phase, and with it frequency, within 0.2 rad. Beside it,
-    the loudest 20 ms are 36 dB below the beep (under -70 dBFS for silence) in frames that hold the
+    the loudest 20 ms are 32 dB below the beep (under -70 dBFS for silence) in frames that hold the
     mask alone; where unmasked audio is in the same frames, 15 dB below the beep or 6 dB below that
     audio (in less than 20 ms, 6 dB below the beep or no louder than that audio). 10 ms at
     the ends of a mask are left to `mask_edges`.

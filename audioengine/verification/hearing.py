@@ -54,9 +54,9 @@ _SURE_LAG = 1.5
 
 _MOST_OFF = 0.16  # of a level: 1.5 dB
 _MOST_OFF_LOUD = 0.08
-_MOST_OFF_SHARE = 0.05
+_MOST_OFF_SHARE = 0.08
 _MOST_OFF_KEPT = 0.15
-_NOISY = 0.4
+_NOISY = 0.5
 _MOST_UNASKED = 0.16
 _NOISY_UNASKED = 0.5
 _GAP_BESIDE_DB = -6.0
@@ -217,6 +217,7 @@ def hidden_check(case: Case, heard: Heard) -> Check:
 
     The loudest 20 ms are 12 dB below what is played next to it (or -55 dBFS). If they are less than
     30 dB below that, a recording that has audio there is not found in it, at any lag up to 20 ms.
+    Less than 10 ms are not judged.
     """
     wrong = [
         one
@@ -282,7 +283,7 @@ def mixed_check(case: Case, heard: Heard) -> Check:
     The sum: correlation with what it should be is 0.5 at least, and its level within 1.5 dB; where
     it is too loud, in blocks of 100 ms, it is turned down by no more than the loudest sample within
     12 ms takes, and no less than its own samples do (within 0.08). Each recording in it, as far as
-    noise and what they have in common let one say: its level within 0.5 dB, and no shift up to 20
+    noise and what they have in common let one say: its level within 0.7 dB, and no shift up to 20
     ms is clearly likelier (by half).
     """
     wrong: list[HeardSum | HeardShare] = [

@@ -23,6 +23,7 @@ from audioengine.verification.waves import (
 
 _BLOCK_MS, _BESIDE_MS = 20, 2
 _LEAST_MS = 20
+_LEAST_HEARD_MS = 10  # in less there is hardly more than the ringing of what is next to it
 _QUIET_SOURCE_DBFS = -50.0
 _QUIET_DBFS = -75.0
 _ECHO_DB = -30.0  # coding may repeat what is next to it at a lower level
@@ -41,7 +42,8 @@ def hear_hidden(case: Case) -> list[HeardHidden]:
         (Span(0, whole.start), Span(whole.start, whole.start + case.format.support)),
         (Span(whole.end, raw.end), Span(whole.end - case.format.support, whole.end)),
     ):
-        if 0 <= hidden.start < hidden.end <= raw.end:
+        least = case.format.rate_hz * _LEAST_HEARD_MS // 1000
+        if 0 <= hidden.start <= hidden.end - least <= raw.end - least:
             out += _hidden(case, hidden, beside.clipped(raw).clipped(whole))
     return out
 

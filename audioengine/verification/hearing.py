@@ -46,7 +46,7 @@ _LEAST_TRACE = 0.02
 _NOISY_TRACE = 0.3
 
 _SURE_EDGE_DB = 3.0
-_SURE_UNDER_DB = 2.0
+_SURE_UNDER_DB = 3.0
 _QUIET_EDGE_DBFS = -60.0
 
 _LEAST_RESEMBLANCE = 0.5
@@ -133,7 +133,7 @@ def edges_check(case: Case, heard: Heard) -> Check:
 
     At each end, what is heard 15 ms to either side is compared with what should be, and with what
     would be were that end earlier or later by 2.5 to 10 ms (a mask of less than 15 ms as a whole).
-    None of those may be nearer by 3 dB; nor, by 2 dB, that with half of the voice or more under the
+    None of those may be nearer by 3 dB, nor that with half of the voice or more under the
     beep's first or last 5, 10 or 15 ms.
     """
     wrong = [

@@ -107,7 +107,15 @@ class _Entries:
     def end(self, verdict: RecordVerification) -> None:
         """Print the rest."""
         begun = "" if self._next == ", " else self._next
-        click.echo(f"{begun}], {verdict.to_json()[1:]}")
+        # Not to_json: a place may hold what no terminal's encoding has.
+        click.echo(f"{begun}], {json.dumps(verdict.to_dict())[1:]}")
+
+
+def _shown(message: str) -> str:
+    """A message without line ends and control characters: whoever wrote the record chose them."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in message
+    )
 
 
 def _text(verdict: RecordVerification, *, files: bool) -> str:
@@ -121,7 +129,9 @@ def _text(verdict: RecordVerification, *, files: bool) -> str:
         covered = [f"the one given is that of line {verdict.head_line:,}, and covers no later one"]
     failed = [f"{one.code}: {one.message}" for one in verdict.findings]
     for entry in verdict.failures[:_SHOWN_FAILURES]:
-        failed += [f"line {entry.line}: {one.code}: {one.message}" for one in entry.findings]
+        failed += [
+            f"line {entry.line}: {one.code}: {_shown(one.message)}" for one in entry.findings
+        ]
     if verdict.failed > _SHOWN_FAILURES:
         more = verdict.failed - _SHOWN_FAILURES
         failed.append(f"and {more:,} more entries; --json names all")

@@ -23,6 +23,9 @@ from audioengine.custody.verdict import Finding
 
 FORMAT = 1
 
+_MOST = 1 << 63
+"""Lines are fewer; Python does not print numbers of thousands of digits."""
+
 BEGINNING = b'{"chain":{"format":1,'
 """Of every line."""
 
@@ -100,10 +103,13 @@ class Link:
             return None
         chain = dict(chain)
         mac = chain.pop("hmac", None)
-        if set(chain) != {"format", "number", "previous", "time"} or chain["format"] != FORMAT:
+        if set(chain) != {"format", "number", "previous", "time"}:
+            return None
+        # True is 1, too.
+        if type(chain["format"]) is not int or chain["format"] != FORMAT:
             return None
         number, previous = chain["number"], chain["previous"]
-        if type(number) is not int or number < 0 or not isinstance(previous, str):
+        if type(number) is not int or not 0 <= number < _MOST or not isinstance(previous, str):
             return None
         if mac is not None and not isinstance(mac, str):
             return None

@@ -18,6 +18,7 @@ from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.info_tag import DECODER_DELAY
+from audioengine.plan.encode import header_for
 from audioengine.plan.grid import FrameRange
 from audioengine.plan.merge import MergePlan
 from audioengine.plan.placing import PlacedPart
@@ -70,6 +71,15 @@ class Case:
     def lost(self) -> frozenset[int]:
         """The plan's, to look numbers up in."""
         return frozenset(self.plan.lost)
+
+    @cached_property
+    def flags(self) -> frozenset[int]:
+        """What the headers of frames that are made may have of copyright, original and emphasis."""
+        voices = self.voices
+        if isinstance(self.plan, MergePlan):
+            voices = tuple(self.voices[patch.voice] for patch in self.patches)
+        own = header_for(self.format, self.plan.bitrate_index).flags
+        return frozenset(voice.index.header.flags for voice in voices) or frozenset((own,))
 
     @property
     def hidden(self) -> int:

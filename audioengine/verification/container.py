@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from audioengine.mp3.crc import tag_crc
 from audioengine.mp3.header import HEADER_BYTES, parse_header
-from audioengine.mp3.info_tag import DECODER_DELAY, GAPLESS_ENCODERS
+from audioengine.mp3.info_tag import DECODER_DELAY, OWN_ENCODER
 from audioengine.report import Check
 from audioengine.verification.case import Case
 from audioengine.verification.decoder import Announced
@@ -52,6 +54,8 @@ def tag_check(case: Case) -> Check:
         "kind": (frame[start : start + 4], b"Info" if constant else b"Xing"),
         "CRC bit": (header.protected, False),
         "format": ((header.format, header.mode), (index.format, index.header.mode)),
+        "header": (frame[:HEADER_BYTES], replace(header, mode_extension=0).word),
+        "copyright, original, emphasis": (header.flags in case.flags, True),
         "side information": (any(frame[HEADER_BYTES:start]), False),
         "fields": (_number(frame, start + 4, 4), _ALL_FLAGS),
         "frames": (_number(frame, start + 8, 4), index.frames),
@@ -61,7 +65,7 @@ def tag_check(case: Case) -> Check:
             bytes(min(255, 256 * end // size) for end in ends),
         ),
         "quality": (_number(frame, start + 116, 4), 0),
-        "encoder": (frame[lame : lame + 4] in GAPLESS_ENCODERS, True),
+        "encoder": (frame[lame : lame + 9] in _names(case), True),
         "method": (frame[lame + 9], int(constant)),
         "bitrate": (frame[lame + 20], min(255, index.format.bitrates_kbps[rates[0]])),
         "music length": (_number(frame, lame + 28, 4), size),
@@ -76,6 +80,16 @@ def tag_check(case: Case) -> Check:
     if wrong:
         return Check("tag", False, measured, f"Wrong in the Info frame: {', '.join(wrong)}.")
     return Check("tag", True, measured, "The Info frame is right in every field.")
+
+
+def _names(case: Case) -> set[bytes]:
+    """What an encoder may be called: that of a source, by a tag that counts, or that of the engine.
+
+    Not anything else: there is room for nine letters.
+    """
+    tags = (voice.index.info_tag for voice in case.voices)
+    names = {tag.encoder for tag in tags if tag is not None and tag.gapless and tag.encoder}
+    return names | {OWN_ENCODER.ljust(9, b"\0")}
 
 
 def metadata_check(case: Case) -> Check:

@@ -174,8 +174,7 @@ def leftovers_check(case: Case, compared: Compared) -> Check:
     """
     frames = compared.frames
     lead = frames.first, case.plan.grid.frames.first
-    own_grid = case.plan.grid.origin != 0
-    noisy = [] if own_grid else [n for n in range(*lead) if not compared.empty[n - lead[0]]]
+    noisy = [n for n in range(*lead) if not compared.empty[n - lead[0]]]
     measured: dict[str, Figure] = {
         "stale_frames": len(compared.stale),
         "stale_bytes": compared.stale_bytes,

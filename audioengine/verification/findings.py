@@ -28,6 +28,7 @@ class HeardMask:
     likeness_chance: float
     envelope: float
     envelope_chance: float
+    envelope_spread: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class HeardEdge:
     """The shift of the edge that explains most of it."""
     shifted_dbfs: float
     """What is left then."""
+    voice_taken_dbfs: float
+    """What is left if the voice is still heard in the mask's first or last few ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class HeardKept:
     span: Span
     resemblance: float
     """Correlation with the source; 1 where they are the same."""
+    gain: float
+    """Its level beside the source's."""
     lag: int
     """Samples by which it seems to be late."""
     confidence: float
@@ -115,6 +120,33 @@ class HeardGap:
     """How loud coding noise of what is next to it may be."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeardHidden:
+    """What the output's frames hold before its first sample or after its last one."""
+
+    channel: int
+    span: Span
+    level_dbfs: float
+    """Its loudest 20 ms."""
+    limit_dbfs: float
+    """How loud it is beside them, in what is played."""
+    likeness: float
+    """To a recording that has audio there."""
+    likeness_chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeardTrace:
+    """What is heard of a masked voice on the channel of another party."""
+
+    channel: int
+    span: Span
+    share: float
+    """1 where it is heard at its own level, at any lag up to 20 ms; 0 where nothing of it is."""
+    slack: float
+    """Level of all that is heard beside the other party, that of the voice being 1."""
+
+
 @dataclass
 class Heard:
     """All findings, in the order of the output."""
@@ -126,6 +158,8 @@ class Heard:
     unasked: list[HeardUnasked] = field(default_factory=list)
     sums: list[HeardSum] = field(default_factory=list)
     gaps: list[HeardGap] = field(default_factory=list)
+    traces: list[HeardTrace] = field(default_factory=list)
+    hidden: list[HeardHidden] = field(default_factory=list)
     undecodable: int = 0
     samples: int = 0
 
@@ -138,5 +172,7 @@ class Heard:
         self.unasked += other.unasked
         self.sums += other.sums
         self.gaps += other.gaps
+        self.traces += other.traces
+        self.hidden += other.hidden
         self.undecodable += other.undecodable
         self.samples += other.samples

@@ -215,7 +215,7 @@ def _compare_frame(
         out.kept[channel][place] = same
     if not out.whole[place]:
         head = ours.data[: ours.header.main_data_offset]
-        plain = ours.header.mode_extension == 0
+        plain = ours.header.mode_extension == 0 and ours.header.flags in case.flags
         if not plain or head != frame_head(ours.header, ours.side_info):
             out.malformed.append(number)
         if ours.header.bitrate_index < case.plan.bitrate_index:

@@ -14,10 +14,12 @@ from audioengine.verification.findings import (
     Heard,
     HeardEdge,
     HeardGap,
+    HeardHidden,
     HeardKept,
     HeardMask,
     HeardShare,
     HeardSum,
+    HeardTrace,
     HeardUnasked,
 )
 from audioengine.verification.frames import Compared
@@ -30,13 +32,21 @@ _BLOCK_MS = 20
 _EDGE_REST_DB = -15.0  # of the beep: what coding adds where it sets in is below
 _SHORT_REST_DB = -6.0  # in less than a block
 _EDGE_BESIDE_DB = -6.0  # of what is heard beside the mask: its coding noise is below
-_CORE_REST_DB = -25.0
+_CORE_REST_DB = -32.0
 _CORE_REST_DBFS = -70.0
 
 _MAX_ENVELOPE = 1.5
 _LEAST_ENVELOPE = 0.35
+_SURE_ENVELOPE = 3.0
+_ROUNDING_DBFS = -98.0
+_CODING_NOISE_DB = -40.0  # of the beep; that of LAME is below
+_CODING_NOISE_DBFS = -82.0
+
+_LEAST_TRACE = 0.02
+_NOISY_TRACE = 0.3
 
 _SURE_EDGE_DB = 3.0
+_SURE_UNDER_DB = 3.0
 _QUIET_EDGE_DBFS = -60.0
 
 _LEAST_RESEMBLANCE = 0.5
@@ -44,12 +54,28 @@ _SURE_LAG = 1.5
 
 _MOST_OFF = 0.16  # of a level: 1.5 dB
 _MOST_OFF_LOUD = 0.08
+_MOST_OFF_SHARE = 0.08
+_MOST_OFF_KEPT = 0.15
 _NOISY = 0.5
+_MOST_UNASKED = 0.16
+_NOISY_UNASKED = 0.5
 _GAP_BESIDE_DB = -6.0
 _GAP_BESIDE_DBFS = -60.0
 
+_HIDDEN_BESIDE_DB = -12.0
+_HIDDEN_DBFS = -55.0
+_MAX_HIDDEN_LIKENESS = 2.5
+
 _Found = TypeVar(
-    "_Found", HeardMask, HeardEdge, HeardKept, HeardSum | HeardShare, HeardUnasked, HeardGap
+    "_Found",
+    HeardMask,
+    HeardEdge,
+    HeardKept,
+    HeardSum | HeardShare,
+    HeardUnasked,
+    HeardGap,
+    HeardHidden,
+    HeardTrace,
 )
 
 
@@ -57,7 +83,7 @@ def beep_check(case: Case, heard: Heard) -> Check:
     """Whether every mask holds the beep that was asked for, and nothing loud beside it.
 
     Of the tone: level within 0.5 dB, and phase, and with it frequency, within 0.2 rad. Beside it,
-    the loudest 20 ms are 25 dB below the beep (under -70 dBFS for silence) in frames that hold the
+    the loudest 20 ms are 32 dB below the beep (under -70 dBFS for silence) in frames that hold the
     mask alone; where unmasked audio is in the same frames, 15 dB below the beep or 6 dB below that
     audio (in less than 20 ms, 6 dB below the beep or no louder than that audio). 10 ms at
     the ends of a mask are left to `mask_edges`.
@@ -106,7 +132,9 @@ def edges_check(case: Case, heard: Heard) -> Check:
     """Whether masks begin and end where the request says, and the source is heard up to there.
 
     At each end, what is heard 15 ms to either side is compared with what should be, and with what
-    would be were that end earlier or later by 2.5 to 10 ms. None of those may be nearer by 3 dB.
+    would be were that end earlier or later by 2.5 to 10 ms (a mask of less than 15 ms as a whole).
+    None of those may be nearer by 3 dB, nor that with half of the voice or more under the
+    beep's first or last 5, 10 or 15 ms.
     """
     wrong = [
         edge
@@ -114,16 +142,26 @@ def edges_check(case: Case, heard: Heard) -> Check:
         if edge.error_dbfs > _QUIET_EDGE_DBFS
         and edge.error_dbfs - edge.shifted_dbfs > _SURE_EDGE_DB
     ]
+    under = [
+        edge
+        for edge in heard.edges
+        if edge.error_dbfs > _QUIET_EDGE_DBFS
+        and edge.error_dbfs - edge.voice_taken_dbfs > _SURE_UNDER_DB
+    ]
     measured: dict[str, Figure] = {
         "edges": len(heard.edges),
         "wrong": len(wrong),
         "worst_db": round(
             max((e.error_dbfs - e.shifted_dbfs for e in heard.edges), default=-120.0), 1
         ),
+        "voice_under": len(under),
     }
     if wrong:
         measured["shift_ms"] = wrong[0].shift_ms
         message = f"Masks end elsewhere than asked, by {wrong[0].shift_ms:g} ms {_at(case, wrong)}."
+        return Check("mask_edges", False, measured, message)
+    if under:
+        message = f"The voice is still heard where a mask begins or ends {_at(case, under)}."
         return Check("mask_edges", False, measured, message)
     return Check("mask_edges", True, measured, "Every mask begins and ends where it should.")
 
@@ -131,26 +169,42 @@ def edges_check(case: Case, heard: Heard) -> Check:
 def voice_check(case: Case, heard: Heard) -> Check:
     """Whether what is heard beside the beep has nothing of the voice that was there.
 
-    Its waveform: the largest correlation at lags up to 20 ms, all frequencies alike, is at most
-    twice what sounds with nothing in common reach. Its levels in 8 bands over time (in frames that
-    hold the mask alone, half a second at least): their correlation is at most 0.35, or 1.5 times
-    the largest with the same voice at other times.
+    Its waveform: the largest correlation at lags up to 20 ms (a second in frames that hold the mask
+    alone), all frequencies alike, is at most twice what sounds with nothing in common reach. Its
+    levels in 8 bands over time (in such frames, half a second at least): their correlation is at
+    most 0.35, or 1.5 times the largest with the same voice at other times; where all is 40 dB below
+    the beep, as coding noise is, which may come in bursts as words do, at most 3 times what is
+    usual at any time. What is as quiet as the rounding of 16 bits has no levels.
+
+    Nor is it heard on the channel of another party, where that is made anew: at no lag up to 20 ms
+    more than 0.02 of its level, and 0.3 of that of coding noise.
     """
+    level = float(case.beep.level_dbfs) if case.beep.fill == "beep" else -120.0
+    noise = max(_CODING_NOISE_DBFS, level + _CODING_NOISE_DB)
     waveforms = [mask for mask in heard.masks if stands_out(mask.likeness, mask.likeness_chance)]
     envelopes = [
         mask
         for mask in heard.masks
-        if mask.envelope > max(_LEAST_ENVELOPE, _MAX_ENVELOPE * mask.envelope_chance)
+        if mask.core_rest_dbfs > _ROUNDING_DBFS
+        and mask.envelope > max(_LEAST_ENVELOPE, _MAX_ENVELOPE * mask.envelope_chance)
+        and (mask.core_rest_dbfs > noise or mask.envelope > _SURE_ENVELOPE * mask.envelope_spread)
+    ]
+    elsewhere = [
+        trace for trace in heard.traces if trace.share > _LEAST_TRACE + _NOISY_TRACE * trace.slack
     ]
     measured: dict[str, Figure] = {
         "stretches": len(heard.masks),
         "waveforms_found": len(waveforms),
         "envelopes_found": len(envelopes),
+        "found_elsewhere": len(elsewhere),
         "waveform_correlation": round(max((m.likeness for m in heard.masks), default=0.0), 3),
         "envelope_correlation": round(max((m.envelope for m in heard.masks), default=0.0), 3),
     }
     if waveforms:
         message = f"The masked voice is heard {_at(case, waveforms)}."
+        return Check("voice_gone", False, measured, message)
+    if elsewhere:
+        message = f"The masked voice is heard in another's place {_at(case, elsewhere)}."
         return Check("voice_gone", False, measured, message)
     if envelopes:
         message = f"Noise rises and falls as the masked voice did {_at(case, envelopes)}."
@@ -158,22 +212,54 @@ def voice_check(case: Case, heard: Heard) -> Check:
     return Check("voice_gone", True, measured, "Nothing of the masked voice is heard.")
 
 
+def hidden_check(case: Case, heard: Heard) -> Check:
+    """Whether there is nothing in what the tag hides: before the first sample, after the last.
+
+    The loudest 20 ms are 12 dB below what is played next to it (or -55 dBFS). If they are less than
+    30 dB below that, a recording that has audio there is not found in it, at any lag up to 20 ms.
+    Less than 10 ms are not judged.
+    """
+    wrong = [
+        one
+        for one in heard.hidden
+        if one.level_dbfs > max(one.limit_dbfs + _HIDDEN_BESIDE_DB, _HIDDEN_DBFS)
+        or one.likeness > _MAX_HIDDEN_LIKENESS * one.likeness_chance
+    ]
+    measured: dict[str, Figure] = {
+        "stretches": len(heard.hidden),
+        "wrong": len(wrong),
+        "level_dbfs": round(max((one.level_dbfs for one in heard.hidden), default=-120.0), 1),
+        "waveform_correlation": round(max((one.likeness for one in heard.hidden), default=0.0), 3),
+    }
+    if wrong:
+        message = f"There is sound in what players pass over {_at(case, wrong)}."
+        return Check("hidden", False, measured, message)
+    return Check("hidden", True, measured, "Before the first sample and after the last is nothing.")
+
+
 def kept_check(case: Case, heard: Heard) -> Check:
     """Whether kept audio that is coded anew is the source's, at its place.
 
     Judged in stretches of 60 ms or more in which the source is above -45 dBFS: correlation with the
-    source is 0.5 at least, and no shift up to 20 ms fits clearly better (by half).
+    source is 0.5 at least, its level is the source's within 1.4 dB (and what coding noise takes),
+    and no shift up to 20 ms fits clearly better (by half). In no 50 ms, of quiet audio too, more is
+    beside it than -50 dBFS and what is loudest nearby.
     """
     wrong = [
         kept
         for kept in heard.kept
         if kept.resemblance < _LEAST_RESEMBLANCE
+        or not kept.resemblance**2 - _MOST_OFF_KEPT
+        <= kept.gain
+        <= _MOST_OFF_KEPT + 2 - kept.resemblance
         or (kept.confidence > _SURE_LAG and abs(kept.lag) > 0)
     ]
     measured: dict[str, Figure] = {
         "stretches": len(heard.kept),
         "wrong": len(wrong),
         "least_resemblance": round(min((k.resemblance for k in heard.kept), default=1.0), 3),
+        "least_gain": round(min((k.gain for k in heard.kept), default=1.0), 3),
+        "largest_gain": round(max((k.gain for k in heard.kept), default=1.0), 3),
     }
     if wrong:
         late = [kept.lag for kept in wrong if kept.confidence > _SURE_LAG and kept.lag]
@@ -185,13 +271,19 @@ def kept_check(case: Case, heard: Heard) -> Check:
     return Check("kept_sound", True, measured, message)
 
 
+def _is_at_its_level(kept: HeardKept) -> bool:
+    """Whether kept audio is as loud as it was; what coding lacks or adds shows in both figures."""
+    least, most = kept.resemblance**2, 2 - kept.resemblance
+    return least - _MOST_OFF_KEPT <= kept.gain <= most + _MOST_OFF_KEPT
+
+
 def mixed_check(case: Case, heard: Heard) -> Check:
     """Whether several recordings are heard at once as they should be: each at its own level.
 
     The sum: correlation with what it should be is 0.5 at least, and its level within 1.5 dB; where
     it is too loud, in blocks of 100 ms, it is turned down by no more than the loudest sample within
     12 ms takes, and no less than its own samples do (within 0.08). Each recording in it, as far as
-    noise and what they have in common let one say: its level within 1.5 dB, and no shift up to 20
+    noise and what they have in common let one say: its level within 0.7 dB, and no shift up to 20
     ms is clearly likelier (by half).
     """
     wrong: list[HeardSum | HeardShare] = [
@@ -200,7 +292,7 @@ def mixed_check(case: Case, heard: Heard) -> Check:
         if one.resemblance < _LEAST_RESEMBLANCE
         or not one.least - _off(one) <= one.gain <= one.most + _off(one)
     ]
-    off = [one for one in heard.shares if abs(one.share - 1) > _MOST_OFF + _NOISY * one.slack]
+    off = [one for one in heard.shares if abs(one.share - 1) > _MOST_OFF_SHARE + _NOISY * one.slack]
     late = [one for one in heard.shares if one.confidence > _SURE_LAG and one.lag]
     wrong += off + late
     judged = [one for one in heard.shares if one.slack < 1]
@@ -236,7 +328,7 @@ def silenced_check(case: Case, heard: Heard) -> Check:
     wrong = [
         one
         for one in heard.unasked
-        if abs(one.share) > _MOST_OFF + _NOISY * one.slack
+        if abs(one.share) > _MOST_UNASKED + _NOISY_UNASKED * one.slack
         or stands_out(one.likeness, one.likeness_chance)
     ]
     judged = [one for one in heard.unasked if one.slack < 1]

@@ -63,6 +63,7 @@ def _judged(case: Case, workers: int, *, merged: bool) -> tuple[Check, ...]:
         hearing.edges_check(case, heard),
         hearing.voice_check(case, heard),
         hearing.kept_check(case, heard),
+        hearing.hidden_check(case, heard),
     ]
     if merged:
         sounds += [

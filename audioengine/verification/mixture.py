@@ -125,9 +125,9 @@ def _hear(
     if not clear:
         return
     cuts = [passage.cut(span) for span in clear]
-    ours = _joined(passage.ours[channel], cuts)
-    wanted = {one.number: _joined(one.right[channel], cuts) for one in stretch.sounds}
-    others = {number: _joined(wave, cuts) for number, wave in unheard.items()}
+    ours = joined(passage.ours[channel], cuts)
+    wanted = {one.number: joined(one.right[channel], cuts) for one in stretch.sounds}
+    others = {number: joined(wave, cuts) for number, wave in unheard.items()}
     columns = {n: wave for n, wave in (*wanted.items(), *others.items()) if _is_audible(wave)}
     shares = _shares(ours, columns)
     for one in stretch.sounds if mixed else ():
@@ -150,7 +150,7 @@ def _hear(
             heard.unasked.append(
                 HeardUnasked(channel, clear[0], number, *shares[number], found.best, found.chance)
             )
-    sums = _joined(total, cuts)
+    sums = joined(total, cuts)
     if mixed and _is_audible(sums):
         power, scale = float(np.mean(sums * sums)), rms(ours) * rms(sums)
         along = float(np.mean(ours * sums))
@@ -164,7 +164,8 @@ def _is_audible(wave: Wave) -> bool:
     return rms(wave) >= amplitude(_QUIET_DBFS)
 
 
-def _joined(wave: Wave, cuts: Sequence[slice]) -> Wave:
+def joined(wave: Wave, cuts: Sequence[slice]) -> Wave:
+    """Stretches of a wave, one behind the other."""
     return np.concatenate([wave[cut] for cut in cuts])
 
 

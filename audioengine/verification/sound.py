@@ -7,6 +7,7 @@ where the output is no copy of them. Each part gives findings, which `hearing.py
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,13 +20,16 @@ from audioengine.verification.case import Case, masks_in
 from audioengine.verification.decoder import UndecodableError, decode_frames
 from audioengine.verification.findings import Heard, HeardEdge, HeardKept, HeardMask
 from audioengine.verification.frames import Compared
+from audioengine.verification.hidden import hear_hidden
 from audioengine.verification.mixture import hear_mixture
 from audioengine.verification.passage import Passage, Sounding, both
+from audioengine.verification.traces import hear_traces
 from audioengine.verification.voice import OVERLAP
 from audioengine.verification.waves import (
     EnvelopeLikeness,
     Likeness,
     Masked,
+    Wave,
     amplitude,
     as_wave,
     beep_wave,
@@ -46,10 +50,15 @@ _EDGE_MS = 10
 """What stands at an end of a mask is judged by `edges`."""
 _MARGIN_MS = 15
 _SHIFTS_MS = tuple(step / 2 for step in range(-20, 21) if abs(step) >= 5)
+_LEFT_MS = (5, 10, 15)
+_LEAST_LEFT = 0.5
+_BESIDE_MS = 50
+_LEAST_BESIDE_DBFS = -50.0
 _LEAST_TONE_MS = 40
 _LEAST_LIKENESS_MS = 60
 _LEAST_CORE_MS = 100
 _BLOCK_MS = 20
+_LATE_S = 1.0
 _QUIET_DBFS = -45.0
 _QUIET_VOICE_DBFS = -65.0
 
@@ -68,6 +77,7 @@ def listen(case: Case, compared: Compared, workers: int) -> Heard:
             # A day of audio must not be waiting to be listened to.
             for heard in executor.map(listener.part, parts[first : first + 4 * workers]):
                 out.add(heard)
+    out.hidden = hear_hidden(case)
     return out
 
 
@@ -127,6 +137,7 @@ class _Listener:
             for channel in range(case.format.channels):
                 self._hear(heard, channel, passage)
             hear_mixture(heard, passage, self.made)
+            hear_traces(heard, passage, self.made)
         return heard
 
     def _pieces(self, core: Span) -> Iterator[Span]:
@@ -203,7 +214,7 @@ class _Listener:
         inner = rest[_cut(core, part)]
         edges = np.concatenate((rest[: core.start - part.start], rest[core.end - part.start :]))
         alike = Likeness(0.0, 0, 0.0, 1.0)
-        levels = EnvelopeLikeness(0.0, 0.0)
+        levels = EnvelopeLikeness(0.0, 0.0, 0.0)
         voice = without_beep(sound.plain[channel][passage.cut(part)], beep, rate)
         if sure and decibels(rms(voice)) > _QUIET_VOICE_DBFS:
             beside = passage.others(sound, channel)[passage.cut(part)]
@@ -212,6 +223,8 @@ class _Listener:
             if long and rest.any() and not is_alike(beside, voice, rate):
                 alike = likeness(rest, voice, rate)
             if deep and inner.any():
+                late = likeness(inner, voice[_cut(core, part)], rate, _LATE_S)
+                alike = max(alike, late, key=lambda one: one.best / one.chance)
                 levels = envelope_likeness(inner, voice[_cut(core, part)], rate)
         block = self._samples(_BLOCK_MS)
         return HeardMask(
@@ -227,6 +240,7 @@ class _Listener:
             likeness_chance=alike.chance,
             envelope=levels.now,
             envelope_chance=levels.chance,
+            envelope_spread=levels.spread,
         )
 
     def _core(self, mask: Span, part: Span, sound: Sounding) -> Span:
@@ -269,7 +283,8 @@ class _Listener:
         near = Span(edge - margin, edge + margin).clipped(passage.window).clipped(heard)
         if any(near.clipped(span).length for span in (*passage.unsure, *passage.loud[channel])):
             return
-        if sound.voice.ratio != 1 and mask.span.length < margin:
+        short = mask.span.length < margin
+        if sound.voice.ratio != 1 and short:
             # What is as short has no clear edges once it is resampled.
             return
         cut = passage.cut(near)
@@ -278,15 +293,39 @@ class _Listener:
         others = [one for one in masks_in(sound.voice.masked[channel], near) if one != mask]
 
         def error(shift: int) -> float:
-            start, end = mask.span.start + shift * (not ends), mask.span.end + shift * ends
+            # A mask that is shorter than what its coding blurs is moved as a whole.
+            start = mask.span.start + shift * (short or not ends)
+            end = mask.span.end + shift * (short or ends)
             moved = Masked(Span(start, max(start, end)), mask.late)
             wanted = painted(theirs, near, (*others, moved), self.case.beep, self.rate)
             return rms(ours - wanted)
 
         errors = {ms: error(self._samples(ms)) for ms in _SHIFTS_MS}
         best = min(errors, key=errors.__getitem__)
-        at = Span(edge, edge)
-        yield HeardEdge(channel, at, decibels(error(0)), best, decibels(errors[best]))
+        at, right = Span(edge, edge), error(0)
+        wanted = painted(theirs, near, (*others, mask), self.case.beep, self.rate)
+        inside = mask.span.clipped(near)
+        lefts = (
+            self._left(ours - wanted, theirs, _cut(self._end_of(inside, ends, ms), near))
+            for ms in _LEFT_MS
+        )
+        left = right if short else min(lefts)
+        yield HeardEdge(channel, at, decibels(right), best, decibels(errors[best]), decibels(left))
+
+    def _end_of(self, inside: Span, ends: bool, ms: int) -> Span:
+        length = min(self._samples(ms), inside.length)
+        if ends:
+            return Span(inside.end - length, inside.end)
+        return Span(inside.start, inside.start + length)
+
+    @staticmethod
+    def _left(rest: Wave, voice: Wave, there: slice) -> float:
+        """What remains of `rest` without the voice, if some of it is `there`."""
+        along = float(np.sum(rest[there] * voice[there]))
+        power = float(np.sum(voice[there] ** 2))
+        if along <= _LEAST_LEFT * power:
+            return rms(rest)
+        return math.sqrt(max(0.0, float(np.sum(rest * rest)) - along * along / power) / len(rest))
 
     def _kept(
         self, channel: int, span: Span, sound: Sounding, passage: Passage
@@ -295,14 +334,37 @@ class _Listener:
             return
         heard = passage.ours[channel][passage.cut(span)]
         source = sound.plain[channel][passage.cut(span)]
+        beside = self._beside(span, heard - source, passage)
+        if beside is not None:
+            yield HeardKept(channel, beside, 0.0, 0.0, 0, 0.0)
         if rms(source) < amplitude(_QUIET_DBFS):
             return
-        scale = rms(heard) * rms(source)
-        resemblance = float(np.mean(heard * source)) / scale if scale else 0.0
+        along, scale = float(np.mean(heard * source)), rms(heard) * rms(source)
+        resemblance, gain = along / scale if scale else 0.0, along / rms(source) ** 2
         found = likeness(heard, source, self.rate)
         sure = found.best > 2 * found.chance
         confidence = found.best / max(found.at_zero, 1e-9) if sure else 0.0
-        yield HeardKept(channel, span, resemblance, found.lag, confidence)
+        yield HeardKept(channel, span, resemblance, gain, found.lag, confidence)
+
+    def _beside(self, span: Span, rest: Wave, passage: Passage) -> Span | None:
+        """The first 50 ms in which more is heard beside the source than its coding may add."""
+        step, reach = self._samples(_BESIDE_MS), self.case.format.support + OVERLAP
+        block, least = self._samples(_BLOCK_MS), amplitude(_LEAST_BESIDE_DBFS)
+        for start in range(0, len(rest) - step + 1, step):
+            level = rms(rest[start : start + step])
+            if level <= least:
+                continue
+            part = Span(span.start + start, span.start + start + step)
+            around = Span(part.start - reach, part.end + reach)
+            near = around.clipped(passage.window)
+            cut = passage.cut(near)
+            # Of any channel: decoders do not agree on what intensity stereo gives to which.
+            if level > max(loudest(wave[cut], block) for wave in passage.total):
+                # Louder than all that is near in this passage; it may be that the next one is.
+                right = self.case.right(around.clipped(self.case.whole))
+                if level > max(loudest(wave, block) for wave in right):
+                    return part
+        return None
 
 
 def _cut(span: Span, window: Span) -> slice:

@@ -22,6 +22,7 @@ RAMP_MS = 5
 _CONTEXT_MS = 100
 LAG_S = 0.02
 _ENVELOPE_S = 0.032
+_ROUNDING_POWER = 1 / 12 / 32768**2
 _BANDS = 8
 _LOWEST_HZ, _HIGHEST_SHARE = 120.0, 0.42
 _FLOOR = 1e-9  # of a band's power: far below the rounding of 16 bits
@@ -182,26 +183,37 @@ class Likeness:
     """What sounds with nothing in common reach."""
 
 
-def likeness(first: Wave, second: Wave, rate_hz: int) -> Likeness:
-    """Correlate two waves at all lags up to 20 ms.
+def likeness(first: Wave, second: Wave, rate_hz: int, lag_s: float = LAG_S) -> Likeness:
+    """Correlate two waves at all lags up to `lag_s`.
 
     All frequencies count alike (the phase transform), so a voice shows far below the coding noise,
-    and two sounds do not seem alike because both are loud at the same moment.
+    and two sounds do not seem alike because both are loud at the same moment. Frequencies at which
+    one of them is below the rounding of 16 bits count for nothing: there is no sound.
     """
-    lags = max(4, round(LAG_S * rate_hz))
+    lags = max(4, min(round(lag_s * rate_hz), len(first) // 2))
     size = _fast_size(len(first) + lags)
     window = _hann(len(first))
     one, other = (np.fft.rfft((wave - wave.mean()) * window, size) for wave in (first, second))
     product: npt.NDArray[np.complex128] = one * np.conj(other)
     power = np.abs(product)
-    heard = power > 1e-12 * power.max()
+    least = _ROUNDING_POWER * float(np.sum(window * window))
+    heard = (np.abs(one) ** 2 > least) & (np.abs(other) ** 2 > least)
     product /= np.where(heard, power, np.inf)
-    share = int(np.count_nonzero(heard)) / len(product)
-    at_lag = np.fft.irfft(product, size) / max(share, 1e-9)
+    share = max(int(np.count_nonzero(heard)) / len(product), 1e-9)
+    at_lag = np.fft.irfft(product, size) / share
     near = np.concatenate((at_lag[-lags:], at_lag[: lags + 1]))
     best = int(np.argmax(np.abs(near)))
-    chance = math.sqrt(2 * math.log(2 * lags + 1) / max(1, len(first) / 2))
+    chance = math.sqrt(2 * math.log(2 * lags + 1) / max(1.0, share * len(first) / 2))
     return Likeness(float(abs(near[best])), best - lags, float(abs(near[lags])), chance)
+
+
+def share_of(heard: Wave, voice: Wave, rate_hz: int) -> float:
+    """How much of a voice is in what is heard, at the lag up to 20 ms where that is most."""
+    lags = max(4, round(LAG_S * rate_hz))
+    size = _fast_size(len(heard) + lags)
+    at_lag = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(voice, size)), size)
+    near = np.concatenate((at_lag[-lags:], at_lag[: lags + 1]))
+    return float(np.abs(near).max()) / float(np.sum(voice * voice))
 
 
 def stands_out(best: float, chance: float) -> bool:
@@ -238,6 +250,8 @@ class EnvelopeLikeness:
     """Correlation of their levels at the same time."""
     chance: float
     """The largest correlation with the other sound at any other time."""
+    spread: float
+    """The root mean square of the correlations at all times: few events make it large."""
 
 
 def envelope_likeness(first: Wave, second: Wave, rate_hz: int) -> EnvelopeLikeness:
@@ -247,17 +261,18 @@ def envelope_likeness(first: Wave, second: Wave, rate_hz: int) -> EnvelopeLikene
     """
     count = 2 * len(first) // _block(rate_hz) - 1
     if count < 4 * _FAR_BLOCKS:
-        return EnvelopeLikeness(0.0, 0.0)
+        return EnvelopeLikeness(0.0, 0.0, 0.0)
     one, other = _levels(first, rate_hz), _levels(second, rate_hz)
     count = len(one)
     scale = math.sqrt(float((one**2).sum() * (other**2).sum()))
     if not scale:
-        return EnvelopeLikeness(0.0, 0.0)
+        return EnvelopeLikeness(0.0, 0.0, 0.0)
     spectra = np.fft.rfft(one, axis=0) * np.conj(np.fft.rfft(other, axis=0))
     around = np.fft.irfft(spectra.sum(axis=1), count) / scale
     steps = range(-_NEAR_BLOCKS, _NEAR_BLOCKS + 1)
     far = around[_FAR_BLOCKS : count - _FAR_BLOCKS + 1]
-    return EnvelopeLikeness(float(max(around[step] for step in steps)), float(np.abs(far).max()))
+    now = float(max(around[step] for step in steps))
+    return EnvelopeLikeness(now, float(np.abs(far).max()), rms(around))
 
 
 def _levels(wave: Wave, rate_hz: int) -> npt.NDArray[np.float64]:

@@ -90,6 +90,20 @@ def test_what_is_wrong_is_named(record: Path, tmp_path: Path) -> None:
     assert "and 10 more entries; --json names all" in result.stdout
 
 
+def test_what_somebody_wrote_into_a_record_prints_no_verdict(tmp_path: Path) -> None:
+    """Nor does a name that no terminal can show keep one from being printed."""
+    place = "a\x1b[2J\nVerdict   VERIFIED: 1 of 1 entries are right \ud800"
+    odd = {"output": {"place": place, "bytes": 1, "sha256": ""}, "sources": []}
+    record = written(tmp_path, lines_of([odd], None), None)
+    result = run("verify", "--record", str(record.path))
+    assert result.exit_code == 1
+    assert "NOT VERIFIED: 0 of 1 entries are right" in result.stdout
+    assert "\nVerdict   VERIFIED" not in result.stdout
+    assert "\x1b" not in result.stdout
+    printed = run_json("verify", "--record", str(record.path), exit_code=1)
+    assert printed["failures"][0]["output"] == place
+
+
 def test_another_key(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUDIOENGINE_RECORD_KEY", "another key of the tests")
     result = run("verify", "--record", record)

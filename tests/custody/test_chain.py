@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import audioengine as ae
+from audioengine.custody.canonical import canonical
 from audioengine.custody.chain import BEGINNING, digest_of, sealed
-from tests.custody.records import KEY, codes, entry, head_of, lines_of, written
+from tests.custody.records import KEY, TIME, codes, entry, head_of, lines_of, written
 
 COUNT = 6
 KEYED = lines_of([entry(n) for n in range(COUNT)], KEY)
@@ -174,3 +175,17 @@ def test_another_key_shows(tmp_path: Path) -> None:
     assert (without.passed, without.keyed, without.key_checked) == (True, True, False)
     Path(record.path).write_bytes(b"".join(line + b"\n" for line in PLAIN))
     assert codes(ae.verify_record(record)) == {"changed", "cut"}
+
+
+@pytest.mark.parametrize("number", [True, 1 << 63, 10**4299])
+def test_a_number_that_no_line_has_is_no_line_of_a_record(number: int) -> None:
+    """Nor does one of thousands of digits end in anything but a verdict."""
+    chain = {"format": 1, "number": number, "previous": "0" * 64, "time": TIME}
+    line = canonical({"chain": chain, "entry": entry(0)})
+    assert codes(found([*PLAIN, line], head=HEAD)) == {"changed"}
+
+
+def test_a_format_that_only_equals_is_another_one() -> None:
+    """JSON's true is no 1."""
+    line = PLAIN[0].replace(b'"format":1', b'"format":true')
+    assert codes(found([line, *PLAIN[1:]], head=HEAD)) == {"changed"}

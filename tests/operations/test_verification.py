@@ -51,6 +51,7 @@ NAMES = {
     "mask_edges",
     "voice_gone",
     "kept_sound",
+    "hidden",
 }
 
 

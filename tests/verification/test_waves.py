@@ -26,6 +26,7 @@ from audioengine.verification.waves import (
     painted,
     resampled,
     rms,
+    share_of,
     tone_in,
     turned_down,
 )
@@ -161,3 +162,34 @@ def test_what_is_alike() -> None:
     assert is_alike(first, 0.01 * first + 0.002 * second, RATE)
     assert not is_alike(first, second, RATE)
     assert not is_alike(first, np.zeros(RATE), RATE)
+
+
+def test_what_is_below_the_rounding_of_16_bits_is_no_sound() -> None:
+    """As what resampling leaves above a recording's band."""
+    low = np.fft.rfftfreq(2 * RATE) < 0.1
+    first, second = (np.fft.irfft(np.fft.rfft(noise(2 * RATE, n)) * low) for n in (1, 2))
+    common = 1e-7 * noise(2 * RATE, 3)
+    found = likeness(first + common, second + common, RATE)
+    assert found.best < 1.5 * found.chance
+    assert is_alike(first + 1e4 * common, second + 1e4 * common, RATE)
+
+
+def test_a_voice_s_share_is_measured_at_any_lag() -> None:
+    voice = noise(2 * RATE, 1)
+    heard = 0.1 * np.roll(voice, 40) + 0.5 * noise(2 * RATE, 2)
+    assert share_of(heard, voice, RATE) == pytest.approx(0.1, abs=0.02)
+    assert share_of(0.5 * noise(2 * RATE, 2), voice, RATE) < 0.02
+
+
+@pytest.mark.parametrize(("seconds", "least", "most"), [(0.8, 0.0, 3.0), (4.0, 3.5, 20.0)])
+def test_few_events_spread_the_likeness_of_levels(
+    seconds: float, least: float, most: float
+) -> None:
+    """Of one burst in each, that they come together may be chance; of many, it is not."""
+    count = round(seconds * RATE)
+    level = 10 ** np.repeat(noise(100, 5), count // 100)
+    if seconds < 1:
+        level = np.where(np.arange(count) < 0.8 * count, 1.0, 30.0)
+    found = envelope_likeness(level * noise(count, 6), level * noise(count, 7), RATE)
+    assert found.now > 0.35
+    assert least < found.now / found.spread < most

@@ -62,6 +62,8 @@ def allowed(case: Case, compared: Compared) -> Allowed:
     outside = ~compared.there | flags_of(case.plan.silences, frames)
     lost = flags_of((FrameRange(n, n + 1) for n in case.plan.lost), frames)
     outside |= lost
+    # As in a gap between what is kept: what would have to be copied must not be.
+    outside |= np.logical_and.reduce(depends)
     return Allowed([flags | outside for flags in made], depends, lost & ~reach)
 
 

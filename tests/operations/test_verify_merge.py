@@ -205,3 +205,12 @@ def test_damage_that_no_index_shows() -> None:
     assert why.code == "damage"
     assert merged.report.grid_owner == "nores-8k"
     assert_passes(merged)
+
+
+def test_a_short_gap_before_a_trimmed_recording_passes() -> None:
+    """In it stand frames of what was trimmed away, none of which is copied."""
+    cut = Cut(trim=(9896, 71478))
+    merged = merge(part("vbr-44k"), replace(part("untagged-44k", 5072), cut=cut), align="frame")
+    gap = next(one for one in merged.report.timeline if not one.heard)
+    assert 0 < gap.interval.samples[1] - gap.interval.samples[0] < 20 * 1152
+    assert_passes(merged)

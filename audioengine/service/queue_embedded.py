@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS messages (
 );
 CREATE INDEX IF NOT EXISTS of_groups ON messages (of_group, number) WHERE NOT is_dead;
 CREATE INDEX IF NOT EXISTS waiting ON messages (number) WHERE NOT is_dead;
+CREATE INDEX IF NOT EXISTS dead ON messages (number) WHERE is_dead;
 CREATE INDEX IF NOT EXISTS tried ON messages (visible_at) WHERE NOT is_dead AND receives > 0;
 """
 # Of each group the first one alone may be handed out.

@@ -212,10 +212,10 @@ def _delay(sound: Sounding, channel: int, clear: Sequence[Span], passage: Passag
         return nothing
     right = sound.right[channel]
     cut = passage.cut(_loudest_second(right, spans, passage))
-    beside = passage.others(sound, channel)[cut]
+    beside = passage.others(sound, channel, cut)
     if not _is_audible(right[cut]) or is_alike(beside, right[cut], rate):
         return nothing
-    return likeness(passage.without_others(sound, channel)[cut], right[cut], rate)
+    return likeness(passage.without_others(sound, channel, cut), right[cut], rate)
 
 
 def _trace(

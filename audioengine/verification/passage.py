@@ -14,8 +14,15 @@ from audioengine.plan.grid import ranges_of
 from audioengine.plan.spans import without
 from audioengine.verification.case import Case
 from audioengine.verification.voice import Voice
-from audioengine.verification.waves import CEILING_DBFS, LIMITER_MS, Wave, amplitude
+from audioengine.verification.waves import (
+    CEILING_DBFS,
+    LIMITER_MS,
+    Wave,
+    amplitude,
+    levels_of,
+)
 
+_BLOCK_MS = 20
 _NEARLY_DB = 0.1  # decoders differ by less
 
 
@@ -67,17 +74,17 @@ class Passage:
                 out[channel] += right
         return out
 
-    def others(self, sound: Sounding, channel: int) -> Wave:
-        """What should be heard beside one recording."""
+    def others(self, sound: Sounding, channel: int, cut: slice) -> Wave:
+        """What should be heard beside one recording there."""
         if len(self.sounds) == 1:
-            return np.zeros(self.window.length)
-        return self.total[channel] - sound.right[channel]
+            return np.zeros(cut.stop - cut.start)
+        return self.total[channel][cut] - sound.right[channel][cut]
 
-    def without_others(self, sound: Sounding, channel: int) -> Wave:
-        """The output without what should be heard beside one recording."""
+    def without_others(self, sound: Sounding, channel: int, cut: slice) -> Wave:
+        """The output there, without what should be heard beside one recording."""
         if len(self.sounds) == 1:
-            return self.ours[channel]
-        return self.ours[channel] - self.others(sound, channel)
+            return self.ours[channel][cut]
+        return self.ours[channel][cut] - self.others(sound, channel, cut)
 
     @cached_property
     def unsure(self) -> tuple[Span, ...]:
@@ -106,6 +113,26 @@ class Passage:
             )
             for wave in self.total
         ]
+
+    def loudest_in(self, span: Span) -> float:
+        """The largest RMS of 20 ms in or at a span, of what should be heard on any channel."""
+        block = self._block
+        near = span.clipped(self.window)
+        first = (near.start - self.window.start) // block
+        last = -(-(near.end - self.window.start) // block)
+        return float(self._levels[first:last].max(initial=0.0))
+
+    @cached_property
+    def _levels(self) -> Wave:
+        """[shape=(blocks,)] By blocks of the window, the level where it is louder; 0s behind it."""
+        silence = np.zeros(-self.window.length % self._block)
+        padded = (np.concatenate((wave, silence)) for wave in self.total)
+        levels: Wave = np.maximum.reduce([levels_of(wave, self._block) for wave in padded])
+        return levels
+
+    @property
+    def _block(self) -> int:
+        return self.case.format.rate_hz * _BLOCK_MS // 1000
 
     def cut(self, span: Span) -> slice:
         """Where the samples of a span are in those of the window."""

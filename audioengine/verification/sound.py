@@ -36,6 +36,7 @@ from audioengine.verification.waves import (
     decibels,
     envelope_likeness,
     is_alike,
+    levels_of,
     likeness,
     loudest,
     painted,
@@ -203,7 +204,7 @@ class _Listener:
         alone: whether nobody else is heard there; sure: whether one knows what it was.
         """
         beep, rate = self.case.beep, self.rate
-        rest, gain, phase = passage.without_others(sound, channel)[passage.cut(part)], None, 0.0
+        rest, gain, phase = passage.without_others(sound, channel, passage.cut(part)), None, 0.0
         if beep.fill == "beep" and part.length < self._samples(_LEAST_TONE_MS):
             rest = rest - beep_wave(beep, rate, mask, part)
         elif beep.fill == "beep":
@@ -217,7 +218,7 @@ class _Listener:
         levels = EnvelopeLikeness(0.0, 0.0, 0.0)
         voice = without_beep(sound.plain[channel][passage.cut(part)], beep, rate)
         if sure and decibels(rms(voice)) > _QUIET_VOICE_DBFS:
-            beside = passage.others(sound, channel)[passage.cut(part)]
+            beside = passage.others(sound, channel, passage.cut(part))
             long = np.count_nonzero(voice) >= self._samples(_LEAST_LIKENESS_MS)
             # Who says the same is heard on another recording, says it still.
             if long and rest.any() and not is_alike(beside, voice, rate):
@@ -266,7 +267,7 @@ class _Listener:
         block = self._samples(_BLOCK_MS)
         own = max(loudest(sound.plain[channel][passage.cut(span)], block) for span in beside)
         around = Span(part.start - support, part.end + support).clipped(window)
-        others = passage.others(sound, channel)[passage.cut(around)]
+        others = passage.others(sound, channel, passage.cut(around))
         return decibels(max(own, loudest(others, block)))
 
     def _edge(
@@ -288,7 +289,7 @@ class _Listener:
             # What is as short has no clear edges once it is resampled.
             return
         cut = passage.cut(near)
-        ours = passage.without_others(sound, channel)[cut]
+        ours = passage.without_others(sound, channel, cut)
         theirs = sound.plain[channel][cut]
         others = [one for one in masks_in(sound.voice.masked[channel], near) if one != mask]
 
@@ -349,20 +350,17 @@ class _Listener:
     def _beside(self, span: Span, rest: Wave, passage: Passage) -> Span | None:
         """The first 50 ms in which more is heard beside the source than its coding may add."""
         step, reach = self._samples(_BESIDE_MS), self.case.format.support + OVERLAP
-        block, least = self._samples(_BLOCK_MS), amplitude(_LEAST_BESIDE_DBFS)
-        for start in range(0, len(rest) - step + 1, step):
-            level = rms(rest[start : start + step])
-            if level <= least:
-                continue
-            part = Span(span.start + start, span.start + start + step)
+        block = self._samples(_BLOCK_MS)
+        levels = levels_of(rest, step)
+        for number in np.flatnonzero(levels > amplitude(_LEAST_BESIDE_DBFS)).tolist():
+            start = span.start + number * step
+            part = Span(start, start + step)
             around = Span(part.start - reach, part.end + reach)
-            near = around.clipped(passage.window)
-            cut = passage.cut(near)
             # Of any channel: decoders do not agree on what intensity stereo gives to which.
-            if level > max(loudest(wave[cut], block) for wave in passage.total):
+            if levels[number] > passage.loudest_in(around):
                 # Louder than all that is near in this passage; it may be that the next one is.
                 right = self.case.right(around.clipped(self.case.whole))
-                if level > max(loudest(wave, block) for wave in right):
+                if levels[number] > max(loudest(wave, block) for wave in right):
                     return part
         return None
 

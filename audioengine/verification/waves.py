@@ -163,11 +163,14 @@ def without_beep(voice: Wave, beep: Beep, rate_hz: int) -> Wave:
 
 def loudest(wave: Wave, block: int) -> float:
     """The largest RMS of a block; of the whole wave where it is shorter than one."""
-    count = len(wave) // block
-    if not count:
-        return rms(wave)
-    blocks = wave[: count * block].reshape(count, block)
-    return float(np.sqrt(np.mean(blocks * blocks, axis=1).max()))
+    return float(levels_of(wave, block).max()) if len(wave) >= block else rms(wave)
+
+
+def levels_of(wave: Wave, block: int) -> Wave:
+    """[shape=(len(wave) // block,)] The RMS of each block."""
+    blocks = wave[: len(wave) // block * block].reshape(-1, block)
+    levels: Wave = np.sqrt(np.mean(blocks * blocks, axis=1))
+    return levels
 
 
 @dataclass(frozen=True, slots=True)

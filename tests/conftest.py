@@ -23,8 +23,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """Show where each thread is that keeps the interpreter from its end."""
+    if hasattr(config, "workerinput"):
+        return  # of several processes; it waits for the others
     faulthandler.dump_traceback_later(_ENDING_S, exit=True, file=2)
 
 

@@ -132,8 +132,7 @@ def edges_check(case: Case, heard: Heard) -> Check:
     """Whether masks begin and end where the request says, and the source is heard up to there.
 
     At each end, what is heard 15 ms to either side is compared with what should be, and with what
-    would be were that end earlier or later by 2.5 to 10 ms (a mask of less than 15 ms as a whole,
-    one of less than 2.5 ms not at all).
+    would be were that end earlier or later by 2.5 to 10 ms (a mask of less than 15 ms as a whole).
     None of those may be nearer by 3 dB, nor that with half of the voice or more under the
     beep's first or last 5, 10 or 15 ms.
     """

@@ -16,8 +16,8 @@ from audioengine.verification.waves import as_wave, decibels, rms
 
 _WINDOW, _WINDOW_LATE = 1152, 240
 """A granule's window, and the samples by which the filters in front of it delay it."""
-_INAUDIBLE_DBFS = -76.0
-_SAME_DB = 20.0  # coding noise is no lower
+_INAUDIBLE_DBFS = -84.0
+_SAME_DB = 25.0
 _ENOUGH = 64
 
 

@@ -51,7 +51,6 @@ _EDGE_MS = 10
 """What stands at an end of a mask is judged by `edges`."""
 _MARGIN_MS = 15
 _SHIFTS_MS = tuple(step / 2 for step in range(-20, 21) if abs(step) >= 5)
-_LEAST_EDGED_MS = 2.5
 _LEFT_MS = (5, 10, 15)
 _LEAST_LEFT = 0.5
 _BESIDE_MS = 50
@@ -285,10 +284,9 @@ class _Listener:
         near = Span(edge - margin, edge + margin).clipped(passage.window).clipped(heard)
         if any(near.clipped(span).length for span in (*passage.unsure, *passage.loud[channel])):
             return
-        length = mask.span.length
-        short = length < margin
-        if length < self._samples(_LEAST_EDGED_MS) or (sound.voice.ratio != 1 and short):
-            # Coding blurs it, and what is short has no clear edges once it is resampled.
+        short = mask.span.length < margin
+        if sound.voice.ratio != 1 and short:
+            # What is as short has no clear edges once it is resampled.
             return
         cut = passage.cut(near)
         ours = passage.without_others(sound, channel, cut)

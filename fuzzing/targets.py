@@ -321,7 +321,8 @@ class Target:
 
 
 _MP3 = ("mp3/header", "mp3/side_info", "mp3/scan", "mp3/index", "mp3/lost", "mp3/main_data")
-_RENDER = ("mp3/", "plan/store", "plan/masks", "plan/grid", "render/", "pcm/decode", "pcm/encode")
+_PCM = ("pcm/decode", "pcm/encode", "pcm/lame")
+_RENDER = ("mp3/", "plan/store", "plan/masks", "plan/grid", "render/", *_PCM)
 
 TARGETS = {
     "header": Target(header, ("mp3/header",), most_bytes=256),

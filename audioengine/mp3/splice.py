@@ -67,30 +67,20 @@ def split_channels(info: SideInfo, adu: bytes, format: StreamFormat) -> tuple[Ch
 
 
 def mono_channels(
-    frames: Iterable[tuple[bytes, int]], main_data: bytes, format: StreamFormat, quarter_steps: int
+    frames: Iterable[tuple[bytes, int]], main_data: bytes, format: StreamFormat
 ) -> list[ChannelFrame]:
-    """The channels of mono frames, amplified.
+    """The channels of mono frames.
 
     frames: the side information of each, and where its own slot begins in all `main_data`.
 
-    The same as parsing, splitting and amplifying frame by frame, in one step: all that is encoded
-    runs through here. `quarter_steps` must not be negative.
+    The same as parsing and splitting frame by frame, in one step: all that is encoded runs
+    through here.
     """
     layout = granule_layout(format.lsf)
-    width, shift, gain_shift = layout.bits, layout.length_shift, layout.gain_shift
+    width, shift = layout.bits, layout.length_shift
     mask = (1 << width) - 1
-    most = 255 - quarter_steps
-    louder = quarter_steps << gain_shift
     # main_data_begin stands above one private bit; in MPEG-1 above five, and four of scfsi.
     begin_shift = width + 1 if format.lsf else 2 * width + 9
-
-    def amplify(granule: int) -> int:
-        if not granule >> shift:
-            return granule
-        if granule >> gain_shift & 0xFF > most:
-            raise ValueError(f"global_gain of {granule:#x} has no room for {quarter_steps}")
-        return granule + louder
-
     out = []
     for side_info, position in frames:
         word = int.from_bytes(side_info, "big")
@@ -99,14 +89,13 @@ def mono_channels(
         length = last >> shift
         if format.lsf:
             data = int.from_bytes(main_data[begin : begin + (length + 7 >> 3)], "big")
-            out.append(ChannelFrame(0, (amplify(last),), (data >> (-length & 7),)))
+            out.append(ChannelFrame(0, (last,), (data >> (-length & 7),)))
             continue
         first = word >> width & mask
         total = (first >> shift) + length
         data = int.from_bytes(main_data[begin : begin + (total + 7 >> 3)], "big") >> (-total & 7)
-        granules = (amplify(first), amplify(last))
         parts = (data >> length, data & (1 << length) - 1)
-        out.append(ChannelFrame(word >> 2 * width & 15, granules, parts))
+        out.append(ChannelFrame(word >> 2 * width & 15, (first, last), parts))
     return out
 
 

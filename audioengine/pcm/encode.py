@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-import lameenc
 import numpy as np
 import numpy.typing as npt
 
 from audioengine.mp3.header import StreamFormat, parse_header
 from audioengine.mp3.splice import ChannelFrame, mono_channels
+from audioengine.pcm.lame import encoder
 
 GRID_OFFSET = 1105
 """LAME codes its input sample n where raw sample n + 1105 of its output is: 576 + 529."""
@@ -32,19 +32,6 @@ QUALITY = 5
 
 # What stays in the processor's cache on its way to LAME.
 _BLOCK_SAMPLES = 1 << 17
-
-# Half of full scale in quarter steps of global_gain: room for sums and decoder overshoot in
-# the 16 bits that LAME takes, given back exactly in the coded gain.
-_HEADROOM_STEPS = 2
-
-
-def input_gain(kbps: int) -> float:
-    """The factor that LAME applies to its input at constant bitrate, measured on 3.100."""
-    if kbps >= 256:
-        return 1.0
-    if kbps >= 224:
-        return 0.98
-    return 0.97 if kbps >= 192 else 0.95
 
 
 def mono_bitrate_index(format: StreamFormat, kbps: float) -> int:
@@ -69,30 +56,32 @@ class Stretch:
 
 
 def encode_channel(
-    stretches: Sequence[Stretch], format: StreamFormat, bitrate_index: int
+    stretches: Sequence[Stretch],
+    format: StreamFormat,
+    bitrate_index: int,
+    *,
+    lowpass_hz: int | None = None,
+    short_blocks: bool = True,
 ) -> list[list[ChannelFrame]]:
     """The frames of each stretch of one channel, coded in mono.
 
     All go through one encoder, whose start costs as much as a dozen frames, in the order given:
     a stretch's first frames, to be skipped, wipe out what the one before has left in it. Each
     stretch but the last must be whole frames long.
+
+    lowpass_hz, short_blocks: as `audioengine.pcm.lame.encoder` takes them.
     """
     mono = StreamFormat(format.version, format.rate_index, 1)
     kbps = mono.bitrates_kbps[bitrate_index]
-    encoder = lameenc.Encoder()
-    encoder.silence()
-    encoder.set_channels(1)
-    encoder.set_in_sample_rate(mono.rate_hz)
-    encoder.set_out_sample_rate(mono.rate_hz)
-    encoder.set_bit_rate(kbps)
-    encoder.set_quality(QUALITY)
-    scale = np.float32(32_768 * 2 ** (-_HEADROOM_STEPS / 4) / input_gain(kbps))
-    coded = [
-        encoder.encode(_integers(stretch.pcm[start : start + _BLOCK_SAMPLES], scale))
-        for stretch in stretches
-        for start in range(0, len(stretch.pcm), _BLOCK_SAMPLES)
-    ]
-    stream = b"".join((*coded, encoder.flush()))
+    with encoder(
+        mono.rate_hz, kbps, QUALITY, lowpass_hz=lowpass_hz, short_blocks=short_blocks
+    ) as lame:
+        coded = [
+            lame.encode(stretch.pcm[start : start + _BLOCK_SAMPLES])
+            for stretch in stretches
+            for start in range(0, len(stretch.pcm), _BLOCK_SAMPLES)
+        ]
+        stream = b"".join((*coded, lame.flush()))
     wanted = []
     start = 0
     for stretch in stretches:
@@ -100,13 +89,6 @@ def encode_channel(
         wanted.append(range(first, first + stretch.count))
         start += len(stretch.pcm) // mono.samples_per_frame
     return _take_apart(stream, mono, wanted)
-
-
-def _integers(pcm: npt.NDArray[np.float32], scale: np.float32) -> bytes:
-    """16-bit samples, scaled."""
-    scaled = pcm * scale
-    np.rint(scaled, out=scaled)
-    return np.clip(scaled, -32_768, 32_767, out=scaled).astype("<i2").tobytes()
 
 
 def _take_apart(
@@ -129,7 +111,4 @@ def _take_apart(
         position += size
     main_data = b"".join(slots)
     frames = list(zip(infos, accumulate(map(len, slots), initial=0), strict=False))
-    return [
-        mono_channels(frames[part.start : part.stop], main_data, mono, _HEADROOM_STEPS)
-        for part in wanted
-    ]
+    return [mono_channels(frames[part.start : part.stop], main_data, mono) for part in wanted]

@@ -20,7 +20,6 @@ from audioengine.pcm.encode import (
     WARM_UP_FRAMES,
     Stretch,
     encode_channel,
-    input_gain,
     mono_bitrate_index,
 )
 from tests.strategies import examples, formats
@@ -122,30 +121,26 @@ def test_lames_input_gain_is_undone_at_every_bitrate(rate: int, index: int) -> N
     format = MONO[rate]
     if mono_bitrate_index(format, format.bitrates_kbps[index]) != index:
         return
-    pcm = tones(rate, 0.3, 20 * format.samples_per_frame)
-    got = coded(pcm, format, index)
     # Behind LAME's cold start, before its end.
     steady = slice(4 * format.samples_per_frame, -2 * format.samples_per_frame)
-    gain = float(np.dot(got[steady], pcm[steady]) / np.dot(pcm[steady], pcm[steady]))
-    assert abs(db(gain)) < 0.1
-
-
-def test_the_gains_are_those_measured() -> None:
-    """mp3-facts 0.1."""
-    gains = {kbps: input_gain(kbps) for kbps in (8, 64, 128, 160, 192, 224, 256, 320)}
-    low = dict.fromkeys((8, 64, 128, 160), 0.95)
-    assert gains == {**low, 192: 0.97, 224: 0.98, 256: 1.0, 320: 1.0}
+    gains = []
+    # At 8 kbit/s, single ones come back up to 0.13 dB off: coding noise.
+    for amplitude in (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9):
+        pcm = tones(rate, amplitude, 20 * format.samples_per_frame)
+        got = coded(pcm, format, index)[steady]
+        gains.append(db(float(np.dot(got, pcm[steady]) / np.dot(pcm[steady], pcm[steady]))))
+    assert abs(np.mean(gains)) < 0.05
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
 def test_full_scale_is_not_clipped(rate: int) -> None:
-    """Nor what decoders overshoot: there is headroom of 3 dB."""
+    """Nor what decoders overshoot: there is headroom of 6 dB."""
     format = MONO[rate]
-    pcm = tones(rate, 1.3, 30 * format.samples_per_frame)
-    assert np.abs(pcm).max() > 1.25
+    pcm = tones(rate, 1.95, 30 * format.samples_per_frame)
+    assert np.abs(pcm).max() > 1.9
     got = coded(pcm, format, mono_bitrate_index(format, 320))
     steady = slice(4 * format.samples_per_frame, -2 * format.samples_per_frame)
-    assert np.abs(got[steady] - pcm[steady]).max() < 0.03
+    assert np.abs(got[steady] - pcm[steady]).max() < 0.045
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])

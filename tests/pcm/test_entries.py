@@ -26,7 +26,8 @@ from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.main_data import Frame, read_frames
 from audioengine.mp3.scan import scan
 from audioengine.mp3.side_info import SideInfo, main_data_bits
-from audioengine.pcm import decode, encode
+from audioengine.pcm import decode
+from audioengine.pcm.lame import Encoder
 from fuzzing.seeds import findings
 from tests.strategies import edited_bytes, examples
 from tests.support import DAMAGED, FREE_FORMAT, Bytes, fixture
@@ -45,19 +46,19 @@ EDITS: tuple[tuple[ae.Modification, dict[str, Any]], ...] = (
 @contextmanager
 def spied(to_decoder: list[bytes], to_encoder: list[np.ndarray[Any, Any]]) -> Iterator[None]:
     """Note all that libmpg123 and LAME are given."""
-    opened, scaled = decode._open_in_memory, encode._integers
+    opened, encoded = decode._open_in_memory, Encoder.encode
 
     def open_in_memory(data: bytes) -> Any:
         to_decoder.append(data)
         return opened(data)
 
-    def integers(pcm: Any, scale: Any) -> bytes:
+    def encode(encoder: Encoder, pcm: Any) -> bytes:
         to_encoder.append(pcm)
-        return scaled(pcm, scale)
+        return encoded(encoder, pcm)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decode, "_open_in_memory", open_in_memory)
-        patch.setattr(encode, "_integers", integers)
+        patch.setattr(Encoder, "encode", encode)
         yield
 
 
@@ -144,7 +145,7 @@ def test_the_decoder_is_given_accepted_frames_of_anything(name: str, data: st.Da
 def test_there_are_no_other_entries() -> None:
     """The libraries are called in one module each."""
     folder = Path(ae.__file__).parent
-    for word, places in (("soundfile", {"pcm/decode.py"}), ("lameenc", {"pcm/encode.py"})):
+    for word, places in (("soundfile", {"pcm/decode.py"}), ("lameenc", {"pcm/lame.py"})):
         found = {
             path.relative_to(folder).as_posix()
             for path in folder.rglob("*.py")

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LAME's own C interface, as the shared object in lameenc's wheel exports it.
+
+lameenc's Python class sets a bitrate, a rate and a quality, and takes 16-bit samples. What
+re-made frames need besides, LAME itself has: a low-pass, long windows only, float samples.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import lameenc
+import numpy as np
+import numpy.typing as npt
+
+LIMIT = 2.0
+"""Beyond this, in full scales, samples are cut off: 6 dB above what any decoder plays."""
+
+_MONO = 3  # MPEG_mode
+
+# lame.h multiplies "IEEE" floats by 32767; everyone else's full scale is 32768.
+_FULL_SCALE = 32_768 / 32_767
+
+_Handle = ctypes.c_void_p
+_Report = ctypes.c_void_p
+_Bytes = ctypes.POINTER(ctypes.c_char)
+_Samples = np.ctypeslib.ndpointer(np.float32, ndim=1, flags="C_CONTIGUOUS")
+
+_FUNCTIONS: dict[str, tuple[type | None, list[type]]] = {
+    "lame_init": (_Handle, []),
+    "lame_init_params": (ctypes.c_int, [_Handle]),
+    "lame_close": (ctypes.c_int, [_Handle]),
+    "lame_get_scale": (ctypes.c_float, [_Handle]),
+    "lame_encode_buffer_ieee_float": (
+        ctypes.c_int,
+        [_Handle, _Samples, ctypes.c_void_p, ctypes.c_int, _Bytes, ctypes.c_int],
+    ),
+    "lame_encode_flush": (ctypes.c_int, [_Handle, _Bytes, ctypes.c_int]),
+    **{
+        f"lame_set_{name}": (ctypes.c_int, [_Handle, ctypes.c_int])
+        for name in (
+            "in_samplerate",
+            "out_samplerate",
+            "num_channels",
+            "mode",
+            "brate",
+            "quality",
+            "lowpassfreq",
+            "no_short_blocks",
+            "bWriteVbrTag",
+            "error_protection",
+        )
+    },
+    **{
+        f"lame_set_{name}": (ctypes.c_int, [_Handle, _Report])
+        for name in ("errorf", "debugf", "msgf")
+    },
+}
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    """LAME, with what each of its functions takes and gives."""
+    library = ctypes.CDLL(lameenc.__file__)
+    missing = [name for name in _FUNCTIONS if not hasattr(library, name)]
+    if missing:
+        raise ImportError(
+            f"lameenc's wheel at {lameenc.__file__} does not export LAME's functions "
+            f"({', '.join(missing)}): install lameenc from a wheel that does, 1.7 to 1.9 for "
+            "Linux or macOS"
+        )
+    for name, (result, arguments) in _FUNCTIONS.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+class Encoder:
+    """A running mono encoder; `encoder` makes and closes it."""
+
+    def __init__(self, handle: int, library: ctypes.CDLL) -> None:
+        self._handle = handle
+        self._library = library
+        # At a constant bitrate LAME makes its input quieter, by 0.45 dB at most call rates.
+        self._scale = np.float32(_FULL_SCALE / library.lame_get_scale(handle))
+
+    def encode(self, pcm: npt.NDArray[np.float32]) -> bytes:
+        """What LAME has ready after these samples, [shape=(n,)], full scale ±1.
+
+        Raises ValueError for NaN and infinities: LAME ends the whole process there.
+        """
+        if not np.isfinite(pcm).all():
+            raise ValueError("NaN or infinity among the samples")
+        scaled = pcm * self._scale
+        most = np.float32(LIMIT) * self._scale
+        np.clip(scaled, -most, most, out=scaled)
+        # lame.h: at worst 1.25 bytes a sample, and 7200.
+        out = ctypes.create_string_buffer(len(pcm) * 5 // 4 + 7200)
+        size = self._library.lame_encode_buffer_ieee_float(
+            self._handle, scaled, None, len(pcm), out, len(out)
+        )
+        return self._taken(out, size)
+
+    def flush(self) -> bytes:
+        """The rest, behind silence that fills the last frame."""
+        out = ctypes.create_string_buffer(7200)
+        return self._taken(out, self._library.lame_encode_flush(self._handle, out, len(out)))
+
+    def _taken(self, out: ctypes.Array[ctypes.c_char], size: int) -> bytes:
+        if size < 0:
+            raise RuntimeError(f"LAME stopped with error {size}")
+        return ctypes.string_at(out, size)
+
+
+def _lowpass(lowpass_hz: int | None, rate_hz: int) -> int:
+    """The same as LAME wants it: 0 for its choice, -1 for none."""
+    if lowpass_hz is None:
+        return 0
+    return -1 if 2 * lowpass_hz >= rate_hz else lowpass_hz
+
+
+@contextmanager
+def encoder(
+    rate_hz: int, kbps: int, quality: int, *, lowpass_hz: int | None, short_blocks: bool
+) -> Iterator[Encoder]:
+    """A mono encoder at a constant bitrate, without a tag frame.
+
+    Its level is that of what it is given. Different encoders may run in different threads.
+
+    kbps: LAME takes the nearest bitrate that it has, in MPEG-2.5 at most 64.
+    quality: LAME's noise shaping, 0 (best) to 9 (fastest).
+    lowpass_hz: what lies above is left out, to the nearest of 32 bands of equal width; half the
+    rate or more leaves nothing out. None for LAME's choice by rate and bitrate. At 16 kHz LAME
+    codes nothing above 7.3 kHz.
+    short_blocks: whether attacks get short windows; without, all windows are long.
+
+    Raises ValueError where LAME has no such rate.
+    """
+    library = _library()
+    handle = library.lame_init()
+    if not handle:
+        raise MemoryError("LAME has no memory for an encoder")
+    try:
+        # It would print what it does and finds.
+        for report in ("errorf", "debugf", "msgf"):
+            getattr(library, f"lame_set_{report}")(handle, None)
+        settings = {
+            "in_samplerate": rate_hz,
+            "out_samplerate": rate_hz,
+            "num_channels": 1,
+            "mode": _MONO,
+            "brate": kbps,
+            "quality": quality,
+            "lowpassfreq": _lowpass(lowpass_hz, rate_hz),
+            "no_short_blocks": not short_blocks,
+            "bWriteVbrTag": 0,
+            "error_protection": 0,
+        }
+        done = [
+            getattr(library, f"lame_set_{name}")(handle, value) for name, value in settings.items()
+        ]
+        if min(done) < 0 or library.lame_init_params(handle) < 0:
+            raise ValueError(f"LAME can't encode mono at {rate_hz} Hz and {kbps} kbit/s")
+        yield Encoder(handle, library)
+    finally:
+        library.lame_close(handle)

@@ -40,9 +40,28 @@ class ChannelFrame(NamedTuple):
         return sum([granule >> shift for granule in self.granules])
 
 
-def silent_channel(format: StreamFormat) -> ChannelFrame:
-    """A channel with empty main data: digital silence, plus what the neighbours overlap."""
-    return ChannelFrame(0, (0,) * format.granules, (0,) * format.granules)
+def silent_channel(
+    format: StreamFormat, before: BlockType = BlockType.LONG, after: BlockType = BlockType.LONG
+) -> ChannelFrame:
+    """A channel with empty main data: digital silence, plus what the neighbours overlap.
+
+    before, after: the windows beside it, between which its own fit.
+    """
+    starts_short = before in (BlockType.START, BlockType.SHORT)
+    ends_short = after in (BlockType.SHORT, BlockType.STOP)
+    if format.granules == 1 and starts_short and ends_short:
+        types = [BlockType.SHORT]
+    else:
+        types = [BlockType.LONG] * format.granules
+        if starts_short:
+            types[0] = BlockType.STOP
+        if ends_short:
+            types[-1] = BlockType.START
+    layout = granule_layout(format.lsf)
+    granules = tuple(
+        (4 | block) << layout.window_shift if block is not BlockType.LONG else 0 for block in types
+    )
+    return ChannelFrame(0, granules, (0,) * format.granules)
 
 
 def split_channels(info: SideInfo, adu: bytes, format: StreamFormat) -> tuple[ChannelFrame, ...]:

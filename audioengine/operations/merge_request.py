@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from audioengine.choices import Align, CallerChannel, MaskScope, Missing, Render, SharedFrames
 from audioengine.edits import Beep
@@ -15,6 +16,7 @@ from audioengine.operations.recording import Recording
 from audioengine.parts import TimedPart
 from audioengine.plan.merge import MergePlan
 from audioengine.plan.merge import plan_merge as make_plan
+from audioengine.plan.windows import read_windows
 from audioengine.times import Number, exact, ms_to_samples, plain
 
 
@@ -80,7 +82,10 @@ def gather(there: Sequence[tuple[TimedPart, Recording]], options: MergeChoices) 
     )
     _check_length(members, format.rate_hz, options.max_timeline_s)
     placed = [member.placed for member in members]
-    plan = make_plan(placed, format, align=options.align, render=options.render)
+    windows = [
+        partial(read_windows, member.recording.source, member.placed.index) for member in members
+    ]
+    plan = make_plan(placed, format, windows, align=options.align, render=options.render)
     return Gathered(members, plan)
 
 

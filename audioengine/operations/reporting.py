@@ -16,7 +16,7 @@ from audioengine.operations.inspection import bitrates_of
 from audioengine.operations.recording import Recording, source_warnings
 from audioengine.plan.grid import FrameRange, flags_of, merged, ranges_of
 from audioengine.plan.masks import PlannedMask
-from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
+from audioengine.plan.rendering import RenderPlan
 from audioengine.plan.store import StorePlan
 from audioengine.render.execute import RemadeFrames, Rendered
 from audioengine.report import (
@@ -228,9 +228,9 @@ def _moved(planned: PlannedMask, plan: StorePlan, rendered: Rendered) -> tuple[i
         return any(frame in part for part in extra) and not any(frame in part for part in required)
 
     before = after = 0
-    while before < MAX_MOVED_FRAMES and was_moved(core.first - 1 - before):
+    while was_moved(core.first - 1 - before):
         before += 1
-    while after < MAX_MOVED_FRAMES and was_moved(core.last + after):
+    while was_moved(core.last + after):
         after += 1
     return before, after
 

@@ -14,6 +14,7 @@ from audioengine.operations.recording import Recording
 from audioengine.plan.stereo import read_coupling
 from audioengine.plan.store import StorePlan
 from audioengine.plan.store import plan_store as make_plan
+from audioengine.plan.windows import read_windows
 from audioengine.times import Number
 
 
@@ -76,6 +77,7 @@ def planned(
         index,
         edits,
         partial(read_coupling, recording.source, index),
+        partial(read_windows, recording.source, index),
         render=choices.render,
         fallback=choices.fallback,
         caller_channel=choices.caller_channel,

@@ -13,13 +13,16 @@ def plan_encode(format: StreamFormat, samples: int, bitrate_index: int) -> Rende
     """The plan of a file that plays raw samples 0 to `samples`."""
     kept = Span(0, samples)
     grid = place(format, kept)
+    every = ((grid.frames,),) * format.channels
     return RenderPlan(
         format=format,
         kept=kept,
         grid=grid,
         masks=(),
         masked=((),) * format.channels,
-        required=((grid.frames,),) * format.channels,
+        required=every,
+        made=every,
+        borders=((),) * format.channels,
         causes=(Cause("full", (grid.frames,)),),
         lost=(),
         clusters=(grid.frames,),

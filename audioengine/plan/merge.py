@@ -8,8 +8,11 @@ output's: the one with most to copy decides where those are.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
 
 from audioengine.choices import Align, Render
 from audioengine.edits import Span
@@ -28,7 +31,9 @@ from audioengine.plan.layout import CopiedStretch, Layout, where_same
 from audioengine.plan.obstacles import obstacles
 from audioengine.plan.placing import PlacedPart, overlaps
 from audioengine.plan.rendering import Cause, RenderPlan, clusters_of
+from audioengine.plan.seams import runs_of
 from audioengine.plan.spans import frames_without, without
+from audioengine.plan.windows import ReadWindows, SourceWindows
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class MergePlan(RenderPlan):
 def plan_merge(
     parts: Sequence[PlacedPart],
     format: StreamFormat,
+    read_windows: Sequence[ReadWindows],
     *,
     align: Align = "sample",
     render: Render = "smart",
@@ -60,6 +66,7 @@ def plan_merge(
     """Plan a merge of recordings in order of start, of which at least one has a sample.
 
     format: of the output; its rate is the recordings' highest.
+    read_windows: by recording, gives the windows of its frames; asked near what is re-made.
     """
     excluded = {
         number: notice
@@ -67,7 +74,7 @@ def plan_merge(
         if (notice := _never_copied(part, format)) is not None
     }
     while True:
-        plan = _plan(parts, format, align, render, excluded)
+        plan = _plan(parts, format, read_windows, align, render, excluded)
         damaged = _damaged(plan)
         if not damaged:
             return plan
@@ -91,6 +98,7 @@ def _never_copied(part: PlacedPart, format: StreamFormat) -> Notice | None:
 def _plan(
     parts: Sequence[PlacedPart],
     format: StreamFormat,
+    read_windows: Sequence[ReadWindows],
     align: Align,
     render: Render,
     excluded: Mapping[int, Notice],
@@ -131,7 +139,11 @@ def _plan(
         for frame in {*parts[one.part].index.lost, *parts[one.part].index.inner_tags}
         if frame + one.shift in one.frames
     )
-    clusters = clusters_of(required, lost, grid.frames)
+    runs = runs_of(required, grid.frames, partial(_windows, layout.copied, read_windows, format))
+    # The first and the last of silent frames may have to fit the window beside them.
+    ends = [n for part in layout.silent for n in (part.first, part.last - 1)]
+    alone = (FrameRange(frame, frame + 1) for frame in (*lost, *ends))
+    clusters = clusters_of((*chain(*runs.made, *runs.borders), *alone))
     bitrate_index, padded = _bitrate(parts, hearing, format)
     return MergePlan(
         format=format,
@@ -140,6 +152,8 @@ def _plan(
         masks=(),
         masked=((),) * format.channels,
         required=required,
+        made=runs.made,
+        borders=runs.borders,
         causes=layout.causes() if render == "smart" else (Cause("full", (grid.frames,)),),
         lost=tuple(lost),
         clusters=clusters,
@@ -156,6 +170,27 @@ def _plan(
         copied=layout.copied,
         obstacles=obstacles,
     )
+
+
+def _windows(
+    copied: Sequence[CopiedStretch],
+    read_windows: Sequence[ReadWindows],
+    format: StreamFormat,
+    frames: FrameRange,
+) -> SourceWindows:
+    """The windows of the frames that are copied from."""
+    out = SourceWindows.nothing(frames.count, format.channels)
+    for one in islice(copied, bisect_right(copied, frames.first, key=_last_frame), None):
+        first, last = max(frames.first, one.frames.first), min(frames.last, one.frames.last)
+        if first >= last:
+            break
+        own = FrameRange(first - one.shift, last - one.shift)
+        out.put(first - frames.first, read_windows[one.part](own))
+    return out
+
+
+def _last_frame(one: CopiedStretch) -> int:
+    return one.frames.last
 
 
 def _stretches(parts: Sequence[PlacedPart]) -> tuple[Stretch, ...]:

@@ -12,6 +12,7 @@ from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
 from audioengine.plan.grid import FrameRange, Grid, merged
 from audioengine.plan.masks import PlannedMask
+from audioengine.plan.seams import ChannelRanges
 
 Reason: TypeAlias = Literal[
     "mask", "trim", "shared", "window", "full", "mixed", "off_grid", "switch"
@@ -19,13 +20,13 @@ Reason: TypeAlias = Literal[
 """Why frames of a channel are re-made.
 
 mask, trim: they depend on masked samples, on samples outside the trim; shared: coded together
-with the other channel's; window: between a run and the next legal window sequence; full:
+with the other channel's; window: beside a run, to where windows follow one another; full:
 everything was to be re-made. In a merge, mixed: several recordings are heard; off_grid: the
 recording heard can't be copied onto the output's frames; switch: who is heard changes.
 """
 
-MAX_MOVED_FRAMES = 3
-"""How far the end of a re-made run may move outward to where the window sequence is legal."""
+# Copying fewer frames in bulk is not worth it.
+_LEAST_COPIED_FRAMES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,13 @@ class RenderPlan:
     masks: tuple[PlannedMask, ...]
     masked: tuple[tuple[Span, ...], ...]
     """Per channel, the raw samples that the beep replaces."""
-    required: tuple[tuple[FrameRange, ...], ...]
-    """Per channel, the frames that must be re-made."""
+    required: ChannelRanges
+    """Per channel, the frames that must be re-made, since they depend on what is changed."""
+    made: ChannelRanges
+    """Per channel, the frames that are re-made: those required, and those coded together with
+    frames that are re-made of the other channel."""
+    borders: ChannelRanges
+    """Per channel, frames beside these that are re-made too where windows ask for it."""
     causes: tuple[Cause, ...]
     """Why; the first that holds a frame counts, and a mask where none does."""
     lost: tuple[int, ...]
@@ -73,19 +79,6 @@ class RenderPlan:
         return self.grid.frames.count - sum(part.count for part in parts)
 
 
-def clusters_of(
-    required: Iterable[Iterable[FrameRange]], lost: Iterable[int], frames: FrameRange
-) -> tuple[FrameRange, ...]:
-    """The stretches of `frames` to lay one by one: what is made anew, and where it may move."""
-    parts = [part for channel in required for part in channel]
-    parts += [FrameRange(frame, frame + 1) for frame in lost]
-    return merged(
-        (
-            FrameRange(
-                max(frames.first, part.first - MAX_MOVED_FRAMES),
-                min(frames.last, part.last + MAX_MOVED_FRAMES),
-            )
-            for part in parts
-        ),
-        gap=2 * MAX_MOVED_FRAMES,
-    )
+def clusters_of(parts: Iterable[FrameRange]) -> tuple[FrameRange, ...]:
+    """The stretches to lay one by one, of which these frames are not copied."""
+    return merged((part for part in parts if part.count), gap=_LEAST_COPIED_FRAMES)

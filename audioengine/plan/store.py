@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
 from audioengine.edits import Edits, Span
@@ -20,6 +21,8 @@ from audioengine.plan.grid import FrameRange, Grid, frames_touched, merged, plac
 from audioengine.plan.masks import ReadCoupling, plan_masks, source_frames
 from audioengine.plan.obstacles import obstacles
 from audioengine.plan.rendering import Cause, RenderPlan, clusters_of
+from audioengine.plan.seams import runs_of
+from audioengine.plan.windows import ReadWindows
 
 _WITHIN_A_FRAME = (
     "The kept stretch begins and ends within one frame, which decoders cut right only where it "
@@ -43,6 +46,7 @@ def plan_store(
     index: FrameIndex,
     edits: Edits,
     read_coupling: ReadCoupling,
+    read_windows: ReadWindows,
     *,
     render: Render = "smart",
     fallback: Fallback = "full",
@@ -52,7 +56,8 @@ def plan_store(
     """Plan an edit that changes something.
 
     `read_coupling` gives the Coupling of each frame of a range; it is asked only for the frames
-    under masks of one party in a stereo source.
+    under masks of one party in a stereo source. `read_windows` gives the windows of frames near
+    those that are re-made.
 
     Raises UnsupportedAudioError where the source needs the full path and `fallback` refuses it.
     """
@@ -97,6 +102,7 @@ def plan_store(
     if render == "full":
         required = [(grid.frames,)] * format.channels
     bitrate_index, padded = nominal_bitrate(index, untouched)
+    runs = runs_of(required, grid.frames, read_windows)
     trimmed = merged(frames_touched(format, span, grid) for span in outside)
     return StorePlan(
         format=format,
@@ -105,9 +111,17 @@ def plan_store(
         masks=masks.masks,
         masked=masks.masked,
         required=tuple(required),
+        made=runs.made,
+        borders=runs.borders,
         causes=(Cause("full", (grid.frames,)) if render == "full" else Cause("trim", trimmed),),
         lost=lost,
-        clusters=clusters_of([*required, _in_front(grid)], lost, grid.frames),
+        clusters=clusters_of(
+            (
+                *chain(*runs.made, *runs.borders),
+                *_in_front(grid),
+                *(FrameRange(frame, frame + 1) for frame in lost),
+            )
+        ),
         silences=(),
         bitrate_index=bitrate_index,
         padded=padded,

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from functools import partial
 from itertools import accumulate, pairwise
 from typing import Protocol, TypeAlias
 
@@ -19,8 +18,6 @@ from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.index import byte2_counts
 from audioengine.mp3.info_tag import build_info_tag, tag_frame_bytes
 from audioengine.mp3.main_data import Frame
-from audioengine.mp3.side_info import SideInfo, granule_layout
-from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.mp3.tags import is_id3v1
 from audioengine.pcm.coherence import Coherence
 from audioengine.pcm.tone import Tone
@@ -28,11 +25,9 @@ from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
 from audioengine.plan.rendering import Reason, RenderPlan
 from audioengine.render.edited import ReadPcm
 from audioengine.render.output import FrameOutput, Kind
-from audioengine.render.resolve import ChannelView, Windows, resolve
 from audioengine.render.section import Section, SectionMaker, sections, tasks
 from audioengine.render.stream import FrameStream
-from audioengine.render.tracks import Track, legal
-from audioengine.render.weave import Remade, Weaver
+from audioengine.render.weave import Weaver
 from audioengine.render.workers import executor_of
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -101,21 +96,6 @@ def execute(
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Overhang:
-    """What one section of a cluster decided and made of the frames that come after it."""
-
-    tracks: tuple[Track | None, ...]
-    """Per channel, its last track, which may reach on."""
-    uses: tuple[Flags, ...]
-    """Per channel, which of the next frames must be taken re-made."""
-
-    @classmethod
-    def nothing(cls, channels: int) -> _Overhang:
-        """What stands before a cluster's first section."""
-        return cls((None,) * channels, (np.zeros(0, dtype=bool),) * channels)
-
-
 class _Execution:
     """One run through a plan."""
 
@@ -140,8 +120,6 @@ class _Execution:
         self.weaver = Weaver(self.output, plan, maker.smaller)
         self.remade: list[RemadeFrames] = []
         self.coherence: dict[int, Coherence] = {}
-        self.silent = (silent_channel(plan.format),) * plan.format.channels
-        self.lost = frozenset(plan.lost)
 
     def run(self) -> Rendered:
         made = self._sections()
@@ -173,141 +151,34 @@ class _Execution:
             yield from waiting.popleft().result()
 
     def _cluster(self, cluster: FrameRange, made: Iterator[Section]) -> None:
-        before = _Overhang.nothing(self.plan.format.channels)
         for _ in sections(cluster, self.plan):
             section = next(made)
-            before = self._lay(section, before)
+            self._record(section)
+            for number, part in section.coherence.items():
+                if number in self.coherence:
+                    self.coherence[number].merge(part)
+                else:
+                    self.coherence[number] = part
+            for frame in section.laid:
+                self.weaver.add(frame)
             self._tell(section.frames.last)
 
-    def _lay(self, section: Section, before: _Overhang) -> _Overhang:
-        """Hand a section's frames to the weaver; give what the next section has to go on with."""
+    def _record(self, section: Section) -> None:
         frames = section.frames
-        uses = self._uses(section, before)
-        self._record(section, uses)
-        for number, part in section.coherence.items():
-            if number in self.coherence:
-                self.coherence[number].merge(part)
-            else:
-                self.coherence[number] = part
-        channels = range(self.plan.format.channels)
-        chosen = [
-            self._units(section, channel, uses[channel], before.tracks[channel])
-            for channel in channels
-        ]
-        if all(use.all() for use in uses):
-            none_kept = (False,) * len(uses)
-            for number, units in enumerate(zip(*chosen, strict=True), frames.first):
-                self.weaver.add(Remade(number, units, none_kept))
-            return self._overhang(section, uses)
-        for number, made in enumerate(zip(*chosen, strict=True), frames.first):
-            kept = tuple(not use[number - frames.first] for use in uses)
-            self.weaver.add(self._frame(section, number, kept, made))
-        return self._overhang(section, uses)
-
-    def _frame(
-        self,
-        section: Section,
-        number: int,
-        kept: tuple[bool, ...],
-        made: tuple[ChannelFrame, ...],
-    ) -> Frame | Remade:
-        """A frame of which some channels may be kept; `made` are those that aren't."""
-        parts: tuple[ChannelFrame, ...] | None = made
-        if number in self.lost or number not in section.source:
-            # What the stream has not is kept as silence.
-            parts = self.silent
-        elif all(kept):
-            return section.source[number]
-        elif any(kept):
-            parts = section.parts[number]
-        assert parts is not None
-        pairs = zip(kept, parts, made, strict=True)
-        units = tuple(part if is_kept else unit for is_kept, part, unit in pairs)
-        if parts is self.silent:
-            kept = (False,) * len(kept)
-        return Remade(number, units, kept)
-
-    def _overhang(self, section: Section, uses: list[Flags]) -> _Overhang:
-        return _Overhang(
-            tuple(tracks[-1] if tracks else None for tracks in section.tracks),
-            tuple(use[section.frames.count :] for use in uses),
-        )
-
-    def _uses(self, section: Section, before: _Overhang) -> list[Flags]:
-        """Per channel, the frames to take re-made, through the section's look-ahead."""
-        required = []
-        for flags, decided in zip(section.required, before.uses, strict=True):
-            both = flags.copy()
-            both[: len(decided)] |= decided
-            required.append(both)
-        if all(flags.all() for flags in required):
-            return required
-        views = [
-            ChannelView(
-                flags,
-                partial(self._source_windows, section, channel),
-                partial(self._remade_windows, section, channel, before.tracks[channel]),
-            )
-            for channel, flags in enumerate(required)
-        ]
-        return resolve(views, section.coupled)
-
-    def _source_windows(self, section: Section, channel: int, place: int) -> Windows | None:
-        number = section.frames.first + place
-        frame = section.source.get(number)
-        if frame is None or number in self.lost:
-            return None
-        # The windows of mid and side are those of left and right.
-        return _windows(frame.side_info, channel, self.plan.format)
-
-    def _remade_windows(
-        self, section: Section, channel: int, overhang: Track | None, place: int
-    ) -> Windows | None:
-        number = section.frames.first + place
-        for track in (*section.tracks[channel], overhang):
-            if track is not None and number in track.frames:
-                types = track[number].block_types(self.plan.format)
-                return Windows(types[0], types[-1])
-        return None
-
-    def _units(
-        self, section: Section, channel: int, use: Flags, overhang: Track | None
-    ) -> list[ChannelFrame]:
-        """The channel's re-made frames of the section; the silent one where none is used."""
-        frames = section.frames
-        units = [self.silent[0]] * frames.count
-        tracks = section.tracks[channel]
-        for track in (overhang, *tracks) if overhang is not None else tracks:
-            first, last = max(track.frames.first, frames.first), min(track.frames.last, frames.last)
-            if first < last:
-                part = track.units[first - track.first : last - track.first]
-                units[first - frames.first : last - frames.first] = part
-        if overhang is None or frames.first not in overhang.frames or not use[0]:
-            return units
-        # Both sections made the first frames: go over where the windows allow.
-        for number in range(frames.first, min(overhang.frames.last, frames.last)):
-            at = number - frames.first
-            if not use[at] or legal(self.plan.format, overhang[number - 1], units[at]):
-                break
-            units[at] = overhang[number]
-        return units
-
-    def _record(self, section: Section, uses: list[Flags]) -> None:
-        count = section.frames.count
-        seen = FrameRange(section.frames.first, section.frames.first + len(section.coupled))
-        for channel, use in enumerate(uses):
-            rest = use
+        for channel, made in enumerate(section.made):
+            rest = made
             found: list[tuple[Reason, Flags]] = []
             for cause in self.plan.causes:
-                found.append((cause.reason, rest & flags_of(cause.frames, seen)))
+                found.append((cause.reason, rest & flags_of(cause.frames, frames)))
                 rest = rest & ~found[-1][1]
-            found.append(("mask", rest & section.required[channel]))
-            rest = rest & ~section.required[channel]
-            found += [("shared", rest & section.coupled), ("window", rest & ~section.coupled)]
+            required = flags_of(self.plan.required[channel], frames)
+            found.append(("mask", rest & required))
+            rest = rest & ~required
+            shared = section.coupled & flags_of(self.plan.made[channel], frames)
+            found += [("shared", rest & shared), ("window", rest & ~shared)]
             for reason, flags in found:
                 self.remade += (
-                    RemadeFrames(channel, part, reason)
-                    for part in ranges_of(flags[:count], section.frames.first)
+                    RemadeFrames(channel, part, reason) for part in ranges_of(flags, frames.first)
                 )
 
     def _copy(self, first: int, last: int, *, more: bool) -> None:
@@ -384,13 +255,6 @@ class _Execution:
             lowered=self.weaver.lowered,
             lead_in=self.weaver.lead_in,
         )
-
-
-def _windows(info: SideInfo, channel: int, format: StreamFormat) -> Windows:
-    layout = granule_layout(format.lsf)
-    return Windows(
-        layout.block_type(info.granules[0][channel]), layout.block_type(info.granules[-1][channel])
-    )
 
 
 def _joined(remade: list[RemadeFrames]) -> tuple[RemadeFrames, ...]:

@@ -1,125 +1,106 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames of which channel are re-made, once the windows on both sides are known.
+"""Which coding of each frame is taken in a run, so that all windows follow one another legally.
 
-Pure: flags in, flags out. All flags and places speak of the same consecutive frames.
+Pure: windows in, choices out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import takewhile
-
-import numpy as np
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
 
 from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
-from audioengine.plan.grid import Flags
-from audioengine.plan.rendering import MAX_MOVED_FRAMES
+
+_AFTER_LONG = {BlockType.LONG, BlockType.START}
+_BEFORE_LONG = {BlockType.LONG, BlockType.STOP}
 
 
-@dataclass(frozen=True, slots=True)
-class Windows:
+class Windows(NamedTuple):
     """First and last window of a channel's frame."""
 
     first: BlockType
     last: BlockType
 
+    @property
+    def fits_long(self) -> bool:
+        """Whether both ends have long slopes."""
+        return self.first in _AFTER_LONG and self.last in _BEFORE_LONG
 
-@dataclass(frozen=True, slots=True)
-class ChannelView:
-    """One channel of a stretch of frames."""
-
-    required: Flags
-    """Frames that must be re-made."""
-    source: Callable[[int], Windows | None]
-    """Windows of the source's frame at a place, or beside the stretch (at -1 and behind the last);
-    None where there is none or it is lost."""
-    remade: Callable[[int], Windows | None]
-    """Windows of the re-made frame at a place; None where the channel has none."""
+    def like(self, other: Windows) -> bool:
+        """Whether what is legal beside the other is legal beside these."""
+        return (self.first == other.first or {self.first, other.first} <= _AFTER_LONG) and (
+            self.last == other.last or {self.last, other.last} <= _BEFORE_LONG
+        )
 
 
-def dilated(flags: Flags, reach: int) -> Flags:
-    """The flags, and `reach` neighbours on either side of each."""
-    out: Flags = flags.copy()
-    for distance in range(1, reach + 1):
-        out[distance:] |= flags[:-distance]
-        out[:-distance] |= flags[distance:]
-    return out
+class Pick(IntEnum):
+    """How a channel of a frame is coded."""
+
+    SOURCE = 0
+    """The source's granules are kept."""
+    NATURAL = 1
+    """Re-made, with the windows that the encoder chose."""
+    LONG = 2
+    """Re-made with long windows."""
 
 
-def any_of(flags: Sequence[Flags]) -> Flags:
-    """Where at least one channel's flag is set."""
-    either: Flags = np.logical_or.reduce(list(flags))
-    return either
+LONG_WINDOWS = Windows(BlockType.LONG, BlockType.LONG)
+
+# Three frames more are re-made rather than one made with long windows where the encoder wants
+# short ones: long windows smear attacks.
+_COST = {Pick.SOURCE: 0, Pick.NATURAL: 1, Pick.LONG: 4}
 
 
-def coupled_closure(required: Sequence[Flags], coupled: Flags) -> list[Flags]:
-    """What must be re-made of each channel where coupled frames can't be taken apart."""
-    both = any_of(required) & coupled
-    return [flags | both for flags in required]
+def legal(before: Windows, after: Windows) -> bool:
+    """Whether two frames of a channel may follow one another."""
+    return (before.last, after.first) in LEGAL_SUCCESSIONS
 
 
-def resolve(channels: Sequence[ChannelView], coupled: Flags) -> list[Flags]:
-    """Per channel, which frames to take re-made.
+def resolve(
+    source: Sequence[Windows | None],
+    natural: Sequence[Windows],
+    before: Windows | None,
+    after: Windows | None,
+) -> list[Pick] | None:
+    """The picks for consecutive frames of a channel: few re-made ones, and few of long windows.
 
-    Ends of re-made runs move outward, at most MAX_MOVED_FRAMES beyond what any channel requires,
-    to where windows follow one another legally; where that is nowhere, they stay.
+    source: the source's windows, None for frames that must be re-made.
+    natural: those that the encoder chose.
+    before, after: of the frames beside, which are the source's where the source's frame may be
+        picked next to them; None where any window may stand.
+
+    None where no picks are legal.
     """
-    required = [view.required for view in channels]
-    reach = dilated(any_of(required), MAX_MOVED_FRAMES)
-    use = coupled_closure(required, coupled)
-    while True:
-        moved = [
-            _with_legal_ends(view, flags, reach) for view, flags in zip(channels, use, strict=True)
-        ]
-        moved = coupled_closure(moved, coupled)
-        if all((after == before).all() for after, before in zip(moved, use, strict=True)):
-            return use
-        use = moved
-
-
-def _with_legal_ends(view: ChannelView, use: Flags, reach: Flags) -> Flags:
-    out: Flags = use.copy()
-    steps = range(MAX_MOVED_FRAMES + 1)
-    edges = np.flatnonzero(np.diff(use.astype(np.int8)))
-    for edge in edges.tolist():
-        # `edge` is the last frame before the change.
-        if use[edge + 1]:
-            for place in _reached((edge + 1 - step for step in steps), reach):
-                if _starts_legally(view, use, place):
-                    out[place : edge + 1] = True
-                    break
-        else:
-            for place in _reached((edge + step for step in steps), reach):
-                if _ends_legally(view, use, place):
-                    out[edge + 1 : place + 1] = True
-                    break
-    return out
-
-
-def _reached(places: Iterable[int], reach: Flags) -> Iterator[int]:
-    """The places up to the first that is out of reach."""
-    return takewhile(lambda place: 0 <= place < len(reach) and bool(reach[place]), places)
-
-
-def _starts_legally(view: ChannelView, use: Flags, frame: int) -> bool:
-    """Whether a run of re-made frames may begin with `frame`."""
-    remade = view.remade(frame)
-    if remade is None:
-        # Only required frames are surely there; a lost one is silent and fits anything.
-        return bool(use[frame])
-    before = view.source(frame - 1)
-    if before is None or (frame and use[frame - 1]):
-        return True
-    return (before.last, remade.first) in LEGAL_SUCCESSIONS
-
-
-def _ends_legally(view: ChannelView, use: Flags, frame: int) -> bool:
-    """Whether a run of re-made frames may end with `frame`."""
-    remade = view.remade(frame)
-    if remade is None:
-        return bool(use[frame])
-    after = view.source(frame + 1)
-    if after is None or (frame + 1 < len(use) and use[frame + 1]):
-        return True
-    return (remade.last, after.first) in LEGAL_SUCCESSIONS
+    total: dict[Pick, int] = {}
+    shown: dict[Pick, Windows] = {}
+    trail: list[dict[Pick, Pick]] = []
+    for place, (kept, made) in enumerate(zip(source, natural, strict=True)):
+        options = {Pick.NATURAL: made, Pick.LONG: LONG_WINDOWS}
+        if kept is not None:
+            options[Pick.SOURCE] = kept
+        costs: dict[Pick, int] = {}
+        came: dict[Pick, Pick] = {}
+        for pick, windows in options.items():
+            if not place:
+                if pick is Pick.SOURCE or before is None or legal(before, windows):
+                    costs[pick] = _COST[pick]
+                continue
+            for last, cost in total.items():
+                # How the source's own windows follow one another is not ours.
+                fits = pick is last is Pick.SOURCE or legal(shown[last], windows)
+                if fits and (pick not in costs or cost + _COST[pick] < costs[pick]):
+                    costs[pick], came[pick] = cost + _COST[pick], last
+        total, shown = costs, options
+        trail.append(came)
+    ends = {
+        pick: cost
+        for pick, cost in total.items()
+        if pick is Pick.SOURCE or after is None or legal(shown[pick], after)
+    }
+    if not ends:
+        return None
+    picks = [min(ends, key=ends.__getitem__)]
+    for came in reversed(trail[1:]):
+        picks.append(came[picks[-1]])
+    return picks[::-1]

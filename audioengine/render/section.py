@@ -7,7 +7,7 @@ what they give does not depend on how many work at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import NamedTuple
@@ -16,15 +16,17 @@ import numpy as np
 
 from audioengine.edits import Span
 from audioengine.mp3.main_data import Frame
-from audioengine.mp3.splice import ChannelFrame
+from audioengine.mp3.side_info import granule_layout
+from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.coherence import LEAST_MS, Coherence, coherence_of
 from audioengine.pcm.tone import Tone
 from audioengine.plan.grid import Flags, FrameRange, flags_of, merged, ranges_of
-from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
+from audioengine.plan.rendering import RenderPlan
 from audioengine.render.edited import EditedPcm, ReadPcm
-from audioengine.render.resolve import any_of, coupled_closure, dilated
+from audioengine.render.resolve import LONG_WINDOWS, Pick, Windows, legal, resolve
 from audioengine.render.stream import FrameStream
-from audioengine.render.tracks import Piece, Track, TrackMaker
+from audioengine.render.tracks import Piece, Track, TrackMaker, windows_of
+from audioengine.render.weave import Remade
 
 _SECTION_SAMPLES = 576 * 1024
 
@@ -38,19 +40,15 @@ _JOIN_GAP_FRAMES = 6
 
 @dataclass(frozen=True)
 class Section:
-    """A section's material; frames from `frames.last` on are only there to look ahead."""
+    """A section as it is laid."""
 
     frames: FrameRange
-    source: dict[int, Frame]
-    """The source's frames, and those beside its cluster; empty where all is re-made throughout."""
-    parts: dict[int, tuple[ChannelFrame, ...] | None]
-    """The same by channel; None where the channels are coded together."""
-    required: tuple[Flags, ...]
-    """Per channel, from frames.first through the look-ahead."""
+    laid: list[Frame | Remade]
+    """Its frames in order."""
+    made: tuple[Flags, ...]
+    """Per channel, which of them are re-made."""
     coupled: Flags
-    """From frames.first through the look-ahead."""
-    tracks: tuple[tuple[Track, ...], ...]
-    """Per channel, what was made."""
+    """Of which of them the source codes both channels together."""
     coherence: dict[int, Coherence]
     """By number of a mask of one party, that of the source's channels under it."""
 
@@ -87,14 +85,26 @@ def tasks(plan: RenderPlan) -> Iterator[tuple[Task, ...]]:
 
 
 @dataclass(frozen=True)
+class _Run:
+    """Frames of a channel that are re-made together, as far as they are in one section."""
+
+    frames: FrameRange
+    borders: Flags
+    """Which of them may be copied instead."""
+    before: Windows | None
+    """Of what stands in front; None where nothing does."""
+    after: Windows | None
+
+
+@dataclass(frozen=True)
 class _Draft:
     """A section before anything is decoded."""
 
     frames: FrameRange
     source: dict[int, Frame]
-    parts: dict[int, tuple[ChannelFrame, ...] | None]
-    required: tuple[Flags, ...]
-    coupled: Flags
+    """The source's frames that are there, and those beside them; none where all is re-made."""
+    runs: tuple[list[_Run], ...]
+    """Per channel."""
     pieces: tuple[tuple[list[Piece], ...], ...]
     """Per channel, what each of its tracks is made of."""
     heard: dict[int, Span]
@@ -116,6 +126,7 @@ class SectionMaker:
         self._plan = plan
         self._tone = tone
         self._tracks = TrackMaker(plan, tone)
+        self._lost = frozenset(plan.lost)
 
     def make(self, group: Sequence[Task]) -> list[Section]:
         """Make sections that are made together."""
@@ -134,54 +145,179 @@ class SectionMaker:
         ]
         return [self._section(draft, made, pcm) for draft in drafts]
 
+    def _draft(self, task: Task) -> _Draft:
+        frames = task.frames
+        source = self._source(frames)
+        runs = tuple(
+            list(self._runs(channel, frames, source))
+            for channel in range(self._plan.format.channels)
+        )
+        pieces = tuple(
+            tuple(
+                self._tracks.pieces(channel, part)
+                for part in merged((run.frames for run in of_channel), gap=_JOIN_GAP_FRAMES)
+            )
+            for channel, of_channel in enumerate(runs)
+        )
+        return _Draft(frames, source, runs, pieces, self._heard(frames))
+
+    def _source(self, frames: FrameRange) -> dict[int, Frame]:
+        there = self._plan.grid.frames
+        around = FrameRange(max(frames.first - 1, there.first), min(frames.last + 1, there.last))
+        if all(flags_of(channel, around).all() for channel in self._plan.made):
+            return {}
+        read = self._stream.read(around.first, around.last)
+        return {frame.number: frame for frame in read if frame.number not in self._lost}
+
+    def _runs(
+        self, channel: int, frames: FrameRange, source: Mapping[int, Frame]
+    ) -> Iterator[_Run]:
+        """The runs of a channel in a section.
+
+        Where one goes on in the next section, both make the frames beside that end, with long
+        slopes between: neither has to know what the other does.
+        """
+        around = FrameRange(frames.first - 1, frames.last + 1)
+        borders = flags_of(self._plan.borders[channel], around)
+        every = flags_of(self._plan.made[channel], around) | borders
+        comes_on, goes_on = every[:2].all(), every[-2:].all()
+        borders[1] &= not comes_on
+        borders[-2] &= not goes_on
+        for part in ranges_of(every[1:-1], frames.first):
+            before: Windows | None = LONG_WINDOWS
+            after: Windows | None = LONG_WINDOWS
+            if not (comes_on and part.first == frames.first):
+                before = self._beside(channel, part.first - 1, source)
+            if not (goes_on and part.last == frames.last):
+                after = self._beside(channel, part.last, source)
+            here = slice(part.first - around.first, part.last - around.first)
+            yield _Run(part, borders[here], before, after)
+
+    def _beside(self, channel: int, number: int, source: Mapping[int, Frame]) -> Windows | None:
+        """The windows of the source's frame, or of silence in its place."""
+        if number not in self._plan.grid.frames:
+            return None
+        frame = source.get(number)
+        return LONG_WINDOWS if frame is None else self._windows(frame, channel)
+
+    def _windows(self, frame: Frame, channel: int) -> Windows:
+        # The windows of mid and side are those of left and right.
+        layout = granule_layout(self._plan.format.lsf)
+        granules = frame.side_info.granules
+        return Windows(
+            layout.block_type(granules[0][channel]), layout.block_type(granules[-1][channel])
+        )
+
     def _section(self, draft: _Draft, made: Iterable[Iterator[Track]], pcm: EditedPcm) -> Section:
-        rate = self._plan.format.rate_hz
+        frames, rate = draft.frames, self._plan.format.rate_hz
+        units = [
+            self._units(channel, draft, list(islice(tracks, len(draft.pieces[channel]))), pcm)
+            for channel, tracks in enumerate(made)
+        ]
+        coupled = np.zeros(frames.count, dtype=bool)
+        for number, frame in draft.source.items():
+            if number in frames:
+                header = frame.header
+                coupled[number - frames.first] = header.mid_side or header.intensity
+        numbers = range(frames.first, frames.last)
         return Section(
-            frames=draft.frames,
-            source=draft.source,
-            parts=draft.parts,
-            required=draft.required,
-            coupled=draft.coupled,
-            tracks=tuple(
-                tuple(islice(tracks, len(parts)))
-                for tracks, parts in zip(made, draft.pieces, strict=True)
+            frames=frames,
+            laid=[self._laid(number, units, draft) for number in numbers],
+            made=tuple(
+                np.array([number in channel for number in numbers], dtype=bool) for channel in units
             ),
+            coupled=coupled,
             coherence={
                 number: coherence_of(pcm.unedited(span), rate)
                 for number, span in draft.heard.items()
             },
         )
 
-    def _draft(self, task: Task) -> _Draft:
-        frames, cluster = task
-        seen = FrameRange(frames.first, min(cluster.last, frames.last + MAX_MOVED_FRAMES))
-        required = tuple(flags_of(channel, seen) for channel in self._plan.required)
-        source: dict[int, Frame] = {}
-        parts: dict[int, tuple[ChannelFrame, ...] | None] = {}
-        coupled = np.zeros(seen.count, dtype=bool)
-        if not all(flags.all() for flags in required):
-            beside = self._beside(seen, cluster)
-            for frame in self._stream.read(beside.first, beside.last):
-                source[frame.number] = frame
-                if frame.number not in seen:
-                    continue
-                parts[frame.number] = frame.channels()
-                coupled[frame.number - seen.first] = parts[frame.number] is None
-        needed = coupled_closure(required, coupled)
-        # Ends may move over coupled frames, which then need the other channel too.
-        near = dilated(any_of(needed), MAX_MOVED_FRAMES) & coupled
-        pieces = []
-        for channel, flags in enumerate(needed):
-            wanted = ranges_of(dilated(flags | near, MAX_MOVED_FRAMES), seen.first)
-            joined = merged(wanted, gap=_JOIN_GAP_FRAMES)
-            pieces.append(tuple(self._tracks.pieces(channel, part) for part in joined))
-        return _Draft(frames, source, parts, required, coupled, tuple(pieces), self._heard(frames))
+    def _units(
+        self, channel: int, draft: _Draft, tracks: Sequence[Track], pcm: EditedPcm
+    ) -> dict[int, ChannelFrame]:
+        """The channel's re-made frames by number."""
+        out: dict[int, ChannelFrame] = {}
+        with_long_windows: list[FrameRange] = []
+        for run in draft.runs[channel]:
+            track = next(track for track in tracks if run.frames.first in track.frames)
+            picks = self._picks(channel, run, track, draft.source)
+            for number, pick in enumerate(picks, run.frames.first):
+                if pick is not Pick.SOURCE:
+                    out[number] = track[number]
+            with_long_windows += ranges_of(
+                np.array([pick is Pick.LONG for pick in picks]), run.frames.first
+            )
+        for track in self._tracks.encode(channel, with_long_windows, pcm, short_blocks=False):
+            out.update(enumerate(track.units, track.first))
+        return out
 
-    def _beside(self, seen: FrameRange, cluster: FrameRange) -> FrameRange:
-        """The frames, and those beside the cluster, whose windows its ends have to fit."""
-        frames = self._plan.grid.frames
-        first = max(frames.first, seen.first - (seen.first == cluster.first))
-        return FrameRange(first, min(frames.last, seen.last + (seen.last == cluster.last)))
+    def _picks(
+        self, channel: int, run: _Run, track: Track, source: Mapping[int, Frame]
+    ) -> Sequence[Pick]:
+        frames = run.frames
+        format = self._plan.format
+        if not run.borders.any() and not any(
+            frames.first < place < frames.last for place in track.breaks
+        ):
+            first = windows_of(track[frames.first], format)
+            last = windows_of(track[frames.last - 1], format)
+            if (run.before is None or legal(run.before, first)) and (
+                run.after is None or legal(last, run.after)
+            ):
+                return (Pick.NATURAL,) * frames.count
+        numbers = range(frames.first, frames.last)
+        picks = resolve(
+            [
+                self._windows(source[number], channel) if border else None
+                for number, border in zip(numbers, run.borders.tolist(), strict=True)
+            ],
+            [windows_of(track[number], format) for number in numbers],
+            run.before,
+            run.after,
+        )
+        # The plan lets runs end beside long slopes only.
+        assert picks is not None
+        return picks
+
+    def _laid(
+        self, number: int, units: Sequence[Mapping[int, ChannelFrame]], draft: _Draft
+    ) -> Frame | Remade:
+        """A frame, of which some channels may be kept."""
+        made = [channel.get(number) for channel in units]
+        frame = draft.source.get(number)
+        kept = tuple(unit is None and frame is not None for unit in made)
+        parts: Sequence[ChannelFrame | None] = made
+        if frame is None:
+            # What the stream has not is kept as silence.
+            parts = [
+                unit or self._silent(number, channel, units, draft)
+                for channel, unit in enumerate(made)
+            ]
+        elif all(kept):
+            return frame
+        elif any(kept):
+            apart = frame.channels()
+            assert apart is not None
+            parts = [unit or part for unit, part in zip(made, apart, strict=True)]
+        return Remade(number, tuple(part for part in parts if part is not None), kept)
+
+    def _silent(
+        self,
+        number: int,
+        channel: int,
+        units: Sequence[Mapping[int, ChannelFrame]],
+        draft: _Draft,
+    ) -> ChannelFrame:
+        """Silence that fits copied frames beside it; re-made ones have long slopes there."""
+        windows = [LONG_WINDOWS, LONG_WINDOWS]
+        for side, beside in enumerate((number - 1, number + 1)):
+            made = beside in units[channel]
+            if beside not in draft.frames:
+                made = any(beside in part for part in self._plan.made[channel])
+            if beside in draft.source and not made:
+                windows[side] = self._windows(draft.source[beside], channel)
+        return silent_channel(self._plan.format, windows[0].last, windows[1].first)
 
     def _heard(self, frames: FrameRange) -> dict[int, Span]:
         """By mask of one party, the masked samples that these frames play."""
@@ -199,14 +335,25 @@ class SectionMaker:
         }
         return {number: span for number, span in spans.items() if span.length}
 
-    def smaller(self, frame: int, channels: Iterable[int]) -> Iterable[dict[int, ChannelFrame]]:
-        """The frame's re-made channels at ever lower bitrates."""
+    def smaller(
+        self, frame: int, channels: Mapping[int, ChannelFrame]
+    ) -> Iterator[dict[int, ChannelFrame]]:
+        """The frame's re-made channels at ever lower bitrates, with windows that fit as theirs."""
+        format = self._plan.format
         one = FrameRange(frame, frame + 1)
-        channels = tuple(channels)
-        window = self._tracks.window(one)
-        pcm = EditedPcm(self._read_pcm, self._plan, self._tone, [window])
+        pcm = EditedPcm(self._read_pcm, self._plan, self._tone, [self._tracks.window(one)])
         for bitrate_index in self._tracks.lower_bitrates():
-            yield {
-                channel: self._tracks.encode(channel, [one], pcm, bitrate_index)[0][frame]
-                for channel in channels
-            }
+            smaller = {}
+            for channel, unit in channels.items():
+                wanted = windows_of(unit, format)
+                # Long windows fit wherever theirs have long slopes.
+                tries = (True, False) if wanted.fits_long else (True,)
+                for short_blocks in tries:
+                    (track,) = self._tracks.encode(
+                        channel, [one], pcm, bitrate_index, short_blocks=short_blocks
+                    )
+                    if windows_of(track[frame], format).like(wanted):
+                        smaller[channel] = track[frame]
+                        break
+            if len(smaller) == len(channels):
+                yield smaller

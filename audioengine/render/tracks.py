@@ -10,7 +10,6 @@ from math import gcd
 
 from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
-from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.encode import (
     GRID_OFFSET,
@@ -22,8 +21,9 @@ from audioengine.pcm.encode import (
 )
 from audioengine.pcm.tone import Tone
 from audioengine.plan.grid import FrameRange, Grid, frames_within
-from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
+from audioengine.plan.rendering import RenderPlan
 from audioengine.render.edited import EditedPcm
+from audioengine.render.resolve import Windows, legal
 
 # A steady stretch shorter than this costs less encoded than a second start behind it.
 _MIN_FILL_FRAMES = 12
@@ -47,6 +47,8 @@ class Track:
 
     first: int
     units: Sequence[ChannelFrame]
+    breaks: tuple[int, ...] = ()
+    """Frames whose windows do not follow those of the frame before."""
 
     @property
     def frames(self) -> FrameRange:
@@ -57,22 +59,23 @@ class Track:
         return self.units[frame - self.first]
 
 
-def legal(format: StreamFormat, before: ChannelFrame, after: ChannelFrame) -> bool:
-    """Whether the windows of two frames of a channel may follow one another."""
-    return (
-        before.block_types(format)[-1],
-        after.block_types(format)[0],
-    ) in LEGAL_SUCCESSIONS
+def windows_of(unit: ChannelFrame, format: StreamFormat) -> Windows:
+    """The windows at both ends of a channel's frame."""
+    types = unit.block_types(format)
+    return Windows(types[0], types[-1])
 
 
 def seam(format: StreamFormat, before: Track, after: Track, wanted: int) -> int:
-    """The frame nearest to `wanted` at which `after` may take over from `before`."""
-    for distance in range(MAX_MOVED_FRAMES + 1):
+    """The frame nearest to `wanted` at which `after` may take over from `before`.
+
+    `wanted` where there is none.
+    """
+    for distance in range(_FILL_MARGIN_FRAMES + 1):
         for frame in (wanted + distance, wanted - distance):
             if (
                 frame - 1 in before.frames
                 and frame in after.frames
-                and legal(format, before[frame - 1], after[frame])
+                and legal(windows_of(before[frame - 1], format), windows_of(after[frame], format))
             ):
                 return frame
     return wanted
@@ -101,33 +104,24 @@ class ToneFrames:
         # Frames whose phases differ by multiples of `unit` share one cycle of `period` frames.
         unit = gcd(turn, cycle)
         start = phase % unit
-        units = self._cycle(start, period)
-        if units is None:
-            return None
+        units = _steady_frames(self._tone, self._format, self._bitrate_index, start, period)
         at = (phase - start) // unit * pow(turn // unit, -1, period) % period if period > 1 else 0
         return Track(
             frames.first, [units[(at + number) % period] for number in range(frames.count)]
         )
-
-    def _cycle(self, phase: int, period: int) -> Sequence[ChannelFrame] | None:
-        units = _steady_frames(self._tone, self._format, self._bitrate_index, phase, period)
-        long_only = all(
-            block is BlockType.LONG for unit in units for block in unit.block_types(self._format)
-        )
-        return units if long_only else None
 
 
 @lru_cache(maxsize=_KEPT_TONES)
 def _steady_frames(
     tone: Tone, format: StreamFormat, bitrate_index: int, phase: int, period: int
 ) -> tuple[ChannelFrame, ...]:
-    """The frames of a steady beep from a phase on, through its period."""
+    """The frames of a steady beep from a phase on, through its period; all windows are long."""
     spf = format.samples_per_frame
     before = _TONE_WARM_UP_FRAMES * spf - GRID_OFFSET
     count = (_TONE_WARM_UP_FRAMES + period + LOOK_AHEAD_FRAMES) * spf
     pcm = tone.steady(phase - before * tone.step, count)
     stretch = Stretch(pcm, _TONE_WARM_UP_FRAMES, period)
-    return tuple(encode_channel([stretch], format, bitrate_index)[0])
+    return tuple(encode_channel([stretch], format, bitrate_index, short_blocks=False)[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,14 +189,23 @@ class TrackMaker:
     def _joined(self, pieces: Sequence[Piece], encoded: Iterator[Track]) -> Track:
         first = pieces[0].usable.first
         units: list[ChannelFrame] = []
+        starts = []
         for piece in pieces:
             track = piece.fill or next(encoded)
             start = piece.start
             if units:
                 start = seam(self._format, Track(first, units), track, piece.start)
+                starts.append(start)
                 del units[start - first :]
             units += track.units[start - track.first :]
-        return Track(first, units)
+        whole = Track(first, units)
+        breaks = tuple(start for start in starts if not self.follows(whole, start))
+        return Track(first, units, breaks)
+
+    def follows(self, track: Track, frame: int) -> bool:
+        """Whether the windows of a frame of a track follow those of the frame before."""
+        before = windows_of(track[frame - 1], self._format)
+        return legal(before, windows_of(track[frame], self._format))
 
     def encode(
         self,
@@ -210,8 +213,13 @@ class TrackMaker:
         ranges: Sequence[FrameRange],
         pcm: EditedPcm,
         bitrate_index: int | None = None,
+        *,
+        short_blocks: bool = True,
     ) -> list[Track]:
-        """The channel's frames from edited PCM, at the plan's bitrate or another."""
+        """The channel's frames from edited PCM, at the plan's bitrate or another.
+
+        short_blocks: without, all windows are long.
+        """
         if not ranges:
             return []
         index = self._bitrate_index if bitrate_index is None else bitrate_index
@@ -219,7 +227,7 @@ class TrackMaker:
             Stretch(pcm.channel(channel, self.window(frames)), WARM_UP_FRAMES, frames.count)
             for frames in ranges
         ]
-        made = encode_channel(stretches, self._format, index)
+        made = encode_channel(stretches, self._format, index, short_blocks=short_blocks)
         return [Track(frames.first, units) for frames, units in zip(ranges, made, strict=True)]
 
     def lower_bitrates(self) -> range:

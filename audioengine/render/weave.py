@@ -9,7 +9,7 @@ the next copied frame reaches back for.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -17,15 +17,15 @@ from audioengine.errors import LimitError
 from audioengine.mp3.info_tag import DECODER_DELAY, MAX_DELAY
 from audioengine.mp3.main_data import Frame
 from audioengine.mp3.reservoir import Placement, SlotRule, lay
-from audioengine.mp3.side_info import SideInfo
+from audioengine.mp3.side_info import BlockType, SideInfo, granule_layout
 from audioengine.mp3.splice import ChannelFrame, join_channels, silent_channel
 from audioengine.pcm.decode import phase_turn
 from audioengine.plan.grid import FrameRange
 from audioengine.plan.rendering import RenderPlan
 from audioengine.render.output import FrameOutput, Kind
 
-Smaller: TypeAlias = Callable[[int, Iterable[int]], Iterable[dict[int, ChannelFrame]]]
-"""Gives some channels of a frame at ever lower bitrates."""
+Smaller: TypeAlias = Callable[[int, Mapping[int, ChannelFrame]], Iterable[dict[int, ChannelFrame]]]
+"""Gives some channels of a frame, in place of these, at ever lower bitrates."""
 
 
 class Remade(NamedTuple):
@@ -121,7 +121,11 @@ class Weaver:
         placement = lay(len(adu), frame.number, self._behind, reserve, self._rule)
         if placement is not None:
             return placement, info, adu
-        remade = [channel for channel, kept in enumerate(frame.kept) if not kept]
+        remade = {
+            channel: unit
+            for channel, (unit, kept) in enumerate(zip(frame.channels, frame.kept, strict=True))
+            if not kept
+        }
         for channels in self.smaller(frame.number, remade):
             parts = [channels.get(number, unit) for number, unit in enumerate(frame.channels)]
             info, adu = join_channels(parts, self._rule.format)
@@ -162,7 +166,20 @@ class Weaver:
         self.lead_in = min(raised, key=raised.__getitem__)
         first = self.plan.grid.frames.first
         for number in range(first - 1, first - 1 - self.lead_in, -1):
-            self._queue.appendleft(self._silent(number))
+            format = self._rule.format
+            after = self._first_windows(self._queue[0] if self._queue else following)
+            silent = tuple([silent_channel(format, after=block) for block in after])
+            self._queue.appendleft(Remade(number, silent, (False,) * format.channels))
+
+    def _first_windows(self, frame: Frame | Remade | None) -> Sequence[BlockType]:
+        """By channel, the window that a frame begins with."""
+        format = self._rule.format
+        if isinstance(frame, Frame):
+            layout = granule_layout(format.lsf)
+            return [layout.block_type(granule) for granule in frame.side_info.granules[0]]
+        if frame is None:
+            return [BlockType.LONG] * format.channels
+        return [channel.block_types(format)[0] for channel in frame.channels]
 
     def _possible_leads(self) -> Sequence[int]:
         """How many more silent frames there may be in front, fewest first."""

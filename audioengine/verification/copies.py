@@ -11,7 +11,6 @@ import numpy as np
 from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
 from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
-from audioengine.plan.rendering import MAX_MOVED_FRAMES
 from audioengine.report import Check, Figure
 from audioengine.verification.case import Case
 from audioengine.verification.frames import Compared
@@ -53,18 +52,18 @@ def allowed(case: Case, compared: Compared) -> Allowed:
     if case.plan.render == "full":
         every = np.ones(frames.count, dtype=bool)
         return Allowed([every for _ in channels], depends, ~every)
-    required = [flags_of(channel, frames) for channel in case.plan.required]
-    reach = _dilated(np.logical_or.reduce(required))
-    # Where the channels are coded together, neither can be made without the other.
-    together = _dilated(compared.coupled & reach)
-    made = [reach & (_dilated(flags) | together) for flags in required]
+    made = [
+        flags_of((*of_channel, *borders), frames)
+        for of_channel, borders in zip(case.plan.made, case.plan.borders, strict=True)
+    ]
     # Where no source has a frame, or the output is silent, there is nothing to be copied.
     outside = ~compared.there | flags_of(case.plan.silences, frames)
     lost = flags_of((FrameRange(n, n + 1) for n in case.plan.lost), frames)
     outside |= lost
     # As in a gap between what is kept: what would have to be copied must not be.
     outside |= np.logical_and.reduce(depends)
-    return Allowed([flags | outside for flags in made], depends, lost & ~reach)
+    near = np.logical_or.reduce(made)
+    return Allowed([flags | outside for flags in made], depends, lost & ~near)
 
 
 def _dependent(
@@ -82,19 +81,11 @@ def _dependent(
     return out
 
 
-def _dilated(flags: Flags) -> Flags:
-    out: Flags = flags.copy()
-    for distance in range(1, MAX_MOVED_FRAMES + 1):
-        out[distance:] |= flags[:-distance]
-        out[:-distance] |= flags[distance:]
-    return out
-
-
 def copied_check(compared: Compared, may: Allowed) -> Check:
     """Whether every frame that no edit touches is the source's.
 
-    Header, side information and main data, bit for bit. Up to three frames beside what an edit
-    requires may be made, where the window sequence asks for it; all others may not.
+    Header, side information and main data, bit for bit. Frames beside what an edit requires may
+    be made as far as the nearest long slopes, where the windows ask for it; all others may not.
     """
     must = ~np.logical_or.reduce(may.made)
     changed = must & ~compared.whole

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far runs of re-made frames reach, so that windows can follow one another at their ends.
+
+A window that ends with a long slope is followed by one that begins with a long slope, and a short
+one by a short one (ISO/IEC 11172-3, 2.4.3.4.10.3). A re-made frame can always be had with long
+slopes, so that a run may end wherever the source's frame beside it has one. Where that frame has
+a short one, the run reaches on to where it hasn't.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
+from audioengine.plan.windows import ReadWindows, SourceWindows
+
+_AT_ONCE_FRAMES = 64
+
+ChannelRanges = tuple[tuple[FrameRange, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What is re-made of each channel."""
+
+    made: ChannelRanges
+    """What is required, and what can't be taken apart from it."""
+    borders: ChannelRanges
+    """Beside it; made or copied, as the windows allow."""
+
+
+def runs_of(
+    required: Sequence[Sequence[FrameRange]], frames: FrameRange, read_windows: ReadWindows
+) -> Runs:
+    """The runs of an output's frames, of which those in `required` must be re-made.
+
+    `read_windows` is asked for the frames beside what is re-made, and for those of which one
+    channel only is.
+    """
+    if all(frames in channel for channel in required):
+        return Runs(tuple(map(tuple, required)), ((),) * len(required))
+    known = _Known(frames, len(required), read_windows)
+    made = [flags_of(channel, frames) for channel in required]
+    borders = [np.zeros(frames.count, dtype=bool) for _ in required]
+    while True:
+        for channel, (flags, border) in enumerate(zip(made, borders, strict=True)):
+            for run in ranges_of(flags | border, 0):
+                _reach_out(known, channel, run, flags, border)
+        together = np.logical_or.reduce([*made, *borders])
+        apart = together & ~np.logical_and.reduce(made)
+        known.load(apart)
+        together &= known.windows.coupled
+        if not any((together & ~flags).any() for flags in made):
+            break
+        for flags in made:
+            np.logical_or(flags, together, out=flags)
+    return Runs(
+        tuple(tuple(ranges_of(flags, frames.first)) for flags in made),
+        tuple(
+            tuple(ranges_of(border & ~flags, frames.first))
+            for flags, border in zip(made, borders, strict=True)
+        ),
+    )
+
+
+def _reach_out(known: _Known, channel: int, run: FrameRange, made: Flags, border: Flags) -> None:
+    """Add to `border` what lies between a run and the nearest long slopes beside it."""
+    first, last = run.first, run.last
+    while first > 0 and not made[first - 1] and known.ends_short(first - 1, channel):
+        first -= 1
+    border[first : run.first] = True
+    while last < len(made) and not made[last] and known.starts_short(last, channel):
+        last += 1
+    border[run.last : last] = True
+    # Beside silence there is no window to fit, so that nothing is to be gained by a copy.
+    if first < run.first and first > 0 and not known.there(first - 1):
+        made[first] = True
+    if last > run.last and last < len(made) and not known.there(last):
+        made[last - 1] = True
+
+
+class _Known:
+    """The source's windows, read where they are asked for."""
+
+    def __init__(self, frames: FrameRange, channels: int, read: ReadWindows) -> None:
+        self._frames = frames
+        self._read = read
+        self._loaded = np.zeros(-(-frames.count // _AT_ONCE_FRAMES), dtype=bool)
+        self.windows = SourceWindows.nothing(frames.count, channels)
+
+    def load(self, wanted: Flags) -> None:
+        """Read what is not known yet around these frames."""
+        starts = range(0, len(wanted), _AT_ONCE_FRAMES)
+        some = np.logical_or.reduceat(wanted, starts) if len(wanted) else self._loaded
+        for part in ranges_of(some & ~self._loaded, 0):
+            first = part.first * _AT_ONCE_FRAMES
+            last = min(part.last * _AT_ONCE_FRAMES, self._frames.count)
+            zero = self._frames.first
+            self.windows.put(first, self._read(FrameRange(zero + first, zero + last)))
+            self._loaded[part.first : part.last] = True
+
+    def _at(self, place: int) -> SourceWindows:
+        if not self._loaded[place // _AT_ONCE_FRAMES]:
+            wanted = np.zeros(self._frames.count, dtype=bool)
+            wanted[place] = True
+            self.load(wanted)
+        return self.windows
+
+    def there(self, place: int) -> bool:
+        """Whether the source has the frame."""
+        return bool(self._at(place).there[place])
+
+    def starts_short(self, place: int, channel: int) -> bool:
+        """Whether the frame begins with a short slope."""
+        return bool(self._at(place).starts_short[place, channel])
+
+    def ends_short(self, place: int, channel: int) -> bool:
+        """Whether the frame ends with a short slope."""
+        return bool(self._at(place).ends_short[place, channel])

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which windows follow one another in a file, read from its bits apart from audioengine."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+from fixtures import mpeg
+from tests.operations.bits import all_frames
+
+LONG, START, SHORT, STOP = range(4)
+
+# ISO/IEC 11172-3, 2.4.3.4.10.3: halves of windows that overlap must have the same slope.
+LEGAL = {
+    (LONG, LONG),
+    (LONG, START),
+    (START, SHORT),
+    (SHORT, SHORT),
+    (SHORT, STOP),
+    (STOP, LONG),
+    (STOP, START),
+}
+
+
+class Succession(NamedTuple):
+    """Two windows, one after the other."""
+
+    channel: int
+    granule: int
+    """Of the second one, counted from the file's first."""
+    windows: tuple[int, int]
+
+
+def windows(frame: mpeg.Frame) -> list[list[int]]:
+    """By channel, the window of each granule of a frame; of mixed blocks, short."""
+    lsf = frame.version != 3
+    # main_data_begin, private bits and scfsi stand in front of the granules.
+    if lsf:
+        first, width, switch = (9 if frame.channels == 1 else 10), 63, 12 + 9 + 8 + 9
+    else:
+        first, width, switch = (18 if frame.channels == 1 else 20), 59, 12 + 9 + 8 + 4
+    out: list[list[int]] = [[] for _ in range(frame.channels)]
+    for granule in range(1 if lsf else 2):
+        for channel, found in enumerate(out):
+            at = first + width * (granule * frame.channels + channel) + switch
+            found.append(frame.side_bits(at + 1, 2) if frame.side_bits(at, 1) else LONG)
+    return out
+
+
+def window_tracks(data: bytes) -> list[list[int]]:
+    """By channel, the windows of a whole file, its tag left out."""
+    every, _ = all_frames(data)
+    frames = every[1:] if every[0].is_tag else every
+    tracks: list[list[int]] = [[] for _ in range(frames[0].channels)]
+    for frame in frames:
+        for track, found in zip(tracks, windows(frame), strict=True):
+            track += found
+    return tracks
+
+
+def illegal_successions(data: bytes) -> list[Succession]:
+    """Where windows of a file follow one another whose slopes don't fit."""
+    return [
+        Succession(channel, granule, pair)
+        for channel, track in enumerate(window_tracks(data))
+        for granule, pair in enumerate(pairwise(track), 1)
+        if pair not in LEGAL
+    ]

@@ -75,7 +75,7 @@ class Frame(NamedTuple):
         parts = split_channels(self.side_info, self.adu, format)
         if not self.header.mid_side and not self.header.intensity:
             return parts
-        if not self.equal_channels:
+        if not self.equal_channels or parts[0].block_types(format) != parts[1].block_types(format):
             return None
         try:
             return (amplified(parts[0], MID_TO_EACH_SIDE, format),) * 2

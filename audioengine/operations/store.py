@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
-from functools import partial
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
 from audioengine.custody.record import Recorder
@@ -20,13 +19,11 @@ from audioengine.operations.facts import facts_of
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.recording_custody import recorded, require_record, store_entry
+from audioengine.operations.store_rendering import render_store
 from audioengine.operations.store_request import StoreChoices, planned, resolved
 from audioengine.operations.workers import worker_count
-from audioengine.pcm.decode import decode_all
-from audioengine.pcm.tone import Tone
 from audioengine.plan.masks import PlannedMask
-from audioengine.render.execute import Progress, execute
-from audioengine.render.stream import RecordingStream
+from audioengine.render.execute import Progress
 from audioengine.render.workers import executor_of
 from audioengine.report import PlanReport, StoreReport
 from audioengine.storage import (
@@ -168,7 +165,7 @@ def plan_store(
     options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms, encoder_delay)
-        plan = None if edits.is_identity else planned(recording, recording.index, edits, options)
+        plan = None if edits.is_identity else planned(recording, edits, options)
         return reporting.plan_report(recording, edits, plan)
 
 
@@ -182,21 +179,11 @@ def _edit(
     *,
     fail_on_crosstalk: bool,
 ) -> reporting.Done:
-    index = recording.index
-    plan = planned(recording, index, edits, options)
-    rendered = execute(
-        RecordingStream(recording.source, index),
-        plan,
-        Tone(options.beep, index.format.rate_hz),
-        staging,
-        partial(decode_all, recording.source, index),
-        workers=workers,
-        progress=progress,
-    )
+    plan, rendered = render_store(recording, edits, options, staging, workers, progress)
     coherence = measured_coherence(plan.masks, rendered.coherence)
     if fail_on_crosstalk:
         _refuse_crosstalk(plan.masks, coherence)
-    return reporting.Done(index, edits, plan, rendered, coherence)
+    return reporting.Done(recording.index, edits, plan, rendered, coherence)
 
 
 def _refuse_crosstalk(

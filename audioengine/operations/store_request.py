@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
 from audioengine.edits import Beep, Edits, Modification, resolve
-from audioengine.mp3.index import FrameIndex
+from audioengine.notices import Notice
 from audioengine.operations.choices import check_options
 from audioengine.operations.recording import Recording
 from audioengine.plan.stereo import read_coupling
@@ -67,12 +68,15 @@ def resolved(
 
 
 def planned(
-    recording: Recording, index: FrameIndex, edits: Edits, choices: StoreChoices
+    recording: Recording, edits: Edits, choices: StoreChoices, found: Sequence[Notice] = ()
 ) -> StorePlan:
     """The plan of edits that change something.
 
+    found: what rendering found in the way of copying frames.
+
     Raises UnsupportedAudioError where the source needs the full path and `fallback` refuses it.
     """
+    index = recording.index
     return make_plan(
         index,
         edits,
@@ -82,4 +86,5 @@ def planned(
         fallback=choices.fallback,
         caller_channel=choices.caller_channel,
         shared_frames=choices.shared_frames,
+        found=found,
     )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
 from audioengine.edits import Beep, Edits, Modification
@@ -15,6 +16,7 @@ from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.scan import scan
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
+from audioengine.operations.store_rendering import plan_of_rendering
 from audioengine.operations.store_request import StoreChoices, planned, resolved
 from audioengine.operations.workers import worker_count
 from audioengine.report import Check, VerdictReport
@@ -25,6 +27,9 @@ from audioengine.verification.decoder import decoder_name
 from audioengine.verification.judge import judge, judge_copy, judge_unreadable
 from audioengine.verification.verdict import Verification
 from audioengine.version import VERSION
+
+# What fails where frames that could have been copied are not.
+_COPY_CHECKS = {"copied_frames", "other_party"}
 
 
 def verify(
@@ -82,13 +87,20 @@ def judged(
     require_decoder(edits)
     if edits.is_identity:
         return (judge_copy(recording.source, output),)
-    plan = planned(recording, recording.index, edits, choices)
+    plan = planned(recording, edits, choices)
     try:
         index = scan(output)
     except (MalformedAudioError, UnsupportedAudioError) as error:
         return (judge_unreadable(str(error)),)
     case = store_case(recording.source, recording.index, output, index, plan, choices.beep)
-    return judge(case, workers)
+    checks = judge(case, workers)
+    failed = {check.name for check in checks if not check.passed}
+    if failed and failed <= _COPY_CHECKS and plan.render == "smart":
+        # It may be an output of which all had to be re-made, which only rendering can tell.
+        plan = plan_of_rendering(recording, edits, choices, workers)
+        if plan.render == "full":
+            checks = judge(replace(case, plan=plan), workers)
+    return checks
 
 
 def require_decoder(edits: Edits) -> None:

@@ -62,6 +62,7 @@ def encode_channel(
     *,
     lowpass_hz: int | None = None,
     short_blocks: bool = True,
+    windows_of: int | None = None,
 ) -> list[list[ChannelFrame]]:
     """The frames of each stretch of one channel, coded in mono.
 
@@ -70,11 +71,17 @@ def encode_channel(
     stretch but the last must be whole frames long.
 
     lowpass_hz, short_blocks: as `audioengine.pcm.lame.encoder` takes them.
+    windows_of: the bitrate_index whose windows are taken; LAME's depend on the bitrate.
     """
     mono = StreamFormat(format.version, format.rate_index, 1)
     kbps = mono.bitrates_kbps[bitrate_index]
     with encoder(
-        mono.rate_hz, kbps, QUALITY, lowpass_hz=lowpass_hz, short_blocks=short_blocks
+        mono.rate_hz,
+        kbps,
+        QUALITY,
+        lowpass_hz=lowpass_hz,
+        short_blocks=short_blocks,
+        attacks_as_kbps=None if windows_of is None else mono.bitrates_kbps[windows_of],
     ) as lame:
         coded = [
             lame.encode(stretch.pcm[start : start + _BLOCK_SAMPLES])

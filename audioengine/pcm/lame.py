@@ -34,6 +34,8 @@ _FUNCTIONS: dict[str, tuple[type | None, list[type]]] = {
     "lame_init_params": (ctypes.c_int, [_Handle]),
     "lame_close": (ctypes.c_int, [_Handle]),
     "lame_get_scale": (ctypes.c_float, [_Handle]),
+    "lame_get_short_threshold_lrm": (ctypes.c_float, [_Handle]),
+    "lame_set_short_threshold_lrm": (ctypes.c_int, [_Handle, ctypes.c_float]),
     "lame_encode_buffer_ieee_float": (
         ctypes.c_int,
         [_Handle, _Samples, ctypes.c_void_p, ctypes.c_int, _Bytes, ctypes.c_int],
@@ -87,6 +89,12 @@ class Encoder:
         # At a constant bitrate LAME makes its input quieter, by 0.45 dB at most call rates.
         self._scale = np.float32(_FULL_SCALE / library.lame_get_scale(handle))
 
+    @property
+    def attack_threshold(self) -> float:
+        """How much louder a third of a granule is than before where it is an attack."""
+        threshold: float = self._library.lame_get_short_threshold_lrm(self._handle)
+        return threshold
+
     def encode(self, pcm: npt.NDArray[np.float32]) -> bytes:
         """What LAME has ready after these samples, [shape=(n,)], full scale ±1.
 
@@ -124,7 +132,13 @@ def _lowpass(lowpass_hz: int | None, rate_hz: int) -> int:
 
 @contextmanager
 def encoder(
-    rate_hz: int, kbps: int, quality: int, *, lowpass_hz: int | None, short_blocks: bool
+    rate_hz: int,
+    kbps: int,
+    quality: int,
+    *,
+    lowpass_hz: int | None,
+    short_blocks: bool,
+    attacks_as_kbps: int | None = None,
 ) -> Iterator[Encoder]:
     """A mono encoder at a constant bitrate, without a tag frame.
 
@@ -136,6 +150,8 @@ def encoder(
     rate or more leaves nothing out. None for LAME's choice by rate and bitrate. At 16 kHz LAME
     codes nothing above 7.3 kHz.
     short_blocks: whether attacks get short windows; without, all windows are long.
+    attacks_as_kbps: what counts as an attack is what does at this bitrate, so that the windows are
+    those of an encoder at that one.
 
     Raises ValueError where LAME has no such rate.
     """
@@ -162,8 +178,17 @@ def encoder(
         done = [
             getattr(library, f"lame_set_{name}")(handle, value) for name, value in settings.items()
         ]
+        if attacks_as_kbps is not None:
+            threshold = _attack_threshold(rate_hz, attacks_as_kbps)
+            done.append(library.lame_set_short_threshold_lrm(handle, threshold))
         if min(done) < 0 or library.lame_init_params(handle) < 0:
             raise ValueError(f"LAME can't encode mono at {rate_hz} Hz and {kbps} kbit/s")
         yield Encoder(handle, library)
     finally:
         library.lame_close(handle)
+
+
+@cache
+def _attack_threshold(rate_hz: int, kbps: int) -> float:
+    with encoder(rate_hz, kbps, 5, lowpass_hz=None, short_blocks=True) as lame:
+        return lame.attack_threshold

@@ -29,7 +29,7 @@ class Runs:
     made: ChannelRanges
     """What is required, and what can't be taken apart from it."""
     borders: ChannelRanges
-    """Beside it; made or copied, as the windows allow."""
+    """Beside it; made or copied, as the windows allow. A coupled frame is one of every channel."""
 
 
 def runs_of(
@@ -44,42 +44,42 @@ def runs_of(
         return Runs(tuple(map(tuple, required)), ((),) * len(required))
     known = _Known(frames, len(required), read_windows)
     made = [flags_of(channel, frames) for channel in required]
-    borders = [np.zeros(frames.count, dtype=bool) for _ in required]
+    _close(known, made)
+    every = [flags.copy() for flags in made]
     while True:
-        for channel, (flags, border) in enumerate(zip(made, borders, strict=True)):
-            for run in ranges_of(flags | border, 0):
-                _reach_out(known, channel, run, flags, border)
-        together = np.logical_or.reduce([*made, *borders])
-        apart = together & ~np.logical_and.reduce(made)
-        known.load(apart)
-        together &= known.windows.coupled
-        if not any((together & ~flags).any() for flags in made):
+        for channel, flags in enumerate(every):
+            for run in ranges_of(flags, 0):
+                _reach_out(known, channel, run, flags)
+        if not _close(known, every):
             break
-        for flags in made:
-            np.logical_or(flags, together, out=flags)
     return Runs(
         tuple(tuple(ranges_of(flags, frames.first)) for flags in made),
         tuple(
-            tuple(ranges_of(border & ~flags, frames.first))
-            for flags, border in zip(made, borders, strict=True)
+            tuple(ranges_of(flags & ~core, frames.first))
+            for flags, core in zip(every, made, strict=True)
         ),
     )
 
 
-def _reach_out(known: _Known, channel: int, run: FrameRange, made: Flags, border: Flags) -> None:
-    """Add to `border` what lies between a run and the nearest long slopes beside it."""
+def _close(known: _Known, channels: Sequence[Flags]) -> bool:
+    """Add to each channel the coupled frames of the others; tell whether there were any."""
+    some = np.logical_or.reduce(channels)
+    known.load(some & ~np.logical_and.reduce(channels))
+    together = some & known.windows.coupled
+    grown = any((together & ~flags).any() for flags in channels)
+    for flags in channels:
+        np.logical_or(flags, together, out=flags)
+    return grown
+
+
+def _reach_out(known: _Known, channel: int, run: FrameRange, flags: Flags) -> None:
+    """Add what lies between a run and the nearest long slopes beside it."""
     first, last = run.first, run.last
-    while first > 0 and not made[first - 1] and known.ends_short(first - 1, channel):
+    while first > 0 and not flags[first - 1] and known.ends_short(first - 1, channel):
         first -= 1
-    border[first : run.first] = True
-    while last < len(made) and not made[last] and known.starts_short(last, channel):
+    while last < len(flags) and not flags[last] and known.starts_short(last, channel):
         last += 1
-    border[run.last : last] = True
-    # Beside silence there is no window to fit, so that nothing is to be gained by a copy.
-    if first < run.first and first > 0 and not known.there(first - 1):
-        made[first] = True
-    if last > run.last and last < len(made) and not known.there(last):
-        made[last - 1] = True
+    flags[first:last] = True
 
 
 class _Known:
@@ -108,10 +108,6 @@ class _Known:
             wanted[place] = True
             self.load(wanted)
         return self.windows
-
-    def there(self, place: int) -> bool:
-        """Whether the source has the frame."""
-        return bool(self._at(place).there[place])
 
     def starts_short(self, place: int, channel: int) -> bool:
         """Whether the frame begins with a short slope."""

@@ -7,7 +7,7 @@ edit changes is, per channel, the masks and everything outside the trim.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -52,12 +52,13 @@ def plan_store(
     fallback: Fallback = "full",
     caller_channel: CallerChannel = "left",
     shared_frames: SharedFrames = "keep",
+    found: Sequence[Notice] = (),
 ) -> StorePlan:
     """Plan an edit that changes something.
 
     `read_coupling` gives the Coupling of each frame of a range; it is asked only for the frames
     under masks of one party in a stereo source. `read_windows` gives the windows of frames near
-    those that are re-made.
+    those that are re-made. `found` is what keeps frames from being copied and can't be seen here.
 
     Raises UnsupportedAudioError where the source needs the full path and `fallback` refuses it.
     """
@@ -75,7 +76,7 @@ def plan_store(
         caller_channel=caller_channel,
         shared_frames=shared_frames,
     )
-    fallbacks = list(masks.fallbacks)
+    fallbacks = [*masks.fallbacks, *found]
     outside = _outside(kept, index)
     required: list[tuple[FrameRange, ...]] = []
     for channel_spans in masks.masked:

@@ -84,9 +84,9 @@ def tasks(plan: RenderPlan) -> Iterator[tuple[Task, ...]]:
         yield tuple(group)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Run:
-    """Frames of a channel that are re-made together, as far as they are in one section."""
+    """Frames of a channel that may be re-made together, as far as they are in one section."""
 
     frames: FrameRange
     borders: Flags
@@ -94,6 +94,15 @@ class _Run:
     before: Windows | None
     """Of what stands in front; None where nothing does."""
     after: Windows | None
+    picks: Sequence[Pick] = ()
+
+    def must_make(self, number: int) -> None:
+        """Let a frame be no border any more."""
+        self.borders[number - self.frames.first] = False
+
+    def makes(self, number: int) -> bool:
+        """Whether a frame was picked to be re-made."""
+        return self.picks[number - self.frames.first] is not Pick.SOURCE
 
 
 @dataclass(frozen=True)
@@ -181,8 +190,13 @@ class SectionMaker:
         borders = flags_of(self._plan.borders[channel], around)
         every = flags_of(self._plan.made[channel], around) | borders
         comes_on, goes_on = every[:2].all(), every[-2:].all()
-        borders[1] &= not comes_on
-        borders[-2] &= not goes_on
+        # What silence outside the section fits has to be known beforehand, too.
+        silence = [
+            number in self._plan.grid.frames and number not in source
+            for number in (around.first, frames.last)
+        ]
+        borders[1] &= not comes_on and not silence[0]
+        borders[-2] &= not goes_on and not silence[1]
         for part in ranges_of(every[1:-1], frames.first):
             before: Windows | None = LONG_WINDOWS
             after: Windows | None = LONG_WINDOWS
@@ -210,9 +224,14 @@ class SectionMaker:
 
     def _section(self, draft: _Draft, made: Iterable[Iterator[Track]], pcm: EditedPcm) -> Section:
         frames, rate = draft.frames, self._plan.format.rate_hz
+        tracks = [
+            list(islice(of_channel, len(pieces)))
+            for of_channel, pieces in zip(made, draft.pieces, strict=True)
+        ]
+        self._pick(draft, tracks)
         units = [
-            self._units(channel, draft, list(islice(tracks, len(draft.pieces[channel]))), pcm)
-            for channel, tracks in enumerate(made)
+            self._units(channel, draft.runs[channel], of_channel, pcm)
+            for channel, of_channel in enumerate(tracks)
         ]
         coupled = np.zeros(frames.count, dtype=bool)
         for number, frame in draft.source.items():
@@ -233,20 +252,55 @@ class SectionMaker:
             },
         )
 
+    def _pick(self, draft: _Draft, tracks: Sequence[Sequence[Track]]) -> None:
+        """Decide how each frame of each run is coded."""
+        coupled = self._coupled_borders(draft)
+        todo = [(channel, run) for channel, runs in enumerate(draft.runs) for run in runs]
+        while todo:
+            for channel, run in todo:
+                first = run.frames.first
+                track = next(track for track in tracks[channel] if first in track.frames)
+                run.picks = self._picks(channel, run, track, draft.source)
+            todo = []
+            for number, runs in coupled.items():
+                copied = [(channel, run) for channel, run in runs if not run.makes(number)]
+                if len(copied) < len(runs):
+                    for _, run in copied:
+                        run.must_make(number)
+                    todo += copied
+
+    def _coupled_borders(self, draft: _Draft) -> dict[int, list[tuple[int, _Run]]]:
+        """The runs that hold a coupled frame which one of them may copy, by that frame's number."""
+        numbers = {
+            number
+            for runs in draft.runs
+            for run in runs
+            for number in (np.flatnonzero(run.borders) + run.frames.first).tolist()
+            if draft.source[number].channels() is None
+        }
+        return {
+            number: [
+                (channel, run)
+                for channel, runs in enumerate(draft.runs)
+                for run in runs
+                if number in run.frames
+            ]
+            for number in sorted(numbers)
+        }
+
     def _units(
-        self, channel: int, draft: _Draft, tracks: Sequence[Track], pcm: EditedPcm
+        self, channel: int, runs: Sequence[_Run], tracks: Sequence[Track], pcm: EditedPcm
     ) -> dict[int, ChannelFrame]:
         """The channel's re-made frames by number."""
         out: dict[int, ChannelFrame] = {}
         with_long_windows: list[FrameRange] = []
-        for run in draft.runs[channel]:
+        for run in runs:
             track = next(track for track in tracks if run.frames.first in track.frames)
-            picks = self._picks(channel, run, track, draft.source)
-            for number, pick in enumerate(picks, run.frames.first):
+            for number, pick in enumerate(run.picks, run.frames.first):
                 if pick is not Pick.SOURCE:
                     out[number] = track[number]
             with_long_windows += ranges_of(
-                np.array([pick is Pick.LONG for pick in picks]), run.frames.first
+                np.array([pick is Pick.LONG for pick in run.picks]), run.frames.first
             )
         for track in self._tracks.encode(channel, with_long_windows, pcm, short_blocks=False):
             out.update(enumerate(track.units, track.first))
@@ -314,7 +368,8 @@ class SectionMaker:
         for side, beside in enumerate((number - 1, number + 1)):
             made = beside in units[channel]
             if beside not in draft.frames:
-                made = any(beside in part for part in self._plan.made[channel])
+                runs = (*self._plan.made[channel], *self._plan.borders[channel])
+                made = any(beside in part for part in runs)
             if beside in draft.source and not made:
                 windows[side] = self._windows(draft.source[beside], channel)
         return silent_channel(self._plan.format, windows[0].last, windows[1].first)

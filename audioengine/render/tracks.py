@@ -216,18 +216,25 @@ class TrackMaker:
         *,
         short_blocks: bool = True,
     ) -> list[Track]:
-        """The channel's frames from edited PCM, at the plan's bitrate or another.
+        """The channel's frames from edited PCM.
 
+        bitrate_index: another than the plan's; the windows are still those of the plan's.
         short_blocks: without, all windows are long.
         """
         if not ranges:
             return []
-        index = self._bitrate_index if bitrate_index is None else bitrate_index
+        usual = self._bitrate_index
         stretches = [
             Stretch(pcm.channel(channel, self.window(frames)), WARM_UP_FRAMES, frames.count)
             for frames in ranges
         ]
-        made = encode_channel(stretches, self._format, index, short_blocks=short_blocks)
+        made = encode_channel(
+            stretches,
+            self._format,
+            usual if bitrate_index is None else bitrate_index,
+            short_blocks=short_blocks,
+            windows_of=None if bitrate_index is None else usual,
+        )
         return [Track(frames.first, units) for frames, units in zip(ranges, made, strict=True)]
 
     def lower_bitrates(self) -> range:

@@ -28,6 +28,10 @@ Smaller: TypeAlias = Callable[[int, Mapping[int, ChannelFrame]], Iterable[dict[i
 """Gives some channels of a frame, in place of these, at ever lower bitrates."""
 
 
+class NoRoomError(LimitError):
+    """A re-made frame fits at no bitrate and no quality beside what is kept."""
+
+
 class Remade(NamedTuple):
     """A frame to be laid anew."""
 
@@ -53,6 +57,8 @@ class Weaver:
     _queue: deque[Frame | Remade] = field(default_factory=deque)
     _copies: int = 0
     """Copied frames in the queue."""
+    _large: int = 0
+    """Re-made frames in the queue that may not fit into slots of their own."""
     _behind: int = 0
     _started: bool = False
 
@@ -69,8 +75,16 @@ class Weaver:
         """The next frame, copied or re-made."""
         self._queue.append(frame)
         self._copies += isinstance(frame, Frame)
+        self._large += self._is_large(frame)
         while len(self._queue) > self._hold:
             self._lay_first(None)
+
+    def _is_large(self, frame: Frame | Remade) -> bool:
+        if isinstance(frame, Frame):
+            return False
+        format = self._rule.format
+        bits = sum(channel.bits(format) for channel in frame.channels)
+        return bits // 8 + format.max_main_data_begin >= self._rule.slots[14]
 
     def finish(self, following: Frame | None) -> None:
         """Lay all frames held; `following` is the copied frame after them, if there is one."""
@@ -101,14 +115,14 @@ class Weaver:
         if not self._started:
             self._start(following)
         frame = self._queue.popleft()
+        self._large -= self._is_large(frame)
         if isinstance(frame, Frame):
             self._copies -= 1
             begin = frame.side_info.main_data_begin
             self._behind = begin + frame.slot_bytes - len(frame.adu)
             self.output.keep(frame, shared=self._shared())
             return
-        reserve = self._reserve(self._queue, following) if self._copies or following else 0
-        placement, info, adu = self._fit(frame, reserve)
+        placement, info, adu = self._fit(frame, self._reserves(following))
         if placement.bitrate_index > self.plan.bitrate_index:
             self.raised += 1
         self._behind = placement.free
@@ -116,11 +130,12 @@ class Weaver:
         kind: Kind = "spliced" if any(frame.kept) else "reencoded" if adu else "silent"
         self.output.remake(kind, info, adu, placement)
 
-    def _fit(self, frame: Remade, reserve: int) -> tuple[Placement, SideInfo, bytes]:
+    def _fit(self, frame: Remade, reserves: Sequence[int]) -> tuple[Placement, SideInfo, bytes]:
         info, adu = join_channels(frame.channels, self._rule.format)
-        placement = lay(len(adu), frame.number, self._behind, reserve, self._rule)
-        if placement is not None:
-            return placement, info, adu
+        for reserve in reserves:
+            placement = lay(len(adu), frame.number, self._behind, reserve, self._rule)
+            if placement is not None:
+                return placement, info, adu
         remade = {
             channel: unit
             for channel, (unit, kept) in enumerate(zip(frame.channels, frame.kept, strict=True))
@@ -129,14 +144,46 @@ class Weaver:
         for channels in self.smaller(frame.number, remade):
             parts = [channels.get(number, unit) for number, unit in enumerate(frame.channels)]
             info, adu = join_channels(parts, self._rule.format)
-            placement = lay(len(adu), frame.number, self._behind, reserve, self._rule)
+            placement = lay(len(adu), frame.number, self._behind, reserves[-1], self._rule)
             if placement is not None:
                 self.lowered += 1
                 return placement, info, adu
-        raise LimitError(
+        raise NoRoomError(
             f"frame {frame.number} does not fit into a frame of the highest bitrate, "
             f"{self._rule.format.bitrates_kbps[14]} kbit/s, at any quality"
         )
+
+    def _reserves(self, following: Frame | None) -> Sequence[int]:
+        """What should stay free behind a re-made frame, most first; the last of them must.
+
+        Later frames that are too large for their own slots find room before them, so that they
+        need not be made coarser; at least what they need once they are.
+        """
+        copy = self._reserve(self._queue, following) if self._copies or following else 0
+        if not self._large:
+            return (copy,)
+        full, coarse = (max(copy, need) for need in self._needs(following))
+        return (full, coarse) if full > coarse else (coarse,)
+
+    def _needs(self, following: Frame | None) -> tuple[int, int]:
+        """What the frames held need before them, as they are and at the lowest quality."""
+        format = self._rule.format
+        most = format.max_main_data_begin
+        largest = self._rule.slots[14]
+        full = coarse = following.side_info.main_data_begin if following else 0
+        lowest = 8 * format.frame_bytes(1)
+        for frame in reversed(self._queue):
+            if isinstance(frame, Frame):
+                full = coarse = frame.side_info.main_data_begin
+                continue
+            sizes = [channel.bits(format) for channel in frame.channels]
+            least = [
+                size if kept else min(size, lowest)
+                for size, kept in zip(sizes, frame.kept, strict=True)
+            ]
+            full = min(most, max(0, (sum(sizes) + 7) // 8 + full - largest))
+            coarse = min(most, max(0, (sum(least) + 7) // 8 + coarse - largest))
+        return full, coarse
 
     def _shared(self) -> bool:
         """Whether main data of what a re-made frame replaces may be in the frame just taken.

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rendering a store by the way that it can go."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Protocol
+
+from audioengine.edits import Edits
+from audioengine.notices import Notice
+from audioengine.operations.recording import Recording
+from audioengine.operations.store_request import StoreChoices, planned
+from audioengine.pcm.decode import decode_all
+from audioengine.pcm.tone import Tone
+from audioengine.plan.store import StorePlan
+from audioengine.render.execute import Progress, Rendered, execute
+from audioengine.render.stream import RecordingStream
+from audioengine.render.weave import NoRoomError
+
+_NO_ROOM = "What is re-made has no room beside what is kept"
+
+
+class Restartable(Protocol):
+    """A place for an output that nobody sees yet."""
+
+    def write(self, data: bytes) -> object:
+        """Append."""
+        ...
+
+    def rewrite_start(self, data: bytes) -> None:
+        """Replace the first bytes, which were written before."""
+        ...
+
+    def restart(self) -> None:
+        """Forget all that was written."""
+        ...
+
+
+def render_store(
+    recording: Recording,
+    edits: Edits,
+    choices: StoreChoices,
+    staging: Restartable,
+    workers: int,
+    progress: Progress | None = None,
+) -> tuple[StorePlan, Rendered]:
+    """Write what edits that change something make of a recording to an empty `staging`.
+
+    Whether what is re-made has room beside what is kept shows only here: where it hasn't, all is
+    re-made if `fallback` lets it.
+
+    Raises UnsupportedAudioError where `fallback` does not, and StorageError.
+    """
+    index = recording.index
+    plan = planned(recording, edits, choices)
+    render = partial(
+        execute,
+        RecordingStream(recording.source, index),
+        tone=Tone(choices.beep, index.format.rate_hz),
+        staging=staging,
+        read_pcm=partial(decode_all, recording.source, index),
+        workers=workers,
+        progress=progress,
+    )
+    try:
+        return plan, render(plan=plan)
+    except NoRoomError as error:
+        if plan.render == "full":
+            raise
+        plan = planned(recording, edits, choices, [Notice("no_room", f"{_NO_ROOM}: {error}")])
+        staging.restart()
+        return plan, render(plan=plan)
+
+
+class _Nowhere:
+    """Keeps nothing."""
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def rewrite_start(self, data: bytes) -> None:
+        pass
+
+    def restart(self) -> None:
+        pass
+
+
+def plan_of_rendering(
+    recording: Recording, edits: Edits, choices: StoreChoices, workers: int
+) -> StorePlan:
+    """The plan that a store of these edits ends with: the rendering is done and thrown away."""
+    plan, _ = render_store(recording, edits, choices, _Nowhere(), workers)
+    return plan

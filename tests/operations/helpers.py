@@ -27,6 +27,7 @@ import audioengine as ae
 from fixtures import mpeg, speech
 from tests.operations import bits
 from tests.operations.bits import Sound, sounds
+from tests.operations.successions import longest_short
 from tests.support import (
     FIXTURES,
     READABLE,
@@ -96,6 +97,11 @@ class Recording:
     @cached_property
     def sounds(self) -> list[Sound]:
         return sounds(self.frames)
+
+    @cached_property
+    def most_moved(self) -> int:
+        """Frames by which an end of what is re-made may lie beyond what must be."""
+        return longest_short(self.frames, self.silent)
 
     def decoded(self, decoder: str) -> Pcm:
         """[shape=(samples, channels)] What a decoder that isn't ours plays of it."""

@@ -16,7 +16,6 @@ from tests.support import DAMAGED
 
 OVERLAP = 1056
 """Samples after a frame in which decoders still use what it holds."""
-MAX_MOVED = 3
 
 
 def assert_promises(result: Result) -> None:
@@ -75,8 +74,8 @@ def reached(result: Result) -> Flags:
     ranges = []
     for mask in result.report.masks:
         (low, high), (before, after) = mask.applied.samples, mask.moved_frames
-        assert 0 <= before <= MAX_MOVED
-        assert 0 <= after <= MAX_MOVED
+        assert 0 <= before <= source.most_moved
+        assert 0 <= after <= source.most_moved
         ranges.append((low - ext - before * spf - start, high + ext + after * spf - start))
     before, after = _cut_moves(result)
     if source.start + start > 0:
@@ -97,9 +96,9 @@ def _cut_moves(result: Result) -> tuple[int, int]:
     }
     start, end = (source.start + at for at in result.kept)
     first, last = (start - 1) // source.spf + 1, (end - source.ext) // source.spf
-    steps = range(MAX_MOVED + 1)
-    after = next((n for n in steps if first + n not in moved), MAX_MOVED)
-    before = next((n for n in steps if last - n not in moved), MAX_MOVED)
+    steps = range(source.most_moved + 1)
+    after = next((n for n in steps if first + n not in moved), source.most_moved)
+    before = next((n for n in steps if last - n not in moved), source.most_moved)
     return before, after
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -46,6 +47,23 @@ def windows(frame: mpeg.Frame) -> list[list[int]]:
             at = first + width * (granule * frame.channels + channel) + switch
             found.append(frame.side_bits(at + 1, 2) if frame.side_bits(at, 1) else LONG)
     return out
+
+
+def longest_short(frames: Sequence[mpeg.Frame], silent: Collection[int] = ()) -> int:
+    """The most frames in a row that a run's end has to cross to a long slope of all channels.
+
+    silent: frames that play as silence, whatever their windows are.
+    """
+    longest = at = 0
+    for number, (before, after) in enumerate(pairwise(frames), 1):
+        slopes = [
+            one[-1] in (START, SHORT) or other[0] in (SHORT, STOP)
+            for one, other in zip(windows(before), windows(after), strict=True)
+        ]
+        short = any(slopes) and number not in silent and number - 1 not in silent
+        at = at + 1 if short else 0
+        longest = max(longest, at)
+    return longest
 
 
 def window_tracks(data: bytes) -> list[list[int]]:

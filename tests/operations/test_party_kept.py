@@ -25,7 +25,6 @@ from tests.operations.helpers import (
     store,
 )
 from tests.operations.promises import (
-    MAX_MOVED,
     OVERLAP,
     assert_kept_outside_remade,
     assert_promises,
@@ -97,7 +96,8 @@ def test_only_mid_side_frames_are_re_made_for_the_other_party(name: str, party: 
             if part.reason == "shared":
                 assert frames <= coupled
             if part.reason == "window":
-                near = {f + n for f in coupled for n in range(-MAX_MOVED, MAX_MOVED + 1)}
+                steps = range(-source.most_moved, source.most_moved + 1)
+                near = {f + n for f in coupled for n in steps}
                 edge = {f for f in frames if f < 8 or f > len(source.frames) - 8}
                 assert frames <= near | edge
     listed = result.remade(other)

@@ -246,7 +246,7 @@ def _kind(source: Recording) -> tuple[int, int, int]:
 
 def reach(source: Recording) -> int:
     """How far from a switch every decoded sample is the recording's own again."""
-    return source.ext + 3 * source.spf
+    return source.ext + source.most_moved * source.spf
 
 
 def stretched(pcm: npt.NDArray[np.float64], ratio: Fraction) -> npt.NDArray[np.float64]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 LIMIT = 2.0
 """Beyond this, in full scales, samples are cut off: 6 dB above what any decoder plays."""
 
-_MONO = 3  # MPEG_mode
+_MODES = {1: 3, 2: 0}  # MPEG_mode: mono, and stereo that has no mid/side
 
 # lame.h multiplies "IEEE" floats by 32767; everyone else's full scale is 32768.
 _FULL_SCALE = 32_768 / 32_767
@@ -36,7 +36,7 @@ _FUNCTIONS: dict[str, tuple[type | None, list[type]]] = {
     "lame_get_scale": (ctypes.c_float, [_Handle]),
     "lame_encode_buffer_ieee_float": (
         ctypes.c_int,
-        [_Handle, _Samples, ctypes.c_void_p, ctypes.c_int, _Bytes, ctypes.c_int],
+        [_Handle, _Samples, _Samples, ctypes.c_int, _Bytes, ctypes.c_int],
     ),
     "lame_encode_flush": (ctypes.c_int, [_Handle, _Bytes, ctypes.c_int]),
     **{
@@ -79,7 +79,7 @@ def _library() -> ctypes.CDLL:
 
 
 class Encoder:
-    """A running mono encoder; `encoder` makes and closes it."""
+    """A running encoder; `encoder` makes and closes it."""
 
     def __init__(self, handle: int, library: ctypes.CDLL) -> None:
         self._handle = handle
@@ -88,7 +88,7 @@ class Encoder:
         self._scale = np.float32(_FULL_SCALE / library.lame_get_scale(handle))
 
     def encode(self, pcm: npt.NDArray[np.float32]) -> bytes:
-        """What LAME has ready after these samples, [shape=(n,)], full scale ±1.
+        """What LAME has ready after these samples, [shape=(channels, n)], full scale ±1.
 
         Raises ValueError for NaN and infinities: LAME ends the whole process there.
         """
@@ -97,10 +97,11 @@ class Encoder:
         scaled = pcm * self._scale
         most = np.float32(LIMIT) * self._scale
         np.clip(scaled, -most, most, out=scaled)
+        count = pcm.shape[1]
         # lame.h: at worst 1.25 bytes a sample, and 7200.
-        out = ctypes.create_string_buffer(len(pcm) * 5 // 4 + 7200)
+        out = ctypes.create_string_buffer(count * 5 // 4 + 7200)
         size = self._library.lame_encode_buffer_ieee_float(
-            self._handle, scaled, None, len(pcm), out, len(out)
+            self._handle, scaled[0], scaled[-1], count, out, len(out)
         )
         return self._taken(out, size)
 
@@ -124,11 +125,18 @@ def _lowpass(lowpass_hz: int | None, rate_hz: int) -> int:
 
 @contextmanager
 def encoder(
-    rate_hz: int, kbps: int, quality: int, *, lowpass_hz: int | None, short_blocks: bool
+    rate_hz: int,
+    channels: int,
+    kbps: int,
+    quality: int,
+    *,
+    lowpass_hz: int | None,
+    short_blocks: bool,
 ) -> Iterator[Encoder]:
-    """A mono encoder at a constant bitrate, without a tag frame.
+    """An encoder of one channel or two at a constant bitrate, without a tag frame.
 
-    Its level is that of what it is given. Different encoders may run in different threads.
+    Its level is that of what it is given. Two channels are coded left/right in every frame, and
+    share the bits as they need them. Different encoders may run in different threads.
 
     kbps: LAME takes the nearest bitrate that it has, in MPEG-2.5 at most 64.
     quality: LAME's noise shaping, 0 (best) to 9 (fastest).
@@ -150,8 +158,8 @@ def encoder(
         settings = {
             "in_samplerate": rate_hz,
             "out_samplerate": rate_hz,
-            "num_channels": 1,
-            "mode": _MONO,
+            "num_channels": channels,
+            "mode": _MODES[channels],
             "brate": kbps,
             "quality": quality,
             "lowpassfreq": _lowpass(lowpass_hz, rate_hz),
@@ -163,7 +171,7 @@ def encoder(
             getattr(library, f"lame_set_{name}")(handle, value) for name, value in settings.items()
         ]
         if min(done) < 0 or library.lame_init_params(handle) < 0:
-            raise ValueError(f"LAME can't encode mono at {rate_hz} Hz and {kbps} kbit/s")
+            raise ValueError(f"LAME can't encode at {rate_hz} Hz and {kbps} kbit/s")
         yield Encoder(handle, library)
     finally:
         library.lame_close(handle)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
 from audioengine.render.edited import EditedPcm, ReadPcm
 from audioengine.render.resolve import any_of, coupled_closure, dilated
 from audioengine.render.stream import FrameStream
-from audioengine.render.tracks import Piece, Track, TrackMaker
+from audioengine.render.tracks import Pieces, Track, TrackMaker
 
 _SECTION_SAMPLES = 576 * 1024
 
@@ -95,8 +95,7 @@ class _Draft:
     parts: dict[int, tuple[ChannelFrame, ...] | None]
     required: tuple[Flags, ...]
     coupled: Flags
-    pieces: tuple[tuple[list[Piece], ...], ...]
-    """Per channel, what each of its tracks is made of."""
+    pieces: Pieces
     heard: dict[int, Span]
     """By number of a mask of one party, the masked samples that are played here."""
 
@@ -120,21 +119,17 @@ class SectionMaker:
     def make(self, group: Sequence[Task]) -> list[Section]:
         """Make sections that are made together."""
         drafts = [self._draft(task) for task in group]
-        windows = [
-            self._tracks.windows(pieces)
-            for draft in drafts
-            for parts in draft.pieces
-            for pieces in parts
-        ]
+        windows = [self._tracks.windows(draft.pieces) for draft in drafts]
         heard = [draft.heard.values() for draft in drafts]
         pcm = EditedPcm(self._read_pcm, self._plan, self._tone, chain(*windows, *heard))
-        made = [
-            self._tracks.make(channel, chain(*(draft.pieces[channel] for draft in drafts)), pcm)
-            for channel in range(self._plan.format.channels)
+        made = self._tracks.make([draft.pieces for draft in drafts], pcm)
+        return [
+            self._section(draft, tracks, pcm) for draft, tracks in zip(drafts, made, strict=True)
         ]
-        return [self._section(draft, made, pcm) for draft in drafts]
 
-    def _section(self, draft: _Draft, made: Iterable[Iterator[Track]], pcm: EditedPcm) -> Section:
+    def _section(
+        self, draft: _Draft, tracks: tuple[tuple[Track, ...], ...], pcm: EditedPcm
+    ) -> Section:
         rate = self._plan.format.rate_hz
         return Section(
             frames=draft.frames,
@@ -142,10 +137,7 @@ class SectionMaker:
             parts=draft.parts,
             required=draft.required,
             coupled=draft.coupled,
-            tracks=tuple(
-                tuple(islice(tracks, len(parts)))
-                for tracks, parts in zip(made, draft.pieces, strict=True)
-            ),
+            tracks=tracks,
             coherence={
                 number: coherence_of(pcm.unedited(span), rate)
                 for number, span in draft.heard.items()
@@ -207,6 +199,6 @@ class SectionMaker:
         pcm = EditedPcm(self._read_pcm, self._plan, self._tone, [window])
         for bitrate_index in self._tracks.lower_bitrates():
             yield {
-                channel: self._tracks.encode(channel, [one], pcm, bitrate_index)[0][frame]
+                channel: self._tracks.encode((channel,), [one], pcm, bitrate_index)[0][0][frame]
                 for channel in channels
             }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One channel's re-made frames: encoded from edited PCM, or a steady beep's frame repeated."""
+"""Re-made frames by channel: encoded from edited PCM, or a steady beep's frame repeated."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
+from typing import NamedTuple, TypeAlias
 
 from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
@@ -18,7 +19,9 @@ from audioengine.pcm.encode import (
     WARM_UP_FRAMES,
     Stretch,
     encode_channel,
-    mono_bitrate_index,
+    encode_pair,
+    highest_bitrate_index,
+    lame_bitrate_index,
 )
 from audioengine.pcm.tone import Tone
 from audioengine.plan.grid import FrameRange, Grid, frames_within
@@ -56,6 +59,10 @@ class Track:
     def __getitem__(self, frame: int) -> ChannelFrame:
         return self.units[frame - self.first]
 
+    def cut(self, frames: FrameRange) -> Track:
+        """Those of its frames."""
+        return Track(frames.first, self.units[frames.first - self.first : frames.last - self.first])
+
 
 def legal(format: StreamFormat, before: ChannelFrame, after: ChannelFrame) -> bool:
     """Whether the windows of two frames of a channel may follow one another."""
@@ -86,7 +93,7 @@ class ToneFrames:
         self._tone = tone
         self._origin = grid.origin
         kbps = _TONE_KBPS_LSF if format.lsf else _TONE_KBPS_MPEG_1
-        self._bitrate_index = mono_bitrate_index(format, kbps)
+        self._bitrate_index = lame_bitrate_index(format, kbps)
 
     def fill(self, mask: Span, frames: FrameRange) -> Track | None:
         """The beep of `mask` over frames in its steady part, or None where it must be encoded."""
@@ -141,8 +148,23 @@ class Piece:
     """The beep's frames; None where the part is to be encoded."""
 
 
+Pieces: TypeAlias = Sequence[Sequence[Sequence[Piece]]]
+"""By channel, those of each of its tracks."""
+
+
+class Job(NamedTuple):
+    """Frames to encode, of one channel or of two together."""
+
+    channels: tuple[int, ...]
+    frames: FrameRange
+
+
 class TrackMaker:
-    """Makes tracks for one plan."""
+    """Makes tracks for one plan.
+
+    Where both channels are made over the same frames they are encoded together, and share the
+    bits of the stream's bitrate; elsewhere each is encoded alone, with its half of them.
+    """
 
     def __init__(self, plan: RenderPlan, tone: Tone) -> None:
         self._plan = plan
@@ -150,7 +172,11 @@ class TrackMaker:
         self._tone = tone
         self._tone_frames = ToneFrames(plan.format, tone, plan.grid)
         kbps = plan.format.bitrates_kbps[plan.bitrate_index] / plan.format.channels
-        self._bitrate_index = mono_bitrate_index(plan.format, kbps)
+        self._bitrate_index = lame_bitrate_index(plan.format, kbps)
+        highest = highest_bitrate_index(plan.format)
+        # Two that are coded alone have more than LAME gives a pair in MPEG-2.5.
+        self._pairs = plan.format.channels == 2 and plan.bitrate_index <= highest
+        self._lowpass_hz = plan.format.rate_hz // 2 if plan.full_band else None
 
     def pieces(self, channel: int, frames: FrameRange) -> list[Piece]:
         """How to make the channel's frames: stretches to encode, and steady beeps between."""
@@ -179,24 +205,53 @@ class TrackMaker:
             pieces.append(Piece(position, rest, None))
         return pieces
 
-    def windows(self, pieces: Iterable[Piece]) -> Iterable[Span]:
+    def jobs(self, pieces: Pieces) -> list[Job]:
+        """What to encode for these pieces."""
+        asked = [
+            [piece.usable for part in parts for piece in part if piece.fill is None]
+            for parts in pieces
+        ]
+        spans = [
+            [FrameRange(part[0].usable.first, part[-1].usable.last) for part in parts]
+            for parts in pieces
+        ]
+        if not self._pairs or spans[0] != spans[1]:
+            return [Job((channel,), part) for channel, ours in enumerate(asked) for part in ours]
+        return [Job((0, 1), part) for part in (asked[0] if asked[0] == asked[1] else spans[0])]
+
+    def windows(self, pieces: Pieces) -> Iterable[Span]:
         """The raw samples that `make` will ask for."""
-        return (self.window(piece.usable) for piece in pieces if piece.fill is None)
+        return (self.window(frames) for _, frames in self.jobs(pieces))
 
-    def make(
-        self, channel: int, parts: Iterable[Sequence[Piece]], pcm: EditedPcm
-    ) -> Iterator[Track]:
-        """The channel's frames, re-made: a track for the pieces of each part."""
-        parts = tuple(parts)
-        asked = [piece.usable for pieces in parts for piece in pieces if piece.fill is None]
-        encoded = iter(self.encode(channel, asked, pcm))
-        return (self._joined(pieces, encoded) for pieces in parts)
+    def make(self, drafts: Sequence[Pieces], pcm: EditedPcm) -> list[tuple[tuple[Track, ...], ...]]:
+        """By draft and channel, a track for the pieces of each part."""
+        asked = [self.jobs(pieces) for pieces in drafts]
+        encoded: dict[tuple[int, ...], Iterator[tuple[Track, ...]]] = {}
+        for channels in sorted({job.channels for jobs in asked for job in jobs}):
+            ranges = [job.frames for jobs in asked for job in jobs if job.channels == channels]
+            encoded[channels] = iter(self.encode(channels, ranges, pcm))
+        made = []
+        for pieces, jobs in zip(drafts, asked, strict=True):
+            tracks: list[list[Track]] = [[] for _ in pieces]
+            for job in jobs:
+                for channel, track in zip(job.channels, next(encoded[job.channels]), strict=True):
+                    tracks[channel].append(track)
+            both = zip(pieces, tracks, strict=True)
+            made.append(
+                tuple(tuple(self._joined(part, ours) for part in parts) for parts, ours in both)
+            )
+        return made
 
-    def _joined(self, pieces: Sequence[Piece], encoded: Iterator[Track]) -> Track:
+    def _joined(self, pieces: Sequence[Piece], encoded: Sequence[Track]) -> Track:
         first = pieces[0].usable.first
         units: list[ChannelFrame] = []
         for piece in pieces:
-            track = piece.fill or next(encoded)
+            usable = piece.usable
+            track = piece.fill or next(
+                track.cut(usable)
+                for track in encoded
+                if track.first <= usable.first and usable.last <= track.frames.last
+            )
             start = piece.start
             if units:
                 start = seam(self._format, Track(first, units), track, piece.start)
@@ -206,21 +261,35 @@ class TrackMaker:
 
     def encode(
         self,
-        channel: int,
+        channels: tuple[int, ...],
         ranges: Sequence[FrameRange],
         pcm: EditedPcm,
         bitrate_index: int | None = None,
-    ) -> list[Track]:
-        """The channel's frames from edited PCM, at the plan's bitrate or another."""
-        if not ranges:
-            return []
-        index = self._bitrate_index if bitrate_index is None else bitrate_index
+    ) -> list[tuple[Track, ...]]:
+        """By range, a track for each of the channels from edited PCM, one channel or two together.
+
+        bitrate_index: of one channel, instead of the plan's share for it.
+        """
         stretches = [
-            Stretch(pcm.channel(channel, self.window(frames)), WARM_UP_FRAMES, frames.count)
-            for frames in ranges
+            [
+                Stretch(pcm.channel(channel, self.window(frames)), WARM_UP_FRAMES, frames.count)
+                for frames in ranges
+            ]
+            for channel in channels
         ]
-        made = encode_channel(stretches, self._format, index)
-        return [Track(frames.first, units) for frames, units in zip(ranges, made, strict=True)]
+        if len(channels) == 1:
+            index = self._bitrate_index if bitrate_index is None else bitrate_index
+            (ours,) = stretches
+            alone = encode_channel(ours, self._format, index, lowpass_hz=self._lowpass_hz)
+            made = [[units] for units in alone]
+        else:
+            pairs = list(zip(*stretches, strict=True))
+            index = self._plan.bitrate_index
+            made = encode_pair(pairs, self._format, index, lowpass_hz=self._lowpass_hz)
+        return [
+            tuple(Track(frames.first, units) for units in parts)
+            for frames, parts in zip(ranges, made, strict=True)
+        ]
 
     def lower_bitrates(self) -> range:
         """Bitrate indices below the plan's, highest first."""

@@ -85,10 +85,10 @@ def split_channels(info: SideInfo, adu: bytes, format: StreamFormat) -> tuple[Ch
     )
 
 
-def mono_channels(
+def separate_channels(
     frames: Iterable[tuple[bytes, int]], main_data: bytes, format: StreamFormat
-) -> list[ChannelFrame]:
-    """The channels of mono frames.
+) -> list[list[ChannelFrame]]:
+    """Each channel of consecutive frames that are coded left/right, or mono.
 
     frames: the side information of each, and where its own slot begins in all `main_data`.
 
@@ -98,23 +98,28 @@ def mono_channels(
     layout = granule_layout(format.lsf)
     width, shift = layout.bits, layout.length_shift
     mask = (1 << width) - 1
-    # main_data_begin stands above one private bit; in MPEG-1 above five, and four of scfsi.
-    begin_shift = width + 1 if format.lsf else 2 * width + 9
-    out = []
+    channels = format.channels
+    # As they stand, granule by granule, channel by channel.
+    places = range(width * (format.granules * channels - 1), -1, -width)
+    # Above them MPEG-1 has scfsi; then come private bits, and main_data_begin.
+    scfsi_shift = width * format.granules * channels
+    begin_shift = 8 * format.side_info_bytes - (8 if format.lsf else 9)
+    out: list[list[ChannelFrame]] = [[] for _ in range(channels)]
     for side_info, position in frames:
         word = int.from_bytes(side_info, "big")
         begin = position - (word >> begin_shift)
-        last = word & mask
-        length = last >> shift
-        if format.lsf:
-            data = int.from_bytes(main_data[begin : begin + (length + 7 >> 3)], "big")
-            out.append(ChannelFrame(0, (last,), (data >> (-length & 7),)))
-            continue
-        first = word >> width & mask
-        total = (first >> shift) + length
-        data = int.from_bytes(main_data[begin : begin + (total + 7 >> 3)], "big") >> (-total & 7)
-        parts = (data >> length, data & (1 << length) - 1)
-        out.append(ChannelFrame(word >> 2 * width & 15, (first, last), parts))
+        granules = [word >> place & mask for place in places]
+        lengths = [granule >> shift for granule in granules]
+        left = sum(lengths)
+        data = int.from_bytes(main_data[begin : begin + (left + 7 >> 3)], "big") >> (-left & 7)
+        parts = []
+        for length in lengths:
+            left -= length
+            parts.append(data >> left & (1 << length) - 1)
+        for channel, units in enumerate(out):
+            scfsi = 0 if format.lsf else word >> scfsi_shift + 4 * (channels - 1 - channel) & 15
+            ours = slice(channel, None, channels)
+            units.append(ChannelFrame(scfsi, tuple(granules[ours]), tuple(parts[ours])))
     return out
 
 

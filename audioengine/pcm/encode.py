@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encoding one channel so that the encoder's frames fall on a given frame grid.
+"""Encoding so that the encoder's frames fall on a given frame grid.
 
-LAME is fed mono: a channel's frames then depend on nothing of the other one. Its own frames are
-taken apart at once; what leaves here is free of LAME's headers and reservoir.
+A channel coded alone depends on nothing of the other one; two that are coded together share the
+bits. LAME's own frames are taken apart at once; what leaves here is free of its headers and
+reservoir.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from audioengine.mp3.header import StreamFormat, parse_header
-from audioengine.mp3.splice import ChannelFrame, mono_channels
+from audioengine.mp3.header import StreamFormat, Version, parse_header
+from audioengine.mp3.splice import ChannelFrame, separate_channels
 from audioengine.pcm.lame import encoder
 
 GRID_OFFSET = 1105
@@ -34,11 +35,14 @@ QUALITY = 5
 _BLOCK_SAMPLES = 1 << 17
 
 
-def mono_bitrate_index(format: StreamFormat, kbps: float) -> int:
-    """The bitrate_index at which LAME codes mono at no less than `kbps`, where it can."""
-    index = format.bitrate_index_at_least(kbps)
-    # LAME takes at most 64 kbit/s in MPEG-2.5.
-    return min(index, 8) if format.version.value == 0 else index
+def lame_bitrate_index(format: StreamFormat, kbps: float) -> int:
+    """The bitrate_index at which LAME codes at no less than `kbps`, where it can."""
+    return min(format.bitrate_index_at_least(kbps), highest_bitrate_index(format))
+
+
+def highest_bitrate_index(format: StreamFormat) -> int:
+    """LAME takes at most 64 kbit/s in MPEG-2.5, for one channel or two."""
+    return 8 if format.version is Version.MPEG_2_5 else 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,37 +78,68 @@ def encode_channel(
     windows_of: the bitrate_index whose windows are taken; LAME's depend on the bitrate.
     """
     mono = StreamFormat(format.version, format.rate_index, 1)
-    kbps = mono.bitrates_kbps[bitrate_index]
+    parts = [(stretch,) for stretch in stretches]
+    made = _encode(parts, mono, bitrate_index, lowpass_hz, short_blocks, windows_of)
+    return [units for (units,) in made]
+
+
+def encode_pair(
+    pairs: Sequence[tuple[Stretch, Stretch]],
+    format: StreamFormat,
+    bitrate_index: int,
+    *,
+    lowpass_hz: int | None = None,
+    short_blocks: bool = True,
+    windows_of: int | None = None,
+) -> list[list[list[ChannelFrame]]]:
+    """The frames of both channels of each stretch, coded left/right with shared bits.
+
+    The same as `encode_channel` of either, at the bitrate of both together: the channel that
+    needs more gets more. The stretches of a pair are as long as one another.
+    """
+    return _encode(pairs, format, bitrate_index, lowpass_hz, short_blocks, windows_of)
+
+
+def _encode(
+    parts: Sequence[tuple[Stretch, ...]],
+    format: StreamFormat,
+    bitrate_index: int,
+    lowpass_hz: int | None,
+    short_blocks: bool,
+    windows_of: int | None,
+) -> list[list[list[ChannelFrame]]]:
+    """By stretch and channel, the frames."""
     with encoder(
-        mono.rate_hz,
-        kbps,
+        format.rate_hz,
+        format.channels,
+        format.bitrates_kbps[bitrate_index],
         QUALITY,
         lowpass_hz=lowpass_hz,
         short_blocks=short_blocks,
-        attacks_as_kbps=None if windows_of is None else mono.bitrates_kbps[windows_of],
+        attacks_as_kbps=None if windows_of is None else format.bitrates_kbps[windows_of],
     ) as lame:
         coded = [
-            lame.encode(stretch.pcm[start : start + _BLOCK_SAMPLES])
-            for stretch in stretches
-            for start in range(0, len(stretch.pcm), _BLOCK_SAMPLES)
+            lame.encode(np.stack([one.pcm[start : start + _BLOCK_SAMPLES] for one in part]))
+            for part in parts
+            for start in range(0, len(part[0].pcm), _BLOCK_SAMPLES)
         ]
         stream = b"".join((*coded, lame.flush()))
     wanted = []
     start = 0
-    for stretch in stretches:
-        first = start + stretch.skip
-        wanted.append(range(first, first + stretch.count))
-        start += len(stretch.pcm) // mono.samples_per_frame
-    return _take_apart(stream, mono, wanted)
+    for part in parts:
+        first = start + part[0].skip
+        wanted.append(range(first, first + part[0].count))
+        start += len(part[0].pcm) // format.samples_per_frame
+    return _take_apart(stream, format, wanted)
 
 
 def _take_apart(
-    stream: bytes, mono: StreamFormat, wanted: Sequence[range]
-) -> list[list[ChannelFrame]]:
+    stream: bytes, format: StreamFormat, wanted: Sequence[range]
+) -> list[list[list[ChannelFrame]]]:
     head = parse_header(stream)
-    if head is None or head.format != mono:
-        raise RuntimeError(f"LAME wrote no {mono.rate_hz} Hz mono frame")
-    sync, sizes = stream[:2], mono.frame_sizes
+    if head is None or head.format != format:
+        raise RuntimeError(f"LAME wrote no frame of {format}")
+    sync, sizes = stream[:2], format.frame_sizes
     info_offset, data_offset = head.side_info_offset, head.main_data_offset
     infos: list[bytes] = []
     slots: list[bytes] = []
@@ -112,10 +147,10 @@ def _take_apart(
     for _ in range(wanted[-1].stop):
         size = sizes[stream[position + 2]] if stream[position : position + 2] == sync else 0
         if not size:
-            raise RuntimeError(f"LAME wrote no {mono.rate_hz} Hz mono frame at byte {position}")
+            raise RuntimeError(f"LAME wrote no frame of {format} at byte {position}")
         infos.append(stream[position + info_offset : position + data_offset])
         slots.append(stream[position + data_offset : position + size])
         position += size
     main_data = b"".join(slots)
     frames = list(zip(infos, accumulate(map(len, slots), initial=0), strict=False))
-    return [mono_channels(frames[part.start : part.stop], main_data, mono) for part in wanted]
+    return [separate_channels(frames[part.start : part.stop], main_data, format) for part in wanted]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 LIMIT = 2.0
 """Beyond this, in full scales, samples are cut off: 6 dB above what any decoder plays."""
 
-_MONO = 3  # MPEG_mode
+_MODES = {1: 3, 2: 0}  # MPEG_mode: mono, and stereo that has no mid/side
 
 # lame.h multiplies "IEEE" floats by 32767; everyone else's full scale is 32768.
 _FULL_SCALE = 32_768 / 32_767
@@ -38,7 +38,7 @@ _FUNCTIONS: dict[str, tuple[type | None, list[type]]] = {
     "lame_set_short_threshold_lrm": (ctypes.c_int, [_Handle, ctypes.c_float]),
     "lame_encode_buffer_ieee_float": (
         ctypes.c_int,
-        [_Handle, _Samples, ctypes.c_void_p, ctypes.c_int, _Bytes, ctypes.c_int],
+        [_Handle, _Samples, _Samples, ctypes.c_int, _Bytes, ctypes.c_int],
     ),
     "lame_encode_flush": (ctypes.c_int, [_Handle, _Bytes, ctypes.c_int]),
     **{
@@ -81,7 +81,7 @@ def _library() -> ctypes.CDLL:
 
 
 class Encoder:
-    """A running mono encoder; `encoder` makes and closes it."""
+    """A running encoder; `encoder` makes and closes it."""
 
     def __init__(self, handle: int, library: ctypes.CDLL) -> None:
         self._handle = handle
@@ -96,7 +96,7 @@ class Encoder:
         return threshold
 
     def encode(self, pcm: npt.NDArray[np.float32]) -> bytes:
-        """What LAME has ready after these samples, [shape=(n,)], full scale ±1.
+        """What LAME has ready after these samples, [shape=(channels, n)], full scale ±1.
 
         Raises ValueError for NaN and infinities: LAME ends the whole process there.
         """
@@ -105,10 +105,11 @@ class Encoder:
         scaled = pcm * self._scale
         most = np.float32(LIMIT) * self._scale
         np.clip(scaled, -most, most, out=scaled)
+        count = pcm.shape[1]
         # lame.h: at worst 1.25 bytes a sample, and 7200.
-        out = ctypes.create_string_buffer(len(pcm) * 5 // 4 + 7200)
+        out = ctypes.create_string_buffer(count * 5 // 4 + 7200)
         size = self._library.lame_encode_buffer_ieee_float(
-            self._handle, scaled, None, len(pcm), out, len(out)
+            self._handle, scaled[0], scaled[-1], count, out, len(out)
         )
         return self._taken(out, size)
 
@@ -133,6 +134,7 @@ def _lowpass(lowpass_hz: int | None, rate_hz: int) -> int:
 @contextmanager
 def encoder(
     rate_hz: int,
+    channels: int,
     kbps: int,
     quality: int,
     *,
@@ -140,9 +142,10 @@ def encoder(
     short_blocks: bool,
     attacks_as_kbps: int | None = None,
 ) -> Iterator[Encoder]:
-    """A mono encoder at a constant bitrate, without a tag frame.
+    """An encoder of one channel or two at a constant bitrate, without a tag frame.
 
-    Its level is that of what it is given. Different encoders may run in different threads.
+    Its level is that of what it is given. Two channels are coded left/right in every frame, and
+    share the bits as they need them. Different encoders may run in different threads.
 
     kbps: LAME takes the nearest bitrate that it has, in MPEG-2.5 at most 64.
     quality: LAME's noise shaping, 0 (best) to 9 (fastest).
@@ -166,8 +169,8 @@ def encoder(
         settings = {
             "in_samplerate": rate_hz,
             "out_samplerate": rate_hz,
-            "num_channels": 1,
-            "mode": _MONO,
+            "num_channels": channels,
+            "mode": _MODES[channels],
             "brate": kbps,
             "quality": quality,
             "lowpassfreq": _lowpass(lowpass_hz, rate_hz),
@@ -179,16 +182,16 @@ def encoder(
             getattr(library, f"lame_set_{name}")(handle, value) for name, value in settings.items()
         ]
         if attacks_as_kbps is not None:
-            threshold = _attack_threshold(rate_hz, attacks_as_kbps)
+            threshold = _attack_threshold(rate_hz, channels, attacks_as_kbps)
             done.append(library.lame_set_short_threshold_lrm(handle, threshold))
         if min(done) < 0 or library.lame_init_params(handle) < 0:
-            raise ValueError(f"LAME can't encode mono at {rate_hz} Hz and {kbps} kbit/s")
+            raise ValueError(f"LAME can't encode at {rate_hz} Hz and {kbps} kbit/s")
         yield Encoder(handle, library)
     finally:
         library.lame_close(handle)
 
 
 @cache
-def _attack_threshold(rate_hz: int, kbps: int) -> float:
-    with encoder(rate_hz, kbps, 5, lowpass_hz=None, short_blocks=True) as lame:
+def _attack_threshold(rate_hz: int, channels: int, kbps: int) -> float:
+    with encoder(rate_hz, channels, kbps, 5, lowpass_hz=None, short_blocks=True) as lame:
         return lame.attack_threshold

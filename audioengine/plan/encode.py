@@ -29,6 +29,7 @@ def plan_encode(format: StreamFormat, samples: int, bitrate_index: int) -> Rende
         silences=(),
         bitrate_index=bitrate_index,
         padded=True,
+        full_band=False,
         keeps_start=True,
         render="full",
     )

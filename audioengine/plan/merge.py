@@ -160,6 +160,7 @@ def _plan(
         silences=frames_without(layout.silent, clusters),
         bitrate_index=bitrate_index,
         padded=padded,
+        full_band=True,
         keeps_start=owner is not None and parts[owner].offset == 0,
         render=render,
         parts=tuple(parts),

@@ -126,6 +126,7 @@ def plan_store(
         silences=(),
         bitrate_index=bitrate_index,
         padded=padded,
+        full_band=True,
         keeps_start=edits.trim.start == 0,
         render=render,
         edits=edits,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from audioengine.plan.rendering import RenderPlan
 from audioengine.render.edited import EditedPcm, ReadPcm
 from audioengine.render.resolve import LONG_WINDOWS, Pick, Windows, legal, resolve
 from audioengine.render.stream import FrameStream
-from audioengine.render.tracks import Piece, Track, TrackMaker, windows_of
+from audioengine.render.tracks import Pieces, Track, TrackMaker, windows_of
 from audioengine.render.weave import Remade
 
 _SECTION_SAMPLES = 576 * 1024
@@ -114,8 +114,7 @@ class _Draft:
     """The source's frames that are there, and those beside them; none where all is re-made."""
     runs: tuple[list[_Run], ...]
     """Per channel."""
-    pieces: tuple[tuple[list[Piece], ...], ...]
-    """Per channel, what each of its tracks is made of."""
+    pieces: Pieces
     heard: dict[int, Span]
     """By number of a mask of one party, the masked samples that are played here."""
 
@@ -140,19 +139,13 @@ class SectionMaker:
     def make(self, group: Sequence[Task]) -> list[Section]:
         """Make sections that are made together."""
         drafts = [self._draft(task) for task in group]
-        windows = [
-            self._tracks.windows(pieces)
-            for draft in drafts
-            for parts in draft.pieces
-            for pieces in parts
-        ]
+        windows = [self._tracks.windows(draft.pieces) for draft in drafts]
         heard = [draft.heard.values() for draft in drafts]
         pcm = EditedPcm(self._read_pcm, self._plan, self._tone, chain(*windows, *heard))
-        made = [
-            self._tracks.make(channel, chain(*(draft.pieces[channel] for draft in drafts)), pcm)
-            for channel in range(self._plan.format.channels)
+        made = self._tracks.make([draft.pieces for draft in drafts], pcm)
+        return [
+            self._section(draft, tracks, pcm) for draft, tracks in zip(drafts, made, strict=True)
         ]
-        return [self._section(draft, made, pcm) for draft in drafts]
 
     def _draft(self, task: Task) -> _Draft:
         frames = task.frames
@@ -222,12 +215,8 @@ class SectionMaker:
             layout.block_type(granules[0][channel]), layout.block_type(granules[-1][channel])
         )
 
-    def _section(self, draft: _Draft, made: Iterable[Iterator[Track]], pcm: EditedPcm) -> Section:
+    def _section(self, draft: _Draft, tracks: Sequence[Sequence[Track]], pcm: EditedPcm) -> Section:
         frames, rate = draft.frames, self._plan.format.rate_hz
-        tracks = [
-            list(islice(of_channel, len(pieces)))
-            for of_channel, pieces in zip(made, draft.pieces, strict=True)
-        ]
         self._pick(draft, tracks)
         units = [
             self._units(channel, draft.runs[channel], of_channel, pcm)
@@ -302,7 +291,8 @@ class SectionMaker:
             with_long_windows += ranges_of(
                 np.array([pick is Pick.LONG for pick in run.picks]), run.frames.first
             )
-        for track in self._tracks.encode(channel, with_long_windows, pcm, short_blocks=False):
+        again = self._tracks.encode((channel,), with_long_windows, pcm, short_blocks=False)
+        for (track,) in again:
             out.update(enumerate(track.units, track.first))
         return out
 
@@ -394,21 +384,9 @@ class SectionMaker:
         self, frame: int, channels: Mapping[int, ChannelFrame]
     ) -> Iterator[dict[int, ChannelFrame]]:
         """The frame's re-made channels at ever lower bitrates, with windows that fit as theirs."""
-        format = self._plan.format
-        one = FrameRange(frame, frame + 1)
-        pcm = EditedPcm(self._read_pcm, self._plan, self._tone, [self._tracks.window(one)])
-        for bitrate_index in self._tracks.lower_bitrates():
-            smaller = {}
-            for channel, unit in channels.items():
-                wanted = windows_of(unit, format)
-                # Long windows fit wherever theirs have long slopes.
-                tries = (True, False) if wanted.fits_long else (True,)
-                for short_blocks in tries:
-                    (track,) = self._tracks.encode(
-                        channel, [one], pcm, bitrate_index, short_blocks=short_blocks
-                    )
-                    if windows_of(track[frame], format).like(wanted):
-                        smaller[channel] = track[frame]
-                        break
-            if len(smaller) == len(channels):
-                yield smaller
+        window = self._tracks.window(FrameRange(frame, frame + 1))
+        pcm = EditedPcm(self._read_pcm, self._plan, self._tone, [window])
+        wanted = {
+            channel: windows_of(unit, self._plan.format) for channel, unit in channels.items()
+        }
+        return self._tracks.coarser(frame, wanted, pcm)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One channel's re-made frames: encoded from edited PCM, or a steady beep's frame repeated."""
+"""Re-made frames by channel: encoded from edited PCM, or a steady beep's frame repeated."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
+from typing import NamedTuple, TypeAlias
 
 from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
@@ -17,7 +18,9 @@ from audioengine.pcm.encode import (
     WARM_UP_FRAMES,
     Stretch,
     encode_channel,
-    mono_bitrate_index,
+    encode_pair,
+    highest_bitrate_index,
+    lame_bitrate_index,
 )
 from audioengine.pcm.tone import Tone
 from audioengine.plan.grid import FrameRange, Grid, frames_within
@@ -58,6 +61,10 @@ class Track:
     def __getitem__(self, frame: int) -> ChannelFrame:
         return self.units[frame - self.first]
 
+    def cut(self, frames: FrameRange) -> Track:
+        """Those of its frames."""
+        return Track(frames.first, self.units[frames.first - self.first : frames.last - self.first])
+
 
 def windows_of(unit: ChannelFrame, format: StreamFormat) -> Windows:
     """The windows at both ends of a channel's frame."""
@@ -89,7 +96,7 @@ class ToneFrames:
         self._tone = tone
         self._origin = grid.origin
         kbps = _TONE_KBPS_LSF if format.lsf else _TONE_KBPS_MPEG_1
-        self._bitrate_index = mono_bitrate_index(format, kbps)
+        self._bitrate_index = lame_bitrate_index(format, kbps)
 
     def fill(self, mask: Span, frames: FrameRange) -> Track | None:
         """The beep of `mask` over frames in its steady part, or None where it must be encoded."""
@@ -135,8 +142,23 @@ class Piece:
     """The beep's frames; None where the part is to be encoded."""
 
 
+Pieces: TypeAlias = Sequence[Sequence[Sequence[Piece]]]
+"""By channel, those of each of its tracks."""
+
+
+class Job(NamedTuple):
+    """Frames to encode, of one channel or of two together."""
+
+    channels: tuple[int, ...]
+    frames: FrameRange
+
+
 class TrackMaker:
-    """Makes tracks for one plan."""
+    """Makes tracks for one plan.
+
+    Where both channels are made over the same frames they are encoded together, and share the
+    bits of the stream's bitrate; elsewhere each is encoded alone, with its half of them.
+    """
 
     def __init__(self, plan: RenderPlan, tone: Tone) -> None:
         self._plan = plan
@@ -144,7 +166,11 @@ class TrackMaker:
         self._tone = tone
         self._tone_frames = ToneFrames(plan.format, tone, plan.grid)
         kbps = plan.format.bitrates_kbps[plan.bitrate_index] / plan.format.channels
-        self._bitrate_index = mono_bitrate_index(plan.format, kbps)
+        self._bitrate_index = lame_bitrate_index(plan.format, kbps)
+        highest = highest_bitrate_index(plan.format)
+        # Two that are coded alone have more than LAME gives a pair in MPEG-2.5.
+        self._pairs = plan.format.channels == 2 and plan.bitrate_index <= highest
+        self._lowpass_hz = plan.format.rate_hz // 2 if plan.full_band else None
 
     def pieces(self, channel: int, frames: FrameRange) -> list[Piece]:
         """How to make the channel's frames: stretches to encode, and steady beeps between."""
@@ -173,25 +199,54 @@ class TrackMaker:
             pieces.append(Piece(position, rest, None))
         return pieces
 
-    def windows(self, pieces: Iterable[Piece]) -> Iterable[Span]:
+    def jobs(self, pieces: Pieces) -> list[Job]:
+        """What to encode for these pieces."""
+        asked = [
+            [piece.usable for part in parts for piece in part if piece.fill is None]
+            for parts in pieces
+        ]
+        spans = [
+            [FrameRange(part[0].usable.first, part[-1].usable.last) for part in parts]
+            for parts in pieces
+        ]
+        if not self._pairs or spans[0] != spans[1]:
+            return [Job((channel,), part) for channel, ours in enumerate(asked) for part in ours]
+        return [Job((0, 1), part) for part in (asked[0] if asked[0] == asked[1] else spans[0])]
+
+    def windows(self, pieces: Pieces) -> Iterable[Span]:
         """The raw samples that `make` will ask for."""
-        return (self.window(piece.usable) for piece in pieces if piece.fill is None)
+        return (self.window(frames) for _, frames in self.jobs(pieces))
 
-    def make(
-        self, channel: int, parts: Iterable[Sequence[Piece]], pcm: EditedPcm
-    ) -> Iterator[Track]:
-        """The channel's frames, re-made: a track for the pieces of each part."""
-        parts = tuple(parts)
-        asked = [piece.usable for pieces in parts for piece in pieces if piece.fill is None]
-        encoded = iter(self.encode(channel, asked, pcm))
-        return (self._joined(pieces, encoded) for pieces in parts)
+    def make(self, drafts: Sequence[Pieces], pcm: EditedPcm) -> list[tuple[tuple[Track, ...], ...]]:
+        """By draft and channel, a track for the pieces of each part."""
+        asked = [self.jobs(pieces) for pieces in drafts]
+        encoded: dict[tuple[int, ...], Iterator[tuple[Track, ...]]] = {}
+        for channels in sorted({job.channels for jobs in asked for job in jobs}):
+            ranges = [job.frames for jobs in asked for job in jobs if job.channels == channels]
+            encoded[channels] = iter(self.encode(channels, ranges, pcm))
+        made = []
+        for pieces, jobs in zip(drafts, asked, strict=True):
+            tracks: list[list[Track]] = [[] for _ in pieces]
+            for job in jobs:
+                for channel, track in zip(job.channels, next(encoded[job.channels]), strict=True):
+                    tracks[channel].append(track)
+            both = zip(pieces, tracks, strict=True)
+            made.append(
+                tuple(tuple(self._joined(part, ours) for part in parts) for parts, ours in both)
+            )
+        return made
 
-    def _joined(self, pieces: Sequence[Piece], encoded: Iterator[Track]) -> Track:
+    def _joined(self, pieces: Sequence[Piece], encoded: Sequence[Track]) -> Track:
         first = pieces[0].usable.first
         units: list[ChannelFrame] = []
         starts = []
         for piece in pieces:
-            track = piece.fill or next(encoded)
+            usable = piece.usable
+            track = piece.fill or next(
+                track.cut(usable)
+                for track in encoded
+                if track.first <= usable.first and usable.last <= track.frames.last
+            )
             start = piece.start
             if units:
                 start = seam(self._format, Track(first, units), track, piece.start)
@@ -209,37 +264,81 @@ class TrackMaker:
 
     def encode(
         self,
-        channel: int,
+        channels: tuple[int, ...],
         ranges: Sequence[FrameRange],
         pcm: EditedPcm,
         bitrate_index: int | None = None,
         *,
         short_blocks: bool = True,
-    ) -> list[Track]:
-        """The channel's frames from edited PCM.
+    ) -> list[tuple[Track, ...]]:
+        """By range, a track for each of the channels from edited PCM, one channel or two together.
 
-        bitrate_index: another than the plan's; the windows are still those of the plan's.
+        bitrate_index: of the channels together, instead of the plan's share for them; windows are
+            chosen as with that share.
         short_blocks: without, all windows are long.
         """
         if not ranges:
             return []
-        usual = self._bitrate_index
         stretches = [
-            Stretch(pcm.channel(channel, self.window(frames)), WARM_UP_FRAMES, frames.count)
-            for frames in ranges
+            [
+                Stretch(pcm.channel(channel, self.window(frames)), WARM_UP_FRAMES, frames.count)
+                for frames in ranges
+            ]
+            for channel in channels
         ]
-        made = encode_channel(
-            stretches,
-            self._format,
-            usual if bitrate_index is None else bitrate_index,
-            short_blocks=short_blocks,
-            windows_of=None if bitrate_index is None else usual,
-        )
-        return [Track(frames.first, units) for frames, units in zip(ranges, made, strict=True)]
+        usual = self._bitrate_index if len(channels) == 1 else self._plan.bitrate_index
+        index = usual if bitrate_index is None else bitrate_index
+        lowpass_hz = self._lowpass_hz
+        windows = None if bitrate_index is None else usual
+        if len(channels) == 1:
+            alone = encode_channel(
+                stretches[0],
+                self._format,
+                index,
+                lowpass_hz=lowpass_hz,
+                short_blocks=short_blocks,
+                windows_of=windows,
+            )
+            made = [[units] for units in alone]
+        else:
+            made = encode_pair(
+                list(zip(*stretches, strict=True)),
+                self._format,
+                index,
+                lowpass_hz=lowpass_hz,
+                short_blocks=short_blocks,
+                windows_of=windows,
+            )
+        return [
+            tuple(Track(frames.first, units) for units in parts)
+            for frames, parts in zip(ranges, made, strict=True)
+        ]
 
-    def lower_bitrates(self) -> range:
-        """Bitrate indices below the plan's, highest first."""
-        return range(self._bitrate_index - 1, 0, -1)
+    def coarser(
+        self, frame: int, wanted: Mapping[int, Windows], pcm: EditedPcm
+    ) -> Iterator[dict[int, ChannelFrame]]:
+        """Some channels of a frame at ever lower bitrates, with windows like those wanted."""
+        one = FrameRange(frame, frame + 1)
+        both = tuple(sorted(wanted))
+        for index in range(self._bitrate_index - 1, 0, -1):
+            ways: list[tuple[tuple[int, ...], int]] = [((channel,), index) for channel in wanted]
+            if self._pairs and len(wanted) == 2:
+                # Together, both channels get short windows where one does.
+                kbps = 2 * self._format.bitrates_kbps[index]
+                ways.insert(0, (both, lame_bitrate_index(self._format, kbps)))
+            found: dict[int, ChannelFrame] = {}
+            for short_blocks in (True, False):
+                for channels, bitrate_index in ways:
+                    if all(channel in found for channel in channels):
+                        continue
+                    (tracks,) = self.encode(
+                        channels, [one], pcm, bitrate_index, short_blocks=short_blocks
+                    )
+                    for channel, track in zip(channels, tracks, strict=True):
+                        if windows_of(track[frame], self._format).like(wanted[channel]):
+                            found.setdefault(channel, track[frame])
+            if len(found) == len(wanted):
+                yield found
 
     def window(self, frames: FrameRange) -> Span:
         """The raw samples that encoding these frames takes."""

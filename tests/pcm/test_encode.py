@@ -20,7 +20,7 @@ from audioengine.pcm.encode import (
     WARM_UP_FRAMES,
     Stretch,
     encode_channel,
-    mono_bitrate_index,
+    lame_bitrate_index,
 )
 from tests.strategies import examples, formats
 from tests.support import decode_pyav, fixture, stream
@@ -94,7 +94,7 @@ def tones(rate: int, amplitude: float, length: int) -> Samples:
 @pytest.mark.parametrize("name", SPEECH)
 def test_speech_lands_at_the_right_sample_at_its_own_level(name: str) -> None:
     voice, format = caller(name), MONO[rate_of(name)]
-    got = coded(voice, format, mono_bitrate_index(format, 320))
+    got = coded(voice, format, lame_bitrate_index(format, 320))
     lags = range(-40, 41)
     middle = slice(100, len(voice) - 100)
     match = [float(np.dot(np.roll(got, lag)[middle], voice[middle])) for lag in lags]
@@ -110,7 +110,7 @@ def test_an_impulse_lands_at_its_sample(rate: int) -> None:
     pcm = np.zeros(12_000, dtype=np.float32)
     places = [2000, 4111, 6223, 9007]
     pcm[places] = 0.9
-    got = np.abs(coded(pcm, format, mono_bitrate_index(format, 320)))
+    got = np.abs(coded(pcm, format, lame_bitrate_index(format, 320)))
     for place in places:
         assert int(np.argmax(got[place - 500 : place + 500])) == 500
 
@@ -119,7 +119,7 @@ def test_an_impulse_lands_at_its_sample(rate: int) -> None:
 @pytest.mark.parametrize("index", range(1, 15))
 def test_lames_input_gain_is_undone_at_every_bitrate(rate: int, index: int) -> None:
     format = MONO[rate]
-    if mono_bitrate_index(format, format.bitrates_kbps[index]) != index:
+    if lame_bitrate_index(format, format.bitrates_kbps[index]) != index:
         return
     # Behind LAME's cold start, before its end.
     steady = slice(4 * format.samples_per_frame, -2 * format.samples_per_frame)
@@ -138,7 +138,7 @@ def test_full_scale_is_not_clipped(rate: int) -> None:
     format = MONO[rate]
     pcm = tones(rate, 1.95, 30 * format.samples_per_frame)
     assert np.abs(pcm).max() > 1.9
-    got = coded(pcm, format, mono_bitrate_index(format, 320))
+    got = coded(pcm, format, lame_bitrate_index(format, 320))
     steady = slice(4 * format.samples_per_frame, -2 * format.samples_per_frame)
     assert np.abs(got[steady] - pcm[steady]).max() < 0.045
 
@@ -148,7 +148,7 @@ def test_silence_codes_to_silence(rate: int) -> None:
     format = MONO[rate]
     count = 10
     pcm = np.zeros((count + LOOK_AHEAD_FRAMES) * format.samples_per_frame, dtype=np.float32)
-    units = encoded(pcm, format, mono_bitrate_index(format, 48), 0, count)
+    units = encoded(pcm, format, lame_bitrate_index(format, 48), 0, count)
     assert not decoded(units, format).any()
     assert all(unit.bits(format) == silent_channel(format).bits(format) for unit in units)
 
@@ -160,7 +160,7 @@ def test_frames_are_skipped_and_counted(name: str, data: st.DataObject) -> None:
     """They are the same frames, whichever of them are asked for."""
     voice, format = caller(name), MONO[rate_of(name)]
     spf = format.samples_per_frame
-    index = mono_bitrate_index(format, data.draw(st.sampled_from((8, 24, 32, 64, 128))))
+    index = lame_bitrate_index(format, data.draw(st.sampled_from((8, 24, 32, 64, 128))))
     frames = data.draw(st.integers(1, len(voice) // spf - LOOK_AHEAD_FRAMES))
     pcm = voice[: (frames + LOOK_AHEAD_FRAMES) * spf]
     every = encoded(pcm, format, index, 0, frames)
@@ -174,7 +174,7 @@ def test_frames_are_skipped_and_counted(name: str, data: st.DataObject) -> None:
 def test_a_stereo_streams_channel_is_coded_like_a_mono_streams(name: str) -> None:
     voice, mono = caller(name), MONO[rate_of(name)]
     stereo = StreamFormat(mono.version, mono.rate_index, 2)
-    index = mono_bitrate_index(stereo, 32)
+    index = lame_bitrate_index(stereo, 32)
     assert encoded(voice, stereo, index, 2, 9) == encoded(voice, mono, index, 2, 9)
 
 
@@ -183,7 +183,7 @@ def test_the_grid_is_that_of_the_first_sample(name: str) -> None:
     """PCM that begins n frames later gives frames that sound like those n frames later."""
     voice, format = caller(name), MONO[rate_of(name)]
     spf = format.samples_per_frame
-    index = mono_bitrate_index(format, 320)
+    index = lame_bitrate_index(format, 320)
     every = encoded(voice, format, index, 0, 12 + WARM_UP_FRAMES)
     later = encoded(voice[6 * spf :], format, index, WARM_UP_FRAMES, 6)
     whole = decoded(every, format)
@@ -201,7 +201,7 @@ def test_windows_come_in_legal_order_and_short_ones_at_attacks() -> None:
     pcm = np.zeros(30 * 576, dtype=np.float32)
     random = np.random.default_rng(0)
     pcm[9000:9400] = random.uniform(-0.9, 0.9, 400).astype(np.float32)
-    units = encoded(pcm, format, mono_bitrate_index(format, 24), 0, 26)
+    units = encoded(pcm, format, lame_bitrate_index(format, 24), 0, 26)
     assert BlockType.SHORT in {block for unit in units for block in unit.block_types(format)}
 
 
@@ -211,7 +211,7 @@ def test_the_mono_bitrate_is_no_less_than_asked_where_lame_has_one(
 ) -> None:
     rates = format.bitrates_kbps
     most = 64 if format.version is Version.MPEG_2_5 else rates[14]
-    index = mono_bitrate_index(format, kbps)
+    index = lame_bitrate_index(format, kbps)
     assert rates[index] <= most
     assert rates[index] >= min(kbps, most)
     assert index == 1 or rates[index - 1] < kbps
@@ -249,7 +249,7 @@ def test_a_stretch_sounds_as_it_does_alone(name: str, before: str) -> None:
     """Whatever went through the encoder before it."""
     voice, format = caller(name), MONO[rate_of(name)]
     spf = format.samples_per_frame
-    index = mono_bitrate_index(format, 64)
+    index = lame_bitrate_index(format, 64)
     count = 8
     length = (WARM_UP_FRAMES + count + LOOK_AHEAD_FRAMES) * spf
     pcm = voice[4 * spf : 4 * spf + length]

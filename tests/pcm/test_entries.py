@@ -114,7 +114,7 @@ def assert_entries(source: bytes) -> int:
             assert_accepted(one, format, sounds)
         for samples in to_encoder:
             assert np.isfinite(samples).all()
-            assert len(samples) <= (frames + ENCODER_FRAMES) * format.samples_per_frame
+            assert samples.shape[1] <= (frames + ENCODER_FRAMES) * format.samples_per_frame
     return len(to_decoder)
 
 

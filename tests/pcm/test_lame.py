@@ -52,7 +52,7 @@ def test_a_wheel_that_hides_lame_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(lame, "lameenc", SimpleNamespace(__file__=other))
     with (
         pytest.raises(ImportError, match=r"lameenc.*lame_init, .*1\.7 to 1\.9"),
-        lame.encoder(8000, 16, 5, lowpass_hz=None, short_blocks=True),
+        lame.encoder(8000, 1, 16, 5, lowpass_hz=None, short_blocks=True),
     ):
         pass
 
@@ -66,7 +66,7 @@ def test_lame_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     print_config(handle)
     lame._library().lame_close(handle)
     assert capfd.readouterr().err
-    with lame.encoder(8000, 16, 5, lowpass_hz=None, short_blocks=True) as encoder:
+    with lame.encoder(8000, 1, 16, 5, lowpass_hz=None, short_blocks=True) as encoder:
         print_config(encoder._handle)
     assert capfd.readouterr() == ("", "")
 
@@ -88,14 +88,14 @@ def test_encoders_are_closed_however_they_end(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(library, "lame_init", counted_init)
     monkeypatch.setattr(library, "lame_close", counted_close)
     settings: dict[str, Any] = {"lowpass_hz": None, "short_blocks": True}
-    with lame.encoder(8000, 16, 5, **settings) as encoder:
-        encoder.encode(noise(1000))
+    with lame.encoder(8000, 1, 16, 5, **settings) as encoder:
+        encoder.encode(noise(1000)[None])
     with (
         pytest.raises(ValueError, match="NaN"),
-        lame.encoder(8000, 16, 5, **settings) as encoder,
+        lame.encoder(8000, 1, 16, 5, **settings) as encoder,
     ):
-        encoder.encode(np.full(1000, np.nan, dtype=np.float32))
-    with pytest.raises(ValueError, match="9000 Hz"), lame.encoder(9000, 16, 5, **settings):
+        encoder.encode(np.full((1, 1000), np.nan, dtype=np.float32))
+    with pytest.raises(ValueError, match="9000 Hz"), lame.encoder(9000, 1, 16, 5, **settings):
         pass
     assert len(opened) == 3
     assert closed == opened
@@ -106,10 +106,10 @@ def test_what_would_end_the_process_is_refused(value: float) -> None:
     pcm = noise(5000)
     pcm[4999] = value
     with (
-        lame.encoder(8000, 16, 5, lowpass_hz=None, short_blocks=True) as encoder,
+        lame.encoder(8000, 1, 16, 5, lowpass_hz=None, short_blocks=True) as encoder,
         pytest.raises(ValueError, match="NaN or infinity"),
     ):
-        encoder.encode(pcm)
+        encoder.encode(pcm[None])
 
 
 @given(formats, st.integers(1, 14), st.booleans(), st.data())
@@ -125,13 +125,17 @@ def test_any_finite_samples_are_taken(
         "attacks": attacks(9000),
         "zero": np.zeros(9000, dtype=np.float32),
     }
+    some = st.sampled_from(sorted(kinds))
     lowpass = data.draw(st.one_of(st.none(), st.integers(1, format.rate_hz)))
     kbps = format.bitrates_kbps[index]
     with lame.encoder(
-        format.rate_hz, kbps, 5, lowpass_hz=lowpass, short_blocks=short_blocks
+        format.rate_hz, format.channels, kbps, 5, lowpass_hz=lowpass, short_blocks=short_blocks
     ) as encoder:
-        names = data.draw(st.lists(st.sampled_from(sorted(kinds)), min_size=1, max_size=4))
-        coded = [encoder.encode(kinds[name]) for name in names]
+        names = data.draw(st.lists(st.tuples(some, some), min_size=1, max_size=4))
+        coded = [
+            encoder.encode(np.stack([kinds[one], kinds[two]][: format.channels]))
+            for one, two in names
+        ]
         coded.append(encoder.flush())
     assert any(coded)
 

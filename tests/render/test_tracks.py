@@ -176,9 +176,9 @@ class Work:
         """The track, the windows that it said it would need, and those that it asked for."""
         maker = TrackMaker(self.plan, self.tone)
         pieces = maker.pieces(0, frames)
-        windows = list(maker.windows(pieces))
+        windows = list(maker.windows([[pieces], []]))
         pcm = Watched(EditedPcm(self.read, self.plan, self.tone, windows))
-        (track,) = maker.make(0, [pieces], pcm)
+        (((track,), ()),) = maker.make([[[pieces], []]], pcm)
         return track, windows, pcm.asked
 
     def read(self, spans: Sequence[Span]) -> list[Samples]:
@@ -268,10 +268,10 @@ def test_lower_bitrates_take_fewer_bits(name: str) -> None:
     maker = TrackMaker(work.plan, work.tone)
     frames = FrameRange(40, 44)
     pcm = EditedPcm(work.read, work.plan, work.tone, [maker.window(frames)])
-    (usual,) = maker.encode(0, [frames], pcm)
+    ((usual,),) = maker.encode((0,), [frames], pcm)
     sizes = [sum(part.bits(format) for part in usual.units)]
     for index in maker.lower_bitrates():
-        (lower,) = maker.encode(0, [frames], pcm, index)
+        ((lower,),) = maker.encode((0,), [frames], pcm, index)
         assert lower.frames == frames
         sizes.append(sum(part.bits(format) for part in lower.units))
     assert len(sizes) > 1

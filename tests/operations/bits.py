@@ -157,9 +157,16 @@ def with_tag(frames: Sequence[mpeg.Frame], delay: int, padding: int) -> bytes:
 
 
 def emptied(frame: mpeg.Frame) -> mpeg.Frame:
-    """The frame with no main data of its own."""
+    """The frame with no main data of its own; its windows stay."""
+    width, first = _layout(frame)
+    # Behind 12 + 9 + 8 bits and scalefac_compress: window_switching_flag and block_type.
+    switch = 12 + 9 + 8 + (4 if frame.version == 3 else 9)
+    side = 0
+    for granule in range(len(frame.part2_3_lengths) * frame.channels):
+        at = first + width * granule + switch
+        side |= frame.side_bits(at, 3) << 8 * frame.side_length - at - 3
     start, end = frame.side_offset, frame.side_offset + frame.side_length
-    data = frame.data[:start] + bytes(end - start) + frame.data[end:]
+    data = frame.data[:start] + side.to_bytes(frame.side_length, "big") + frame.data[end:]
     return mpeg.Frame(frame.offset, data)
 
 

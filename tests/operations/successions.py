@@ -70,11 +70,8 @@ def window_tracks(data: bytes) -> list[list[int]]:
     """By channel, the windows of a whole file, its tag left out."""
     every, _ = all_frames(data)
     frames = every[1:] if every[0].is_tag else every
-    tracks: list[list[int]] = [[] for _ in range(frames[0].channels)]
-    for frame in frames:
-        for track, found in zip(tracks, windows(frame), strict=True):
-            track += found
-    return tracks
+    by_frame = [windows(frame) for frame in frames]
+    return [[window for one in by_frame for window in one[c]] for c in range(frames[0].channels)]
 
 
 def illegal_successions(data: bytes) -> list[Succession]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +19,11 @@ from audioengine.edits import AppliedMask, Edits, MaskParty, Span
 from audioengine.errors import UnsupportedAudioError
 from audioengine.mp3.header import StreamFormat, Version
 from audioengine.mp3.index import FrameIndex
+from audioengine.plan import store as planning
 from audioengine.plan.grid import FrameRange
-from audioengine.plan.rendering import MAX_MOVED_FRAMES
 from audioengine.plan.stereo import Coupling
-from audioengine.plan.store import StorePlan, plan_store
+from audioengine.plan.store import StorePlan
+from audioengine.plan.windows import SourceWindows
 from tests.strategies import examples
 from tests.support import index_of
 
@@ -42,6 +45,23 @@ class Couplings:
         for number in range(max(frames.first, 0), min(frames.last, len(self.kinds))):
             out[number - frames.first] = self.kinds[number]
         return out
+
+    def windows(self, channels: int, frames: FrameRange) -> SourceWindows:
+        """All of them long."""
+        out = SourceWindows.nothing(frames.count, channels)
+        for number in range(max(frames.first, 0), min(frames.last, len(self.kinds))):
+            out.there[number - frames.first] = True
+            out.coupled[number - frames.first] = self.kinds[number] in _COUPLED
+        return out
+
+
+_COUPLED = (Coupling.MID_SIDE, Coupling.INTENSITY)
+
+
+def plan_store(index: FrameIndex, asked: Edits, kinds: Couplings, **options: Any) -> StorePlan:
+    return planning.plan_store(
+        index, asked, kinds, partial(kinds.windows, index.format.channels), **options
+    )
 
 
 def couplings(kind: Coupling, frames: int = 200) -> Couplings:
@@ -222,13 +242,12 @@ def test_the_core_of_a_mask_is_what_depends_on_its_audible_samples(case: Case) -
 
 @given(cases())
 @examples(100)
-def test_clusters_hold_what_is_remade_and_where_its_ends_may_move(case: Case) -> None:
+def test_clusters_hold_what_is_remade_and_all_that_is_no_copy(case: Case) -> None:
     plan = case.plan()
     frames = plan.grid.frames
     inside = frames_of(plan.clusters)
-    for part in (part for channel in plan.required for part in channel):
-        reach = range(part.first - MAX_MOVED_FRAMES, part.last + MAX_MOVED_FRAMES)
-        assert {frame for frame in reach if frame in frames} <= inside
+    for channel in (*plan.made, *plan.borders):
+        assert frames_of(channel) <= inside
     # All that is not in a cluster is copied from the source.
     assert set(range(frames.first, 0)) <= inside
     outside = set(range(frames.first, frames.last)) - inside
@@ -236,7 +255,21 @@ def test_clusters_hold_what_is_remade_and_where_its_ends_may_move(case: Case) ->
     assert plan.copied_frames == len(outside)
     assert inside <= set(range(frames.first, frames.last))
     for before, after in zip(plan.clusters, plan.clusters[1:], strict=False):
-        assert after.first - before.last > 2 * MAX_MOVED_FRAMES
+        assert after.first - before.last > 12
+
+
+@given(cases())
+@examples(100)
+def test_what_is_made_is_required_or_coded_together_with_it(case: Case) -> None:
+    """Beside long windows, no run has borders."""
+    plan = case.plan()
+    required = [frames_of(channel) for channel in plan.required]
+    coupled = {n for n in set().union(*required) if 0 <= n < len(case.kinds)}
+    coupled = {n for n in coupled if case.kinds[n] == Coupling.MID_SIDE}
+    if case.index.format.channels == 1:
+        coupled = set()
+    assert [frames_of(channel) for channel in plan.made] == [own | coupled for own in required]
+    assert not any(plan.borders)
 
 
 @given(cases(), st.integers(0, 999))

@@ -22,9 +22,10 @@ from audioengine.pcm.decode import decode_all
 from audioengine.pcm.tone import Tone
 from audioengine.plan.encode import format_for, plan_encode
 from audioengine.plan.grid import FrameRange, Grid
-from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
+from audioengine.plan.rendering import RenderPlan
 from audioengine.render.edited import EditedPcm
-from audioengine.render.tracks import ToneFrames, Track, TrackMaker, legal, seam
+from audioengine.render.resolve import legal
+from audioengine.render.tracks import ToneFrames, Track, TrackMaker, seam, windows_of
 from tests.strategies import examples
 from tests.support import Bytes, decode_pyav, fixture, indexed, stream
 
@@ -52,15 +53,19 @@ def test_a_track_has_its_frames_by_number(units: list[ChannelFrame], first: int)
     assert [track[number] for number in numbers] == units
 
 
+def fits(format: StreamFormat, before: ChannelFrame, after: ChannelFrame) -> bool:
+    return legal(windows_of(before, format), windows_of(after, format))
+
+
 def test_frames_follow_legally_by_last_and_first_granule() -> None:
     mpeg1 = StreamFormat(Version.MPEG_1, 0, 1)
     for before in BlockType:
         for after in BlockType:
             expected = (before, after) in LEGAL_SUCCESSIONS
-            assert legal(LSF, unit(LSF, before), unit(LSF, after)) == expected
+            assert fits(LSF, unit(LSF, before), unit(LSF, after)) == expected
             for other in BlockType:
                 one, two = unit(mpeg1, other, before), unit(mpeg1, after, other)
-                assert legal(mpeg1, one, two) == expected
+                assert fits(mpeg1, one, two) == expected
 
 
 @given(any_units, any_units, st.integers(0, 12), st.integers(0, 12), st.integers(0, 15))
@@ -71,10 +76,10 @@ def test_a_seam_is_the_nearest_legal_one(
     before, after = Track(first, one), Track(second, two)
     places = [
         frame
-        for frame in range(wanted - MAX_MOVED_FRAMES, wanted + MAX_MOVED_FRAMES + 1)
+        for frame in range(wanted - 2, wanted + 3)
         if first < frame <= first + len(one)
         and second <= frame < second + len(two)
-        and legal(LSF, one[frame - 1 - first], two[frame - second])
+        and fits(LSF, one[frame - 1 - first], two[frame - second])
     ]
     nearest = min(places, key=lambda frame: (abs(frame - wanted), -frame), default=wanted)
     assert seam(LSF, before, after, wanted) == nearest
@@ -214,13 +219,16 @@ def test_a_track_has_exactly_the_frames_asked_for(case: tuple[Work, FrameRange])
 @given(works())
 @examples(15)
 def test_filled_and_encoded_frames_follow_legally(case: tuple[Work, FrameRange]) -> None:
-    """As often as frames do that were encoded in one go: always, but where no seam is legal."""
+    """But where no seam is legal, and there the track says so."""
     work, frames = case
     format = indexed(work.name).format
-    track, windows, _ = work.made(frames)
-    illegal = sum(not legal(format, one, two) for one, two in pairwise(track.units))
-    # Each piece but the first begins with a seam.
-    assert illegal <= len(windows)
+    track, _, _ = work.made(frames)
+    illegal = [
+        number
+        for number, (one, two) in enumerate(pairwise(track.units), track.first + 1)
+        if not fits(format, one, two)
+    ]
+    assert sorted(set(track.breaks)) == illegal
 
 
 @cache
@@ -262,18 +270,27 @@ def test_most_of_a_long_beep_is_one_frame_repeated() -> None:
 
 
 @pytest.mark.parametrize("name", ["mpeg25-8k-32k", "mpeg1-44k-128k"])
-def test_lower_bitrates_take_fewer_bits(name: str) -> None:
+@given(data=st.data())
+@examples(6)
+def test_a_frame_gets_ever_coarser_and_keeps_its_windows(name: str, data: st.DataObject) -> None:
+    """Alone, and with the other channel."""
     work = Work(name, ())
     format = indexed(name).format
     maker = TrackMaker(work.plan, work.tone)
-    frames = FrameRange(40, 44)
+    number = data.draw(st.integers(10, indexed(name).frames - 10))
+    channels = data.draw(st.sampled_from(((0,), (1,), (0, 1))))
+    frames = FrameRange(number, number + 1)
     pcm = EditedPcm(work.read, work.plan, work.tone, [maker.window(frames)])
-    ((usual,),) = maker.encode((0,), [frames], pcm)
-    sizes = [sum(part.bits(format) for part in usual.units)]
-    for index in maker.lower_bitrates():
-        ((lower,),) = maker.encode((0,), [frames], pcm, index)
-        assert lower.frames == frames
-        sizes.append(sum(part.bits(format) for part in lower.units))
+    (usual,) = maker.encode(channels, [frames], pcm)
+    wanted = {
+        channel: windows_of(track[number], format)
+        for channel, track in zip(channels, usual, strict=True)
+    }
+    sizes = [sum(track[number].bits(format) for track in usual)]
+    for coarser in maker.coarser(number, wanted, pcm):
+        assert set(coarser) == set(channels)
+        for channel, unit in coarser.items():
+            assert windows_of(unit, format).like(wanted[channel])
+        sizes.append(sum(unit.bits(format) for unit in coarser.values()))
     assert len(sizes) > 1
-    assert sizes[-1] < sizes[0] / 2
-    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < 0.75 * sizes[0]

@@ -8,11 +8,13 @@ from dataclasses import replace
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.report import Check
 from audioengine.verification import container, copies, hearing
+from audioengine.verification.agreement import agreement, decoders_check
 from audioengine.verification.case import Case
 from audioengine.verification.decoder import Announced, UndecodableError, announced
 from audioengine.verification.frames import compare
 from audioengine.verification.remains import guilty_frames
 from audioengine.verification.sound import listen
+from audioengine.verification.windows import windows_check
 
 _BLOCK_BYTES = 1 << 20
 
@@ -57,6 +59,8 @@ def _judged(case: Case, workers: int, *, merged: bool) -> tuple[Check, ...]:
         copies.other_party_check(case, compared, may),
         copies.removed_check(compared, may, guilty),
         copies.leftovers_check(case, compared),
+        windows_check(case, compared),
+        decoders_check(case, agreement(case, compared)),
     ]
     sounds = [
         hearing.beep_check(case, heard),

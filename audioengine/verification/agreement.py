@@ -34,7 +34,7 @@ _SHORT_FRAMES = 64
 _AT_ONCE_FRAMES = 512
 _BEFORE_FRAMES, _AFTER_FRAMES = 2, 3
 """Around the first frame behind a seam: an overlap is heard in it and the next one."""
-_MOST_APART = 0.001
+_MOST_APART = 0.0002
 _SAME_IN_SOURCE = 0.5
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from audioengine.edits import Span
 
 
@@ -61,6 +64,20 @@ class HeardKept:
     """Samples by which it seems to be late."""
     confidence: float
     """How much likelier that is than none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeardBands:
+    """How loud a stretch is that is coded anew, band by band."""
+
+    channel: int
+    span: Span
+    blocks: int
+    """How many were looked at; they overlap by half."""
+    ours: npt.NDArray[np.float64]
+    """[shape=(bands,)] Mean squares."""
+    wanted: npt.NDArray[np.float64]
+    """The same of what should be heard; 0 where that is not sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +171,7 @@ class Heard:
     masks: list[HeardMask] = field(default_factory=list)
     edges: list[HeardEdge] = field(default_factory=list)
     kept: list[HeardKept] = field(default_factory=list)
+    bands: list[HeardBands] = field(default_factory=list)
     shares: list[HeardShare] = field(default_factory=list)
     unasked: list[HeardUnasked] = field(default_factory=list)
     sums: list[HeardSum] = field(default_factory=list)
@@ -168,6 +186,7 @@ class Heard:
         self.masks += other.masks
         self.edges += other.edges
         self.kept += other.kept
+        self.bands += other.bands
         self.shares += other.shares
         self.unasked += other.unasked
         self.sums += other.sums

@@ -9,6 +9,7 @@ import numpy as np
 
 from audioengine.plan.grid import flags_of
 from audioengine.report import Check, Figure
+from audioengine.verification.bands import LostBand, lost_bands
 from audioengine.verification.case import Case
 from audioengine.verification.findings import (
     Heard,
@@ -76,6 +77,7 @@ _Found = TypeVar(
     HeardGap,
     HeardHidden,
     HeardTrace,
+    LostBand,
 )
 
 
@@ -243,8 +245,9 @@ def kept_check(case: Case, heard: Heard) -> Check:
     Judged in stretches of 60 ms or more in which the source is above -45 dBFS: correlation with the
     source is 0.5 at least, its level is the source's within 1.4 dB (and what coding noise takes),
     and no shift up to 20 ms fits clearly better (by half). In no 50 ms, of quiet audio too, more is
-    beside it than -50 dBFS and what is loudest nearby.
+    beside it than -50 dBFS and what is loudest nearby. No band of it is lost: see `lost_bands`.
     """
+    lost, largest = lost_bands(heard.bands, case.format.rate_hz)
     wrong = [
         kept
         for kept in heard.kept
@@ -260,7 +263,16 @@ def kept_check(case: Case, heard: Heard) -> Check:
         "least_resemblance": round(min((k.resemblance for k in heard.kept), default=1.0), 3),
         "least_gain": round(min((k.gain for k in heard.kept), default=1.0), 3),
         "largest_gain": round(max((k.gain for k in heard.kept), default=1.0), 3),
+        "bands_lost": len(lost),
+        "largest_band_loss_db": round(largest, 1),
     }
+    if lost and not wrong:
+        first = min(lost, key=lambda one: one.hz)
+        message = (
+            f"What is coded anew is duller than it was {_at(case, [first])}: from {first.hz:,.0f} "
+            f"Hz, {first.lost_db:.1f} dB are missing."
+        )
+        return Check("kept_sound", False, measured, message)
     if wrong:
         late = [kept.lag for kept in wrong if kept.confidence > _SURE_LAG and kept.lag]
         message = f"What is heard is not what was said, or not then, {_at(case, wrong)}."

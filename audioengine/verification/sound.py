@@ -16,6 +16,7 @@ import numpy as np
 from audioengine.edits import Span, join, touching
 from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
 from audioengine.plan.spans import without
+from audioengine.verification.bands import hear_bands
 from audioengine.verification.case import Case, masks_in
 from audioengine.verification.decoder import UndecodableError, decode_frames
 from audioengine.verification.findings import Heard, HeardEdge, HeardKept, HeardMask
@@ -164,6 +165,7 @@ class _Listener:
                         if piece.start <= edge < piece.end and span.start < edge < span.end:
                             heard.edges += self._edge(channel, mask, ends, span, sound, passage)
         clear = without((span for span in made if span.length), (*masked, *passage.unsure))
+        heard.bands += hear_bands(channel, without(clear, passage.loud[channel]), passage)
         for sound in passage.sounds:
             for span in both(clear, sound.voice.alone):
                 heard.kept += self._kept(channel, span, sound, passage)

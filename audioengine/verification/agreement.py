@@ -25,6 +25,7 @@ from audioengine.verification.decoder import (
 )
 from audioengine.verification.frames import Compared
 from audioengine.verification.second_decoder import SecondDecoder
+from audioengine.verification.voice import Voice
 
 Sound = npt.NDArray[np.float64]
 """[shape=(n, channels)] Full scale ±1."""
@@ -32,6 +33,7 @@ Sound = npt.NDArray[np.float64]
 _END_MS = 200
 _SHORT_FRAMES = 64
 _AT_ONCE_FRAMES = 512
+_LAST_FRAMES = 8
 _BEFORE_FRAMES, _AFTER_FRAMES = 2, 3
 """Around the first frame behind a seam: an overlap is heard in it and the next one."""
 _MOST_APART = 0.0002
@@ -49,6 +51,9 @@ class Agreement:
     stretches: int = 0
     seams: int = 0
     apart: list[Apart] = field(default_factory=list)
+    sources_end_off: list[int] = field(default_factory=list)
+    """By recording whose tag promises more than there is: samples that it plays beyond the last
+    one that the request is judged by."""
     undecodable: list[str] = field(default_factory=list)
     most_apart: float = 0.0
 
@@ -72,6 +77,9 @@ def agreement(case: Case, compared: Compared) -> Agreement:
     with closing(SecondDecoder()) as second:
         try:
             _ends(case, compared, second, out)
+            out.sources_end_off = [
+                off for voice in case.voices for off in _plays_beyond(voice, second)
+            ]
             seams = _seams(compared)
             out.seams = len(seams)
             zero = compared.frames.first
@@ -164,6 +172,28 @@ def _ends(case: Case, compared: Compared, second: SecondDecoder, out: Agreement)
     _compare(case, compared, first * spf, theirs[:common], tail[:common], second, out)
 
 
+def _plays_beyond(voice: Voice, second: SecondDecoder) -> list[int]:
+    """How many samples a recording is played beyond what its index ends with.
+
+    Players take a tag's padding off the end that it promises. Where that is cut off, or the tag
+    counts no frames, they play all that there is.
+    """
+    index = voice.index
+    tag = index.info_tag
+    if tag is None or not tag.gapless or tag.encoder_delay is None or index.free_format:
+        return []
+    promised = tag.frames or 0
+    if 0 < promised <= index.frames:
+        return []
+    first = max(0, index.frames - _LAST_FRAMES)
+    try:
+        end = second.end(voice.source, index, first, promised, tag.padding or 0)
+    except UndecodableError:
+        return []
+    played = first * index.format.samples_per_frame + len(end)
+    return [played - index.start - index.samples]
+
+
 def _stretch(
     case: Case, compared: Compared, second: SecondDecoder, frames: FrameRange, out: Agreement
 ) -> None:
@@ -220,9 +250,11 @@ def _is_so_in_source(
         if not kept.any() or voice.index.free_format or not 0 <= own < voice.index.frames:
             continue
         ours = as_sound(decode_source(voice.source, voice.index, own, own + 1))
-        theirs = second.frames(voice.source, voice.index, own, own + 1)
-        apart = np.abs(ours - theirs).max(axis=0) if len(ours) == len(theirs) else [1.0]
-        if max(apart) > _SAME_IN_SOURCE * most:
+        try:
+            theirs = second.frames(voice.source, voice.index, own, own + 1)
+        except UndecodableError:
+            continue
+        if len(ours) == len(theirs) and np.abs(ours - theirs).max() > _SAME_IN_SOURCE * most:
             return True
     return False
 

@@ -50,17 +50,18 @@ def _judged(case: Case, workers: int, *, merged: bool) -> tuple[Check, ...]:
     except UndecodableError:
         told = Announced(0, case.format.rate_hz, case.format.channels)
     length = container.length_check(case, told, heard.undecodable)
+    agreed = agreement(case, compared)
     checks = [
         container.tag_check(case),
         container.metadata_check(case),
         length,
-        container.clock_check(case),
+        container.clock_check(case, agreed.sources_end_off),
         copies.copied_check(compared, may),
         copies.other_party_check(case, compared, may),
         copies.removed_check(compared, may, guilty),
         copies.leftovers_check(case, compared),
         windows_check(case, compared),
-        decoders_check(case, agreement(case, compared)),
+        decoders_check(case, agreed),
     ]
     sounds = [
         hearing.beep_check(case, heard),

@@ -37,6 +37,9 @@ from audioengine.verification import libsndfile_process
 from audioengine.verification.decoder import UndecodableError
 
 _FULL_SCALE = 32768
+_FAR_FRAMES = 16  # of 576 samples or more; padding is below 4,096
+_MORE_FRAMES = 2
+"""Behind a CRC, mpg123 finds less in the first frames' slots than there is: by one frame."""
 
 
 @dataclass(frozen=True)
@@ -107,29 +110,20 @@ class SecondDecoder:
     ) -> npt.NDArray[np.float64]:
         """[shape=(n, channels)] What is played from frame `first` to the end of a file.
 
-        promised: how many frames the file's tag promises; padding: of its tag.
+        promised: how many frames the file's tag promises, 0 if it does not say; padding: its
+        tag's.
         """
         start, data = _stretch(source, index, first, index.frames)
-        pcm = self._from_frames(index, data, promised - start, padding)
+        # A tag that does not say trims nothing; nor does one whose end is far away.
+        left = promised - start if promised else 2 * (index.frames - start) + _FAR_FRAMES
+        pcm = self._from_frames(index, data, left, padding)
         return pcm[(first - start) * index.format.samples_per_frame :]
 
     def _from_frames(
         self, index: FrameIndex, data: bytes, frames: int, padding: int
     ) -> npt.NDArray[np.float64]:
         """What frames play from their first sample on; the 529 that any tag hides are silent."""
-        tag = build_info_tag(
-            index.header,
-            constant_bitrate=False,
-            lowest_kbps=0,
-            frames=frames,
-            audio_bytes=len(data),
-            audio_crc=tag_crc(b""),
-            frame_offsets=[0] * 100,
-            encoder=OWN_ENCODER,
-            encoder_delay=0,
-            padding=padding,
-        )
-        played = self.play(tag + data)
+        played = self.play(_tagged(index, data, frames, padding))
         format = index.format
         if (played.rate_hz, played.pcm.shape[1]) != (format.rate_hz, format.channels):
             raise UndecodableError(
@@ -164,12 +158,29 @@ def _library() -> str | None:
     return find_library("sndfile")
 
 
+def _tagged(index: FrameIndex, data: bytes, frames: int, padding: int) -> bytes:
+    """Frames behind a tag that promises `frames` of them, hides 529 samples, and has a padding."""
+    tag = build_info_tag(
+        index.header,
+        constant_bitrate=False,
+        lowest_kbps=0,
+        frames=frames,
+        audio_bytes=len(data),
+        audio_crc=tag_crc(b""),
+        frame_offsets=[0] * 100,
+        encoder=OWN_ENCODER,
+        encoder_delay=0,
+        padding=padding,
+    )
+    return tag + data
+
+
 def _stretch(source: ByteSource, index: FrameIndex, first: int, last: int) -> tuple[int, bytes]:
     """Frames with those before them that they depend on, and the number of the first of these.
 
     Frames whose main data is lost are silenced, as rendering has them.
     """
-    start = look_back(index, max(0, first - index.format.warm_up_frames))
+    start = look_back(index, max(0, first - index.format.warm_up_frames - _MORE_FRAMES))
     if not index.lost_between(start, last):
         return start, index.read_frames(source, start, last)
     parts, free = [], 0

@@ -249,9 +249,10 @@ def _is_so_in_source(
         voice, own = case.voices[patch.voice], number - patch.shift
         if not kept.any() or voice.index.free_format or not 0 <= own < voice.index.frames:
             continue
-        ours = as_sound(decode_source(voice.source, voice.index, own, own + 1))
+        near = max(0, own - 1), own + 1
+        ours = as_sound(decode_source(voice.source, voice.index, *near))
         try:
-            theirs = second.frames(voice.source, voice.index, own, own + 1)
+            theirs = second.frames(voice.source, voice.index, *near)
         except UndecodableError:
             continue
         if len(ours) == len(theirs) and np.abs(ours - theirs).max() > _SAME_IN_SOURCE * most:

@@ -147,6 +147,8 @@ class HeardHidden:
     """Its loudest 20 ms."""
     limit_dbfs: float
     """How loud it is beside them, in what is played."""
+    noise_dbfs: float
+    """How loud the noise of the coding is there, by 20 ms."""
     likeness: float
     """To a recording that has audio there."""
     likeness_chance: float

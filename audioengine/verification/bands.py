@@ -26,6 +26,7 @@ _RESAMPLED_SHARE = 0.9
 _LEAST_BLOCKS = 8
 _LEAST_BAND_DBFS = -70.0
 _MASKED_DB = 30.0
+_TOP_DB = 45.0
 _FLOOR = 1e-12
 _MOST_LOST_DB = 6.0
 _MOST_LOST_BY_CHANCE_DB = 24.0
@@ -75,9 +76,10 @@ def lost_bands(found: Iterable[HeardBands], rate_hz: int) -> tuple[list[LostBand
     """The bands that are lost, in single stretches or in all of a channel, and the largest loss.
 
     Judged are bands in which the source is above -70 dBFS, over eight blocks of 30 ms or more. A
-    band may be 6 dB quieter, and 24 dB over the square root of the blocks, for what chance adds. A
-    hole between bands that are there counts if it is less than 30 dB below the loudest band: what
-    is quieter is masked, and encoders leave it out.
+    band may be 6 dB quieter, and 24 dB over the square root of the blocks, for what chance adds. It
+    counts if it was less than 30 dB below the loudest band: what is quieter is masked, encoders
+    leave it out, and it may be the noise of the source's own coding; in all of a channel, 45 dB
+    where all above it is lost too.
     Measured over 1,000 stretches of speech, noise, music and sweeps from 8 to 44.1 kHz: where the
     encoder's low-pass is the source's, the most that a band lost was 3.1 dB over half a second and
     more; where it is lower, the bands above it lose 12 to 60 dB.
@@ -102,7 +104,7 @@ def lost_bands(found: Iterable[HeardBands], rate_hz: int) -> tuple[list[LostBand
             most = _MOST_LOST_DB + _MOST_LOST_BY_CHANCE_DB / math.sqrt(one.blocks)
             losses = _losses(one)
             largest = max(largest, max(losses.values(), default=0.0))
-            for band in _missing(one, losses, most):
+            for band in _missing(one, losses, most, _TOP_DB if one is total else _MASKED_DB):
                 hz = (band + 0.5) * rate_hz / 2 / BANDS
                 lost.append(LostBand(channel, one.span, hz, losses[band]))
     return lost, largest
@@ -119,14 +121,15 @@ def _losses(heard: HeardBands) -> dict[int, float]:
     }
 
 
-def _missing(heard: HeardBands, losses: dict[int, float], most: float) -> list[int]:
-    """The bands that are lost: at the top of what can be heard, or loud ones."""
-    loud = float(heard.wanted.max()) * amplitude(-_MASKED_DB) ** 2
+def _missing(heard: HeardBands, losses: dict[int, float], most: float, top_db: float) -> list[int]:
+    """The bands that are lost: loud ones, or at the top of what can be heard, down to `top_db`."""
+    loudest = float(heard.wanted.max())
+    loud, least = loudest * amplitude(-_MASKED_DB) ** 2, loudest * amplitude(-top_db) ** 2
     out = []
     at_top = True
     for band in sorted(losses, reverse=True):
         if losses[band] <= most:
             at_top = False
-        elif at_top or heard.wanted[band] >= loud:
+        elif heard.wanted[band] >= (least if at_top else loud):
             out.append(band)
     return out

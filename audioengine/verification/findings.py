@@ -25,6 +25,10 @@ class HeardMask:
     edge_rest_dbfs: float
     """The loudest 20 ms beside the tone, where unmasked audio is in the same frames."""
     edge_limit_dbfs: float
+    edge_noise_dbfs: float
+    """The loudest 20 ms of coding noise in what is kept next to the mask."""
+    deep: bool
+    """Whether there are frames that hold nothing but the mask, and long enough."""
     core_rest_dbfs: float
     """The same in frames that hold nothing but the mask."""
     likeness: float
@@ -48,6 +52,8 @@ class HeardEdge:
     """What is left then."""
     voice_taken_dbfs: float
     """What is left if the voice is still heard in the mask's first or last few ms."""
+    noise_dbfs: float
+    """The coding noise in what is kept, 15 to 30 ms from the edge."""
 
 
 @dataclass(frozen=True, slots=True)

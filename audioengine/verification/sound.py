@@ -238,6 +238,8 @@ class _Listener:
             phase=phase,
             edge_rest_dbfs=decibels(loudest(edges, block)),
             edge_limit_dbfs=self._edge_limit(channel, mask.span, part, sound, passage),
+            edge_noise_dbfs=self._noise_beside(channel, mask.span, sound, passage),
+            deep=deep,
             core_rest_dbfs=decibels(loudest(inner, block)) if deep else -120.0,
             likeness=alike.best,
             likeness_chance=alike.chance,
@@ -271,6 +273,19 @@ class _Listener:
         around = Span(part.start - support, part.end + support).clipped(window)
         others = passage.others(sound, channel, passage.cut(around))
         return decibels(max(own, loudest(others, block)))
+
+    def _noise_beside(self, channel: int, mask: Span, sound: Sounding, passage: Passage) -> float:
+        """How loud the noise of the coding is in what is kept next to a mask."""
+        support, window = self.case.format.support, passage.window
+        around = [Span(mask.start - support, mask.start), Span(mask.end, mask.end + support)]
+        masks = [one.span for one in sound.voice.masked[channel]]
+        kept = both(without((span.clipped(window) for span in around), masks), sound.voice.heard)
+        block = self._samples(_BLOCK_MS)
+        noise = (
+            passage.ours[channel][cut] - passage.total[channel][cut]
+            for cut in map(passage.cut, kept)
+        )
+        return decibels(max((loudest(wave, block) for wave in noise), default=0.0))
 
     def _edge(
         self,
@@ -313,7 +328,19 @@ class _Listener:
             for ms in _LEFT_MS
         )
         left = right if short else min(lefts)
-        yield HeardEdge(channel, at, decibels(right), best, decibels(errors[best]), decibels(left))
+        # As far from the edge as no end of a mask is looked for.
+        far = Span(near.end, near.end + margin) if ends else Span(near.start - margin, near.start)
+        beside = passage.cut(far.clipped(passage.window).clipped(heard))
+        noise = rms(passage.ours[channel][beside] - passage.total[channel][beside])
+        yield HeardEdge(
+            channel,
+            at,
+            decibels(right),
+            best,
+            decibels(errors[best]),
+            decibels(left),
+            decibels(noise),
+        )
 
     def _end_of(self, inside: Span, ends: bool, ms: int) -> Span:
         length = min(self._samples(ms), inside.length)

@@ -26,7 +26,8 @@ class HeardMask:
     """The loudest 20 ms beside the tone, where unmasked audio is in the same frames."""
     edge_limit_dbfs: float
     edge_noise_dbfs: float
-    """The loudest 20 ms of coding noise in what is kept next to the mask."""
+    """The loudest 20 ms of coding noise in what is kept next to the mask; of another channel, 12 dB
+    less."""
     deep: bool
     """Whether there are frames that hold nothing but the mask, and long enough."""
     core_rest_dbfs: float

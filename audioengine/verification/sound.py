@@ -63,6 +63,8 @@ _BLOCK_MS = 20
 _LATE_S = 1.0
 _QUIET_DBFS = -45.0
 _QUIET_VOICE_DBFS = -65.0
+_OTHER_CHANNEL_DB = 12.0
+"""A channel gets fewer bits where the other one takes them."""
 
 
 def listen(case: Case, compared: Compared, workers: int) -> Heard:
@@ -238,7 +240,11 @@ class _Listener:
             phase=phase,
             edge_rest_dbfs=decibels(loudest(edges, block)),
             edge_limit_dbfs=self._edge_limit(channel, mask.span, part, sound, passage),
-            edge_noise_dbfs=self._noise_beside(channel, mask.span, sound, passage),
+            edge_noise_dbfs=max(
+                self._noise_beside(each, mask.span, sound, passage)
+                - (0 if each == channel else _OTHER_CHANNEL_DB)
+                for each in range(self.case.format.channels)
+            ),
             deep=deep,
             core_rest_dbfs=decibels(loudest(inner, block)) if deep else -120.0,
             likeness=alike.best,

@@ -158,8 +158,9 @@ class Check:
 
     name: str
     """``copy``; or ``tag``, ``metadata``, ``length``, ``clock``, ``copied_frames``,
-    ``other_party``, ``removed_audio``, ``leftovers``, ``beep``, ``mask_edges``, ``voice_gone``,
-    ``kept_sound``, ``hidden``; of a merge also ``mixed``, ``silenced``, ``gaps``."""
+    ``other_party``, ``removed_audio``, ``leftovers``, ``windows``, ``decoders``, ``beep``,
+    ``mask_edges``, ``voice_gone``, ``kept_sound``, ``hidden``; of a merge also ``mixed``,
+    ``silenced``, ``gaps``."""
     passed: bool
     measured: Mapping[str, Figure]
     """The figures by which it was decided; units are in their names."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -134,11 +135,14 @@ def length_check(case: Case, heard: Announced, undecodable: int) -> Check:
     return Check("length", passed, measured, message)
 
 
-def clock_check(case: Case) -> Check:
+def clock_check(case: Case, sources_end_off: Sequence[int]) -> Check:
     """Whether delay and padding put the first sample where the request wants it.
 
     The output's last frame is the one that plays the request's last sample, so the number of frames
     gives each its place; delay and padding must then agree, to the sample.
+
+    sources_end_off: how many samples players play of each recording beyond what the request is
+    judged by; sound that they play must not be lost.
     """
     plan, spf = case.plan, case.format.samples_per_frame
     tag = case.output_index.info_tag
@@ -149,7 +153,14 @@ def clock_check(case: Case) -> Check:
         "starts_late_samples": starts - plan.kept.start,
         "ends_late_samples": ends - plan.kept.end,
         "lead_in_frames": plan.grid.frames.first - case.frames.first,
+        "source_plays_on_samples": max(sources_end_off, default=0, key=abs),
     }
+    if any(sources_end_off):
+        message = (
+            f"Players play {measured['source_plays_on_samples']} samples more of a recording than "
+            "the output is made of."
+        )
+        return Check("clock", False, measured, message)
     enough = case.frames.first <= plan.grid.frames.first
     passed = enough and (starts, ends) == (plan.kept.start, plan.kept.end)
     if passed:

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from audioengine.edits import Span
 
 
@@ -22,6 +25,11 @@ class HeardMask:
     edge_rest_dbfs: float
     """The loudest 20 ms beside the tone, where unmasked audio is in the same frames."""
     edge_limit_dbfs: float
+    edge_noise_dbfs: float
+    """The loudest 20 ms of coding noise in what is kept next to the mask; of another channel, 12 dB
+    less."""
+    deep: bool
+    """Whether there are frames that hold nothing but the mask, and long enough."""
     core_rest_dbfs: float
     """The same in frames that hold nothing but the mask."""
     likeness: float
@@ -45,6 +53,8 @@ class HeardEdge:
     """What is left then."""
     voice_taken_dbfs: float
     """What is left if the voice is still heard in the mask's first or last few ms."""
+    noise_dbfs: float
+    """The coding noise in what is kept, 15 to 30 ms from the edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,20 @@ class HeardKept:
     """Samples by which it seems to be late."""
     confidence: float
     """How much likelier that is than none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeardBands:
+    """How loud a stretch is that is coded anew, band by band."""
+
+    channel: int
+    span: Span
+    blocks: int
+    """How many were looked at; they overlap by half."""
+    ours: npt.NDArray[np.float64]
+    """[shape=(bands,)] Mean squares."""
+    wanted: npt.NDArray[np.float64]
+    """The same of what should be heard; 0 where that is not sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +154,8 @@ class HeardHidden:
     """Its loudest 20 ms."""
     limit_dbfs: float
     """How loud it is beside them, in what is played."""
+    noise_dbfs: float
+    """How loud the noise of the coding is there, by 20 ms."""
     likeness: float
     """To a recording that has audio there."""
     likeness_chance: float
@@ -154,6 +180,7 @@ class Heard:
     masks: list[HeardMask] = field(default_factory=list)
     edges: list[HeardEdge] = field(default_factory=list)
     kept: list[HeardKept] = field(default_factory=list)
+    bands: list[HeardBands] = field(default_factory=list)
     shares: list[HeardShare] = field(default_factory=list)
     unasked: list[HeardUnasked] = field(default_factory=list)
     sums: list[HeardSum] = field(default_factory=list)
@@ -168,6 +195,7 @@ class Heard:
         self.masks += other.masks
         self.edges += other.edges
         self.kept += other.kept
+        self.bands += other.bands
         self.shares += other.shares
         self.unasked += other.unasked
         self.sums += other.sums

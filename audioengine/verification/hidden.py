@@ -26,6 +26,7 @@ _LEAST_MS = 20
 _LEAST_HEARD_MS = 10  # in less there is hardly more than the ringing of what is next to it
 _QUIET_SOURCE_DBFS = -50.0
 _QUIET_DBFS = -75.0
+_OWN_ECHO_DB = -12.0
 _ECHO_DB = -30.0  # coding may repeat what is next to it at a lower level
 
 
@@ -62,24 +63,34 @@ def _hidden(case: Case, hidden: Span, beside: Span) -> list[HeardHidden]:
     for channel, wave in enumerate(waves):
         ours = wave[hidden.start - first * spf : hidden.end - first * spf]
         played = wave[beside.start - first * spf : beside.end - first * spf]
-        level = decibels(loudest(ours, rate * _BLOCK_MS // 1000))
+        block = rate * _BLOCK_MS // 1000
+        level = decibels(loudest(ours, block))
         limit = decibels(loudest(played, rate * _BESIDE_MS // 1000))
-        place = Span(hidden.start - case.hidden, hidden.end - case.hidden)
+        place, near = (Span(s.start - case.hidden, s.end - case.hidden) for s in (hidden, beside))
+        noise = decibels(loudest(played - case.right(near)[channel], block))
         best, chance = 0.0, 1.0
         if level > max(_QUIET_DBFS, limit + _ECHO_DB):
-            best, chance = _alike(case, channel, ours, place)
-        out.append(HeardHidden(channel, place, level, limit, best, chance))
+            best, chance = _alike(case, channel, ours, place, near)
+        out.append(HeardHidden(channel, place, level, limit, noise, best, chance))
     return out
 
 
-def _alike(case: Case, channel: int, ours: Wave, place: Span) -> tuple[float, float]:
-    """The likeness to the recording that it is most like, and what is chance."""
+def _alike(case: Case, channel: int, ours: Wave, place: Span, near: Span) -> tuple[float, float]:
+    """The likeness to the recording that it is most like, and what is chance.
+
+    Not to what is itself only the echo of a recording's coding, beyond its own first or last
+    sample: it holds the same sound that the output's echo is of.
+    """
     best, chance = 0.0, 1.0
     if len(ours) < case.format.rate_hz * _LEAST_MS // 1000:
         return best, chance
     for voice in case.voices:
         wave = voice.waves(place)[channel]
-        if rms(wave) > amplitude(_QUIET_SOURCE_DBFS):
+        beside = loudest(voice.waves(near)[channel], case.format.rate_hz * _BESIDE_MS // 1000)
+        echo = not place.clipped(voice.everything).length and (
+            rms(wave) < beside * amplitude(_OWN_ECHO_DB)
+        )
+        if rms(wave) > amplitude(_QUIET_SOURCE_DBFS) and not echo:
             found = likeness(ours, wave, case.format.rate_hz)
             if found.best * chance > best * found.chance:
                 best, chance = found.best, found.chance

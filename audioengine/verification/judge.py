@@ -8,11 +8,13 @@ from dataclasses import replace
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.report import Check
 from audioengine.verification import container, copies, hearing
+from audioengine.verification.agreement import agreement, decoders_check
 from audioengine.verification.case import Case
 from audioengine.verification.decoder import Announced, UndecodableError, announced
 from audioengine.verification.frames import compare
 from audioengine.verification.remains import guilty_frames
 from audioengine.verification.sound import listen
+from audioengine.verification.windows import windows_check
 
 _BLOCK_BYTES = 1 << 20
 
@@ -48,15 +50,18 @@ def _judged(case: Case, workers: int, *, merged: bool) -> tuple[Check, ...]:
     except UndecodableError:
         told = Announced(0, case.format.rate_hz, case.format.channels)
     length = container.length_check(case, told, heard.undecodable)
+    agreed = agreement(case, compared)
     checks = [
         container.tag_check(case),
         container.metadata_check(case),
         length,
-        container.clock_check(case),
+        container.clock_check(case, agreed.sources_end_off),
         copies.copied_check(compared, may),
         copies.other_party_check(case, compared, may),
         copies.removed_check(compared, may, guilty),
         copies.leftovers_check(case, compared),
+        windows_check(case, compared),
+        decoders_check(case, agreed),
     ]
     sounds = [
         hearing.beep_check(case, heard),

@@ -16,6 +16,7 @@ import numpy as np
 from audioengine.edits import Span, join, touching
 from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
 from audioengine.plan.spans import without
+from audioengine.verification.bands import hear_bands
 from audioengine.verification.case import Case, masks_in
 from audioengine.verification.decoder import UndecodableError, decode_frames
 from audioengine.verification.findings import Heard, HeardEdge, HeardKept, HeardMask
@@ -62,6 +63,8 @@ _BLOCK_MS = 20
 _LATE_S = 1.0
 _QUIET_DBFS = -45.0
 _QUIET_VOICE_DBFS = -65.0
+_OTHER_CHANNEL_DB = 12.0
+"""A channel gets fewer bits where the other one takes them."""
 
 
 def listen(case: Case, compared: Compared, workers: int) -> Heard:
@@ -164,6 +167,7 @@ class _Listener:
                         if piece.start <= edge < piece.end and span.start < edge < span.end:
                             heard.edges += self._edge(channel, mask, ends, span, sound, passage)
         clear = without((span for span in made if span.length), (*masked, *passage.unsure))
+        heard.bands += hear_bands(channel, without(clear, passage.loud[channel]), passage)
         for sound in passage.sounds:
             for span in both(clear, sound.voice.alone):
                 heard.kept += self._kept(channel, span, sound, passage)
@@ -236,6 +240,12 @@ class _Listener:
             phase=phase,
             edge_rest_dbfs=decibels(loudest(edges, block)),
             edge_limit_dbfs=self._edge_limit(channel, mask.span, part, sound, passage),
+            edge_noise_dbfs=max(
+                self._noise_beside(each, mask.span, sound, passage)
+                - (0 if each == channel else _OTHER_CHANNEL_DB)
+                for each in range(self.case.format.channels)
+            ),
+            deep=deep,
             core_rest_dbfs=decibels(loudest(inner, block)) if deep else -120.0,
             likeness=alike.best,
             likeness_chance=alike.chance,
@@ -269,6 +279,19 @@ class _Listener:
         around = Span(part.start - support, part.end + support).clipped(window)
         others = passage.others(sound, channel, passage.cut(around))
         return decibels(max(own, loudest(others, block)))
+
+    def _noise_beside(self, channel: int, mask: Span, sound: Sounding, passage: Passage) -> float:
+        """How loud the noise of the coding is in what is kept next to a mask."""
+        support, window = self.case.format.support, passage.window
+        around = [Span(mask.start - support, mask.start), Span(mask.end, mask.end + support)]
+        masks = [one.span for one in sound.voice.masked[channel]]
+        kept = both(without((span.clipped(window) for span in around), masks), sound.voice.heard)
+        block = self._samples(_BLOCK_MS)
+        noise = (
+            passage.ours[channel][cut] - passage.total[channel][cut]
+            for cut in map(passage.cut, kept)
+        )
+        return decibels(max((loudest(wave, block) for wave in noise), default=0.0))
 
     def _edge(
         self,
@@ -311,7 +334,19 @@ class _Listener:
             for ms in _LEFT_MS
         )
         left = right if short else min(lefts)
-        yield HeardEdge(channel, at, decibels(right), best, decibels(errors[best]), decibels(left))
+        # As far from the edge as no end of a mask is looked for.
+        far = Span(near.end, near.end + margin) if ends else Span(near.start - margin, near.start)
+        beside = passage.cut(far.clipped(passage.window).clipped(heard))
+        noise = rms(passage.ours[channel][beside] - passage.total[channel][beside])
+        yield HeardEdge(
+            channel,
+            at,
+            decibels(right),
+            best,
+            decibels(errors[best]),
+            decibels(left),
+            decibels(noise),
+        )
 
     def _end_of(self, inside: Span, ends: bool, ms: int) -> Span:
         length = min(self._samples(ms), inside.length)

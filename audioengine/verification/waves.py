@@ -32,6 +32,7 @@ _BEEP_BLOCK_S = 0.02
 _LEAST_CODING_SNR_DB = 25.0  # of a beep
 _MAX_LIKENESS = 2.0
 _LEAST_LIKENESS = 0.05
+_NARROW = (0.35875, -0.48829, 0.14128, -0.01168)
 CEILING_DBFS = -1.5
 LIMITER_MS = 12
 """How far from a sample that is too loud a sum may be turned down; rendering does for 10 ms."""
@@ -173,6 +174,20 @@ def levels_of(wave: Wave, block: int) -> Wave:
     return levels
 
 
+def power_in_bands(wave: Wave, block: int, bands: int) -> Wave:
+    """[shape=(bands,)] The mean square of what is in each of equal bands up to half the rate.
+
+    Over blocks that overlap by half; `wave` is one at least.
+    """
+    window = _hann(block)
+    frames = np.lib.stride_tricks.sliding_window_view(wave, block)[:: block // 2]
+    power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
+    edges = np.linspace(0, power.shape[1], bands + 1).astype(int)[:-1]
+    mean = power.mean(axis=0) * (2 / block / float(np.sum(window * window)))
+    banded: Wave = np.add.reduceat(mean, edges)
+    return banded
+
+
 @dataclass(frozen=True, slots=True)
 class Likeness:
     """How alike two sounds are, whatever their levels and spectra."""
@@ -195,7 +210,7 @@ def likeness(first: Wave, second: Wave, rate_hz: int, lag_s: float = LAG_S) -> L
     """
     lags = max(4, min(round(lag_s * rate_hz), len(first) // 2))
     size = _fast_size(len(first) + lags)
-    window = _hann(len(first))
+    window = _narrow(len(first))
     one, other = (np.fft.rfft((wave - wave.mean()) * window, size) for wave in (first, second))
     product: npt.NDArray[np.complex128] = one * np.conj(other)
     power = np.abs(product)
@@ -295,6 +310,24 @@ def _levels(wave: Wave, rate_hz: int) -> npt.NDArray[np.float64]:
 def _hann(count: int) -> Wave:
     """A window, kept for the next stretch of the same length; not to be changed."""
     window: Wave = np.hanning(count)
+    return window
+
+
+@lru_cache(maxsize=16)
+def _narrow(count: int) -> Wave:
+    """A window (Blackman and Harris, four terms) of which a tone keeps to its frequency.
+
+    A tone 92 dB above the rounding of 16 bits shows in nine of the window's frequencies; behind
+    Hann's it shows in hundreds, all of one phase, and two sounds with one tone in common seem to
+    have much in common.
+    """
+    turns = 2 * np.pi * np.arange(count) / max(1, count - 1)
+    window: Wave = (
+        0.35875
+        - 0.48829 * np.cos(turns)
+        + 0.14128 * np.cos(2 * turns)
+        - 0.01168 * np.cos(3 * turns)
+    )
     return window
 
 

@@ -47,6 +47,8 @@ NAMES = {
     "other_party",
     "removed_audio",
     "leftovers",
+    "windows",
+    "decoders",
     "beep",
     "mask_edges",
     "voice_gone",

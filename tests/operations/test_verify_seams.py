@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only some decoders play badly does not pass: windows, hidden frames, treble, lost ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import audioengine as ae
+from audioengine.edits import Span
+from audioengine.mp3.header import parse_header
+from audioengine.mp3.index import FrameIndex
+from audioengine.mp3.info_tag import DECODER_DELAY
+from audioengine.mp3.side_info import (
+    BlockType,
+    SideInfo,
+    granule_layout,
+    pack_side_info,
+    parse_side_info,
+)
+from audioengine.render.edited import EditedPcm
+from fixtures import mpeg
+from tests.operations.helpers import (
+    Cut,
+    Recording,
+    Result,
+    lame,
+    masking,
+    recorded,
+    recording,
+    store,
+    talk,
+)
+from tests.operations.test_verify_broken import failures, with_data, with_frames
+from tests.operations.test_verify_forged import Channel, store_edited
+from tests.support import decode_miniaudio, decode_soundfile
+
+OTHER = {BlockType.START: BlockType.STOP, BlockType.STOP: BlockType.START}
+
+
+# Windows
+
+
+def with_other_window(frame: mpeg.Frame, channel: int) -> mpeg.Frame | None:
+    """The frame, a granule of a channel with the window of another place: the same bits follow."""
+    header = parse_header(frame.data)
+    assert header is not None
+    here = slice(header.side_info_offset, header.main_data_offset)
+    info = parse_side_info(frame.data[here], header.format)
+    layout = granule_layout(header.format.lsf)
+    granules = [list(pair) for pair in info.granules]
+    for pair in granules:
+        kind = layout.block_type(pair[channel])
+        if kind in OTHER and layout.part2_3_length(pair[channel]) > 100:
+            pair[channel] ^= (kind ^ OTHER[kind]) << layout.window_shift
+            side = pack_side_info(
+                SideInfo(info.main_data_begin, info.scfsi, tuple(map(tuple, granules))),
+                header.format,
+            )
+            data = frame.data[: here.start] + side + frame.data[here.stop :]
+            return mpeg.Frame(frame.offset, data)
+    return None
+
+
+def with_bad_windows(result: Result, places: Iterator[int], channel: int) -> Result | None:
+    """The output with the window of the first of some frames that can have another."""
+    frames = [sound.frame for sound in result.sounds]
+    for place in places:
+        other = with_other_window(frames[place], channel)
+        if other is not None:
+            frames[place] = other
+            return with_frames(result, frames)
+    return None
+
+
+@pytest.mark.parametrize("name", ["stereo-8k", "mono-8k", "nores-8k", "stereo-44k"])
+def test_windows_that_do_not_fit(name: str) -> None:
+    """Wherever they are; minimp3 plays them as if they did."""
+    source = recording(name)
+    result = store(source, Cut((source.samples // 5, source.samples * 4 // 5)), render="full")
+    broken = with_bad_windows(result, iter(range(20, len(result.sounds))), 0)
+    assert broken is not None
+    assert "windows" not in failures(result, render="full")
+    assert "windows" in failures(broken, render="full")
+
+
+@pytest.mark.parametrize("name", ["mpeg2-22k-64k", "nores-8k"])
+def test_what_a_seam_s_windows_do_is_heard(name: str) -> None:
+    """By the second decoder, within a few frames of the seam."""
+    source = recording(name)
+    heard = 0
+    for number in range(12):
+        start = (10 + 5 * number) * source.spf
+        result = store(source, masking("both", (start, start + 8 * source.spf)))
+        assert result.first_frame is not None
+        remade = sorted(result.remade(0))
+        for frame in (*remade[:3], *remade[-2:]):
+            broken = with_bad_windows(result, iter((frame - result.first_frame,)), 0)
+            if broken is not None:
+                found = failures(broken)
+                assert "windows" in found
+                heard += "decoders" in found
+    assert heard
+
+
+def test_a_source_s_own_windows_are_no_fault_of_the_output() -> None:
+    """Where they do not fit in the source, they stand in the output as they do there."""
+    source = recording("stereo-8k")
+    frames = list(mpeg.frames(source.data))
+    places = [i for i in range(30, 60) if with_other_window(frames[i], 0) is not None]
+    for place in places:
+        other = with_other_window(frames[place], 0)
+        assert other is not None
+        frames[place] = other
+    odd = recorded("odd windows", mpeg.join(frames))
+    result = store(odd, masking("caller", (4 * odd.rate, 5 * odd.rate)))
+    assert places
+    assert not failures(result) & {"windows", "decoders", "copied_frames"}
+
+
+# What is hidden
+
+
+@pytest.mark.parametrize("rate", [22_050, 24_000])
+def test_main_data_further_back_than_a_decoder_reads(rate: int) -> None:
+    """mpg123 decodes four frames ahead of the first sample that is played, and no more."""
+    source = recorded(f"16 kbit/s, {rate} Hz", lame(talk(rate, 8.0)[:, :1], rate, 16))
+    spf, hidden = source.spf, 7
+    # In front of the main data are a header of 4 bytes and 9 of side information.
+    slots = len(source.frames[30].data) - 13
+    begins = [frame.main_data_begin for frame in source.frames]
+    first = next(i for i, begin in enumerate(begins) if i > 20 and begin > 4.5 * slots)
+    result = store(source, Cut((first * spf, source.samples)))
+    (tag, *_) = mpeg.frames(result.data)
+    # minimp3 leaves out frames whose main data is not all there: but for the last two that are
+    # hidden, they are silent, and keep what later ones reach back to.
+    frames = list(source.frames[first - hidden :])
+    for number, frame in enumerate(frames[: hidden - 2]):
+        side = bytes((min(255, number * slots),)) + bytes(8)
+        frames[number] = mpeg.Frame(0, frame.data[:4] + side + frame.data[13:])
+    body = mpeg.join(frames)
+    output = with_hidden(tag, body, len(source.frames) - first + hidden, hidden * spf)
+    plays = decode_miniaudio(output)[:, 0] / 32768, decode_soundfile(output)[:, 0]
+    assert len(plays[0]) == len(plays[1]) == source.samples - first * spf
+    assert np.abs(plays[0] - plays[1])[:spf].max() > 0.0005
+    assert "decoders" in failures(with_data(result, output))
+
+
+def with_hidden(tag: mpeg.Frame, body: bytes, frames: int, samples: int) -> bytes:
+    """Frames behind a tag that hides the first samples."""
+    data = bytearray(tag.data)
+    start = 4 + tag.side_length
+    data[start + 8 : start + 12] = frames.to_bytes(4, "big")
+    data[start + 12 : start + 16] = (len(data) + len(body)).to_bytes(4, "big")
+    fields = samples - DECODER_DELAY << 12 | DECODER_DELAY
+    data[start + 141 : start + 144] = fields.to_bytes(3, "big")
+    return bytes(data) + body
+
+
+# Treble
+
+
+def filtered(low: float, high: float) -> Channel:
+    """What is coded, without the frequencies between; 1 is half the rate."""
+
+    def wrong(
+        _pcm: EditedPcm, _number: int, _span: Span, edited: npt.NDArray[np.float32]
+    ) -> npt.NDArray[Any]:
+        spectrum = np.fft.rfft(edited.astype(np.float64))
+        at = np.linspace(0, 1, len(spectrum))
+        spectrum[(at >= low) & (at <= high)] = 0
+        filtered: npt.NDArray[Any] = np.fft.irfft(spectrum, len(edited))
+        return filtered
+
+    return wrong
+
+
+def bright(rate: int = 44_100) -> Recording:
+    """A call over noise, with a tone above what a telephone has."""
+    pcm = talk(rate, 6.0) * 0.5
+    random = np.random.default_rng(4)
+    pcm += random.standard_normal(pcm.shape) * 0.002
+    pcm += 0.02 * np.sin(2 * np.pi * 10_000 * np.arange(len(pcm)) / rate)[:, None]
+    return recorded("bright", lame(pcm, rate, 192))
+
+
+@pytest.mark.parametrize(
+    "lost", [(0.55, 1), (0.41, 0.5), (0.3, 0.4)], ids=["low-pass", "a tone of 10 kHz", "a band"]
+)
+def test_what_is_kept_loses_a_band(
+    monkeypatch: pytest.MonkeyPatch, lost: tuple[float, float]
+) -> None:
+    """It resembles the source as much as before."""
+    source = bright()
+    cut = Cut((source.rate, 5 * source.rate))
+    assert not failures(store(source, cut, render="full"), render="full")
+    broken = store_edited(monkeypatch, source, cut, filtered(*lost), render="full")
+    assert failures(broken, render="full") == {"kept_sound"}
+
+
+def test_the_other_party_of_mid_side_frames_loses_treble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are made anew for the whole mask."""
+    source = recording("midside-44k")
+    cut = masking("caller", (source.samples // 3, source.samples * 2 // 3))
+    assert not failures(store(source, cut))
+    broken = store_edited(monkeypatch, source, cut, filtered(0.15, 1))
+    assert "kept_sound" in failures(broken)
+
+
+# Ends that are not there
+
+
+@pytest.mark.parametrize("name", ["stereo-8k", "mpeg2-16k-48k", "stereo-44k"])
+@pytest.mark.parametrize("trimmed", [True, False])
+def test_the_padding_of_an_end_that_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, name: str, trimmed: bool
+) -> None:
+    """Players play all that there is; what an index leaves out of it is lost."""
+    data = recording(name).data[:-3000]
+    edit = ae.Modification(
+        trim=ae.Interval(1, None) if trimmed else None,
+        mask={"both": [ae.Interval(2, 2.5)]},
+    )
+    played = len(decode_miniaudio(data))
+    assert played == len(decode_soundfile(data))
+    for samples in (played, played - 100):
+        with monkeypatch.context() as patch:
+            patch.setattr(FrameIndex, "samples", property(partial(_of, samples=samples)))
+            output = BytesIO()
+            ae.store(data, output, edit, allow_truncated=True)
+            verdict = ae.verify(data, output.getvalue(), edit, allow_truncated=True)
+            found = {check.name for check in verdict.failures}
+        assert ("clock" in found) == (samples != played)
+
+
+def _of(index: FrameIndex, samples: int) -> int:
+    """The length of a source that is cut off, or of any other."""
+    tag = index.info_tag
+    cut_off = tag is not None and (tag.frames or 0) > index.frames
+    start, end = index._gapless
+    return samples if cut_off else end - start

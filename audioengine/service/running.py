@@ -48,7 +48,7 @@ def worker_of(
         if queue is None:
             queue = stack.enter_context(closing(queue_of(settings)))
         outbox = stack.enter_context(closing(Outbox(table.outbox)))
-        stack.enter_context(closing(Flusher(outbox, senders)))
+        stack.enter_context(closing(Flusher(outbox, senders, metrics)))
         delivery = Delivery(senders, outbox, callback=callback, metrics=metrics)
         deployment = Deployment(settings=settings, resolver=resolver, control=control)
         handling = Handling(

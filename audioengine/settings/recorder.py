@@ -44,6 +44,8 @@ class CallbackSettings(Table):
     """Of one try, from beginning to end."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Tries at once; what fails them all waits in the outbox."""
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    """Callbacks of a domain at once; those of a recording go out one after another."""
     allow_http: bool = False
     """Whether callback_url may begin with http://."""
     ca_file: Path | None = None

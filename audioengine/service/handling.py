@@ -7,7 +7,7 @@ import hashlib
 import random
 from collections.abc import Collection
 
-from audioengine.errors import AudioEngineError, InvalidRequestError
+from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.execution.execute import storage_of
 from audioengine.service.carrying import Deployment, Done, Task, give_up, settle
 from audioengine.service.delivery import Delivery
@@ -15,7 +15,8 @@ from audioengine.service.logs import log
 from audioengine.service.messages import CommandQueue, Message
 from audioengine.service.metrics import Metrics
 from audioengine.service.turns import recordings_of
-from audioengine.service.unkept import Recordings, Unkept
+from audioengine.service.unkept import NEVER_MS, Recordings, Unkept
+from audioengine.settings import Settings
 
 MOST_RECEIVES = 10
 """How often a command is tried where its queue has no dead letters."""
@@ -70,6 +71,10 @@ class Handling:
         if self._is_foreseen(message):
             self._foresee(message, recordings)
 
+    def expire_notes(self) -> None:
+        """Delete notes of failures that are too old to matter. Raises StorageError."""
+        self._unkept.expire(temporary_buckets(self._deployment.settings))
+
     def _is_foreseen(self, message: Message) -> bool:
         return message.receives > 1 or self.is_last(message)
 
@@ -78,27 +83,45 @@ class Handling:
         if task.kind in _KEEPING:
             done = give_up(task, AudioEngineError("not begun"), self._deployment)
             if done.is_proven:
-                self._unkept.note(_named(done, recordings), message.message_id)
+                self._note(message, done, recordings, is_pending=True)
+
+    def _note(
+        self, message: Message, done: Done, recordings: Collection[str], *, is_pending: bool = False
+    ) -> None:
+        """Note a failure, or what may come to be one, at the time that the queue tells."""
+        try:
+            now_ms = self._queue.now_ms()
+        except AudioEngineError as error:
+            log().warning("queue can't tell the time", error=str(error))
+            now_ms = NEVER_MS
+        named = _named(done, recordings)
+        self._unkept.note(named, message.message_id, now_ms, is_pending=is_pending)
 
     def refusal(self, message: Message, recordings: Collection[str]) -> Done | None:
         """Return how a command ends that must not be begun; None: it may be.
 
         A recording is not deleted by a command that was sent before it could be known that what
-        should have been kept of the recording was not.
+        should have been kept of the recording was not. While that is not known yet, it waits.
         """
         task = Task.of(message)
         if task.kind != "DELETERECORDING":
             return None
+        names = ", ".join(sorted(recordings))
         rule = "must not be deleted: a command before this one failed to keep it"
-        error = InvalidRequestError.of("recordingId", ", ".join(sorted(recordings)), rule)
-        done = give_up(task, error, self._deployment)
-        if not done.is_proven:
+        failed = give_up(task, InvalidRequestError.of("recordingId", names, rule), self._deployment)
+        if not failed.is_proven:
             return None
         try:
-            failed_ms = self._unkept.failed_ms(_named(done, recordings))
+            known = self._unkept.failures(_named(failed, recordings))
         except AudioEngineError as unknown:
             return give_up(task, unknown, self._deployment)
-        return done if message.sent_ms < failed_ms else None
+        if message.sent_ms < known.known_ms:
+            return failed
+        if known.is_pending:
+            rule = "can't be deleted yet: a command before this one may still keep it"
+            waits = StorageError(f"recordingId = {names!r}: {rule}", retryable=True)
+            return give_up(task, waits, self._deployment)
+        return None
 
     def end(self, message: Message, done: Done, recordings: Collection[str] = ()) -> int | None:
         """Tell how a try ended, where it was the last one or the command's own.
@@ -146,11 +169,10 @@ class Handling:
     ) -> None:
         about = {**done.telling.attributes, "kind": done.kind, "seconds": round(done.seconds, 3)}
         if done.kind in _KEEPING and done.is_proven:
-            named = _named(done, recordings)
             if done.error is not None:
-                self._unkept.note(named, message.message_id)
+                self._note(message, done, recordings)
             elif is_foreseen:
-                self._unkept.forget(named, message.message_id)
+                self._unkept.forget(_named(done, recordings), message.message_id)
         with self._metrics.timed("deliver"):
             self._delivery.tell(done.telling, message.body)
         if done.error is not None:
@@ -170,3 +192,9 @@ class Handling:
 
 def _named(done: Done, recordings: Collection[str]) -> Recordings:
     return Recordings(str(done.telling.domain), done.temp_bucket, recordings)
+
+
+def temporary_buckets(settings: Settings) -> tuple[str, ...]:
+    """Return the buckets of temporary recordings that settings name."""
+    first = settings.fallbacks.temp_bucket
+    return (*(() if first is None else (first,)), *settings.recorder.temp_buckets)

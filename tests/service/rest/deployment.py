@@ -82,6 +82,9 @@ class MemoryQueue(CommandQueue):
     def max_receives(self) -> int | None:
         return None
 
+    def now_ms(self) -> int:
+        raise NotImplementedError
+
     def depth(self) -> int:
         if self.fault is not None:
             raise self.fault

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import hashlib
 import random
+import traceback
 from collections.abc import Collection
+from dataclasses import replace
 
+from audioengine.commands.alarms import command_alarm
 from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.execution.execute import storage_of
 from audioengine.service.carrying import Deployment, Done, Task, give_up, settle
-from audioengine.service.delivery import Delivery
+from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.logs import log
 from audioengine.service.messages import CommandQueue, Message
 from audioengine.service.metrics import Metrics
@@ -158,7 +161,11 @@ class Handling:
         recordings = recordings_of(message.body)
         self._foresee(message, recordings)
         died = AudioEngineError("what worked on it died, each time or at the last")
-        done = settle(Task.of(message), died, self._deployment)
+        try:
+            done = settle(Task.of(message), died, self._deployment)
+        except Exception as error:  # noqa: BLE001 - as a bug ends other commands
+            log_bug(error)
+            done = give_up(Task.of(message), AudioEngineError(bug_of(error)), self._deployment)
         is_over = done.can_be_told and not done.retryable
         if is_over:
             self._tell(message, done, recordings, is_foreseen=True)
@@ -174,7 +181,7 @@ class Handling:
             elif is_foreseen:
                 self._unkept.forget(_named(done, recordings), message.message_id)
         with self._metrics.timed("deliver"):
-            self._delivery.tell(done.telling, message.body)
+            self._deliver(done.telling, message.body)
         if done.error is not None:
             self._metrics.command(done.kind, "failed")
             log().error("command failed", error=done.error, **about)
@@ -182,6 +189,20 @@ class Handling:
             self._metrics.command(done.kind, "repeated" if done.is_repeated else "done")
             self._metrics.audio(done.audio_s, done.remade_s)
             log().info("command done", repeated=done.is_repeated, **about)
+
+    def _deliver(self, telling: Telling, body: str) -> None:
+        try:
+            self._delivery.tell(telling, body)
+        except AudioEngineError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug must not keep a command from its end
+            log_bug(error)
+            bug = command_alarm("eventNotificationError", body, bug_of(error)).to_dict()
+            for alarm in (telling.alarm, bug):
+                # Without attributes, and without a domain, which might be called back.
+                bare = replace(telling, alarm=alarm, attributes={}, domain=None, callback=None)
+                self._delivery.tell(bare, body)
+                telling = replace(telling, event=None)
 
     def backoff_s(self, message: Message) -> int:
         """Return how long to wait before the next try."""
@@ -198,3 +219,14 @@ def temporary_buckets(settings: Settings) -> tuple[str, ...]:
     """Return the buckets of temporary recordings that settings name."""
     first = settings.fallbacks.temp_bucket
     return (*(() if first is None else (first,)), *settings.recorder.temp_buckets)
+
+
+def bug_of(error: Exception) -> str:
+    """Return what is told of a bug; its exception's message may hold anything."""
+    return f"internal error: {type(error).__name__}"
+
+
+def log_bug(error: Exception) -> None:
+    """Log a bug and where it was met."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    log().error("internal error", error=type(error).__name__, where=where)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import tenacity
 
@@ -18,7 +19,7 @@ from audioengine.errors import AudioEngineError
 from audioengine.operations.workers import worker_count
 from audioengine.service.carrying import Deployment, Done, Task, give_up, settle
 from audioengine.service.dead_letters import DeadLetters
-from audioengine.service.handling import Handling
+from audioengine.service.handling import Handling, bug_of, log_bug
 from audioengine.service.logs import log
 from audioengine.service.messages import CommandQueue, Message
 from audioengine.service.metrics import Metrics
@@ -194,7 +195,7 @@ class Worker:
     def _run_all(self, process: Process) -> None:
         while (held := self._next(process)) is not None:
             self._metrics.took("turn", time.monotonic() - held.since)
-            done = self._done(process, held)
+            done = self._done_or_not(process, held)
             with self._changed:
                 del self._working[process]
             self._enders.submit(self._end, held, done)
@@ -212,6 +213,19 @@ class Worker:
                 if self._drained.is_set() and not self._waiting():
                     return None
                 self._changed.wait(_TICK_S)
+
+    def _done_or_not(self, process: Process, held: Held) -> Done | None:
+        """Carry out a command; None: it is to be tried again."""
+        try:
+            return self._done(process, held)
+        except AudioEngineError as error:
+            log().error("command can't be begun", error=str(error))
+        except Exception as error:  # noqa: BLE001 - a bug must end the command, and no other
+            log_bug(error)
+            with suppress(Exception):
+                bug = AudioEngineError(bug_of(error))
+                return give_up(Task.of(held.message), bug, self._deployment)
+        return None
 
     def _done(self, process: Process, held: Held) -> Done:
         task = Task.of(held.message)
@@ -235,16 +249,16 @@ class Worker:
 
     # Ending
 
-    def _end(self, held: Held, done: Done) -> None:
+    def _end(self, held: Held, done: Done | None) -> None:
+        pause: int | None = self._handling.backoff_s(held.message)
         try:
-            pause = self._handling.end(held.message, done, held.recordings)
+            if done is not None:
+                pause = self._handling.end(held.message, done, held.recordings)
         except AudioEngineError as error:
             # Neither sent nor kept: all is done again.
             log().error("command can't be told of", error=str(error))
-            pause = self._handling.backoff_s(held.message)
         except Exception as error:  # noqa: BLE001 - a bug must not lose a command
-            log().error("internal error", error=f"{type(error).__name__}: {error}")
-            pause = self._handling.backoff_s(held.message)
+            log_bug(error)
         if pause is None:
             self._delete(held)
             with self._changed:

@@ -186,6 +186,13 @@ def test_what_is_wrong_is_named(deployed: Served) -> None:
         assert deployed.send(body).status_code == 400
 
 
+@pytest.mark.parametrize("path", ["reports", "newcall"])
+def test_text_that_is_not_unicode_is_refused(path: str, deployed: Served) -> None:
+    answer = deployed.send(report("RECORDINGSTARTED", recordingId="\ud800"), path)
+    assert (answer.status_code, answer.json()["problems"]) == (400, ["recordingId"])
+    assert deployed.post.letters == []
+
+
 def test_bodies_of_other_kinds_and_sizes(deployed: Served) -> None:
     told = report("RECORDINGSTARTED")
     assert deployed.send(told, **{"content-type": "text/plain"}).status_code == 415

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import traceback
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 
 from audioengine.commands.alarms import command_alarm
 from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.execution.execute import storage_of
+from audioengine.execution.token import read_token
 from audioengine.service.carrying import Deployment, Done, Task, give_up, settle
 from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.logs import log
@@ -72,7 +75,7 @@ class Handling:
         that is the usual one, and what is handed out next comes again together with it.
         """
         if self._is_foreseen(message):
-            self._foresee(message, recordings)
+            self.note_pending(message, recordings)
 
     def expire_notes(self) -> None:
         """Delete notes of failures that are too old to matter. Raises StorageError."""
@@ -81,7 +84,8 @@ class Handling:
     def _is_foreseen(self, message: Message) -> bool:
         return message.receives > 1 or self.is_last(message)
 
-    def _foresee(self, message: Message, recordings: Collection[str]) -> None:
+    def note_pending(self, message: Message, recordings: Collection[str]) -> None:
+        """Note that a command may still fail to keep its recordings, and may do so elsewhere."""
         task = Task.of(message)
         if task.kind in _KEEPING:
             done = give_up(task, AudioEngineError("not begun"), self._deployment)
@@ -99,6 +103,13 @@ class Handling:
             now_ms = NEVER_MS
         named = _named(done, recordings)
         self._unkept.note(named, message.message_id, now_ms, is_pending=is_pending)
+
+    def tenant_of(self, message: Message) -> str:
+        """Return the domain that a command's token proves; empty: it proves none."""
+        with suppress(ValueError, TypeError, KeyError, RecursionError, AudioEngineError):
+            reply_id = json.loads(message.body)["replyId"]
+            return read_token(reply_id, self._deployment.settings).domain or ""
+        return ""
 
     def refusal(self, message: Message, recordings: Collection[str]) -> Done | None:
         """Return how a command ends that must not be begun; None: it may be.
@@ -151,25 +162,25 @@ class Handling:
         self._tell(message, done, recordings, is_foreseen=self._is_foreseen(message))
         return None
 
-    def settle(self, message: Message) -> bool:
+    def settle(self, message: Message) -> bool | None:
         """Tell how a command ended that is with the dead letters: whatever worked on it last died.
 
-        Returns whether it is told; otherwise it is no command, or what may pass is in the way.
+        Returns whether it is told; false: it is no command; None: what may pass is in the way.
 
         Raises StorageError where what is to be told can neither be sent nor kept.
         """
         recordings = recordings_of(message.body)
-        self._foresee(message, recordings)
+        self.note_pending(message, recordings)
         died = AudioEngineError("what worked on it died, each time or at the last")
         try:
             done = settle(Task.of(message), died, self._deployment)
         except Exception as error:  # noqa: BLE001 - as a bug ends other commands
             log_bug(error)
             done = give_up(Task.of(message), AudioEngineError(bug_of(error)), self._deployment)
-        is_over = done.can_be_told and not done.retryable
-        if is_over:
+        if done.can_be_told and not done.retryable:
             self._tell(message, done, recordings, is_foreseen=True)
-        return is_over
+            return True
+        return None if done.retryable else False
 
     def _tell(
         self, message: Message, done: Done, recordings: Collection[str], *, is_foreseen: bool

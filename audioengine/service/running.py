@@ -60,7 +60,7 @@ def worker_of(
             backoff_s=table.backoff_s,
         )
         worker = Worker(queue, handling, deployment, metrics)
-        metrics.watch(outbox=outbox.depth, held=worker.held)
+        metrics.watch(outbox=outbox.depth, held=worker.held, away=worker.away)
         if table.metrics_port is not None:
             stack.enter_context(_shown(metrics, table.metrics_host, table.metrics_port))
         yield worker

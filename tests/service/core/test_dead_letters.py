@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -166,9 +167,16 @@ def test_where_there_is_no_time_they_wait(site: Site) -> None:
     assert not queue.receive(10, 0)
     unused: Any = None
     letters = DeadLetters(
-        queue.dead_letters, unused, is_held=lambda _id: False, is_late=lambda: True, every_s=1
+        queue.dead_letters,
+        unused,
+        is_held=lambda _id: False,
+        is_late=lambda: True,
+        every_s=1,
+        changed=lambda: None,
     )
-    letters.look(time.monotonic())
+    with ThreadPoolExecutor(1) as pool:
+        letters.look(pool)
+    letters.close()
     assert len(queue.dead_letters().receive(10, 0)) == 2
 
 

@@ -52,6 +52,8 @@ class CallbackSettings(Table):
     """PEM file of the authorities that may vouch for hosts; None: the usual ones."""
     new_call_timeout_s: _Seconds = 3.0
     """How long a tenant may think about newCall: the call waits."""
+    new_call_concurrency: Annotated[int, Field(ge=1)] = 50
+    """How often a tenant is asked newCall at once; beyond that, `new_call_default` counts."""
     new_call_default: bool = True
     """Whether a call is recorded where a tenant can't be asked."""
 

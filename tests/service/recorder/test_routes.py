@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
@@ -39,8 +40,9 @@ from tests.execution.service import (
 from tests.service.core.site import wait_for
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import Post, claims_of, recorder_token, report
-from tests.service.recorder.servers import Host, answering
+from tests.service.recorder.servers import Host, answering, silent
 from tests.service.recorder.test_callbacks import check_signature
+from tests.service.recorder.test_new_call import called_back
 from tests.service.rest.deployment import listening
 
 REST = RestSettings(port=0)
@@ -134,6 +136,34 @@ def test_a_call_does_not_wait_for_an_alarm(
     works.set()
     wait_for(lambda: deployed.post.letters)
     assert deployed.post.letters[0].attributes["event"] == "apiRequestError"
+
+
+def test_calls_of_a_tenant_that_hangs_take_nobody_s_place(tenant: Host, recorder: Host) -> None:
+    """More of them than there are threads."""
+    tenant.always = silent
+    recorder.always = answering(200, b'{"recordCall": false}')
+    settings = deployment.settings(
+        domains=called_back(tenant.url, recorder.url), callbacks={"new_call_timeout_s": 8}
+    )
+    post, storage = Post(), ae.MemoryStorage(TEMP)
+    routes = recorder_routes(
+        settings, ReportDesk.of(settings, storage, post.delivery), post.delivery
+    )
+    with (
+        listening(Starlette(routes=routes), REST) as url,
+        ThreadPoolExecutor(48) as pool,
+    ):
+        served = Served(url, post, storage)
+        call = {"domain": DOMAIN, "recordingId": RECORDING}
+        hanging = [pool.submit(served.send, call, "newcall") for _ in range(45)]
+        wait_for(lambda: len(tenant.asked) == 45, 8)
+        begun = time.monotonic()
+        answer = served.send({**call, "domain": OTHER}, "newcall")
+        assert answer.json() == {"recordCall": False}
+        assert served.send(report("RECORDINGSTARTED", domain=OTHER)).status_code == 200
+        assert time.monotonic() - begun < 4
+        tenant.stopping.set()
+        assert {one.result().json()["recordCall"] for one in hanging} == {True}
 
 
 NOBODY = [

@@ -58,7 +58,7 @@ def serve(kind: str, port: Connection) -> None:
     """One server, in a process of its own."""
     bare = Starlette(routes=[Route("/{domain}/storerecording", hello, methods=["POST"])])
     app = bare if kind == "hello" else make_app(SETTINGS, Sink())
-    listening = bound(SETTINGS.rest)
+    listening = bound(SETTINGS.rest.host, SETTINGS.rest.port)
     listening.listen()
     port.send(listening.getsockname()[1])
     server_of(app, SETTINGS.rest).run(sockets=[listening])

@@ -17,6 +17,7 @@ class LoopbackServer(ThreadingHTTPServer):
     """Listens at a port that is free; each client has a thread."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(("127.0.0.1", 0), handler)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,14 +95,24 @@ def ingest(
 def sweep(dry_run: bool, settings_file: Path | None, as_json: bool) -> None:
     """Delete temporary recordings that are older than recorder.expires_after_s.
 
-    All versions of each, with the alarm tempRecordingDeleted. Exit code 3: some could not be.
+    All versions of each, with the alarm tempRecordingDeleted, which waits in worker.outbox while it
+    can't be sent. Exit code 3: some could not be deleted.
     """
     from audioengine.execution.execute import storage_of
+    from audioengine.service.delivery import Delivery
+    from audioengine.service.outbox import Outbox
+    from audioengine.service.recorder.running import senders_of
     from audioengine.service.recorder.sweep import sweep as run
     from audioengine.settings import load_settings
 
     settings = load_settings(settings_file)
-    report = run(storage_of(settings), settings, _delivery(settings), dry_run=dry_run)
+    storage, senders = storage_of(settings), senders_of(settings)
+    if dry_run:
+        report = run(storage, settings, _delivery(settings), dry_run=True)
+    else:
+        with closing(Outbox(settings.worker.outbox)) as outbox:
+            report = run(storage, settings, Delivery(senders, outbox))
+            outbox.flush(senders)
     click.echo(report.to_json() if as_json else _swept(report))
     if report.failures:
         raise click.exceptions.Exit(_SOME_FAILED)

@@ -40,8 +40,8 @@ Resolver: TypeAlias = Callable[[str], Known | None]
 
 
 def in_ascii(text: str) -> str:
-    """Return text as metadata can hold it."""
-    return quote(text, safe=" !#$&'()*+,/:;=?@[]~")
+    """Return text as metadata can hold it, be it Unicode or not."""
+    return quote(text, safe=" !#$&'()*+,/:;=?@[]~", errors="surrogatepass")
 
 
 def nothing_known(_recording_id: str) -> None:

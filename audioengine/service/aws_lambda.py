@@ -94,7 +94,7 @@ class Batches:
 
     def _is_settled(self, message: Message) -> bool:
         try:
-            return self._handling.settle(message)
+            return bool(self._handling.settle(message))
         except AudioEngineError as error:
             log().error("command can't be told of", error=str(error))
             return False

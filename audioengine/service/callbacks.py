@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from zlib import crc32
 
 import tenacity
 
@@ -61,7 +62,11 @@ def callback_letter(
         return None
     keys = _KEYS[name] or tuple(event)
     body = json.dumps({key: event[key] for key in keys if key in event})
-    return Letter(channel="callback", address=domain, body=body, attributes={CALLBACK: name})
+    # Callbacks of a recording keep their order; those of others need not wait for them.
+    of = str(event.get("recordingId") or event.get("fileName", ""))
+    lane = crc32(of.encode(errors="surrogatepass")) % settings.callbacks.concurrency
+    attributes = {CALLBACK: name}
+    return Letter(channel="callback", address=domain, body=body, attributes=attributes, lane=lane)
 
 
 def callback_url(settings: Settings, domain: str, name: str) -> str | None:

@@ -23,8 +23,11 @@ _MOST_LOG_BYTES = 16 << 20
 class Database:
     """One file of tables; what a block of `writing` did is on the disk when the block ends."""
 
-    def __init__(self, path: str | os.PathLike[str], schema: str) -> None:
-        """Open the file, which is made where it is not there; schema: statements that make tables.
+    def __init__(self, path: str | os.PathLike[str], schema: str, version: int) -> None:
+        """Open the file, which is made where it is not there.
+
+        schema: statements that make tables, with a semicolon after each.
+        version: of the schema; a file that was made with another one is refused.
 
         Raises StorageError.
         """
@@ -41,7 +44,18 @@ class Database:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute(f"PRAGMA journal_size_limit = {_MOST_LOG_BYTES}")
-            self._connection.executescript(schema)
+        self._make(schema, version)
+
+    def _make(self, schema: str, version: int) -> None:
+        with self.writing() as connection:
+            made = connection.execute("PRAGMA user_version").fetchone()[0]
+            if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
+                for statement in schema.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version}")
+            elif made != version:
+                message = f"can't use the database {self._path!r}: another version has made it"
+                raise StorageError(f"{message} ({made}, not {version})")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How an event and its alarm leave: to their topics and as callbacks, now or from the outbox.
+"""How an event and its alarm leave: to their topics now or from the outbox, as callbacks from it.
 
-When `Delivery.tell` returns, each letter was sent or is on the disk.
+When `Delivery.tell` returns, each letter was sent or is on the disk. Nobody waits for a tenant.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from audioengine.commands.alarms import command_alarm
@@ -16,7 +17,7 @@ from audioengine.errors import AudioEngineError, StorageError
 from audioengine.service.logs import log
 from audioengine.service.metrics import Metrics
 from audioengine.service.outbox import Outbox
-from audioengine.service.sending import Channel, Letter, Sender, is_refused
+from audioengine.service.sending import MAX_FAILURE_BYTES, Channel, Letter, Sender, is_refused
 from audioengine.service.topics import MAX_LETTER_BYTES, size_of, topic_letter
 
 
@@ -44,7 +45,7 @@ def no_callback(_event: Mapping[str, Any], _domain: str | None) -> None:
 
 
 class Delivery:
-    """Sends letters, each at once where none waits before it, else through the outbox."""
+    """Sends letters: to a topic at once where none waits before it; all others by the outbox."""
 
     def __init__(
         self,
@@ -56,7 +57,8 @@ class Delivery:
     ) -> None:
         """Send nothing yet.
 
-        outbox: where letters wait; None: what can't be sent is an error.
+        outbox: where letters wait; None: callbacks are sent at once too, and what can't be sent is
+            an error.
         """
         self._senders = senders
         self._outbox = outbox
@@ -64,10 +66,11 @@ class Delivery:
         self._metrics = metrics
 
     def tell(self, telling: Telling, about: object) -> None:
-        """Send event, callback and alarm, in this order.
+        """Send the event and its alarm, and leave the callback to whoever flushes the outbox.
 
-        What can't be sent waits in the outbox, and the alarm eventNotificationError tells of it;
-        it waits too where it can't be sent. What a tenant refuses does not wait.
+        What can't be sent waits in the outbox, and the alarm eventNotificationError tells of it,
+        of a callback when its first try has failed; it waits too where it can't be sent. What a
+        tenant refuses does not wait.
 
         about: the command, or whatever else the alarm is to show, without its secrets.
 
@@ -75,7 +78,13 @@ class Delivery:
         again.
         """
         letters = self._event_letters(telling)
-        failures = [failure for letter in letters if (failure := self._failure(letter)) is not None]
+        failures = []
+        for letter in letters:
+            if letter.channel == "callback" and self._outbox is not None:
+                kept = replace(letter, alarm=_failure_letter(about, telling))
+                self._outbox.put(kept, has_failed=False)
+            elif (failure := self._failure(letter)) is not None:
+                failures.append(failure)
         if telling.event is not None and not letters:
             failures.append(
                 "no topic: eventTopic must be in the token, or in fallbacks.event_topic"
@@ -86,6 +95,38 @@ class Delivery:
             alarms.append(command_alarm("eventNotificationError", about, failure).to_dict())
         for alarm in alarms:
             self._raise_alarm(alarm, telling)
+
+    @contextmanager
+    def announced(self, telling: Telling) -> Iterator[None]:
+        """Keep an alarm before a block does what it tells of; it goes out when the block ends.
+
+        Where the block raises, nothing is told. If its process dies, `tell_kept` tells it later.
+
+        Raises StorageError where the alarm can't be kept.
+        """
+        outbox, alarm = self._outbox, telling.alarm
+        assert outbox is not None
+        assert alarm is not None
+        if telling.alarm_topic is None:
+            yield
+            log().error("no topic for an alarm", alarm=alarm, **telling.attributes)
+            return
+        letter = _alarm_letter(alarm, telling.alarm_topic, telling)
+        number = outbox.put(letter, has_failed=False, is_held=True)
+        try:
+            yield
+        except BaseException:
+            outbox.withdraw((number,))
+            raise
+        outbox.release((number,))
+
+    def tell_kept(self) -> None:
+        """Let alarms go out that a process has announced and then died; it may have done it.
+
+        Raises StorageError.
+        """
+        assert self._outbox is not None
+        self._outbox.release()
 
     def _event_letters(self, telling: Telling) -> list[Letter]:
         if telling.event is None:
@@ -102,8 +143,7 @@ class Delivery:
         if telling.alarm_topic is None:
             log().error("no topic for an alarm", alarm=alarm, **telling.attributes)
             return
-        attributes = {**telling.attributes, "event": alarm["type"]}
-        failure = self._failure(topic_letter(telling.alarm_topic, json.dumps(alarm), attributes))
+        failure = self._failure(_alarm_letter(alarm, telling.alarm_topic, telling))
         if failure is not None:
             log().error("alarm can't be published", error=failure, **telling.attributes)
 
@@ -135,3 +175,17 @@ class Delivery:
     def _count(self, letter: Letter, outcome: Any) -> None:
         if self._metrics is not None:
             self._metrics.letter(letter.channel, outcome)
+
+
+def _alarm_letter(alarm: Mapping[str, Any], topic: str, telling: Telling) -> Letter:
+    attributes = {**telling.attributes, "event": alarm["type"]}
+    return topic_letter(topic, json.dumps(alarm), attributes)
+
+
+def _failure_letter(about: object, telling: Telling) -> Letter | None:
+    """What is to tell that a callback could not be sent; None: there is no topic for it."""
+    if telling.alarm_topic is None:
+        return None
+    room = " " * MAX_FAILURE_BYTES
+    alarm = command_alarm("eventNotificationError", about, room).to_dict()
+    return _alarm_letter(alarm, telling.alarm_topic, telling)

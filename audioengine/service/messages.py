@@ -25,7 +25,7 @@ class Message:
     receives: int
     """How often it has been handed out, with this time; from 1."""
     sent_ms: int
-    """When it was sent, in epoch milliseconds."""
+    """When it was sent, in epoch milliseconds, on the queue's own clock."""
     group: str | None = None
     """Messages of a group are handed out in order, each when the one before is gone."""
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +67,13 @@ class CommandQueue(ABC):
     def dead_letters(self) -> CommandQueue | None:
         """Return the queue where messages are after their last time; None: there is none."""
         return None
+
+    @abstractmethod
+    def now_ms(self) -> int:
+        """Return the time on the clock of `sent_ms`, in epoch milliseconds.
+
+        Never before `sent_ms` of what was sent before, and after that by a second or two at most.
+        """
 
     @abstractmethod
     def depth(self) -> int:

@@ -62,6 +62,11 @@ class Metrics:
             "audioengine_outbox_depth", "Letters that wait in the outbox", registry=self.registry
         )
         self._held = Gauge("audioengine_commands_held", "Commands in hand", registry=self.registry)
+        self._away = Gauge(
+            "audioengine_commands_away",
+            "Commands that were given back to the queue and keep their places",
+            registry=self.registry,
+        )
 
     def command(self, kind: str | None, outcome: CommandOutcome) -> None:
         """Count a command; kind: its method, None for what names none."""
@@ -96,13 +101,19 @@ class Metrics:
             self.took(stage, time.monotonic() - began)
 
     def watch(
-        self, *, outbox: Callable[[], int] | None, held: Callable[[], int] | None = None
+        self,
+        *,
+        outbox: Callable[[], int] | None,
+        held: Callable[[], int] | None = None,
+        away: Callable[[], int] | None = None,
     ) -> None:
         """Say who knows the figures that are asked for when they are read."""
         if outbox is not None:
             self._outbox.set_function(lambda: _depth(outbox))
         if held is not None:
             self._held.set_function(held)
+        if away is not None:
+            self._away.set_function(away)
 
     def text(self) -> bytes:
         """Return all figures as Prometheus reads them."""

@@ -15,6 +15,7 @@ import ssl
 import time
 from base64 import b64encode
 from collections.abc import Collection, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,7 @@ import httpx
 from pydantic import SecretStr
 
 from audioengine.errors import StorageError
+from audioengine.service.outgoing import outgoing_loop
 from audioengine.settings.recorder import secret_bytes
 from audioengine.version import VERSION
 
@@ -78,11 +80,23 @@ def post(
 ) -> Answer:
     """POST JSON, signed, and return the answer, whatever it is; redirects are not followed.
 
-    timeout_s: of all of it, from beginning to end.
+    timeout_s: of all of it, from looking the name up to the end.
     ca_file: authorities that may vouch for the host; None: the usual ones.
 
-    Raises StorageError, `retryable` where there was no answer. Not to be called in an event loop.
+    Raises StorageError, `retryable` where there was no answer.
     """
+    return posting(url, body, secret, timeout_s=timeout_s, ca_file=ca_file).result()
+
+
+def posting(
+    url: str,
+    body: str,
+    secret: SecretStr,
+    *,
+    timeout_s: float,
+    ca_file: Path | None = None,
+) -> Future[Answer]:
+    """Begin to `post`, and return at once; any thread or event loop may wait for the answer."""
     data = body.encode()
     message_id = hashlib.sha256(f"{url}\n".encode() + data).hexdigest()
     headers = {
@@ -91,9 +105,16 @@ def post(
         "user-agent": f"audioengine/{VERSION}",
         **signed(secret, message_id, data),
     }
+    asked = _posted_in_time(url, data, headers, _trusted(ca_file), timeout_s)
+    return asyncio.run_coroutine_threadsafe(asked, outgoing_loop())
+
+
+async def _posted_in_time(
+    url: str, data: bytes, headers: Mapping[str, str], trusted: ssl.SSLContext, timeout_s: float
+) -> Answer:
     doing = "can't reach the host"
     try:
-        return asyncio.run(asyncio.wait_for(_posted(url, data, headers, ca_file), timeout_s))
+        return await asyncio.wait_for(_posted(url, data, headers, trusted), timeout_s)
     except (TimeoutError, asyncio.TimeoutError, httpx.TimeoutException):
         raise StorageError(f"{doing}: no answer in {timeout_s:g} s", retryable=True) from None
     except httpx.TransportError as error:
@@ -103,11 +124,11 @@ def post(
 
 
 async def _posted(
-    url: str, data: bytes, headers: Mapping[str, str], ca_file: Path | None
+    url: str, data: bytes, headers: Mapping[str, str], trusted: ssl.SSLContext
 ) -> Answer:
     # No proxies of the environment: they are hosts that the settings do not name.
     async with (
-        httpx.AsyncClient(verify=_trusted(ca_file), trust_env=False, timeout=None) as client,  # noqa: S113 - all of it has one
+        httpx.AsyncClient(verify=trusted, trust_env=False, timeout=None) as client,  # noqa: S113 - all of it has one
         client.stream("POST", url, content=data, headers=dict(headers)) as response,
     ):
         body = bytearray()

@@ -7,7 +7,10 @@ import hashlib
 import json
 import math
 import re
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
@@ -17,6 +20,9 @@ from audioengine.service.messages import CommandQueue, Message
 
 _SOURCE = "DeadLetterQueueSourceArn"
 _SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId", _SOURCE]
+# How long an answer tells the time, and by how much the clocks of hosts may differ in speed.
+_TOLD_S = 60
+_DRIFT = 0.001
 _GROUP = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}", re.ASCII)
 
 
@@ -47,6 +53,8 @@ class SqsQueue(CommandQueue):
         self._visibility_s = visibility_s
         self._source = source
         self._doing = f"queue {url!r}"
+        self._ahead: tuple[float, float] | None = None
+        """By how much SQS's clock was ahead of the monotonic one, at most, and when, on that."""
 
     @property
     def is_fifo(self) -> bool:
@@ -153,6 +161,20 @@ class SqsQueue(CommandQueue):
         # What a person has put there has no source.
         return self._source is None or source in (None, self._source)
 
+    def now_ms(self) -> int:
+        """Return the time of SQS, at most a second late, and never early. Raises StorageError.
+
+        The heads of its answers tell it in whole seconds; the more answers, the closer it is.
+        """
+        if self._ahead is None or time.monotonic() - self._ahead[1] > _TOLD_S:
+            # Where it can't be asked, an older answer will do: clocks drift slowly.
+            with suppress(StorageError) if self._ahead else nullcontext():
+                self._attributes("QueueArn")
+        if self._ahead is None:
+            raise StorageError(f"{self._doing}: its answers do not tell the time")
+        now = time.monotonic()
+        return math.ceil((now + _ahead(self._ahead, now)) * 1000)
+
     def depth(self) -> int:
         """Return about how many messages wait, those in work included. Raises StorageError."""
         told = self._attributes(
@@ -189,9 +211,31 @@ class SqsQueue(CommandQueue):
 
         with mapped(self._doing):
             asked = getattr(client("sqs", *self._where), operation)
-            return asked(QueueUrl=self._url, **arguments)
+            began = time.monotonic()
+            answer = asked(QueueUrl=self._url, **arguments)
+        if operation != "receive_message":  # which may have waited long
+            self._note_time(answer, began)
+        return answer
+
+    def _note_time(self, answer: Mapping[str, Any], asked: float) -> None:
+        told = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+        with suppress(TypeError, ValueError):  # there is none, or one that can't be read
+            # It was told after it was asked for, in the course of this second.
+            ahead = int(parsedate_to_datetime(told).timestamp()) + 1 - asked
+            if self._ahead is None or ahead < _ahead(self._ahead, asked):
+                self._ahead = ahead, asked
+
+
+def _ahead(known: tuple[float, float], now: float) -> float:
+    """By how many seconds SQS's clock is ahead of the monotonic one, at most."""
+    ahead, asked = known
+    return ahead + (now - asked) * _DRIFT
 
 
 def _group(name: str) -> str:
     """A name as SQS takes it; others by their digest."""
-    return name if _GROUP.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()
+    return (
+        name
+        if _GROUP.fullmatch(name)
+        else hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+    )

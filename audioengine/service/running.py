@@ -48,7 +48,7 @@ def worker_of(
         if queue is None:
             queue = stack.enter_context(closing(queue_of(settings)))
         outbox = stack.enter_context(closing(Outbox(table.outbox)))
-        stack.enter_context(closing(Flusher(outbox, senders)))
+        stack.enter_context(closing(Flusher(outbox, senders, metrics)))
         delivery = Delivery(senders, outbox, callback=callback, metrics=metrics)
         deployment = Deployment(settings=settings, resolver=resolver, control=control)
         handling = Handling(
@@ -60,7 +60,7 @@ def worker_of(
             backoff_s=table.backoff_s,
         )
         worker = Worker(queue, handling, deployment, metrics)
-        metrics.watch(outbox=outbox.depth, held=worker.held)
+        metrics.watch(outbox=outbox.depth, held=worker.held, away=worker.away)
         if table.metrics_port is not None:
             stack.enter_context(_shown(metrics, table.metrics_host, table.metrics_port))
         yield worker

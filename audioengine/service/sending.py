@@ -12,6 +12,9 @@ from audioengine.errors import AudioEngineError
 
 Channel: TypeAlias = Literal["topic", "callback"]
 
+MAX_FAILURE_BYTES = 1024
+"""Of the `error` that an alarm of a letter is given, which must still fit into its topic."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
@@ -19,11 +22,15 @@ class Letter:
 
     channel: Channel
     address: str
-    """A topic's ARN or name; of a callback, the domain. Those to an address keep their order."""
+    """A topic's ARN or name; of a callback, the domain. Those of a lane keep their order."""
     body: str = field(repr=False)
     """JSON."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Of a topic's message, at most 10; of a callback, `callback` with its name."""
+    lane: int = 0
+    """Letters to an address in different lanes may overtake one another."""
+    alarm: Letter | None = field(default=None, repr=False)
+    """Sent where this one can't be at its first time, with that for its `error`."""
 
 
 class Sender(ABC):

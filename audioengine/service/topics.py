@@ -23,6 +23,8 @@ _MOST_ATTRIBUTES = 10
 _MOST_VALUE_BYTES = 1024
 _TYPE = "String"
 _REGION = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):")
+# Escapes in JSON may stand for half a pair, which no encoding has.
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _MOST_GROUP_CHARACTERS = 128
 
 
@@ -96,15 +98,15 @@ class LineTopics(Sender):
 
         Raises StorageError.
         """
-        line = json.dumps(
-            {
-                "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-                "topic": letter.address,
-                "attributes": dict(letter.attributes),
-                "message": json.loads(letter.body),
-            },
-            ensure_ascii=False,
-        )
+        told = {
+            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            "topic": letter.address,
+            "attributes": dict(letter.attributes),
+            "message": json.loads(letter.body),
+        }
+        line = json.dumps(told, ensure_ascii=False)
+        if _SURROGATES.search(line):
+            line = json.dumps(told)
         with self._lock, Failing(f"can't write topics to {self._path!r}"):
             fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worker: takes commands from a queue, carries them out on all cores, and tells of them.
 
-One thread receives, one for each process hands it commands, some deliver and delete, and one keeps
-what is in hand from others.
+One thread receives, one for each process hands it commands, some deliver and delete, some give
+back, one keeps what is in hand from others, and one looks at the dead letters.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import tenacity
 
@@ -18,7 +20,7 @@ from audioengine.errors import AudioEngineError
 from audioengine.operations.workers import worker_count
 from audioengine.service.carrying import Deployment, Done, Task, give_up, settle
 from audioengine.service.dead_letters import DeadLetters
-from audioengine.service.handling import Handling
+from audioengine.service.handling import Handling, bug_of, log_bug
 from audioengine.service.logs import log
 from audioengine.service.messages import CommandQueue, Message
 from audioengine.service.metrics import Metrics
@@ -27,8 +29,16 @@ from audioengine.service.turns import Held, Turns, recordings_of
 from audioengine.settings.worker import LONGEST_VISIBILITY_S
 
 _MOST_RECEIVED = 10
-# Of commands that wait for others; beyond them nothing is received.
-_MOST_HELD = 50
+# Of commands in hand, beyond which nothing is received.
+_MOST_HELD = 10_000
+# Of a tenant, in hand where they have to wait; the rest is given back, so that those of others
+# behind it can be received. Each time counts as one of its tries, so it is for long.
+_MOST_OF_TENANT = 200
+_GIVEN_BACK_S = 900
+# Of a tenant, given back; the rest has no place of its own.
+_MOST_AWAY = 10_000
+_GIVERS = 4
+_EXPIRES_EVERY_S = 6 * 3600
 _LONGEST_PAUSE_S = 30.0
 _TICK_S = 0.5
 # Before a queue that does not wait itself is asked again.
@@ -56,19 +66,26 @@ class Worker:
         # Where recordings are in S3, one command renders while another waits for the store.
         count = self._settings.processes or worker_count(None) * (1 if local else 2)
         self._processes = [Process(deployment) for _ in range(count)]
-        self._turns = Turns()
+        # A tenant that is alone leaves room for nobody.
+        self._is_shared = len(deployment.settings.domains) > 1
+        self._turns = Turns(
+            most_of_troubled=max(1, count // 2) if self._is_shared else count,
+            most_troubled=max(1, count - 1) if self._is_shared else count,
+        )
+        self._parked: set[Held] = set()
         self._working: dict[Process, Held] = {}
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._drained = threading.Event()
         self._late = threading.Event()
-        settles = self._settings.settle_dead_letters
+        self._settles = self._settings.settle_dead_letters
         self._dead = DeadLetters(
-            queue.dead_letters if settles else _no_dead_letters,
+            queue.dead_letters if self._settles else _no_dead_letters,
             handling,
             is_held=self._is_held,
             is_late=self._late.is_set,
             every_s=self._settings.visibility_s,
+            changed=self._let_parked,
         )
         self._ended = threading.Event()
         self._bug: Exception | None = None
@@ -76,7 +93,12 @@ class Worker:
     def held(self) -> int:
         """Return how many commands are in hand."""
         with self._changed:
-            return len(self._turns)
+            return self._turns.in_hand
+
+    def away(self) -> int:
+        """Return how many commands were given back and are kept a place."""
+        with self._changed:
+            return self._turns.away
 
     def _is_held(self, message_id: str) -> bool:
         with self._changed:
@@ -93,16 +115,25 @@ class Worker:
         Raises StorageError where the queue is not there, or may not be asked about itself.
         """
         self._check_queue()
-        with ThreadPoolExecutor(max(4, 2 * len(self._processes)), "end") as self._enders:
+        count = len(self._processes)
+        with (
+            ThreadPoolExecutor(_GIVERS, "give-back") as self._givers,
+            ThreadPoolExecutor(max(4, 2 * count), "end") as self._enders,
+        ):
             receiver, keeper = self._thread(self._receive_all), self._thread(self._keep_all)
             runners = [self._thread(self._run_all, process) for process in self._processes]
-            settler = self._thread(self._dead.run, self._stopping)
+            is_over = threading.Event()
+            settler = self._thread(self._dead.run, is_over)
+            expirer = self._thread(self._expire_notes)
             log().info("worker began", processes=len(self._processes))
             # Not for ever: a signal's handler runs between two waits.
             while not self._stopping.wait(_TICK_S):
                 pass
             self._drain(receiver, runners)
-            settler.join()
+            is_over.set()
+            self._dead.ask()
+            for thread in (settler, expirer):
+                thread.join()
             self._ended.set()
             keeper.join()
         for process in self._processes:
@@ -160,41 +191,76 @@ class Worker:
         with self._changed:
             while not self._stopping.is_set():
                 ready = 2 * len(self._processes) - self._turns.ready - len(self._working)
-                if (room := min(ready, _MOST_HELD - len(self._turns))) > 0:
+                # Where there is one tenant, what is away keeps nothing from others.
+                left = _MOST_HELD - self._turns.in_hand
+                if not self._is_shared:
+                    left = _MOST_OF_TENANT - self._turns.in_hand - self._turns.away
+                if (room := min(ready, left)) > 0:
                     return room
                 self._changed.wait(_TICK_S)
         return 0
 
     def _take_in(self, message: Message) -> None:
         now = time.monotonic()
+        # What should have kept the recording of a delete may be with the dead letters.
+        parks = self._settles and Task.of(message).kind == "DELETERECORDING"
+        recordings, tenant = recordings_of(message.body), self._handling.tenant_of(message)
         with self._changed:
             held = self._turns.find(message.message_id)
             if held is not None:
                 # Its time ran out, or it was given back: it is not begun twice.
-                self._turns.come_again(held, message, now)
+                self._turns.come_again(held, message, now, waits=parks)
             else:
                 self._metrics.received(message.sent_ms)
-                held = Held(message, recordings_of(message.body), now)
+                held = Held(message, recordings, now, tenant, waits=parks)
                 self._turns.add(held)
-            waits = held.before > 0
+            if held.waits:
+                self._parked.add(held)
+                self._dead.ask()
+            pause = self._too_many(held)
+            if pause is not None:
+                self._put_away(held, pause, has_failed=False)
             self._changed.notify_all()
-        if waits:
+        if pause is not None:
+            self._givers.submit(self._release, message, pause)
+        elif held.before:
             self._extend(held)
+
+    def _too_many(self, held: Held) -> int | None:
+        """For how long one is given back at once, because too many of its tenant wait; None: not.
+
+        Not if it would not come again, nor where there is nobody to whom that could matter.
+        """
+        is_too_many = self._turns.in_hand_of(held.tenant) > _MOST_OF_TENANT
+        if not is_too_many or not held.is_waiting or self._handling.is_last(held.message):
+            return None
+        if self._is_shared and self._turns.has_trouble(held.tenant):
+            return _GIVEN_BACK_S
+        return self._settings.visibility_s if held.before or held.waits else None
+
+    def _let_parked(self) -> None:
+        """Let those begin that have waited for a look at the dead letters."""
+        with self._changed:
+            for held in tuple(self._parked):
+                is_waiting = self._turns.find(held.message.message_id) is held and held.waits
+                if is_waiting and not self._dead.may_delete(held.recordings, held.since):
+                    continue
+                self._parked.discard(held)
+                if is_waiting:
+                    self._turns.let(held)
+            self._changed.notify_all()
 
     def _forget_those_away(self) -> None:
         """Give up the places of what did not come again in time: others have it."""
-        now = time.monotonic()
-        for held in self._turns:
-            is_late = self._drained.is_set() or (held.away_until or 0) < now
-            if held.away_until is not None and is_late:
-                self._turns.end(held)
+        is_over = self._drained.is_set()
+        self._turns.forget_late(float("inf") if is_over else time.monotonic())
 
     # Carrying out
 
     def _run_all(self, process: Process) -> None:
         while (held := self._next(process)) is not None:
             self._metrics.took("turn", time.monotonic() - held.since)
-            done = self._done(process, held)
+            done = self._done_or_not(process, held)
             with self._changed:
                 del self._working[process]
             self._enders.submit(self._end, held, done)
@@ -213,11 +279,21 @@ class Worker:
                     return None
                 self._changed.wait(_TICK_S)
 
+    def _done_or_not(self, process: Process, held: Held) -> Done | None:
+        """Carry out a command; None: it is to be tried again."""
+        try:
+            return self._done(process, held)
+        except AudioEngineError as error:
+            log().error("command can't be begun", error=str(error))
+        except Exception as error:  # noqa: BLE001 - a bug must end the command, and no other
+            log_bug(error)
+            with suppress(Exception):
+                bug = AudioEngineError(bug_of(error))
+                return give_up(Task.of(held.message), bug, self._deployment)
+        return None
+
     def _done(self, process: Process, held: Held) -> Done:
         task = Task.of(held.message)
-        if task.kind == "DELETERECORDING":
-            # What should have kept the recording may be there, and this have come after it.
-            self._dead.look(held.since)
         if (refused := self._handling.refusal(held.message, held.recordings)) is not None:
             return refused
         try:
@@ -235,16 +311,16 @@ class Worker:
 
     # Ending
 
-    def _end(self, held: Held, done: Done) -> None:
+    def _end(self, held: Held, done: Done | None) -> None:
+        pause: int | None = self._handling.backoff_s(held.message)
         try:
-            pause = self._handling.end(held.message, done, held.recordings)
+            if done is not None:
+                pause = self._handling.end(held.message, done, held.recordings)
         except AudioEngineError as error:
             # Neither sent nor kept: all is done again.
             log().error("command can't be told of", error=str(error))
-            pause = self._handling.backoff_s(held.message)
         except Exception as error:  # noqa: BLE001 - a bug must not lose a command
-            log().error("internal error", error=f"{type(error).__name__}: {error}")
-            pause = self._handling.backoff_s(held.message)
+            log_bug(error)
         if pause is None:
             self._delete(held)
             with self._changed:
@@ -270,25 +346,36 @@ class Worker:
 
     def _give_back(self, held: Held, pause: int) -> None:
         """Hand a command out again later, and those of its group, which must not overtake it."""
+        message = held.message
+        if self._turns.away_of(held.tenant) >= _MOST_AWAY:
+            # Its place is given up: a note keeps a delete behind it from its recordings.
+            with suppress(Exception):
+                self._handling.note_pending(message, held.recordings)
         with self._changed:
             following = [
                 one
                 for one in self._waiting()
                 if one.message.group is not None
-                and one.message.group == held.message.group
+                and one.message.group == message.group
                 and not self._handling.is_last(one.message)
             ]
             for one in following:
                 self._turns.end(one)
-            until = time.monotonic() + pause + self._settings.visibility_s
-            self._turns.give_back(held, until)
+            self._put_away(held, pause, has_failed=True)
             self._changed.notify_all()
-        for one in (*following, held):
-            self._release(one, pause)
+        for given in (*(one.message for one in following), message):
+            self._release(given, pause)
 
-    def _release(self, held: Held, pause: int) -> None:
+    def _put_away(self, held: Held, pause: int, *, has_failed: bool) -> None:
+        if self._turns.away_of(held.tenant) >= _MOST_AWAY:
+            self._turns.end(held)
+            return
+        until = time.monotonic() + pause + self._settings.visibility_s
+        self._turns.give_back(held, until, has_failed=has_failed)
+
+    def _release(self, message: Message, pause: int) -> None:
         try:
-            self._queue.release(held.message, pause)
+            self._queue.release(message, pause)
         except AudioEngineError as error:
             # Then it comes again when its time has run out.
             log().warning("message can't be given back", error=str(error))
@@ -303,8 +390,8 @@ class Worker:
             for process, one in working.items():
                 if time.monotonic() - (one.begun or 0) > self._settings.longest_s:
                     process.kill(f"it took longer than {self._settings.longest_s} s")
-            for one in held:
-                self._extend(one)
+            for _ in self._givers.map(self._extend, held):
+                pass
 
     def _extend(self, held: Held) -> None:
         # What waits for another comes after it, should this worker die.
@@ -320,6 +407,15 @@ class Worker:
             if is_held:  # else it came to its end meanwhile
                 log().warning("message can't be kept", error=str(error))
 
+    def _expire_notes(self) -> None:
+        pause = random.uniform(60, 600)  # noqa: S311 - spreads what many workers do
+        while not self._stopping.wait(pause):
+            pause = _EXPIRES_EVERY_S
+            try:
+                self._handling.expire_notes()
+            except AudioEngineError as error:
+                log().warning("notes of failures can't be deleted", error=str(error))
+
     # Stopping
 
     def _drain(self, receiver: threading.Thread, runners: list[threading.Thread]) -> None:
@@ -330,7 +426,7 @@ class Worker:
         receiver.join()
         # Not before: it would have got them again.
         for one in (*rest, *self._put_aside()):
-            self._release(one, 0)
+            self._release(one.message, 0)
         self._drained.set()
         for runner in runners:
             runner.join(max(0.0, until - time.monotonic()))
@@ -341,7 +437,7 @@ class Worker:
             runner.join()
 
     def _waiting(self) -> list[Held]:
-        return [one for one in self._turns if one.begun is None and one.away_until is None]
+        return [one for one in self._turns if one.is_waiting]
 
     def _put_aside(self) -> list[Held]:
         """Take out what is not begun, but for what would not come again."""

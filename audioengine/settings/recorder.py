@@ -44,12 +44,16 @@ class CallbackSettings(Table):
     """Of one try, from beginning to end."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Tries at once; what fails them all waits in the outbox."""
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    """Callbacks of a domain at once; those of a recording go out one after another."""
     allow_http: bool = False
     """Whether callback_url may begin with http://."""
     ca_file: Path | None = None
     """PEM file of the authorities that may vouch for hosts; None: the usual ones."""
     new_call_timeout_s: _Seconds = 3.0
     """How long a tenant may think about newCall: the call waits."""
+    new_call_concurrency: Annotated[int, Field(ge=1)] = 50
+    """How often a tenant is asked newCall at once; beyond that, `new_call_default` counts."""
     new_call_default: bool = True
     """Whether a call is recorded where a tenant can't be asked."""
 

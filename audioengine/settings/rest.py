@@ -56,8 +56,16 @@ class RestSettings(Table):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """0: one that is free."""
+    health_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    health_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Where /healthz, /readyz and /metrics are answered whoever fills the other port.
+
+    None: there alone. 0: one that is free.
+    """
     max_connections: Annotated[int, Field(ge=1)] = 1000
-    """More get 503."""
+    """New ones beyond that get 503."""
+    max_connections_per_address: Annotated[int, Field(ge=1)] | None = 200
+    """Likewise. None, or more: where all come from a few proxies."""
     max_head_bytes: Annotated[int, Field(ge=1024, le=65536)] = 16384
     """Of a request's line and headers."""
     shutdown_timeout_s: _Seconds = 30

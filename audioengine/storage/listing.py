@@ -71,12 +71,21 @@ def listed_in_s3(bucket: str, prefix: str, options: S3Options) -> Iterator[Mappi
 
 
 def _files(folder: str, path: str) -> Iterator[tuple[str, int]]:
-    with Failing(f"can't list folder {folder!r}"), os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+    with Failing(f"can't list folder {folder!r}"):
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except FileNotFoundError:
+            if path:  # gone meanwhile
+                return
+            raise
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _files(entry.path, f"{path}{entry.name}/")
         elif entry.is_file() and not entry.name.endswith(TEMPORARY_SUFFIX):
             with Failing(f"can't look at {entry.path!r}"):
-                size = entry.stat().st_size
+                try:
+                    size = entry.stat().st_size
+                except FileNotFoundError:  # gone meanwhile, as if it had not been there
+                    continue
             yield path + entry.name, size

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from audioengine.commands.alarms import ApiRequestAlarm
@@ -13,10 +17,11 @@ from audioengine.errors import StorageError
 from audioengine.service.callbacks import NEW_CALL, callback_url
 from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.logs import log
-from audioengine.service.posting import Answer, post
+from audioengine.service.posting import Answer, posting
 from audioengine.service.recorder.tellings import alarm_of
 from audioengine.settings import Settings
 
+_ALARM_EVERY_S = 60
 _FAILED = "Error calling newCall API"
 
 
@@ -40,32 +45,61 @@ class Decision:
     """apiRequestError, where the tenant gave no answer; the call must not wait for it too."""
 
 
-def ask_new_call(call: NewCall, settings: Settings) -> Decision:
-    """Return whether a call is to be recorded: as its tenant says, within the settings' time.
+class NewCalls:
+    """Asks tenants, each no more often at once than the settings say; for one event loop."""
 
-    Where there is nobody to ask, or no answer that can be understood, `callbacks.new_call_default`;
-    of the latter there is an alarm to tell. It is asked once: the call waits.
-    """
-    url = callback_url(settings, call.domain, NEW_CALL)
-    options = settings.callbacks
-    if url is None:
-        return Decision(options.new_call_default)
-    tenant = settings.domains[call.domain]
-    assert tenant.callback_secret is not None  # settings see to it
-    question = {name: one for name, one in call.to_dict().items() if name != "domain"}
-    answer: Answer | None = None
-    try:
-        answer = post(
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        """Ask nothing yet; clock: in seconds."""
+        self._settings = settings
+        self._clock = clock
+        self._asking: Counter[str] = Counter()
+        self._told_at: dict[str, float] = {}
+
+    async def decide(self, call: NewCall) -> Decision:
+        """Return whether a call is to be recorded: as its tenant says, within the settings' time.
+
+        Where there is nobody to ask, no answer that can be understood, or the tenant is being asked
+        very often already, `callbacks.new_call_default`; but for the first, there is an alarm to
+        tell, of the last one a minute. It is asked once: the call waits.
+        """
+        url = callback_url(self._settings, call.domain, NEW_CALL)
+        options = self._settings.callbacks
+        if url is None:
+            return Decision(options.new_call_default)
+        if self._asking[call.domain] >= options.new_call_concurrency:
+            return Decision(options.new_call_default, self._too_many(call, url))
+        self._asking[call.domain] += 1
+        answer: Answer | None = None
+        try:
+            answer = await self._answer(call, url)
+            return Decision(_said(answer))
+        except StorageError as error:
+            alarm = _alarm(call, url, str(error), answer)
+            return Decision(options.new_call_default, alarm_of(alarm, call.domain, self._settings))
+        finally:
+            self._asking[call.domain] -= 1
+
+    async def _answer(self, call: NewCall, url: str) -> Answer:
+        options, tenant = self._settings.callbacks, self._settings.domains[call.domain]
+        assert tenant.callback_secret is not None  # settings see to it
+        question = {name: one for name, one in call.to_dict().items() if name != "domain"}
+        asked = posting(
             url,
             json.dumps(question),
             tenant.callback_secret,
             timeout_s=options.new_call_timeout_s,
             ca_file=options.ca_file,
         )
-        return Decision(_said(answer))
-    except StorageError as error:
-        alarm = _alarm(call, url, str(error), answer)
-        return Decision(options.new_call_default, alarm_of(alarm, call.domain, settings))
+        return await asyncio.wrap_future(asked)
+
+    def _too_many(self, call: NewCall, url: str) -> Telling | None:
+        most, now = self._settings.callbacks.new_call_concurrency, self._clock()
+        log().warning("tenant is asked too often at once", domain=call.domain, most=most)
+        if now - self._told_at.get(call.domain, float("-inf")) < _ALARM_EVERY_S:
+            return None
+        self._told_at[call.domain] = now
+        alarm = _alarm(call, url, f"{most} questions wait for an answer already", None)
+        return alarm_of(alarm, call.domain, self._settings)
 
 
 def raise_alarm(alarm: Telling, delivery: Delivery) -> None:

@@ -7,9 +7,10 @@ Both take a token of the recorder's own, ``Authorization: Bearer …``: JWT, HS2
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import jwt
+from anyio import CapacityLimiter, to_thread
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -20,9 +21,9 @@ from starlette.routing import Route
 from audioengine.commands.requests import command_values
 from audioengine.commands.wire import read
 from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
-from audioengine.service.delivery import Delivery
+from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.logs import log
-from audioengine.service.recorder.new_call import NewCall, ask_new_call, raise_alarm
+from audioengine.service.recorder.new_call import NewCall, NewCalls, raise_alarm
 from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.rest.bodies import body_of
 from audioengine.settings import Settings
@@ -31,6 +32,8 @@ REPORTS_PATH, NEW_CALL_PATH = "/recorder/reports", "/recorder/newcall"
 MOST_BODY_BYTES = 192 << 10
 """Of a report: a topic takes 256 KB, of which token, attributes and escapes have some."""
 
+# Topics may be slow, and reports need the other threads.
+_ALARMS_AT_ONCE = 4
 _ALGORITHM = "HS256"
 # Clocks of recorder and engine may differ by so much.
 _LEEWAY_S = 30
@@ -45,18 +48,24 @@ def recorder_routes(settings: Settings, desk: ReportDesk, delivery: Delivery) ->
         rule = "must be set: nobody else may report recordings"
         raise InvalidRequestError.of("recorder.token_key", None, rule)
 
-    def report(values: object, only_domain: str | None) -> Response:
-        desk.take(values, only_domain)
+    new_calls = NewCalls(settings)
+    alarming = CapacityLimiter(_ALARMS_AT_ONCE)
+
+    async def report(values: object, only_domain: str | None) -> Response:
+        await run_in_threadpool(desk.take, values, only_domain)
         return JSONResponse({"success": True})
 
-    def new_call(values: object, only_domain: str | None) -> Response:
+    async def tell(alarm: Telling) -> None:
+        await to_thread.run_sync(raise_alarm, alarm, delivery, limiter=alarming)
+
+    async def new_call(values: object, only_domain: str | None) -> Response:
         call = read(NewCall, values, "newCall")
         if only_domain not in (None, call.domain):
             raise NotAllowedError(f"a call must be of the domain of the token, {only_domain!r}")
-        decision = ask_new_call(call, settings)
+        decision = await new_calls.decide(call)
         alarm = decision.alarm
         # Told once the answer is out: topics may be as slow as the tenant, and the call waits.
-        later = None if alarm is None else BackgroundTask(raise_alarm, alarm, delivery)
+        later = None if alarm is None else BackgroundTask(tell, alarm)
         return JSONResponse({"recordCall": decision.record}, background=later)
 
     return [
@@ -65,13 +74,15 @@ def recorder_routes(settings: Settings, desk: ReportDesk, delivery: Delivery) ->
     ]
 
 
-def _route(path: str, work: Callable[[object, str | None], Response], settings: Settings) -> Route:
+def _route(
+    path: str, work: Callable[[object, str | None], Awaitable[Response]], settings: Settings
+) -> Route:
     async def answer(request: Request) -> Response:
         only_domain = _domain_of(request.headers.getlist("authorization"), settings)
         body = await body_of(request, MOST_BODY_BYTES, settings.rest.body_timeout_s)
         values = command_values(body, "report")
         try:
-            return await run_in_threadpool(work, values, only_domain)
+            return await work(values, only_domain)
         except StorageError as error:
             log().error("request of the recorder failed", path=path, error=str(error))
             raise

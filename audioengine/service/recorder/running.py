@@ -120,7 +120,7 @@ def routes_served(
 
     with (
         closing(Outbox(settings.worker.outbox)) as outbox,
-        closing(Flusher(outbox, senders)),
+        closing(Flusher(outbox, senders, metrics)),
     ):
         if metrics is not None:
             metrics.watch(outbox=outbox.depth)

@@ -20,7 +20,7 @@ from audioengine.commands.alarms import TempRecordingDeletedAlarm
 from audioengine.commands.names import OWN_PREFIX
 from audioengine.errors import AudioEngineError, InvalidRequestError, Problem
 from audioengine.execution.temporary import DOMAIN
-from audioengine.service.delivery import Delivery
+from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.ingest import RECORDING_ID
 from audioengine.service.recorder.tellings import alarm_of
@@ -54,7 +54,7 @@ class SweepReport:
     entries: int
     """Of the catalogue, about recordings that are gone."""
     failures: tuple[str, ...]
-    """What could not be deleted or told, and why; the next sweep tries again."""
+    """What could not be deleted, and why; the next sweep tries again."""
     dry_run: bool
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,7 +71,8 @@ def sweep(
 ) -> SweepReport:
     """Delete what is older than `recorder.expires_after_s`: each MP3, all versions of it.
 
-    The alarm tempRecordingDeleted tells of each.
+    The alarm tempRecordingDeleted tells of each; it is in the outbox of `delivery`, which must have
+    one, before the recording is deleted.
 
     Raises InvalidRequestError where settings name no age, no bucket, or one that outputs go to, and
     StorageError where a bucket can't be listed.
@@ -79,16 +80,17 @@ def sweep(
     before_ms = time.time() * 1000 - _age_s(settings) * 1000
     deleted: list[Expired] = []
     failures: list[str] = []
+    if not dry_run:
+        delivery.tell_kept()
     for location, listed in _old_recordings(storage, settings, before_ms):
         try:
             expired = _expired(location, listed, storage)
             if expired is None:
                 continue
             if not dry_run:
-                storage.delete(location)
+                with delivery.announced(_telling(expired, settings)):
+                    storage.delete(location)
             deleted.append(expired)
-            if not dry_run:
-                _tell(expired, settings, delivery)
         except AudioEngineError as error:
             failures.append(f"{location}: {error}")
     entries = 0
@@ -167,7 +169,7 @@ def _expired(location: Location, listed: Listed, storage: Storage) -> Expired | 
     )
 
 
-def _tell(expired: Expired, settings: Settings, delivery: Delivery) -> None:
+def _telling(expired: Expired, settings: Settings) -> Telling:
     alarm = TempRecordingDeletedAlarm(
         recording_id=expired.recording_id,
         domain=expired.domain,
@@ -175,4 +177,4 @@ def _tell(expired: Expired, settings: Settings, delivery: Delivery) -> None:
         modified_date=expired.modified,
         error=f"Recording id {expired.recording_id} expired.",
     )
-    delivery.tell(alarm_of(alarm, expired.domain, settings), about=None)
+    return alarm_of(alarm, expired.domain, settings)

@@ -26,7 +26,8 @@ from audioengine.service.messages import DIALECT, METHOD, CommandQueue
 from audioengine.service.rest import telemetry
 from audioengine.service.rest.access import domain_of
 from audioengine.service.rest.bodies import body_of, too_large
-from audioengine.service.rest.health import Check, Figures, Readiness, operation_routes
+from audioengine.service.rest.disk import probe, written_folders
+from audioengine.service.rest.health import Check, Figures, Pulse, operation_routes
 from audioengine.service.rest.judging import judged
 from audioengine.service.rest.openapi import COMMAND_PATHS, Part, document
 from audioengine.service.rest.pace import Pace
@@ -35,6 +36,7 @@ from audioengine.service.rest.telemetry import RestMetrics
 from audioengine.settings import Settings
 
 _THREADS = 16
+_THREADS_FOR_HEALTH = 4
 # Legal in JSON's text, not in the XML that queues speak; in JSON they may be escaped.
 _NONCHARACTERS = re.compile("[\ufffe\uffff]")
 
@@ -58,10 +60,12 @@ def make_app(
     """
     _check(settings)
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="rest")
-    readiness = Readiness(
-        {"queue": queue.depth, **(ready or {})}, pool, settings.rest.queue_timeout_s
-    )
     own = RestMetrics()
+    checks: dict[str, Check] = {"queue": queue.depth, **(ready or {})}
+    if folders := written_folders(settings):
+        checks["disk"] = partial(probe, folders)
+    health = partial(operation_routes, checks, [own.text, *metrics], settings.rest.queue_timeout_s)
+    pulse = Pulse()
     intake = _Intake(settings, queue, pool, own)
     shown = Reply(document(settings.rest, described))
 
@@ -70,13 +74,14 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
+        with pulse.of_this_loop():
+            yield
         pool.shutdown(wait=False, cancel_futures=True)
 
     app = Starlette(
         routes=[
             *intake.routes(),
-            *operation_routes(readiness, [own.text, *metrics]),
+            *health(pool),
             Route("/openapi.json", openapi),
             *extra_routes,
         ],
@@ -88,6 +93,9 @@ def make_app(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    # For a port of their own: there nobody else's requests are before them, and threads neither.
+    few = ThreadPoolExecutor(_THREADS_FOR_HEALTH, thread_name_prefix="health")
+    app.state.health = Starlette(routes=health(few, pulse))
     return app
 
 

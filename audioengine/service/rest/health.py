@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -20,6 +21,7 @@ from audioengine.service.rest.replies import Reply
 _LOG = logging.getLogger("audioengine.rest")
 # Anyone may ask, and each answer asks the queue.
 _KEPT_S = 1.0
+_PULSE_S = 5.0
 
 Check: TypeAlias = Callable[[], object]
 """Raises where something does not work."""
@@ -57,16 +59,54 @@ class Readiness:
         return "ok"
 
 
-def operation_routes(readiness: Readiness, metrics: Sequence[Figures]) -> list[Route]:
-    """Return the routes of /healthz, /readyz and /metrics."""
+class Pulse:
+    """Whether the event loop that serves still does; asked from another one."""
+
+    def __init__(self) -> None:
+        """Know of no loop yet."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @contextmanager
+    def of_this_loop(self) -> Iterator[None]:
+        """Tell of the running loop meanwhile."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            yield
+        finally:
+            self._loop = None
+
+    async def answer(self, _request: Request) -> Response:
+        """Answer 200 where it does, else 503."""
+        if self._loop is None:
+            return Reply({}, 503)
+        beat = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop)
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(beat), _PULSE_S)
+        except asyncio.TimeoutError:
+            return Reply({}, 503)
+        return Reply({})
+
+
+def operation_routes(
+    checks: Mapping[str, Check],
+    metrics: Sequence[Figures],
+    timeout_s: float,
+    pool: Executor,
+    pulse: Pulse | None = None,
+) -> list[Route]:
+    """Return the routes of /healthz, /readyz and /metrics.
+
+    timeout_s: of a check, which is made in the pool.
+    pulse: of the loop that serves; None: it is the one that answers.
+    """
 
     async def told(_request: Request) -> Response:
         text = b"".join(figures() for figures in metrics)
         return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     return [
-        Route("/healthz", _alive),
-        Route("/readyz", readiness.answer),
+        Route("/healthz", _alive if pulse is None else pulse.answer),
+        Route("/readyz", Readiness(checks, pool, timeout_s).answer),
         Route("/metrics", told),
     ]
 

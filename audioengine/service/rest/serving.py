@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -18,13 +20,23 @@ from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from audioengine.errors import StorageError
+from audioengine.service.rest.doors import BoundedHeads, Door
+from audioengine.service.rest.replies import RETRY_AFTER_S
 from audioengine.settings import RestSettings
 
+_LOG = logging.getLogger("audioengine.rest")
 _BACKLOG = 2048
+_MOST_HEAD_BYTES = 16384
+_MOST_FOR_HEALTH = 100
 _LAST_WORDS_S = 1.0
 # How long a request may have been on its way when the server is asked to stop.
 _LAST_REQUEST_S = 0.5
 _TOLD = b'{"success":false,"error":"the request must come in faster"}'
+_FULL = b'{"success":false,"error":"there are too many connections"}'
+_TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    b"retry-after: %d\r\ncontent-length: %d\r\n\r\n%s" % (RETRY_AFTER_S, len(_FULL), _FULL)
+)
 _TOO_SLOW = (
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
     b"content-length: %d\r\n\r\n%s" % (len(_TOLD), _TOLD)
@@ -34,22 +46,40 @@ _TOO_SLOW = (
 class ImpatientProtocol(H11Protocol):
     """Ends a connection whose request, with its answer, takes too long.
 
-    uvicorn itself waits for ever for the rest of a head, and for a client to read.
+    uvicorn itself waits for ever for the rest of a head, and for a client to read. Where it limits
+    connections, it refuses requests of those that are there already; here new ones are refused.
     """
 
-    def __init__(self, *args: Any, timeout_s: float, **options: Any) -> None:
+    def __init__(self, *args: Any, timeout_s: float, door: Door, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.conn = BoundedHeads(self.config.h11_max_incomplete_event_size or _MOST_HEAD_BYTES)
         self._timeout_s = timeout_s
+        self._door = door
+        self._address: str | None = None
+        self._is_refused = False
         self._alarm: asyncio.TimerHandle | None = None
         self._is_ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
+        """Begin to wait for a request, which is only refused where there are too many."""
+        told = transport.get_extra_info("peername")
+        self._address = told[0] if isinstance(told, tuple) else None
+        if not self._door.enter(self._address):
+            self._is_refused = True
+            self.transport = transport
+            self._alarm = self.loop.call_later(_LAST_WORDS_S, transport.abort)
+            return
         super().connection_made(transport)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
         """Wait anew where a request begins."""
+        if self._is_refused:
+            if not self._is_ending:  # it reads that sooner than it is hung up on
+                self._is_ending = True
+                self.transport.write(_TOO_MANY)
+                self.transport.write_eof()
+            return
         if self._is_idle():
             self._wait()
         super().data_received(data)
@@ -72,7 +102,9 @@ class ImpatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._wait_no_more()
-        super().connection_lost(exc)
+        if not self._is_refused:
+            self._door.leave(self._address)
+            super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """End, but first answer what is under way or was sent already.
@@ -126,12 +158,15 @@ class ImpatientProtocol(H11Protocol):
 
 def server_of(app: ASGIApp, settings: RestSettings) -> uvicorn.Server:
     """Return the server of an application; `run` and `serve` of it are uvicorn's."""
+    door = Door(settings.max_connections, settings.max_connections_per_address)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         # The other parser of uvicorn's knows no bound on heads.
-        http=partial(ImpatientProtocol, timeout_s=settings.request_timeout_s),  # type: ignore[arg-type]
+        http=partial(  # type: ignore[arg-type]
+            ImpatientProtocol, timeout_s=settings.request_timeout_s, door=door
+        ),
         ws="none",
         lifespan="on",
         loop="asyncio",
@@ -140,7 +175,6 @@ def server_of(app: ASGIApp, settings: RestSettings) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
-        limit_concurrency=settings.max_connections,
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout_s),  # it counts whole ones
         h11_max_incomplete_event_size=settings.max_head_bytes,
@@ -148,21 +182,21 @@ def server_of(app: ASGIApp, settings: RestSettings) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def bound(settings: RestSettings) -> socket.socket:
-    """Return a socket on the configured address.
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket on an address.
 
     Raises StorageError where it is taken, or not this host's.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Only where the protocol is named does asyncio set TCP_NODELAY on what it accepts: without it
     # the end of an answer waits for the client to acknowledge its head, 40 ms.
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((settings.host, settings.port))
+        made.bind((host, port))
     except OSError as error:
         made.close()
-        message = f"can't serve at {settings.host}:{settings.port}: {error.strerror}"
+        message = f"can't serve at {host}:{port}: {error.strerror}"
         raise StorageError(message) from error
     return made
 
@@ -172,11 +206,40 @@ def serve(server: uvicorn.Server, settings: RestSettings, ready: Callable[[str],
 
     ready: called with the URL once connections are taken.
 
-    Raises StorageError where the address is taken, or not this host's.
+    Raises StorageError where an address is taken, or not this host's.
     """
-    listening = bound(settings)
-    listening.listen(_BACKLOG)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    ready(f"http://{host}:{listening.getsockname()[1]}")
-    with suppress(KeyboardInterrupt):  # uvicorn raises once more the signal that has ended it
-        server.run(sockets=[listening])
+    with ExitStack() as stack:
+        listening = stack.enter_context(bound(settings.host, settings.port))
+        listening.listen(_BACKLOG)
+        if settings.health_port is not None:
+            own = stack.enter_context(bound(settings.health_host, settings.health_port))
+            _LOG.info("health is told at %s", _url(settings.health_host, own))
+            stack.enter_context(_meanwhile(_health_server(server, settings), own))
+        ready(_url(settings.host, listening))
+        with suppress(KeyboardInterrupt):  # uvicorn raises once more the signal that has ended it
+            server.run(sockets=[listening])
+
+
+def _url(host: str, listening: socket.socket) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listening.getsockname()[1]}"
+
+
+def _health_server(server: uvicorn.Server, settings: RestSettings) -> uvicorn.Server:
+    app: Any = server.config.app
+    few = settings.model_copy(
+        update={"max_connections": _MOST_FOR_HEALTH, "max_connections_per_address": None}
+    )
+    return server_of(app.state.health, few)
+
+
+@contextmanager
+def _meanwhile(server: uvicorn.Server, listening: socket.socket) -> Iterator[None]:
+    """Run another server in a thread, with an event loop of its own."""
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="health")
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from audioengine.service import worker as worker_module
 from audioengine.service.dead_letters import DeadLetters
 from audioengine.service.messages import CommandQueue
 from audioengine.service.queue_embedded import EmbeddedQueue
+from audioengine.service.unkept import PREFIX
 from tests.execution.service import ALARMS, DATA, KEPT, TEMP
 from tests.service.core.cloud import Cloud
 from tests.service.core.hooks import FailingWhile, InThread, Recorder
@@ -56,6 +58,13 @@ def is_empty(queue: CommandQueue) -> Callable[[], bool]:
     dead = queue.dead_letters()
     assert dead is not None
     return lambda: queue.depth() == dead.depth() == 0
+
+
+def is_after(queue: CommandQueue, site: Site) -> bool:
+    """Whether what is sent now counts as sent after all failures that are noted."""
+    names = [path.name for path in (site.root / TEMP / PREFIX).rglob("*") if path.is_file()]
+    noted = [int(name.split("-")[0]) for name in names]
+    return queue.now_ms() - (0 if isinstance(queue, EmbeddedQueue) else 1100) > max(noted)
 
 
 def test_each_command_fails_with_its_event_and_its_alarm(site: Site, queue: CommandQueue) -> None:
@@ -117,7 +126,8 @@ def test_no_recording_is_deleted_that_they_were_to_keep(
     assert [event["event"] for event in told[stored["replyId"]]] == ["STORERECORDINGFAILED"]
     assert [event["event"] for event in told[deleted["replyId"]]] == ["DELETERECORDINGFAILED"]
     assert (site.root / TEMP / temp_key("r0")).read_bytes() == DATA
-    # Whoever knows may try again, and delete it then.
+    # Whoever knows may try again, and delete it then. SQS tells its time in whole seconds.
+    wait_for(lambda: is_after(queue, site), 5)
     for command in (store("r0"), delete("r0")):
         send(queue, command)
     end(site, queue, is_empty(queue))
@@ -157,9 +167,16 @@ def test_where_there_is_no_time_they_wait(site: Site) -> None:
     assert not queue.receive(10, 0)
     unused: Any = None
     letters = DeadLetters(
-        queue.dead_letters, unused, is_held=lambda _id: False, is_late=lambda: True, every_s=1
+        queue.dead_letters,
+        unused,
+        is_held=lambda _id: False,
+        is_late=lambda: True,
+        every_s=1,
+        changed=lambda: None,
     )
-    letters.look(time.monotonic())
+    with ThreadPoolExecutor(1) as pool:
+        letters.look(pool)
+    letters.close()
     assert len(queue.dead_letters().receive(10, 0)) == 2
 
 

@@ -17,23 +17,30 @@ from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.metrics import Metrics
 from audioengine.service.outbox import Outbox
 from audioengine.service.sending import Channel, Letter, Sender
-from audioengine.service.topics import LineTopics, SnsTopics, topic_letter
+from audioengine.service.topics import (
+    MAX_LETTER_BYTES,
+    LineTopics,
+    SnsTopics,
+    size_of,
+    topic_letter,
+)
 from tests.commands import reference
 from tests.service.core.cloud import Cloud
 from tests.service.core.senders import Unsteady
 
+DOMAIN = "sip.example.com"
 COMMAND = {**reference.STORE, "encryptionKey": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="}
 STORED = next(one for one in reference.EVENTS if one["event"] == "RECORDINGSTORED")
 FAILED = next(one for one in reference.EVENTS if one["event"] == "STORERECORDINGFAILED")
 ALARM = {"type": "storeRecordingError", "event": "{}", "error": "no"}
-ABOUT = {"domain": "sip.example.com", "recordingId": "4711", "commandDigest": "ab12"}
+ABOUT = {"domain": DOMAIN, "recordingId": "4711", "commandDigest": "ab12"}
 
 
 def telling(**more: Any) -> Telling:
     values: dict[str, Any] = {
         "event": STORED,
         "attributes": ABOUT,
-        "domain": "sip.example.com",
+        "domain": DOMAIN,
         "event_topic": "events",
         "alarm_topic": "alarms",
     }
@@ -122,20 +129,56 @@ def test_order_is_kept_when_a_topic_works_again(box: Outbox) -> None:
     assert json.loads(sender.bodies("events")[-1])["fileName"] == "4"
 
 
-def test_callbacks_go_with_the_event_and_wait_by_themselves(box: Outbox) -> None:
-    def callback(event: Mapping[str, Any], domain: str | None) -> Letter:
-        address = f"{domain}/recordingStored"
-        return Letter(channel="callback", address=address, body=json.dumps(event))
+class Callback:
+    """Makes one for a tenant at an address that is down."""
 
-    topics, tenant = Unsteady(), Unsteady({"sip.example.com/recordingStored"})
-    senders: dict[Channel, Sender] = {"topic": topics, "callback": tenant}
+    def __init__(self) -> None:
+        self.tenant = Unsteady({DOMAIN})
+
+    def __call__(self, event: Mapping[str, Any], domain: str | None) -> Letter:
+        return Letter(channel="callback", address=str(domain), body=json.dumps(event))
+
+
+def test_callbacks_wait_for_the_outbox_and_nobody_waits_for_them(box: Outbox) -> None:
+    callback, topics = Callback(), Unsteady()
+    senders: dict[Channel, Sender] = {"topic": topics, "callback": callback.tenant}
     delivery = Delivery(senders, box, callback=callback)
     delivery.tell(telling(), COMMAND)
-    assert [one.address for one in topics.taken] == ["events", "alarms"]
+    assert callback.tenant.tried == []
+    assert [one.address for one in topics.taken] == ["events"]
     assert box.depth() == 1
-    tenant.down.clear()
-    box.flush(senders)
-    assert [json.loads(one.body) for one in tenant.taken] == [STORED]
+    callback.tenant.down.clear()
+    assert box.flush(senders) == 1
+    assert [json.loads(one.body) for one in callback.tenant.taken] == [STORED]
+    assert alarms_of(topics) == []
+
+
+@pytest.mark.parametrize("passing", [True, False])
+def test_an_alarm_tells_once_that_a_callback_can_t_be_sent(box: Outbox, passing: bool) -> None:
+    callback, topics, metrics = Callback(), Unsteady(), Metrics()
+
+    class Refusing(Sender):
+        def send(self, letter: Letter) -> None:
+            assert letter.channel == "callback"
+            raise ae.StorageError("can't call back: 418 " + "ä" * 2000, retryable=passing)
+
+    delivery = Delivery({"topic": topics}, box, callback=callback)
+    delivery.tell(telling(), {**COMMAND, "more": "x" * 300_000})
+    senders: dict[Channel, Sender] = {"topic": topics, "callback": Refusing()}
+    for _ in range(3):
+        for line in box.due(senders.keys()):
+            assert box.take(line)
+            box.send(line, senders, metrics=metrics)
+    (alarm,) = alarms_of(topics)
+    assert parse_alarm(alarm)[0].type == "eventNotificationError"
+    assert alarm["error"].startswith(f"{DOMAIN}: can't call back: 418 ")
+    assert "encryptionKey" in alarm["event"]
+    assert COMMAND["encryptionKey"] not in alarm["event"]
+    assert size_of(topics.taken[-1]) <= MAX_LETTER_BYTES
+    assert box.depth() == (1 if passing else 0)
+    outcome = "waiting" if passing else "lost"
+    counted = f'audioengine_letters_total{{channel="callback",outcome="{outcome}"}} 1.0'
+    assert counted in metrics.text().decode()
 
 
 def test_an_event_without_a_topic_or_too_big_for_it_is_told_by_an_alarm(box: Outbox) -> None:

@@ -6,11 +6,15 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,8 +26,9 @@ from hypothesis import strategies as st
 import audioengine as ae
 from audioengine.service import outbox as outbox_module
 from audioengine.service.outbox import Flusher, Outbox
-from audioengine.service.sending import Letter, Sender
+from audioengine.service.sending import Channel, Letter, Sender
 from tests.service.core.senders import Unsteady, letter
+from tests.service.core.site import wait_for
 from tests.support import FIXTURES
 
 
@@ -65,7 +70,7 @@ def test_nothing_is_lost_and_each_address_keeps_its_order(
 
 def flush_once(box: Outbox, sender: Sender) -> None:
     """Without a pause after failures each address would be due again at once, for ever."""
-    tries = iter(range(20))
+    tries = iter(range(60))
     box.flush({"topic": sender}, lambda: next(tries, None) is None)
 
 
@@ -73,9 +78,8 @@ def test_what_fails_is_tried_again_later_and_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(time, "time", lambda: now[0])
     monkeypatch.setattr(random, "uniform", lambda *_: 1.0)
-    sender, box = Unsteady({"t"}), Outbox(tmp_path / "box.db")
+    sender, box = Unsteady({"t"}), Outbox(tmp_path / "box.db", clock=lambda: now[0])
     box.put(letter("t", "1"))
     tried = []
     for _ in range(4000):
@@ -158,3 +162,139 @@ def test_a_flusher_sends_in_the_background_whatever_a_sender_does(
     flusher.close()
     assert box.depth() == 0
     box.close()
+
+
+class Hanging(Sender):
+    """Takes letters, but answers for some addresses only once it may; notes how many it has."""
+
+    def __init__(self, *slow: str) -> None:
+        self.slow = slow
+        self.may = threading.Event()
+        self.lock = threading.Lock()
+        self.under_way: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
+        self.sent: list[Letter] = []
+        self.quick = threading.Semaphore(0)
+
+    def send(self, letter: Letter) -> None:
+        with self.lock:
+            self.under_way[letter.address] += 1
+            self.most |= self.under_way
+        if letter.address in self.slow:
+            assert self.may.wait(60)
+        with self.lock:
+            self.under_way[letter.address] -= 1
+            self.sent.append(letter)
+        if letter.address not in self.slow:
+            self.quick.release()
+
+
+def callback(address: str, number: int, lane: int = 0) -> Letter:
+    return Letter(channel="callback", address=address, body=str(number), lane=lane)
+
+
+def test_addresses_that_hang_hold_up_no_other(tmp_path: Path) -> None:
+    """Topics and tenants, more of them than are sent to at once; what is due first, hangs."""
+    slow = [f"slow{number}" for number in range(80)]
+    sender, box = Hanging(*slow), Outbox(tmp_path / "box.db")
+    for name in slow[:5]:
+        for number in range(64):
+            box.put(callback(name, number, lane=number % 8), has_failed=False)
+    box.put(letter(slow[0], "0"), has_failed=False)
+    flusher = Flusher(box, {"topic": sender, "callback": sender})
+    wait_for(lambda: sum(sender.under_way.values()) == 41)
+    for number in range(20):
+        box.put(callback("quick", number), has_failed=False)
+        box.put(letter("topic", str(number)), has_failed=False)
+    for _ in range(40):
+        assert sender.quick.acquire(timeout=20)
+    assert max(sender.most[name] for name in slow[1:]) == 8
+    for address in ("quick", "topic"):
+        told = [one.body for one in sender.sent if one.address == address]
+        assert told == [str(number) for number in range(20)]
+    sender.may.set()
+    wait_for(lambda: box.depth() == 0)
+    for name in slow[:5]:
+        for lane in range(8):
+            numbers = [
+                int(one.body)
+                for one in sender.sent
+                if (one.channel, one.address, one.lane) == ("callback", name, lane)
+            ]
+            assert numbers == list(range(lane, 64, 8))
+    flusher.close()
+    box.close()
+
+
+def test_lines_that_fail_leave_room_for_others(tmp_path: Path) -> None:
+    """Each takes its whole time-out: what failed last time is tried by half of those who send."""
+    slow = [f"slow{number}" for number in range(200)]
+    sender, box = Hanging(*slow), Outbox(tmp_path / "box.db", first_pause_s=0)
+    for name in slow:
+        box.put(callback(name, 1), has_failed=False)
+    down: Mapping[Channel, Sender] = {"callback": Unsteady(slow)}
+    for line in box.due(down.keys()):
+        assert box.take(line)
+        box.send(line, down)
+    flusher = Flusher(box, {"callback": sender})
+    wait_for(lambda: sum(sender.under_way.values()) == 32)
+    box.put(callback("quick", 1), has_failed=False)
+    assert sender.quick.acquire(timeout=20)
+    assert sum(sender.under_way.values()) == 32
+    sender.may.set()
+    flusher.close()
+    box.close()
+
+
+def test_a_line_lets_others_go_first_after_a_while(tmp_path: Path) -> None:
+    now = [0.0]
+    box = Outbox(tmp_path / "box.db", clock=lambda: now[0])
+    taken: list[str] = []
+
+    class Slow(Sender):
+        def send(self, letter: Letter) -> None:
+            taken.append(letter.address)
+            now[0] += 4
+
+    for number in range(6):
+        box.put(letter("a", str(number)), has_failed=False)
+    box.put(letter("b", "0"), has_failed=False)
+    box.flush({"topic": Slow()})
+    assert "".join(taken) == "aabaaaa"
+    box.close()
+
+
+@pytest.mark.parametrize("step_s", [-1e6, 1e6])
+def test_a_clock_that_is_set_stalls_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    """Neither that of the day nor, after a boot, that of the machine."""
+    now = [2e6]
+    sender, path = Unsteady({"t"}), tmp_path / "box.db"
+    box = Outbox(path, clock=lambda: now[0])
+    box.put(letter("t", "1"), has_failed=False)
+    assert box.flush({"topic": sender}) == 0
+    sender.down.clear()
+    wall = time.time()
+    monkeypatch.setattr(time, "time", lambda: wall + step_s)
+    assert box.flush({"topic": sender}) == 0
+    now[0] += 2
+    assert box.flush({"topic": sender}) == 1
+    sender.down.add("t")
+    box.put(letter("t", "2"), has_failed=False)
+    assert box.flush({"topic": sender}) == 0
+    box.close()
+    now[0] = 5.0
+    sender.down.clear()
+    box = Outbox(path, clock=lambda: now[0])
+    assert box.flush({"topic": sender}) == 0
+    now[0] += 2
+    assert box.flush({"topic": sender}) == 1
+    box.close()
+
+
+def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "box.db")) as made, made:
+        made.execute("CREATE TABLE letters (number INTEGER)")
+    with pytest.raises(ae.StorageError, match="another version has made it"):
+        Outbox(tmp_path / "box.db")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 import pytest
 
@@ -59,6 +60,67 @@ def test_a_message_comes_as_it_was_sent_and_is_gone_when_it_is_deleted(make: Mak
     queue.delete(message)
     assert queue.depth() == 0
     assert queue.receive(10, 0) == [] or queue.receive(10, 0) == ()
+
+
+def test_a_queue_tells_its_own_time_and_never_too_early(
+    make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever this machine believes."""
+    queue = make()
+    queue.send("before", group="a")
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 20)
+    monkeypatch.setattr(time, "time_ns", lambda: int((real() - 20) * 1e9))
+    now_ms = queue.now_ms()
+    message = one(queue)
+    assert message.sent_ms <= now_ms < message.sent_ms + 5000
+    monkeypatch.undo()
+    queue.send("after", group="b")
+    assert now_ms - 1100 < one(queue).sent_ms
+    assert isinstance(queue, SqsQueue) or one_sent_ms(queue) > now_ms
+
+
+def one_sent_ms(queue: CommandQueue) -> int:
+    """When a message is sent that is sent now."""
+    queue.send("now", group=str(uuid4()))
+    return max(message.sent_ms for message in queue.receive(10, 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "step_s"), [("of the day", -3600), ("of the day", 3600), ("of the machine", -3600)]
+)
+def test_a_clock_that_is_set_stalls_no_embedded_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, step_s: float
+) -> None:
+    """That of the machine begins anew with a boot, and then another process uses the file."""
+    now = [10_000.0]
+    path = tmp_path / "queue.db"
+
+    def opened() -> EmbeddedQueue:
+        return EmbeddedQueue(path, visibility_s=10, clock=lambda: now[0])
+
+    queue = opened()
+    for body in ("held", "released", "sent"):
+        queue.send(body, group=body)
+    held, released = queue.receive(2, 0)
+    queue.release(released, 5)
+    if kind == "of the day":
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + step_s)
+    else:
+        queue.close()
+        now[0] += step_s
+        queue = opened()
+    assert [message.body for message in queue.receive(10, 0)] == ["sent"]
+    now[0] += 5
+    assert [message.body for message in queue.receive(10, 0)] == ["released"]
+    queue.extend(held, 10)
+    now[0] += 5.5
+    assert not any(message.body == "held" for message in queue.receive(10, 0))
+    now[0] += 5
+    assert any(message.body == "held" for message in queue.receive(10, 0))
+    assert one_sent_ms(queue) > held.sent_ms
+    queue.close()
 
 
 def test_nobody_else_gets_a_message_until_its_time_is_over_or_it_is_released(make: Maker) -> None:

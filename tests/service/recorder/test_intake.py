@@ -121,6 +121,9 @@ class Given(CommandQueue):
     def max_receives(self) -> int | None:
         return self._max_receives
 
+    def now_ms(self) -> int:
+        raise NotImplementedError
+
     def depth(self) -> int:
         return len(self.waiting)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -20,6 +20,7 @@ import audioengine as ae
 from audioengine.execution.execute import storage_of
 from audioengine.service import worker as worker_module
 from audioengine.service.delivery import Delivery
+from audioengine.service.outbox import Outbox
 from audioengine.service.places import queue_of
 from audioengine.service.recorder.ingest import ingest
 from audioengine.service.recorder.running import routes_served, senders_of, whole_worker
@@ -325,6 +326,8 @@ def recorder_s_own_alarms(whole: Whole) -> None:
             delivery=delivery,
         )
     whole.told(None, "tempStorageError")
-    sweep(storage, whole.settings, delivery)
+    with closing(Outbox(whole.settings.worker.outbox)) as outbox:
+        sweep(storage, whole.settings, Delivery(senders, outbox))
+        outbox.flush(senders)
     (alarm,) = whole.told(None, "tempRecordingDeleted")
     assert (alarm["recordingId"], alarm["domain"]) == (RECORDING, OTHER)

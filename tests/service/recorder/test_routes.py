@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
@@ -39,8 +40,9 @@ from tests.execution.service import (
 from tests.service.core.site import wait_for
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import Post, claims_of, recorder_token, report
-from tests.service.recorder.servers import Host, answering
+from tests.service.recorder.servers import Host, answering, silent
 from tests.service.recorder.test_callbacks import check_signature
+from tests.service.recorder.test_new_call import called_back
 from tests.service.rest.deployment import listening
 
 REST = RestSettings(port=0)
@@ -136,6 +138,34 @@ def test_a_call_does_not_wait_for_an_alarm(
     assert deployed.post.letters[0].attributes["event"] == "apiRequestError"
 
 
+def test_calls_of_a_tenant_that_hangs_take_nobody_s_place(tenant: Host, recorder: Host) -> None:
+    """More of them than there are threads."""
+    tenant.always = silent
+    recorder.always = answering(200, b'{"recordCall": false}')
+    settings = deployment.settings(
+        domains=called_back(tenant.url, recorder.url), callbacks={"new_call_timeout_s": 8}
+    )
+    post, storage = Post(), ae.MemoryStorage(TEMP)
+    routes = recorder_routes(
+        settings, ReportDesk.of(settings, storage, post.delivery), post.delivery
+    )
+    with (
+        listening(Starlette(routes=routes), REST) as url,
+        ThreadPoolExecutor(48) as pool,
+    ):
+        served = Served(url, post, storage)
+        call = {"domain": DOMAIN, "recordingId": RECORDING}
+        hanging = [pool.submit(served.send, call, "newcall") for _ in range(45)]
+        wait_for(lambda: len(tenant.asked) == 45, 8)
+        begun = time.monotonic()
+        answer = served.send({**call, "domain": OTHER}, "newcall")
+        assert answer.json() == {"recordCall": False}
+        assert served.send(report("RECORDINGSTARTED", domain=OTHER)).status_code == 200
+        assert time.monotonic() - begun < 4
+        tenant.stopping.set()
+        assert {one.result().json()["recordCall"] for one in hanging} == {True}
+
+
 NOBODY = [
     ".",
     "x",
@@ -184,6 +214,13 @@ def test_what_is_wrong_is_named(deployed: Served) -> None:
     assert deployed.send({"domain": 3}, "newcall").status_code == 400
     for body in (b"", b"{", b"[" * 100_000, b"\xff", b"null"):
         assert deployed.send(body).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["reports", "newcall"])
+def test_text_that_is_not_unicode_is_refused(path: str, deployed: Served) -> None:
+    answer = deployed.send(report("RECORDINGSTARTED", recordingId="\ud800"), path)
+    assert (answer.status_code, answer.json()["problems"]) == (400, ["recordingId"])
+    assert deployed.post.letters == []
 
 
 def test_bodies_of_other_kinds_and_sizes(deployed: Served) -> None:

@@ -6,18 +6,24 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner
 
 import audioengine as ae
 from audioengine.cli import main
+from audioengine.service.delivery import Delivery
+from audioengine.service.outbox import Outbox
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.reports import ReportDesk
-from audioengine.service.recorder.sweep import sweep
+from audioengine.service.recorder.sweep import SweepReport, sweep
+from audioengine.service.sending import Channel, Sender
 from audioengine.storage.buckets import Location
 from tests.commands.reference import ALARMS as ALARM_EXAMPLES
 from tests.execution.service import ALARMS, DOMAIN, KEPT, OTHER, RECORDING, TEMP
@@ -46,6 +52,17 @@ def storage(*, versioned: bool = False) -> ae.MemoryStorage:
     return made
 
 
+def swept(
+    made: ae.Storage, wanted: ae.Settings, post: Post | None = None, **options: bool
+) -> SweepReport:
+    """As the verb does it."""
+    senders: dict[Channel, Sender] = {"topic": post or Post()}
+    with TemporaryDirectory() as folder, closing(Outbox(Path(folder, "outbox.db"))) as outbox:
+        done = sweep(made, wanted, Delivery(senders, outbox), **options)
+        outbox.flush(senders)
+    return done
+
+
 LEFT = (".audioengine/old.mp3", "new.mp3", "old.txt")
 
 
@@ -55,14 +72,14 @@ def test_what_is_too_old_goes(*, versioned: bool) -> None:
     if versioned:
         made.put(TEMP, KEY, b"older still", {"domain": DOMAIN}, OLD_MS)
     post = Post()
-    done = sweep(made, settings(), post.delivery)
+    done = swept(made, settings(), post)
     assert made.keys(TEMP) == LEFT
     assert made.versions(Location(TEMP, KEY)) == ()
     assert made.keys(KEPT) == ("old.mp3",)
     (expired,) = done.deleted
     assert (expired.recording_id, expired.domain) == (RECORDING, DOMAIN)
     assert done.failures == ()
-    again = sweep(made, settings(), post.delivery)
+    again = swept(made, settings(), post)
     assert again.deleted == ()
     assert len(post.letters) == 1
 
@@ -73,7 +90,7 @@ def test_the_alarm_is_that_of_the_reference() -> None:
     name = f"190515-{example['recordingId']}.mp3"
     made.put(TEMP, name, b"old", {"domain": DOMAIN}, OLD_MS)
     post = Post()
-    sweep(made, settings(), post.delivery)
+    swept(made, settings(), post)
     (letter,) = post.letters
     assert letter.address == ALARMS
     told = json.loads(letter.body)
@@ -97,14 +114,14 @@ def test_whose_it_was(
 ) -> None:
     made = ae.MemoryStorage(TEMP)
     made.put(TEMP, key, b"old", metadata, OLD_MS)
-    (expired,) = sweep(made, settings(), Post().delivery).deleted
+    (expired,) = swept(made, settings()).deleted
     assert (expired.recording_id, expired.domain) == (recording_id, domain)
 
 
 def test_a_dry_run_deletes_nothing_and_tells_nobody() -> None:
     made = storage()
     post = Post()
-    done = sweep(made, settings(), post.delivery, dry_run=True)
+    done = swept(made, settings(), post, dry_run=True)
     assert [expired.place for expired in done.deleted] == [f"s3://{TEMP}/{KEY}"]
     assert made.keys(TEMP) == tuple(sorted((*LEFT, KEY)))
     assert post.letters == []
@@ -124,9 +141,9 @@ def test_entries_of_the_catalogue_go_with_their_recordings(
     monkeypatch.undo()
     desk.take(report("RECORDINGREADY", recordingId="young", tempKey="young.mp3"))
     catalogue = Catalogue(made, wanted)
-    assert sweep(made, wanted, Post().delivery, dry_run=True).entries == 1
+    assert swept(made, wanted, dry_run=True).entries == 1
     assert catalogue.find("gone") is not None
-    assert sweep(made, wanted, Post().delivery).entries == 1
+    assert swept(made, wanted).entries == 1
     assert catalogue.find("gone") is None
     assert catalogue.find("kept") is not None
     assert catalogue.find("young") is not None
@@ -137,7 +154,7 @@ def test_what_is_replaced_meanwhile_stays(monkeypatch: pytest.MonkeyPatch) -> No
     listed = list(made.objects(TEMP))
     monkeypatch.setattr(made, "objects", lambda *_: iter(listed))
     made.put(TEMP, KEY, b"another")
-    done = sweep(made, settings(), Post().delivery)
+    done = swept(made, settings())
     assert done.deleted == ()
     assert made.get(TEMP, KEY) == b"another"
 
@@ -153,19 +170,73 @@ def test_one_that_fails_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
         delete(location, versions)
 
     monkeypatch.setattr(made, "delete", picky)
-    done = sweep(made, settings(), Post().delivery)
+    done = swept(made, settings())
     assert [expired.recording_id for expired in done.deleted] == ["b"]
     assert done.failures == (f"s3://{TEMP}/{KEY}: AccessDenied",)
-    monkeypatch.undo()
-    done = sweep(made, settings(), Post(error=ae.StorageError("no topic")).delivery)
-    assert [expired.recording_id for expired in done.deleted] == [RECORDING]
-    assert [failure.endswith(": no topic") for failure in done.failures] == [True]
+
+
+def test_the_alarm_is_kept_before_the_recording_goes(tmp_path: Path) -> None:
+    """Whatever happens then: a topic that is down, a store that fails, a process that dies."""
+    path = tmp_path / "outbox.db"
+    post = Post(error=ae.StorageError("no topic", retryable=True))
+    with closing(Outbox(path)) as outbox:
+        delivery = Delivery({"topic": post}, outbox)
+        kept: list[int] = []
+
+        class Watched(ae.MemoryStorage):
+            fault: BaseException | None = None
+
+            def delete(self, location: Location, versions: Any = None) -> None:
+                kept.append(outbox.depth())
+                if self.fault is not None:
+                    raise self.fault
+                super().delete(location, versions)
+
+        made = Watched(TEMP)
+        made.put(TEMP, KEY, b"old", {"domain": DOMAIN}, OLD_MS)
+        made.fault = ae.StorageError("AccessDenied")
+        assert sweep(made, settings(), delivery).failures
+        assert (kept, outbox.depth()) == ([1], 0)
+        made.fault = KeyboardInterrupt()
+        with patch.object(outbox, "withdraw"), pytest.raises(KeyboardInterrupt):  # as if it died
+            sweep(made, settings(), delivery)
+        made.fault = None
+        assert outbox.depth() == 1
+        assert outbox.flush({"topic": post}) == 0
+        done = sweep(made, settings(), delivery)
+        assert ([expired.recording_id for expired in done.deleted], done.failures) == (
+            [RECORDING],
+            (),
+        )
+        assert outbox.flush({"topic": post}) == 0
+    post.error = None
+    with closing(Outbox(path, clock=lambda: time.monotonic() + 60)) as outbox:
+        assert outbox.flush({"topic": post}) == 2  # of the one that died too
+    assert {json.loads(letter.body)["recordingId"] for letter in post.letters} == {RECORDING}
+
+
+def test_a_folder_is_swept_to_its_end(tmp_path: Path) -> None:
+    """What is deleted was listed with its metadata, which goes with it."""
+    made = ae.FolderStorage(tmp_path)
+    (tmp_path / TEMP).mkdir()
+    for name in ("a", "b", "deep/c"):
+        location = Location(TEMP, f"{name}.mp3")
+        with closing(made.staging(location, ae.S3Options(metadata={"domain": DOMAIN}))) as staging:
+            staging.write(b"old")
+            staging.publish()
+        os.utime(tmp_path / TEMP / f"{name}.mp3", (OLD_MS / 1000, OLD_MS / 1000))
+    done = swept(made, settings())
+    assert ([expired.recording_id for expired in done.deleted], done.failures) == (
+        ["a", "b", "c"],
+        (),
+    )
+    assert [path for path in (tmp_path / TEMP).rglob("*") if path.is_file()] == []
 
 
 def test_other_buckets_are_swept_too() -> None:
     made = storage()
     made.put("temp-west", "a.mp3", b"old", {"domain": DOMAIN}, OLD_MS)
-    done = sweep(made, settings(recorder={"temp_buckets": ["temp-west"]}), Post().delivery)
+    done = swept(made, settings(recorder={"temp_buckets": ["temp-west"]}))
     assert len(done.deleted) == 2
 
 
@@ -182,7 +253,7 @@ def test_without_an_age_or_a_bucket_of_its_own_it_does_nothing(
 ) -> None:
     made = storage()
     with pytest.raises(ae.InvalidRequestError) as caught:
-        sweep(made, settings(**more), Post().delivery)
+        swept(made, settings(**more))
     assert [problem.path for problem in caught.value.problems] == [path]
     assert KEY in made.keys(TEMP)
 
@@ -193,9 +264,9 @@ def test_every_version_in_s3_goes(temp_bucket: Any) -> None:
         temp_bucket.put_object(Bucket=TEMP, Key=KEY, Body=data, Metadata={"domain": DOMAIN})
     temp_bucket.put_object(Bucket=TEMP, Key="old.txt", Body=b"")
     post = Post()
-    assert sweep(ae.S3Storage(), settings(), post.delivery).deleted == ()
+    assert swept(ae.S3Storage(), settings(), post).deleted == ()
     time.sleep(1.1)  # S3's dates are whole seconds
-    done = sweep(ae.S3Storage(), settings(recorder={"expires_after_s": 0.001}), post.delivery)
+    done = swept(ae.S3Storage(), settings(recorder={"expires_after_s": 0.001}), post)
     assert [expired.recording_id for expired in done.deleted] == [RECORDING]
     left = temp_bucket.list_object_versions(Bucket=TEMP)
     assert [one["Key"] for one in left["Versions"]] == ["old.txt"]

@@ -82,6 +82,9 @@ class MemoryQueue(CommandQueue):
     def max_receives(self) -> int | None:
         return None
 
+    def now_ms(self) -> int:
+        raise NotImplementedError
+
     def depth(self) -> int:
         if self.fault is not None:
             raise self.fault
@@ -111,7 +114,7 @@ class Served:
 @contextmanager
 def listening(app: ASGIApp, rest: RestSettings) -> Iterator[str]:
     """Serve an application as `audioengine serve` does, in a thread; gives its URL."""
-    with bound(rest) as listener:
+    with bound(rest.host, rest.port) as listener:
         server = server_of(app, rest)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

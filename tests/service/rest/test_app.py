@@ -93,6 +93,17 @@ def test_the_body_is_queued_as_it_came(service: Served) -> None:
     assert json.loads(queued) == json.loads(text)
 
 
+@pytest.mark.parametrize("name", ["recordingId", "replyId", "fileName", "destinationBucket"])
+def test_text_that_is_not_unicode_is_refused(service: Served, name: str) -> None:
+    """No event could ever tell of it."""
+    replied = token(recordingId="\ud800" if name == "recordingId" else "r")
+    command = {"recordingId": "r", "replyId": replied, "destinationBucket": KEPT, name: "\ud800"}
+    answer = service.post("storerecording", content=json.dumps(command), headers=bearer() | JSON)
+    assert answer.status_code == 400
+    assert [one["path"] for one in answer.json()["problems"]] == [name]
+    assert not service.queue.sent
+
+
 def test_every_wrong_field_is_told_at_once(service: Served) -> None:
     wrong = {
         "method": "DELETERECORDING",

@@ -3,21 +3,36 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+import audioengine as ae
 from audioengine.service.rest import health
+from audioengine.service.rest.app import make_app
+from audioengine.service.rest.serving import bound, serve, server_of
 from tests.execution.service import RECORDING
+from tests.service.core.site import wait_for
 from tests.service.rest.deployment import (
     BROKEN,
     DOMAIN,
     MemoryQueue,
     Served,
     bearer,
+    listening,
     served,
+    settings,
     token,
 )
 
@@ -71,6 +86,89 @@ def test_a_check_that_hangs() -> None:
         answer = service.client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["checks"] == {"queue": "ok", "other": "failed"}
+
+
+def free_port() -> int:
+    with bound("127.0.0.1", 0) as found:
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def serving(more: Mapping[str, Any] | None = None, **rest: Any) -> Iterator[tuple[str, str]]:
+    """As the verb serves; gives the URLs, that for health at the end."""
+    chosen = settings(health_port=free_port(), **rest)
+    server = server_of(make_app(chosen, MemoryQueue(), **(more or {})), chosen.rest)
+    urls: Queue[str] = Queue()
+    thread = threading.Thread(target=serve, args=(server, chosen.rest, urls.put))
+    thread.start()
+    try:
+        yield urls.get(timeout=10), f"http://127.0.0.1:{chosen.rest.health_port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def test_health_has_a_door_of_its_own() -> None:
+    """Whoever fills the other one."""
+    with serving(max_connections=2) as (url, health_url), ExitStack() as stack:
+        port = int(url.rpartition(":")[2])
+        for _ in range(2):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+        wait_for(lambda: httpx.get(f"{url}/healthz").status_code == 503, 5)
+        for path in ("healthz", "readyz", "metrics"):
+            assert httpx.get(f"{health_url}/{path}").status_code == 200
+        assert httpx.post(f"{health_url}/{DOMAIN}/deleterecording").status_code == 404
+
+
+def test_it_tells_where_the_other_door_answers_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_PULSE_S", 0.2)
+    blocked, may = threading.Event(), threading.Event()
+
+    async def block(_request: Request) -> Response:
+        blocked.set()
+        assert may.wait(30)  # for all who are served by this loop
+        return JSONResponse({})
+
+    with serving({"extra_routes": [Route("/block", block)]}) as (url, health_url):
+        thread = threading.Thread(target=lambda: httpx.get(f"{url}/block", timeout=30))
+        thread.start()
+        assert blocked.wait(10)
+        assert httpx.get(f"{health_url}/healthz").status_code == 503
+        may.set()
+        thread.join()
+        assert httpx.get(f"{health_url}/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("what", ["full", "gone"])
+def test_it_is_not_ready_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(health, "_KEPT_S", 0.0)
+    for name in ("buckets", "queues"):
+        (tmp_path / name).mkdir()
+    values = settings().model_dump()
+    chosen = ae.Settings(
+        **{
+            **values,
+            "storage": {"root": tmp_path / "buckets"},
+            "worker": {"embedded": tmp_path / "queues"},
+        }
+    )
+    with (
+        listening(make_app(chosen, MemoryQueue()), chosen.rest) as url,
+        httpx.Client(base_url=url) as client,
+    ):
+        answer = client.get("/readyz")
+        assert answer.json()["checks"] == {"queue": "ok", "disk": "ok"}
+        assert list(tmp_path.glob("*/*")) == []
+        if what == "full":
+            monkeypatch.setattr("os.write", lambda _fd, data: len(data) // 2)
+        else:
+            (tmp_path / "queues").rmdir()
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["checks"] == {"queue": "ok", "disk": "failed"}
+        assert list(tmp_path.glob("*/*")) == []
 
 
 def test_metrics() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from audioengine.settings import RestSettings
+from tests.service.core.site import wait_for
 from tests.service.rest.deployment import DOMAIN, Served, access, bearer, served, token
 
 MIB = 2**20
@@ -259,8 +260,70 @@ def test_a_body_of_two_lengths_is_the_last_of_its_connection(impatient: Served) 
 
 
 def test_too_many_connections() -> None:
+    """Who is there already stays, and gets answers."""
     with served(max_connections=3) as service:
-        kept = [connected(service) for _ in range(3)]
-        assert service.client.get("/healthz").status_code == 503
+        established = http.client.HTTPConnection("127.0.0.1", service.port)
+        established.connect()
+        kept = [connected(service) for _ in range(2)]
+        for _ in range(3):
+            answer = service.client.get("/healthz")
+            assert (answer.status_code, answer.json()["success"]) == (503, False)
+            assert answer.headers["connection"] == "close"
+            established.request("POST", f"/{DOMAIN}/deleterecording", b"{}", bearer() | JSON)
+            with established.getresponse() as response:
+                assert response.status == 400
+                response.read()
         for connection in kept:
             connection.close()
+        wait_for(lambda: service.client.get("/healthz").status_code == 200, 5)
+        established.close()
+
+
+def test_connections_that_are_refused_are_ended() -> None:
+    with served(max_connections=1) as service, connected(service), connected(service) as late:
+        assert answer_of(late) == b""
+        with connected(service) as talking:
+            talking.sendall(HEAD[:10])
+            answer = answer_of(talking)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["success"] is False
+
+
+def test_too_many_connections_of_an_address() -> None:
+    """Those of others are let in."""
+    with served(max_connections_per_address=3) as service:
+        kept = [connected(service) for _ in range(3)]
+        assert service.client.get("/healthz").status_code == 503
+        address = ("127.0.0.1", service.port)
+        with socket.create_connection(address, 10, source_address=("127.0.0.2", 0)) as other:
+            other.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert answer_of(other).startswith(b"HTTP/1.1 200 ")
+        for connection in kept:
+            connection.close()
+
+
+@pytest.mark.parametrize("over", [0, 1])
+@pytest.mark.parametrize("before", [b"", HEAD + b"Content-Length: 2\r\n\r\n{}"])
+def test_heads_are_cut_however_they_come(before: bytes, over: int) -> None:
+    """Also one that has come at once, or right behind another request."""
+    with served(max_head_bytes=4096) as service, connected(service) as connection:
+        end = b"Connection: close\r\n\r\n"
+        start = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: "
+        head = start + b"x" * (4096 + over - len(start + b"\r\n" + end)) + b"\r\n" + end
+        assert len(head) == 4096 + over
+        connection.sendall(before + head)
+        answers = answer_of(connection).split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == [
+        *([b"400"] if before else []),
+        b"400" if over else b"200",
+    ]
+
+
+def test_heads_of_100_kb_at_once(service: Served) -> None:
+    for padding in (b"x", b" "):
+        with connected(service) as connection:
+            connection.sendall(
+                b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + padding * 100_000 + b"x\r\n\r\n"
+            )
+            assert answer_of(connection).startswith(b"HTTP/1.1 4")
+    assert service.client.get("/healthz").status_code == 200

@@ -162,7 +162,7 @@ def test_no_answer_waits_for_the_client_to_acknowledge_its_head() -> None:
                 await writer.wait_closed()
         return option
 
-    with bound(settings().rest) as listening:
+    with bound("127.0.0.1", 0) as listening:
         assert asyncio.run(found(listening.getsockname(), listening))
 
 

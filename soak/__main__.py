@@ -33,7 +33,7 @@ def main(seconds: float, seed: str | None, only: int | None) -> None:
     seed = seed or secrets.token_hex(4)
     print(f"seed {seed}, {seconds:g} s")
     started = told = time.monotonic()
-    counts = {"outputs": 0, "rounds": 0, "refused": 0, "failed": 0}
+    counts = {"outputs": 0, "successions": 0, "rounds": 0, "refused": 0, "failed": 0}
     number = only or 0
     while counts["failed"] < MOST_FAILURES:
         _do(Round(seed, number), counts)
@@ -64,11 +64,13 @@ def _do(work: Round, counts: dict[str, int]) -> None:
         print(f"round {work.number} failed; see {place} or repeat it:")
         print(f"  python -m soak --seed {work.seed} --only {work.number}", flush=True)
     counts["outputs"] += work.passed
+    counts["successions"] += work.successions
 
 
 def _tell(counts: dict[str, int], seconds: float) -> None:
     print(
         f"{counts['outputs']} outputs as promised in {counts['rounds']} rounds, "
+        f"{counts['successions']:,} windows that follow legally, "
         f"{counts['refused']} requests refused as asked, {counts['failed']} rounds failed, "
         f"{seconds:.0f} s",
         flush=True,

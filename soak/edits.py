@@ -43,6 +43,7 @@ def _edited(work: Round, data: bytes, target: str) -> bytes:
             raise
         raise Refused from None
     work.keep(target, out.getvalue())
+    work.count_successions(out.getvalue())
     verdict = ae.verify(data, out.getvalue(), modification, **options)
     failures = [f"{check.name}: {check.message} {check.measured}" for check in verdict.failures]
     assert not failures, failures

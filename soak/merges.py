@@ -45,6 +45,7 @@ def merge_some(work: Round) -> None:
         work.keep(f"{part.name}.mp3", part.source.data)
     merged = merge(*parts, **options)
     work.keep("output.mp3", merged.data)
+    work.count_successions(merged.data)
     _judge(merged)
     verdict = ae.verify_merge([part.asked for part in parts], merged.data, **options)
     assert verdict.passed, [check for check in verdict.checks if not check.passed]

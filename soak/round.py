@@ -7,6 +7,8 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.operations.successions import illegal_successions, window_tracks
+
 
 class Refused(Exception):  # noqa: N818 - no error: the request allows it
     """What was asked for is refused, as the request says."""
@@ -24,6 +26,8 @@ class Round:
     """Sources and outputs."""
     passed: int = 0
     """Outputs that were judged and are as promised."""
+    successions: int = 0
+    """Windows in outputs that follow another as they may."""
 
     def __post_init__(self) -> None:
         self.random = random.Random(f"{self.seed}/{self.number}")
@@ -35,6 +39,12 @@ class Round:
     def keep(self, name: str, data: bytes) -> None:
         """Remember a file."""
         self.files[name] = data
+
+    def count_successions(self, data: bytes) -> None:
+        """Judge how the windows of an output follow one another; no source has an illegal one."""
+        illegal = illegal_successions(data)
+        assert not illegal, illegal[:10]
+        self.successions += sum(len(track) - 1 for track in window_tracks(data))
 
     def leave(self, folder: Path, trouble: str) -> Path:
         """Write all of it, and why it failed, for whoever looks into it."""

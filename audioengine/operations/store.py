@@ -160,6 +160,10 @@ def plan_store(
 ) -> PlanReport:
     """Say what `store` would do with the same arguments, without decoding or writing anything.
 
+    Two things show only when frames are made: how many of the frames beside a run are re-made too
+    (`moved_frames`), and, at a stream's highest bitrate, that what is made has no room beside what
+    is kept: then all is, and the report's `fallbacks` has `no_room`.
+
     Raises what `store` would raise before it renders.
     """
     options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)

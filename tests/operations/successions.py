@@ -14,13 +14,8 @@ LONG, START, SHORT, STOP = range(4)
 
 # ISO/IEC 11172-3, 2.4.3.4.10.3: halves of windows that overlap must have the same slope.
 LEGAL = {
-    (LONG, LONG),
-    (LONG, START),
-    (START, SHORT),
-    (SHORT, SHORT),
-    (SHORT, STOP),
-    (STOP, LONG),
-    (STOP, START),
+    *((before, after) for before in (LONG, STOP) for after in (LONG, START)),
+    *((before, after) for before in (START, SHORT) for after in (SHORT, STOP)),
 }
 
 

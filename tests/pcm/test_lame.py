@@ -205,3 +205,20 @@ def test_encoders_in_threads_give_what_they_give_alone() -> None:
     assert len({str(units) for units in alone}) == 24
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(encoded, range(24))) == alone
+
+
+def test_attacks_are_those_of_another_bitrate_where_asked() -> None:
+    """LAME's threshold falls with the bitrate, and so does the number of long windows."""
+    random = np.random.default_rng(3)
+    steps = np.repeat(random.uniform(0.02, 0.2, 400), 192)
+    pcm = (random.standard_normal(len(steps)) * steps).astype(np.float32)
+    format = StreamFormat(Version.MPEG_1, 0, 1)
+    stretch = Stretch(pcm, 4, 50)
+
+    def windows(bitrate_index: int, windows_of: int | None = None) -> list[object]:
+        made = encode_channel([stretch], format, bitrate_index, windows_of=windows_of)[0]
+        return [unit.block_types(format) for unit in made]
+
+    assert windows(5) != windows(14)
+    assert windows(5, windows_of=14) == windows(14)
+    assert windows(5, windows_of=5) == windows(5)

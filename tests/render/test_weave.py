@@ -26,6 +26,7 @@ from audioengine.plan.rendering import RenderPlan
 from audioengine.render.output import FrameOutput
 from audioengine.render.weave import Remade, Weaver
 from fixtures import mpeg
+from tests.operations.successions import windows
 from tests.strategies import examples
 from tests.support import indexed, main_data, read, sound
 
@@ -336,6 +337,55 @@ def test_what_fits_nowhere_is_refused() -> None:
     weaver.add(Remade(0, (huge, huge), (False,) * format.channels))
     with pytest.raises(LimitError, match="frame 0"):
         weaver.finish(None)
+
+
+def bits_of(format: StreamFormat, length: int) -> ChannelFrame:
+    """A channel's frame with so many bits."""
+    return ChannelFrame(0, (length << granule_layout(format.lsf).length_shift,), (1,))
+
+
+@pytest.mark.parametrize(("bitrate_index", "first"), [(12, 4300), (14, 5500)])
+def test_a_kept_frame_too_large_for_its_own_slots_finds_room_before_it(
+    bitrate_index: int, first: int
+) -> None:
+    """The frame in front takes a higher bitrate or, where there is none, less quality."""
+    name = "mpeg2-16k-48k"
+    format = indexed(name).format
+    plan = replace(
+        plan_for(name, Grid(0, FrameRange(0, 9), 4000, 600)),
+        bitrate_index=bitrate_index,
+        padded=False,
+    )
+    woven = Woven(name, plan)
+    woven.weaver.copied(0)
+    frames: list[Frame | Remade] = [
+        Remade(0, (bits_of(format, 4000), bits_of(format, first - 4000)), (True, False)),
+        Remade(1, (bits_of(format, 4095), bits_of(format, 1800)), (True, True)),
+    ]
+    woven.add(frames)
+    woven.weaver.finish(None)
+    one, two = woven.frames()
+    assert sum(map(sum, two.part2_3_lengths)) == 4095 + 1800
+    assert two.main_data_begin >= 37
+    assert woven.asked == ([] if bitrate_index == 12 else [0])
+    assert one.kbps > (128 if bitrate_index == 12 else 0)
+
+
+@pytest.mark.parametrize("name", ["mpeg2-16k-48k", "stereo-44k"])
+def test_silence_in_front_fits_the_first_windows(name: str) -> None:
+    """Of a first frame that begins with a short slope."""
+    format = indexed(name).format
+    layout = granule_layout(format.lsf)
+    granule = 1000 << layout.length_shift | (4 | 2) << layout.window_shift
+    channel = ChannelFrame(0, (granule,) * format.granules, (1,) * format.granules)
+    woven = Woven(name, plan_for(name, Grid(0, FrameRange(0, 1), 576, 600)))
+    woven.add([Remade(0, (channel, channel), (False, False))])
+    woven.weaver.finish(None)
+    lead = woven.weaver.lead_in
+    assert lead
+    *quiet, first = woven.frames()
+    assert all(sum(map(sum, frame.part2_3_lengths)) == 0 for frame in quiet)
+    assert [windows(frame)[0][-1] for frame in (*quiet, first)] == [0] * (lead - 1) + [1, 2]
 
 
 def test_behind_copied_frames_only_what_they_left_is_taken() -> None:

@@ -222,6 +222,9 @@ def _compare(
     out.stretches += 1
     spf = case.format.samples_per_frame
     difference = np.abs(ours - theirs)
+    # What the tag hides is left to `hidden`.
+    difference[: max(0, case.hidden - raw)] = 0
+    difference[max(0, case.hidden + case.whole.length - raw) :] = 0
     for voice in case.voices:
         for span in touching(voice.unsure, Span(raw - case.hidden, raw - case.hidden + len(ours))):
             low, high = (max(0, place + case.hidden - raw) for place in (span.start, span.end))

@@ -79,7 +79,10 @@ def test_trimmed_audio_in_what_the_tag_hides(
     cut = Cut((5 * rate, 5 * rate + rate // 50)) if tiny else Cut((rate, 13 * rate))
     source = talk(rate, kbps)
     assert not failures(store(source, cut))
-    assert failures(store_edited(monkeypatch, source, cut, untrimmed)) == {"hidden"}
+    found = failures(store_edited(monkeypatch, source, cut, untrimmed))
+    # A frame that is made of the same samples may come out as it was.
+    assert "hidden" in found
+    assert found <= {"hidden", "removed_audio"}
 
 
 # Where it was not said

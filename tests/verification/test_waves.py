@@ -24,6 +24,7 @@ from audioengine.verification.waves import (
     likeness,
     loudest,
     painted,
+    power_in_bands,
     resampled,
     rms,
     share_of,
@@ -193,3 +194,24 @@ def test_few_events_spread_the_likeness_of_levels(
     found = envelope_likeness(level * noise(count, 6), level * noise(count, 7), RATE)
     assert found.now > 0.35
     assert least < found.now / found.spread < most
+
+
+@pytest.mark.parametrize("hz", [1000, 2000, 3000])
+def test_a_tone_in_common_is_not_much_in_common(hz: int) -> None:
+    """What rings on of a tone that goes on in what is masked, rising."""
+    random = np.random.default_rng(1)
+    at = np.arange(RATE * 7 // 5) / RATE
+    voice = 0.3 * np.sin(2 * np.pi * (hz * at + 600 * at**2))
+    ring = 0.05 * np.sin(2 * np.pi * hz * at + 1) * np.maximum(0, 1 - 25 * at) ** 2
+    heard = np.round(ring * 32768 + random.uniform(-0.5, 0.5, len(at))) / 32768
+    assert not is_alike(heard, np.round(voice * 32768) / 32768, RATE)
+
+
+def test_bands_hold_the_power_of_a_wave() -> None:
+    """All of it, each in its place."""
+    wave = noise(2 * RATE, 8)
+    powers = power_in_bands(wave, 480, 32)
+    assert powers.sum() == pytest.approx(np.mean(wave**2), rel=0.02)
+    tone = np.sin(2 * np.pi * 0.25 * RATE * np.arange(RATE) / RATE)
+    powers = power_in_bands(tone, 480, 32)
+    assert powers[15:17].sum() == pytest.approx(0.5, rel=0.02)

@@ -24,6 +24,14 @@ from audioengine.mp3.header import HEADER_BYTES, FrameHeader
 DECODER_DELAY = 529
 MAX_DELAY = 4095
 
+PREFRAMES = 4
+"""Frames before the first audible one that every gapless decoder decodes.
+
+mpg123, and libsndfile with it, skips what it is to drop but for these: main data in the slots of
+frames before them is lost to it. Measured with mpg123 1.31.2 and libsndfile 1.2.2; FFmpeg and
+minimp3 decode all frames.
+"""
+
 # Decoders honour delay and padding only behind these names.
 GAPLESS_ENCODERS = (b"LAME", b"Lavf", b"Lavc")
 TAG_KINDS = (b"Xing", b"Info")

@@ -25,13 +25,10 @@ from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.crc import tag_crc
 from audioengine.mp3.header import HEADER_BYTES, FrameHeader, StreamFormat, parse_header
 from audioengine.mp3.index import FrameIndex
-from audioengine.mp3.info_tag import DECODER_DELAY, OWN_ENCODER, build_info_tag
+from audioengine.mp3.info_tag import DECODER_DELAY, OWN_ENCODER, PREFRAMES, build_info_tag
 from audioengine.mp3.main_data import look_back, read_frames
 from audioengine.mp3.reservoir import SlotRule, lay
 from audioengine.mp3.side_info import SideInfo
-
-# mpg123 decodes this many frames before the first audible one; its phase counts from there.
-_PREFRAMES = 4
 
 Samples = npt.NDArray[np.float32]
 
@@ -93,7 +90,8 @@ def _decode_frames(
         return []
     format = index.format
     phase = _phase(index, ranges[0].start)
-    lead = phase or _PREFRAMES
+    # The decoder's phase counts from the first frame that it decodes.
+    lead = phase or PREFRAMES
     body: list[bytes] = []
     places: list[int] = []
     number = 0

@@ -159,7 +159,7 @@ def _disagreement(index: FrameIndex, tag: InfoTag) -> str | None:
         )
     if not tag.frames and index.tagged:
         return (
-            f"The tag counts no frames: mpg123 and libsndfile play the first {skipped} samples too, "
-            "which are encoder delay here and in minimp3, FFmpeg and browsers."
+            f"The tag counts no frames: mpg123 and libsndfile play the first {skipped} samples "
+            "too, which are encoder delay here and in minimp3, FFmpeg and browsers."
         )
     return None

@@ -28,6 +28,7 @@ from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.info_tag import DECODER_DELAY, OWN_ENCODER, build_info_tag
 from audioengine.mp3.main_data import look_back, read_frames
 from audioengine.mp3.side_info import MAX_PART2_3_LENGTH
+from audioengine.pcm.quiet import quiet
 
 # mpg123 decodes this many frames before the first audible one; its phase counts from there.
 _PREFRAMES = 4
@@ -146,7 +147,7 @@ def _played(
     wanted = frames * format.samples_per_frame
     first, last = ranges[0].start, ranges[-1].stop
     try:
-        with _open_in_memory(tag + body) as file:
+        with quiet(), _open_in_memory(tag + body) as file:
             pcm: Samples = file.read(wanted, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise MalformedAudioError(

@@ -75,7 +75,14 @@ def plan_masks(
     }
     for mask in asked:
         planned, also = _plan_mask(
-            mask, others[mask.party], index, kept, grid, read_coupling, caller_channel, shared_frames
+            mask,
+            others[mask.party],
+            index,
+            kept,
+            grid,
+            read_coupling,
+            caller_channel,
+            shared_frames,
         )
         masks.append(planned)
         warnings += also.warnings

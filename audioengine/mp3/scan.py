@@ -20,7 +20,7 @@ from audioengine.mp3.header import (
     StreamFormat,
     parse_header,
 )
-from audioengine.mp3.index import FrameIndex, Junk, Segment
+from audioengine.mp3.index import ByteRange, FrameIndex, Junk, Segment
 from audioengine.mp3.info_tag import TAG_KINDS, InfoTag, parse_info_tag
 from audioengine.mp3.lost import LostFrames
 from audioengine.mp3.other_layers import refuse_other_layers
@@ -110,6 +110,8 @@ class _Scanner:
         self.trailing = trailing
         self.junk: list[Junk] = []
         self.incomplete: Junk | None = None
+        self.info_tag: InfoTag | None = None
+        self.tag_at: ByteRange | None = None
         self.parts: list[npt.NDArray[np.uint8]] = []
         self.frames = 0
         self.segments: list[Segment] = []
@@ -120,13 +122,9 @@ class _Scanner:
 
     def run(self) -> FrameIndex:
         window = self.window
-        position, stream = self._first_frame()
+        start, position, stream = self._first_frame()
         self.lost = LostFrames(stream.header.format, stream.size_array)
-        info_tag = self._info_tag(position, stream)
-        if info_tag is not None:
-            header = window.header_at(position)
-            assert header is not None
-            position += stream.size(header)
+        position = self._read_info_tag(start, position, stream)
         while position < window.end:
             self.segments.append(Segment(self.frames, position))
             header = window.header_at(position)
@@ -139,7 +137,8 @@ class _Scanner:
             if position < window.end:
                 position = self._resume(position, stream)
         if not self.frames:
-            raise MalformedAudioError("there is no whole audio frame", window.end)
+            behind = " behind the tag frame" if self.info_tag is not None else ""
+            raise MalformedAudioError(f"there is no whole audio frame{behind}", window.end)
         first = self.first_header
         assert first is not None
         return FrameIndex(
@@ -147,16 +146,19 @@ class _Scanner:
             byte2=np.concatenate(self.parts),
             segments=tuple(self.segments),
             sizes=stream.size_array,
-            info_tag=info_tag,
+            info_tag=self.info_tag,
+            tag_at=self.tag_at,
             tags=(*self.tags, *reversed(self.trailing)),
             junk=tuple(self.junk),
             incomplete_last=self.incomplete,
             lost=self.lost.numbers(),
+            hollow=self.lost.hollow(),
             inner_tags=tuple(self.inner_tags),
             free_format=first.bitrate_index == 0,
         )
 
-    def _first_frame(self) -> tuple[int, _Stream]:
+    def _first_frame(self) -> tuple[int, int, _Stream]:
+        """Where the leading tags end, where the first frame is, and its stream."""
         window = self.window
         position = 0
         while (tag := self._tag_here(position)) is not None:
@@ -171,14 +173,47 @@ class _Scanner:
                 min(start, window.source.size),
             )
         position, stream = found
-        if position > start:
-            self.junk.append(Junk(start, position - start))
-        return position, stream
+        return start, position, stream
 
-    def _info_tag(self, position: int, stream: _Stream) -> InfoTag | None:
+    def _read_info_tag(self, start: int, position: int, stream: _Stream) -> int:
+        """Read the tag frame, be it that no frame follows it; where the audio frames begin.
+
+        start, position: the bytes between are no frames that chain on.
+        """
         header = self.window.header_at(position)
         assert header is not None
-        return parse_info_tag(self.window.bytes_at(position, stream.size(header)), header)
+        size = stream.size(header)
+        self.info_tag = parse_info_tag(self.window.bytes_at(position, size), header)
+        if self.info_tag is not None:
+            self.tag_at = ByteRange(position, size)
+            self._note_junk(start, position)
+            return position + size
+        place = self._detached_tag(start, position, stream)
+        if place is None:
+            self._note_junk(start, position)
+        else:
+            self.tag_at = place
+            self._note_junk(start, place.offset)
+            self._note_junk(place.offset + place.length, position)
+        return position
+
+    def _detached_tag(self, start: int, end: int, stream: _Stream) -> ByteRange | None:
+        """Take the tag frame of the stream that lies between, if decoders honour such a one."""
+        data = self.window.bytes_at(start, end - start)
+        for found in _SYNC.finditer(data):
+            header = parse_header(data, found.start())
+            if header is None or not stream.matches(header):
+                continue
+            frame = data[found.start() : found.start() + stream.size(header)]
+            tag = parse_info_tag(frame, header)
+            if tag is not None and tag.gapless:
+                self.info_tag = tag
+                return ByteRange(start + found.start(), len(frame))
+        return None
+
+    def _note_junk(self, start: int, end: int) -> None:
+        if start < end:
+            self.junk.append(Junk(start, end - start))
 
     def _note_tag(self, tag: Tag) -> None:
         self.tags.append(tag)

@@ -156,11 +156,12 @@ def with_tag(frames: Sequence[mpeg.Frame], delay: int, padding: int) -> bytes:
     return bytes(tag) + body
 
 
-def emptied(frame: mpeg.Frame) -> mpeg.Frame:
-    """The frame with no main data of its own."""
+def emptied(frame: mpeg.Frame, begin: int = 0) -> mpeg.Frame:
+    """The frame with no main data of its own, which would begin so far back."""
     start, end = frame.side_offset, frame.side_offset + frame.side_length
-    data = frame.data[:start] + bytes(end - start) + frame.data[end:]
-    return mpeg.Frame(frame.offset, data)
+    width = 8 * frame.side_length - (9 if frame.version == 3 else 8)
+    side = (begin << width).to_bytes(frame.side_length, "big")
+    return mpeg.Frame(frame.offset, frame.data[:start] + side + frame.data[end:])
 
 
 def without_leftovers(frames: Sequence[mpeg.Frame]) -> list[mpeg.Frame]:
@@ -221,7 +222,11 @@ def all_frames(data: bytes) -> tuple[list[mpeg.Frame], set[int]]:
     after_gap = set()
     at = 0
     while at < len(data):
-        part = list(mpeg.frames(data[at:]))
+        try:
+            part = list(mpeg.frames(data[at:]))
+        except ValueError:
+            # Bytes that look like a header in free format.
+            part = []
         if len(part) >= 3 or (part and not found):
             if found:
                 after_gap.add(len(found))

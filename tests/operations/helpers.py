@@ -134,12 +134,15 @@ def recorded(name: str, data: bytes) -> Recording:
     believed = False
     if tag is not None:
         at = 4 + tag.side_length
-        believed = int.from_bytes(tag.data[at + 8 : at + 12], "big") == len(frames)
+        counted = int.from_bytes(tag.data[at + 8 : at + 12], "big")
+        believed = counted == len(frames)
         if tag.data[at + 120 : at + 124] in (b"LAME", b"Lavf", b"Lavc"):
             fields = int.from_bytes(tag.data[at + 141 : at + 144], "big")
-            start, end = (fields >> 12) + 529, raw - (fields & 0xFFF) + 529
+            # The padding is the end's that the tag counts, be it there or not.
+            hidden = max(0, (fields & 0xFFF) - 529) if counted else 0
+            start, end = (fields >> 12) + 529, min(raw, max(raw, counted * spf) - hidden)
     silent = _silent_frames(frames, after_gap)
-    heard = [bits.emptied(frame) if i in silent else frame for i, frame in enumerate(frames)]
+    heard = _heard(frames, silent, after_gap)
     if silent or after_gap:
         heard = bits.without_leftovers(heard)
     if not frames[0].kbps:
@@ -153,6 +156,22 @@ def recorded(name: str, data: bytes) -> Recording:
     elif tag is None or tag.protected or not believed or mpeg.join([tag, *heard]) != data:
         playable = bits.with_tag(heard, start - 529, raw - end + 529)
     return Recording(name, data, tuple(frames), start, end - start, playable, silent)
+
+
+def _heard(
+    frames: Sequence[mpeg.Frame], silent: frozenset[int], after_gap: set[int]
+) -> list[mpeg.Frame]:
+    """The frames, those that are silent without main data, and all others with all of theirs."""
+    out = []
+    available = 0
+    for number, frame in enumerate(frames):
+        if number in after_gap:
+            available = 0
+        # minimp3 and FFmpeg keep for the next frame only what this one reaches back to.
+        reach = min(frame.main_data_begin, available)
+        out.append(bits.emptied(frame, reach) if number in silent else frame)
+        available += len(frame.data) - frame.side_offset - frame.side_length
+    return out
 
 
 def _silent_frames(frames: Sequence[mpeg.Frame], after_gap: set[int]) -> frozenset[int]:

@@ -5,7 +5,8 @@ Decoders disagree about such frames: minimp3 and FFmpeg leave them out, mpg123 p
 noise. They are named here, so that whatever reads an index can take them for silence.
 
 A frame is lost where its main data begins before the stretch of frames that it stands in, or
-before the end of the main data that came last (ISO/IEC 11172-3, 2.4.3.4.2), where it ends behind
+before the end of the main data that came last (ISO/IEC 11172-3, 2.4.3.4.2), be that the bytes of a
+tag frame inside the recording, where it ends behind
 the frame, and where the side information has what the standard rules out: more big_values than
 a granule has pairs of samples, or window switching to the long window (2.4.2.7).
 
@@ -49,6 +50,7 @@ class LostFrames:
         self._window_mask, self._no_window = 0b111 << window, 0b100 << window
         self._numbers: list[int] = []
         self._hollow: list[int] = []
+        self._tags: list[int] = []
         self._frames = 0
         self._data = b""
         self._offset = self._next = 0
@@ -69,6 +71,10 @@ class LostFrames:
         sizes = self._sizes[byte2]
         self._waiting.append(sizes)
         self._next += int(sizes.sum())
+
+    def tag(self, number: int) -> None:
+        """The frame that is or will be added as this one is a tag: its bytes are no main data."""
+        self._tags.append(number)
 
     def end_stretch(self) -> None:
         """What is added next does not follow what was added last."""
@@ -100,6 +106,10 @@ class LostFrames:
         first = slots_before - begins
         last = first + (bits + 7 >> 3)
         lost = impossible | (first < 0) | (last > ends)
+        behind = self._frames + len(sizes)
+        tags = [number - self._frames for number in self._tags if number < behind]
+        self._tags = self._tags[len(tags) :]
+        last[tags] = ends[tags]
         self._find_overlaps(first, last, lost)
         self._slots = int(ends[-1])
         self._numbers += (np.flatnonzero(lost) + self._frames).tolist()

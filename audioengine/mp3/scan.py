@@ -268,7 +268,7 @@ class _Scanner:
             if data[here + tag_at : here + tag_at + 1] in _TAG_LETTERS and stream.is_tag(
                 data, here
             ):
-                self.inner_tags.append(self.frames + len(walked))
+                self._note_inner_tag(self.frames + len(walked))
             walked.append(byte2)
             here += size
         return base + here
@@ -310,7 +310,11 @@ class _Scanner:
         maybe = np.logical_or.reduce([letters == kind[0] for kind in TAG_KINDS])
         for number in np.flatnonzero(maybe).tolist():
             if stream.is_tag(self.window.data, int(starts[number])):
-                self.inner_tags.append(self.frames + number)
+                self._note_inner_tag(self.frames + number)
+
+    def _note_inner_tag(self, number: int) -> None:
+        self.inner_tags.append(number)
+        self.lost.tag(number)
 
     def _resume(self, position: int, stream: _Stream) -> int:
         """Where the stream goes on behind `position`, what lies between put on record."""

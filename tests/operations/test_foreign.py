@@ -26,7 +26,10 @@ from tests.operations.helpers import (
     recording,
     store,
 )
+from tests.operations.merge_promises import assert_clock, assert_gaps, assert_heard
+from tests.operations.merging import merge
 from tests.operations.promises import assert_promises
+from tests.operations.timelines import Part
 from tests.support import FOREIGN
 
 STEREO = tuple(name for name in FOREIGN if recording(name).channels == 2)
@@ -142,7 +145,13 @@ def test_what_is_removed_has_no_influence(name: str, render: str) -> None:
     inside = [frame for frame in source.frames_within(*span) if frame not in source.silent]
     assert len(inside) > 5
     every = tuple(range(source.channels))
-    edits = [(Cut(both=(span,)), inside, every), (Cut((0, quarter)), inside, every)]
+    outside = [
+        frame
+        for frame in range(len(source.frames))
+        if not -source.ext < frame * source.spf - source.start - quarter < 2 * quarter
+        and frame not in source.silent
+    ]
+    edits = [(Cut(both=(span,)), inside, every), (Cut(span), outside, every)]
     for channel in every if source.channels == 2 else ():
         apart = [frame for frame in inside if not source.sounds[frame].coupled]
         edits.append((masking(PARTIES[channel], span), apart, (channel,)))
@@ -151,6 +160,23 @@ def test_what_is_removed_has_no_influence(name: str, render: str) -> None:
         assert other.data != source.data
         plain, changed = (store(one, cut, render=render).data for one in (source, other))
         assert plain == changed
+
+
+@pytest.mark.parametrize("name", [name for name in STEREO if recording(name).rate == 16_000])
+@given(st.data())
+@settings(max_examples=2)
+def test_merges_lie_where_their_start_times_say(name: str, data: st.DataObject) -> None:
+    """With any other of them, which begins before it ends, with it or after it."""
+    others = [other for other in STEREO if other != name]
+    first = Part(recording(name))
+    second = Part(
+        recording(data.draw(st.sampled_from(others))),
+        data.draw(st.one_of(st.integers(0, 4000), st.integers(0, 100).map(lambda n: 36 * n))),
+    )
+    merged = merge(first, second)
+    assert_clock(merged)
+    assert_heard(merged)
+    assert_gaps(merged)
 
 
 @pytest.mark.parametrize("name", CUT)

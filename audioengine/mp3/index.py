@@ -80,7 +80,7 @@ class FrameIndex:
     lost: tuple[int, ...]
     """Frames whose main data isn't there or can't be what it says, in order: see `LostFrames`."""
     inner_tags: tuple[int, ...]
-    """Frames that are an Info/Xing frame inside the recording; they play as silence."""
+    """Frames that are a tag frame inside the recording; they play as silence."""
     free_format: bool
     tag_at: ByteRange | None = None
     """The bytes of the tag frame."""

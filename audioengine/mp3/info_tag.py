@@ -27,6 +27,9 @@ MAX_DELAY = 4095
 # Decoders honour delay and padding only behind these names.
 GAPLESS_ENCODERS = (b"LAME", b"Lavf", b"Lavc")
 TAG_KINDS = (b"Xing", b"Info")
+
+# Fraunhofer's tag stands at the same place in frames of all formats.
+VBRI, VBRI_OFFSET = b"VBRI", 36
 OWN_ENCODER = b"LAME3.100"
 
 _FRAMES_FLAG, _BYTES_FLAG, _TABLE_FLAG, _QUALITY_FLAG = 1, 2, 4, 8
@@ -61,7 +64,7 @@ class InfoTag:
 
 def parse_info_tag(frame: bytes, header: FrameHeader) -> InfoTag | None:
     """The tag in the file's first frame, or None where that is an audio frame."""
-    if frame[36:40] == b"VBRI":
+    if frame[VBRI_OFFSET : VBRI_OFFSET + 4] == VBRI:
         return InfoTag(
             "VBRI",
             int.from_bytes(frame[50:54], "big"),

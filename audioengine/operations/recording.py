@@ -94,7 +94,7 @@ def source_warnings(index: FrameIndex) -> tuple[Notice, ...]:
         out.append(Notice("hollow_frames", message))
     if index.inner_tags:
         message = (
-            f"Frame {index.inner_tags[0]} (byte {index.offset(index.inner_tags[0])}) is an Info "
+            f"Frame {index.inner_tags[0]} (byte {index.offset(index.inner_tags[0])}) is a tag "
             "frame inside the recording, as joining files leaves it; it plays as silence."
         )
         out.append(Notice("inner_tag", message))

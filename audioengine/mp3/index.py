@@ -84,6 +84,8 @@ class FrameIndex:
     free_format: bool
     tag_at: ByteRange | None = None
     """The bytes of the tag frame."""
+    tag_is_detached: bool = False
+    """Whether no frame of its kind follows the tag frame directly, as most decoders demand."""
     hollow: tuple[int, ...] = ()
     """Those of `lost` that hold no main data, so that nothing of them is missing."""
 

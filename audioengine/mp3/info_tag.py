@@ -46,7 +46,7 @@ class InfoTag:
     kind: str
     """``Xing``, ``Info`` or ``VBRI``."""
     frames: int | None
-    """Audio frames, this one not counted."""
+    """Audio frames; this one is not counted, but see `FrameIndex.tag_counts_itself`."""
     file_bytes: int | None
     """Length from this frame to the end of the last one."""
     encoder: bytes | None

@@ -116,6 +116,7 @@ class _Scanner:
         self.incomplete: Junk | None = None
         self.info_tag: InfoTag | None = None
         self.tag_at: ByteRange | None = None
+        self.tag_is_detached = False
         self.parts: list[npt.NDArray[np.uint8]] = []
         self.frames = 0
         self.segments: list[Segment] = []
@@ -152,6 +153,7 @@ class _Scanner:
             sizes=stream.size_array,
             info_tag=self.info_tag,
             tag_at=self.tag_at,
+            tag_is_detached=self.tag_is_detached,
             tags=(*self.tags, *reversed(self.trailing)),
             junk=tuple(self.junk),
             incomplete_last=self.incomplete,
@@ -191,24 +193,31 @@ class _Scanner:
         if self.info_tag is not None:
             self.tag_at = ByteRange(position, size)
             self._note_junk(start, position)
-            return position + size
+            position += size
+            self.tag_is_detached = not stream.matches(self.window.header_at(position))
+            return position
         place = self._detached_tag(start, position, stream)
         if place is None:
             self._note_junk(start, position)
         else:
             self.tag_at = place
+            self.tag_is_detached = True
             self._note_junk(start, place.offset)
             self._note_junk(place.offset + place.length, position)
         return position
 
     def _detached_tag(self, start: int, end: int, stream: _Stream) -> ByteRange | None:
-        """Take the tag frame of the stream that lies between, if decoders honour such a one."""
+        """Take the tag frame that lies between, if decoders honour such a one.
+
+        It may be of another channel count than the frames: none of those follows it then.
+        """
         data = self.window.bytes_at(start, end - start)
         for found in _SYNC.finditer(data):
             header = parse_header(data, found.start())
-            if header is None or not stream.matches(header):
+            if header is None or header.format.rate_hz != stream.header.format.rate_hz:
                 continue
-            frame = data[found.start() : found.start() + stream.size(header)]
+            sizes = stream.sizes if stream.matches(header) else header.format.frame_sizes
+            frame = data[found.start() : found.start() + sizes[header.word[2]]]
             tag = parse_info_tag(frame, header)
             if tag is not None and tag.gapless:
                 self.info_tag = tag

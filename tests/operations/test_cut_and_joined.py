@@ -225,11 +225,26 @@ def test_a_tag_that_no_frame_follows_directly_is_read_and_warned_of(
     assert decode_lengths(out.getvalue()) == {info.samples}
 
 
+@pytest.mark.parametrize(
+    ("tag", "name"), [("mpeg1-44k-128k", "mono-44k"), ("mono-44k", "stereo-44k")]
+)
+def test_a_tag_of_another_channel_count_is_read_and_warned_of(tag: str, name: str) -> None:
+    """As FFmpeg and minimp3 read it."""
+    frames = mpeg.sound(fixture(name))
+    data = next(mpeg.frames(fixture(tag))).data + mpeg.join(frames)
+    data = counting(data, frames=len(frames), size=len(data))
+    info = ae.inspect(data)
+    assert info.tagged
+    assert codes(info.warnings) == ["players_disagree"]
+    decoded, wanted = ae.decode(data), ae.decode(fixture(name))
+    assert np.array_equal(decoded.callee[:100_000], wanted.callee[:100_000])
+
+
 def test_a_tag_that_lacks_its_end_is_read() -> None:
     data = _after_the_tag("mpeg25-8k-32k", b"", short=1)
     info = ae.inspect(data)
     assert (info.tagged, info.frames, info.samples) == (True, 86, 48_000)
-    assert codes(info.warnings) == []
+    assert codes(info.warnings) == ["players_disagree"]
 
 
 def test_a_tag_without_any_frame_is_refused() -> None:

@@ -80,10 +80,12 @@ class FrameIndex:
     lost: tuple[int, ...]
     """Frames whose main data isn't there or can't be what it says, in order: see `LostFrames`."""
     inner_tags: tuple[int, ...]
-    """Frames that are an Info/Xing frame inside the recording; they play as silence."""
+    """Frames that are a tag frame inside the recording; they play as silence."""
     free_format: bool
     tag_at: ByteRange | None = None
     """The bytes of the tag frame."""
+    tag_is_detached: bool = False
+    """Whether no frame of its kind follows the tag frame directly, as most decoders demand."""
     hollow: tuple[int, ...] = ()
     """Those of `lost` that hold no main data, so that nothing of them is missing."""
 

@@ -4,11 +4,11 @@
 Decoders disagree about such frames: minimp3 and FFmpeg leave them out, mpg123 plays silence or
 noise. They are named here, so that whatever reads an index can take them for silence.
 
-A frame is lost where its main data begins before the stretch of frames that it stands in, or
-before the end of the main data that came last (ISO/IEC 11172-3, 2.4.3.4.2), be that the bytes of a
-tag frame inside the recording, where it ends behind
-the frame, and where the side information has what the standard rules out: more big_values than
-a granule has pairs of samples, or window switching to the long window (2.4.2.7).
+A frame is lost where its main data begins before the stretch of frames that it stands in, or before
+the end of the main data that came last (ISO/IEC 11172-3, 2.4.3.4.2), be that the bytes of a tag
+frame inside the recording, where it ends behind the frame, and where the side information has what
+the standard rules out: more big_values than a granule has pairs of samples, or window switching to
+the long window (2.4.2.7).
 
 A frame that holds no main data at all has nothing to lose. Where it says that its main data
 begins too far back, as text-to-speech services write it, it is named as hollow too: minimp3 leaves

@@ -39,9 +39,9 @@ def open_recording(
     with closing(open_source(source, s3)) as opened:
         index = scan(opened)
         if index.missing_frames and not allow_truncated:
+            promised = index.frames + index.missing_frames
             raise MalformedAudioError(
-                f"the recording is cut off: its tag promises {index.frames + index.missing_frames} "
-                f"frames and "
+                f"the recording is cut off: its tag promises {promised} frames and "
                 f"{index.frames} are there; allow_truncated takes it as it is",
                 opened.size,
             )
@@ -86,15 +86,16 @@ def source_warnings(index: FrameIndex) -> tuple[Notice, ...]:
         message = f"{len(lost) - _NAMED_AT_MOST} more frames have lost their audio."
         out.append(Notice("lost_main_data", message))
     if hollow:
+        first = index.hollow[0]
+        more = f" and {len(hollow) - 1} more" if len(hollow) > 1 else ""
         message = (
-            f"{len(hollow)} frames, the first of them frame {index.hollow[0]} (byte "
-            f"{index.offset(index.hollow[0])}), hold nothing and are silent; players built on "
-            "minimp3 leave them out and play what follows too early."
+            f"Frame {first} (byte {index.offset(first)}){more}: without main data, and silent. "
+            "Players built on minimp3 leave such frames out and play what follows too early."
         )
         out.append(Notice("hollow_frames", message))
     if index.inner_tags:
         message = (
-            f"Frame {index.inner_tags[0]} (byte {index.offset(index.inner_tags[0])}) is an Info "
+            f"Frame {index.inner_tags[0]} (byte {index.offset(index.inner_tags[0])}) is a tag "
             "frame inside the recording, as joining files leaves it; it plays as silence."
         )
         out.append(Notice("inner_tag", message))
@@ -103,7 +104,7 @@ def source_warnings(index: FrameIndex) -> tuple[Notice, ...]:
 
 def _tag_warnings(index: FrameIndex) -> Iterator[Notice]:
     """What is odd about the tag frame, and where players read it otherwise than audioengine."""
-    tag, place = index.info_tag, index.tag_at
+    tag = index.info_tag
     if tag is None:
         return
     counts = f"The tag says {tag.frames} frames; there are {index.frames}, which counts."
@@ -127,11 +128,11 @@ def _tag_warnings(index: FrameIndex) -> Iterator[Notice]:
             "players play it as one silent frame."
         )
         yield Notice("vbri_tag", message)
-    elif place is not None and place.offset + place.length != index.offset(0):
+    elif index.tag_is_detached:
         message = (
-            f"No frame follows the tag frame (byte {place.offset}) directly. Its encoder delay and "
-            "padding count here and in FFmpeg and browsers; mpg123 and libsndfile ignore them, "
-            "and minimp3 leaves frames out."
+            "No frame of its kind follows the tag frame directly. Its encoder delay and padding "
+            "count here and in FFmpeg and browsers; mpg123 and libsndfile ignore them, and minimp3 "
+            "leaves frames out."
         )
         yield Notice("players_disagree", message)
     else:

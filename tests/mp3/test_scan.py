@@ -78,8 +78,12 @@ def prove_sound(index: FrameIndex, data: bytes) -> None:
         tag = index.tag_at
         header = parse_header(data, tag.offset)
         assert header is not None
-        # Where it isn't whole, frames or a tag begin inside it.
-        assert 0 < tag.length <= int(index.sizes[header.word[2]])
+        assert header.format.rate_hz == index.format.rate_hz
+        # Where it isn't whole, frames begin inside it.
+        size = index.sizes[header.word[2]]
+        if index.tag_is_detached and header.format != index.format:
+            size = header.format.frame_sizes[header.word[2]]
+        assert 0 < tag.length <= int(size)
         parts.append((tag.offset, tag.offset + tag.length))
     parts.sort()
     assert parts[0][0] == 0

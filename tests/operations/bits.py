@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -156,12 +156,25 @@ def with_tag(frames: Sequence[mpeg.Frame], delay: int, padding: int) -> bytes:
     return bytes(tag) + body
 
 
-def emptied(frame: mpeg.Frame, begin: int = 0) -> mpeg.Frame:
-    """The frame with no main data of its own, which would begin so far back."""
-    start, end = frame.side_offset, frame.side_offset + frame.side_length
-    width = 8 * frame.side_length - (9 if frame.version == 3 else 8)
-    side = (begin << width).to_bytes(frame.side_length, "big")
-    return mpeg.Frame(frame.offset, frame.data[:start] + side + frame.data[end:])
+def emptied(frames: Sequence[mpeg.Frame], silent: Collection[int]) -> list[mpeg.Frame]:
+    """The frames, those that are silent without main data of their own.
+
+    They reach back as far as they can: of what is before them, decoders keep no more for the next.
+    """
+    out = []
+    free = 0
+    for number, frame in enumerate(frames):
+        start, end = frame.side_offset, frame.side_offset + frame.side_length
+        begin, used = frame.main_data_begin, (sum(map(sum, frame.part2_3_lengths)) + 7) // 8
+        if number in silent:
+            width = 9 if frame.version == 3 else 8
+            begin, used = min(free, (1 << width) - 1), 0
+            side = (begin << 8 * (end - start) - width).to_bytes(end - start, "big")
+            data = frame.data[:start] + side + frame.data[end:]
+            frame = mpeg.Frame(frame.offset, data)  # noqa: PLW2901
+        out.append(frame)
+        free = max(0, begin - used + len(frame.data) - end)
+    return out
 
 
 def without_leftovers(frames: Sequence[mpeg.Frame]) -> list[mpeg.Frame]:

@@ -134,15 +134,15 @@ def recorded(name: str, data: bytes) -> Recording:
     believed = False
     if tag is not None:
         at = 4 + tag.side_length
-        counted = int.from_bytes(tag.data[at + 8 : at + 12], "big")
-        believed = counted == len(frames)
+        promised = int.from_bytes(tag.data[at + 8 : at + 12], "big")
+        believed = promised == len(frames)
         if tag.data[at + 120 : at + 124] in (b"LAME", b"Lavf", b"Lavc"):
             fields = int.from_bytes(tag.data[at + 141 : at + 144], "big")
-            # The padding is the end's that the tag counts, be it there or not.
-            hidden = max(0, (fields & 0xFFF) - 529) if counted else 0
-            start, end = (fields >> 12) + 529, min(raw, max(raw, counted * spf) - hidden)
+            start, padding = (fields >> 12) + 529, max(0, (fields & 0xFFF) - 529)
+            # The padding is that of the end which the tag promises.
+            end = min(raw, max(promised, len(frames)) * spf - padding)
     silent = _silent_frames(frames, after_gap)
-    heard = _heard(frames, silent, after_gap)
+    heard = bits.emptied(frames, silent)
     if silent or after_gap:
         heard = bits.without_leftovers(heard)
     if not frames[0].kbps:
@@ -158,22 +158,6 @@ def recorded(name: str, data: bytes) -> Recording:
     return Recording(name, data, tuple(frames), start, end - start, playable, silent)
 
 
-def _heard(
-    frames: Sequence[mpeg.Frame], silent: frozenset[int], after_gap: set[int]
-) -> list[mpeg.Frame]:
-    """The frames, those that are silent without main data, and all others with all of theirs."""
-    out = []
-    available = 0
-    for number, frame in enumerate(frames):
-        if number in after_gap:
-            available = 0
-        # minimp3 and FFmpeg keep for the next frame only what this one reaches back to.
-        reach = min(frame.main_data_begin, available)
-        out.append(bits.emptied(frame, reach) if number in silent else frame)
-        available += len(frame.data) - frame.side_offset - frame.side_length
-    return out
-
-
 def _silent_frames(frames: Sequence[mpeg.Frame], after_gap: set[int]) -> frozenset[int]:
     silent = set()
     available = 0
@@ -183,7 +167,9 @@ def _silent_frames(frames: Sequence[mpeg.Frame], after_gap: set[int]) -> frozens
             available = 0
         if frame.main_data_begin > available or frame.is_tag:
             silent.add(number)
+        # What a tag holds is no main data.
         available += len(frame.data) - frame.side_offset - frame.side_length
+        available *= not frame.is_tag
     return frozenset(silent)
 
 

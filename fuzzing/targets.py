@@ -131,9 +131,11 @@ def index(data: bytes) -> None:
         places += [(part.offset, part.length) for part in found.ranges(0, found.frames)]
         if found.incomplete_last is not None:
             places.append((found.incomplete_last.offset, found.incomplete_last.length))
+        expect((found.tag_at is None) is (found.info_tag is None), "a tag has a place")
+        if found.tag_at is not None:
+            places.append((found.tag_at.offset, found.tag_at.length))
         covered = sum(length for _, length in places)
-        tag = len(data) - covered
-        expect((tag > 0) is (found.info_tag is not None), "parts and gaps tile the file")
+        expect(covered == len(data), "parts and gaps tile the file")
         expect(0 <= found.start < found.start + found.samples <= found.raw_samples, "a clock")
         source_warnings(found)
         ae.inspect(data)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import audioengine as ae
 from soak.round import Refused, Round
 from tests.operations.helpers import EDITABLE
-from tests.support import fixture
+from tests.support import FOREIGN, fixture
 
 START_MS = 1_728_890_677_283
 MOST_IN_A_ROW = 3
@@ -18,9 +19,9 @@ MOST_IN_A_ROW = 3
 def edit_in_a_row(work: Round) -> None:
     """Edit a recording, then mostly the output, then that one's."""
     random = work.random
-    name = random.choice(EDITABLE)
+    name = random.choice((*EDITABLE, *FOREIGN))
     data = fixture(name)
-    work.keep(f"{name}.mp3", data)
+    work.keep(f"{Path(name).name}.mp3", data)
     for number in range(1, MOST_IN_A_ROW + 1):
         data = _edited(work, data, f"output-{number}.mp3")
         if random.random() < 0.4:

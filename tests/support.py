@@ -43,6 +43,8 @@ DAMAGED = (
     "truncated-last-frame",
     "zeros-in-middle",
 )
+# By other encoders, and by tools that cut, copy or repair.
+FOREIGN = tuple(sorted(f"foreign/{path.stem}" for path in FIXTURES.glob("foreign/*.mp3")))
 FREE_FORMAT = ("freeformat-16k", "freeformat-44k")
 READABLE = tuple(name for name in ALL if name not in REFUSED)
 WHOLE = tuple(name for name in READABLE if name not in DAMAGED)

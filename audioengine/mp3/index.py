@@ -12,6 +12,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -78,8 +80,14 @@ class FrameIndex:
     lost: tuple[int, ...]
     """Frames whose main data isn't there or can't be what it says, in order: see `LostFrames`."""
     inner_tags: tuple[int, ...]
-    """Frames that are an Info/Xing frame inside the recording; they play as silence."""
+    """Frames that are a tag frame inside the recording; they play as silence."""
     free_format: bool
+    tag_at: ByteRange | None = None
+    """The bytes of the tag frame."""
+    tag_is_detached: bool = False
+    """Whether no frame of its kind follows the tag frame directly, as most decoders demand."""
+    hollow: tuple[int, ...] = ()
+    """Those of `lost` that hold no main data, so that nothing of them is missing."""
 
     @property
     def format(self) -> StreamFormat:
@@ -102,13 +110,43 @@ class FrameIndex:
         if tag is None or not tag.gapless or tag.encoder_delay is None or tag.padding is None:
             return 0, self.raw_samples
         start = tag.encoder_delay + DECODER_DELAY
-        end = self.raw_samples - max(0, tag.padding - DECODER_DELAY)
+        end = self.raw_samples
+        if tag.frames:
+            # Players take the padding off the end that the tag promises, be it there or not, and
+            # where the tag counts no frames they know of no end.
+            promised = max(tag.frames, self.frames) * self.format.samples_per_frame
+            end = min(end, promised - max(0, tag.padding - DECODER_DELAY))
         return (start, end) if start < end else (0, self.raw_samples)
 
     @property
     def tagged(self) -> bool:
         """Whether an honoured tag gives the encoder delay."""
         return self._gapless != (0, self.raw_samples)
+
+    @property
+    def tag_counts_itself(self) -> bool:
+        """Whether the tag counts its own frame too, and all bytes that it counts are there.
+
+        Some encoders and repairers write such tags (old Xing and Fraunhofer ones, GStreamer's
+        xingmux, mp3val). Of a recording that lacks its last frame, the bytes don't fit.
+        """
+        tag = self.info_tag
+        if tag is None or tag.frames != self.frames + 1:
+            return False
+        place = self.tag_at
+        if place is None:
+            return False
+        length = self.offset(self.frames) - place.offset
+        # Few leave their own frame's bytes out.
+        return tag.file_bytes in (length, length - place.length)
+
+    @property
+    def missing_frames(self) -> int:
+        """Frames that the tag promises and that are not there."""
+        tag = self.info_tag
+        if tag is None or tag.frames is None or self.tag_counts_itself:
+            return 0
+        return max(0, tag.frames - self.frames)
 
     @property
     def start(self) -> int:
@@ -185,6 +223,35 @@ class FrameIndex:
     def lost_between(self, first: int, last: int) -> frozenset[int]:
         """The frames from `first` to before `last` whose main data is lost."""
         return frozenset(self.lost[bisect_left(self.lost, first) : bisect_left(self.lost, last)])
+
+    @cached_property
+    def damaged(self) -> tuple[int, ...]:
+        """The frames from which on something is missing, in order: behind junk, or lost.
+
+        Nothing is where a lossless cut begins, be it in the middle of joined files: the main data
+        of its first frames stayed behind, and all is whole from its first intact frame on.
+        """
+        behind_junk = {
+            segment.first_frame
+            for before, segment in pairwise(self.segments)
+            if self._junk_between(self.offset(segment.first_frame - 1), segment.offset)
+        }
+        beginnings = {segment.first_frame for segment in self.segments} - behind_junk
+        beginnings |= {frame + 1 for frame in self.inner_tags}
+        missing = []
+        hollow = frozenset(self.hollow)
+        whole_from = 0
+        for frame in self.lost:
+            if frame in beginnings or frame == whole_from:
+                whole_from = frame + 1
+            elif frame not in hollow:
+                missing.append(frame)
+        return tuple(sorted(behind_junk.union(missing)))
+
+    def _junk_between(self, start: int, end: int) -> bool:
+        """Whether bytes between are neither frame nor tag."""
+        number = bisect_left(self.junk, start, key=attrgetter("offset"))
+        return number < len(self.junk) and self.junk[number].offset < end
 
     def read_frames(self, source: ByteSource, first: int, last: int) -> bytes:
         """The bytes of the frames from `first` to before `last`, without what stands between."""

@@ -4,10 +4,15 @@
 Decoders disagree about such frames: minimp3 and FFmpeg leave them out, mpg123 plays silence or
 noise. They are named here, so that whatever reads an index can take them for silence.
 
-A frame is lost where its main data begins before the stretch of frames that it stands in, or
-before the end of the main data that came last (ISO/IEC 11172-3, 2.4.3.4.2), where it ends behind
-the frame, and where the side information has what the standard rules out: more big_values than
-a granule has pairs of samples, or window switching to the long window (2.4.2.7).
+A frame is lost where its main data begins before the stretch of frames that it stands in, or before
+the end of the main data that came last (ISO/IEC 11172-3, 2.4.3.4.2), be that the bytes of a tag
+frame inside the recording, where it ends behind the frame, and where the side information has what
+the standard rules out: more big_values than a granule has pairs of samples, or window switching to
+the long window (2.4.2.7).
+
+A frame that holds no main data at all has nothing to lose. Where it says that its main data
+begins too far back, as text-to-speech services write it, it is named as hollow too: minimp3 leaves
+it out like the others, and it is silent in every decoder.
 """
 
 from __future__ import annotations
@@ -44,6 +49,8 @@ class LostFrames:
         window = 64 - (layout.bits - layout.window_shift)
         self._window_mask, self._no_window = 0b111 << window, 0b100 << window
         self._numbers: list[int] = []
+        self._hollow: list[int] = []
+        self._tags: list[int] = []
         self._frames = 0
         self._data = b""
         self._offset = self._next = 0
@@ -65,6 +72,10 @@ class LostFrames:
         self._waiting.append(sizes)
         self._next += int(sizes.sum())
 
+    def tag(self, number: int) -> None:
+        """The frame that is or will be added as this one is a tag: its bytes are no main data."""
+        self._tags.append(number)
+
     def end_stretch(self) -> None:
         """What is added next does not follow what was added last."""
         self._look()
@@ -74,6 +85,11 @@ class LostFrames:
         """The lost ones of all frames added, counted from 0."""
         self._look()
         return tuple(self._numbers)
+
+    def hollow(self) -> tuple[int, ...]:
+        """Those of the lost ones that hold no main data, so that nothing is missing."""
+        self._look()
+        return tuple(self._hollow)
 
     def _look(self) -> None:
         if not self._waiting:
@@ -90,9 +106,14 @@ class LostFrames:
         first = slots_before - begins
         last = first + (bits + 7 >> 3)
         lost = impossible | (first < 0) | (last > ends)
+        behind = self._frames + len(sizes)
+        tags = [number - self._frames for number in self._tags if number < behind]
+        self._tags = self._tags[len(tags) :]
+        last[tags] = ends[tags]
         self._find_overlaps(first, last, lost)
         self._slots = int(ends[-1])
         self._numbers += (np.flatnonzero(lost) + self._frames).tolist()
+        self._hollow += (np.flatnonzero(lost & ~impossible & (bits == 0)) + self._frames).tolist()
         if len(self._numbers) > MAX_LOST_FRAMES:
             raise LimitError(f"more than {MAX_LOST_FRAMES} frames have lost their audio")
         self._frames += len(sizes)

@@ -20,8 +20,8 @@ from audioengine.mp3.header import (
     StreamFormat,
     parse_header,
 )
-from audioengine.mp3.index import FrameIndex, Junk, Segment
-from audioengine.mp3.info_tag import TAG_KINDS, InfoTag, parse_info_tag
+from audioengine.mp3.index import ByteRange, FrameIndex, Junk, Segment
+from audioengine.mp3.info_tag import TAG_KINDS, VBRI, VBRI_OFFSET, InfoTag, parse_info_tag
 from audioengine.mp3.lost import LostFrames
 from audioengine.mp3.other_layers import refuse_other_layers
 from audioengine.mp3.tags import Tag, check_count, tag_at, trailing_tags
@@ -51,7 +51,7 @@ _MAX_FRAME_BYTES = 4096
 _TAG_HEAD_BYTES = 32
 # Places that look like the next header of free format before this one is given up.
 _FREE_FORMAT_TRIES = 8
-_TAG_LETTERS = frozenset(kind[:1] for kind in TAG_KINDS)
+_TAG_LETTERS = frozenset(kind[:1] for kind in (*TAG_KINDS, VBRI))
 # Frames walked one by one between two tries to predict a run.
 _WALK_FRAMES = 256
 
@@ -78,9 +78,13 @@ class _Stream:
         return header is not None and header.format == self.header.format
 
     def is_tag(self, data: bytes, start: int) -> bool:
-        """Whether the frame at `start` is an Info/Xing frame: its name behind nothing but zeros."""
+        """Whether the frame at `start` is a tag frame: its name behind nothing but zeros."""
         name = start + self.tag_offset
-        return data[name : name + 4] in TAG_KINDS and not any(data[start + 6 : name])
+        if data[name : name + 4] not in TAG_KINDS:
+            name = start + VBRI_OFFSET
+            if data[name : name + 4] != VBRI:
+                return False
+        return not any(data[start + 6 : name])
 
     def size(self, header: FrameHeader) -> int:
         """The frame's size; 0 where the stream can't have such a frame."""
@@ -110,6 +114,9 @@ class _Scanner:
         self.trailing = trailing
         self.junk: list[Junk] = []
         self.incomplete: Junk | None = None
+        self.info_tag: InfoTag | None = None
+        self.tag_at: ByteRange | None = None
+        self.tag_is_detached = False
         self.parts: list[npt.NDArray[np.uint8]] = []
         self.frames = 0
         self.segments: list[Segment] = []
@@ -120,13 +127,9 @@ class _Scanner:
 
     def run(self) -> FrameIndex:
         window = self.window
-        position, stream = self._first_frame()
+        start, position, stream = self._first_frame()
         self.lost = LostFrames(stream.header.format, stream.size_array)
-        info_tag = self._info_tag(position, stream)
-        if info_tag is not None:
-            header = window.header_at(position)
-            assert header is not None
-            position += stream.size(header)
+        position = self._read_info_tag(start, position, stream)
         while position < window.end:
             self.segments.append(Segment(self.frames, position))
             header = window.header_at(position)
@@ -139,7 +142,8 @@ class _Scanner:
             if position < window.end:
                 position = self._resume(position, stream)
         if not self.frames:
-            raise MalformedAudioError("there is no whole audio frame", window.end)
+            behind = " behind the tag frame" if self.info_tag is not None else ""
+            raise MalformedAudioError(f"there is no whole audio frame{behind}", window.end)
         first = self.first_header
         assert first is not None
         return FrameIndex(
@@ -147,16 +151,20 @@ class _Scanner:
             byte2=np.concatenate(self.parts),
             segments=tuple(self.segments),
             sizes=stream.size_array,
-            info_tag=info_tag,
+            info_tag=self.info_tag,
+            tag_at=self.tag_at,
+            tag_is_detached=self.tag_is_detached,
             tags=(*self.tags, *reversed(self.trailing)),
             junk=tuple(self.junk),
             incomplete_last=self.incomplete,
             lost=self.lost.numbers(),
+            hollow=self.lost.hollow(),
             inner_tags=tuple(self.inner_tags),
             free_format=first.bitrate_index == 0,
         )
 
-    def _first_frame(self) -> tuple[int, _Stream]:
+    def _first_frame(self) -> tuple[int, int, _Stream]:
+        """Where the leading tags end, where the first frame is, and its stream."""
         window = self.window
         position = 0
         while (tag := self._tag_here(position)) is not None:
@@ -171,14 +179,54 @@ class _Scanner:
                 min(start, window.source.size),
             )
         position, stream = found
-        if position > start:
-            self.junk.append(Junk(start, position - start))
-        return position, stream
+        return start, position, stream
 
-    def _info_tag(self, position: int, stream: _Stream) -> InfoTag | None:
+    def _read_info_tag(self, start: int, position: int, stream: _Stream) -> int:
+        """Read the tag frame, be it that no frame follows it; where the audio frames begin.
+
+        start, position: the bytes between are no frames that chain on.
+        """
         header = self.window.header_at(position)
         assert header is not None
-        return parse_info_tag(self.window.bytes_at(position, stream.size(header)), header)
+        size = stream.size(header)
+        self.info_tag = parse_info_tag(self.window.bytes_at(position, size), header)
+        if self.info_tag is not None:
+            self.tag_at = ByteRange(position, size)
+            self._note_junk(start, position)
+            position += size
+            self.tag_is_detached = not stream.matches(self.window.header_at(position))
+            return position
+        place = self._detached_tag(start, position, stream)
+        if place is None:
+            self._note_junk(start, position)
+        else:
+            self.tag_at = place
+            self.tag_is_detached = True
+            self._note_junk(start, place.offset)
+            self._note_junk(place.offset + place.length, position)
+        return position
+
+    def _detached_tag(self, start: int, end: int, stream: _Stream) -> ByteRange | None:
+        """Take the tag frame that lies between, if decoders honour such a one.
+
+        It may be of another channel count than the frames: none of those follows it then.
+        """
+        data = self.window.bytes_at(start, end - start)
+        for found in _SYNC.finditer(data):
+            header = parse_header(data, found.start())
+            if header is None or header.format.rate_hz != stream.header.format.rate_hz:
+                continue
+            sizes = stream.sizes if stream.matches(header) else header.format.frame_sizes
+            frame = data[found.start() : found.start() + sizes[header.word[2]]]
+            tag = parse_info_tag(frame, header)
+            if tag is not None and tag.gapless:
+                self.info_tag = tag
+                return ByteRange(start + found.start(), len(frame))
+        return None
+
+    def _note_junk(self, start: int, end: int) -> None:
+        if start < end:
+            self.junk.append(Junk(start, end - start))
 
     def _note_tag(self, tag: Tag) -> None:
         self.tags.append(tag)
@@ -218,7 +266,7 @@ class _Scanner:
         data, base = window.data, window.base
         sizes, byte1 = stream.sizes, stream.byte1
         mono = stream.header.format.channels == 1
-        tag_at = stream.tag_offset
+        name_at = self._name_offset(stream)
         here = position - base
         whole = window.end - base
         # Whole frames only, as far as the block has them.
@@ -230,10 +278,10 @@ class _Scanner:
             size = sizes[byte2]
             if not size or (data[here + 3] >= 0xC0) != mono or here + size > whole:
                 break
-            if data[here + tag_at : here + tag_at + 1] in _TAG_LETTERS and stream.is_tag(
+            if data[here + name_at : here + name_at + 1] in _TAG_LETTERS and stream.is_tag(
                 data, here
             ):
-                self.inner_tags.append(self.frames + len(walked))
+                self._note_inner_tag(self.frames + len(walked))
             walked.append(byte2)
             here += size
         return base + here
@@ -270,12 +318,24 @@ class _Scanner:
     def _note_inner_tags(
         self, data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], stream: _Stream
     ) -> None:
-        places = starts + stream.tag_offset
+        places = starts + self._name_offset(stream)
         letters = data[np.minimum(places, len(data) - 1)]
-        maybe = np.logical_or.reduce([letters == kind[0] for kind in TAG_KINDS])
+        maybe = np.logical_or.reduce([letters == letter[0] for letter in _TAG_LETTERS])
         for number in np.flatnonzero(maybe).tolist():
             if stream.is_tag(self.window.data, int(starts[number])):
-                self.inner_tags.append(self.frames + number)
+                self._note_inner_tag(self.frames + number)
+
+    def _name_offset(self, stream: _Stream) -> int:
+        """Where in a frame a tag's name is looked for: files are joined with others of their kind.
+
+        In MPEG-1 stereo all kinds have it at the same place.
+        """
+        vbri = self.info_tag is not None and self.info_tag.kind == "VBRI"
+        return VBRI_OFFSET if vbri else stream.tag_offset
+
+    def _note_inner_tag(self, number: int) -> None:
+        self.inner_tags.append(number)
+        self.lost.tag(number)
 
     def _resume(self, position: int, stream: _Stream) -> int:
         """Where the stream goes on behind `position`, what lies between put on record."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from audioengine.errors import MalformedAudioError
 from audioengine.mp3.index import FrameIndex
+from audioengine.mp3.info_tag import DECODER_DELAY, InfoTag
 from audioengine.mp3.scan import scan
 from audioengine.notices import Notice
 from audioengine.storage import S3Options, Source, SourceLike, open_source
@@ -33,12 +34,12 @@ def open_recording(
     """Open and index a source.
 
     Raises StorageError, MalformedAudioError (also where the tag promises more frames than there
-    are, unless `allow_truncated`) and UnsupportedAudioError.
+    are and does not just count itself, unless `allow_truncated`) and UnsupportedAudioError.
     """
     with closing(open_source(source, s3)) as opened:
         index = scan(opened)
-        promised = index.info_tag.frames if index.info_tag else None
-        if promised is not None and promised > index.frames and not allow_truncated:
+        if index.missing_frames and not allow_truncated:
+            promised = index.frames + index.missing_frames
             raise MalformedAudioError(
                 f"the recording is cut off: its tag promises {promised} frames and "
                 f"{index.frames} are there; allow_truncated takes it as it is",
@@ -71,50 +72,95 @@ def source_warnings(index: FrameIndex) -> tuple[Notice, ...]:
                 "it is not counted.",
             )
         )
+    hollow = frozenset(index.hollow)
+    lost = [frame for frame in index.lost if frame not in hollow]
     out += [
         Notice(
             "lost_main_data",
             f"The audio of frame {frame} (byte {index.offset(frame)}) is lost: it began in bytes "
             "that are not there, or no decoder can read it; it is taken for silence.",
         )
-        for frame in index.lost[:_NAMED_AT_MOST]
+        for frame in lost[:_NAMED_AT_MOST]
     ]
-    if len(index.lost) > _NAMED_AT_MOST:
-        message = f"{len(index.lost) - _NAMED_AT_MOST} more frames have lost their audio."
+    if len(lost) > _NAMED_AT_MOST:
+        message = f"{len(lost) - _NAMED_AT_MOST} more frames have lost their audio."
         out.append(Notice("lost_main_data", message))
+    if hollow:
+        first = index.hollow[0]
+        more = f" and {len(hollow) - 1} more" if len(hollow) > 1 else ""
+        message = (
+            f"Frame {first} (byte {index.offset(first)}){more}: without main data, and silent. "
+            "Players built on minimp3 leave such frames out and play what follows too early."
+        )
+        out.append(Notice("hollow_frames", message))
     if index.inner_tags:
         message = (
-            f"Frame {index.inner_tags[0]} (byte {index.offset(index.inner_tags[0])}) is an Info "
+            f"Frame {index.inner_tags[0]} (byte {index.offset(index.inner_tags[0])}) is a tag "
             "frame inside the recording, as joining files leaves it; it plays as silence."
         )
         out.append(Notice("inner_tag", message))
-    tag = index.info_tag
-    if tag is not None and tag.frames is not None and tag.frames != index.frames:
-        out.append(
-            Notice(
-                "tag_disagrees",
-                f"The tag says {tag.frames} frames; there are {index.frames}, which counts.",
-            )
-        )
-    if tag is not None and tag.gapless and not index.tagged and _trims(index):
-        out.append(
-            Notice(
-                "tag_disagrees",
-                f"The tag's encoder delay ({tag.encoder_delay}) and padding ({tag.padding}) leave "
-                "no audio; they are ignored.",
-            )
-        )
-    if tag is not None and tag.kind == "VBRI":
-        out.append(
-            Notice(
-                "vbri_tag",
-                "The first frame is a VBRI tag. It is not part of the recording's clock, though "
-                "some players play it as one silent frame.",
-            )
-        )
-    return tuple(out)
+    return (*out, *_tag_warnings(index))
 
 
-def _trims(index: FrameIndex) -> bool:
+def _tag_warnings(index: FrameIndex) -> Iterator[Notice]:
+    """What is odd about the tag frame, and where players read it otherwise than audioengine."""
     tag = index.info_tag
-    return tag is not None and bool(tag.encoder_delay or tag.padding)
+    if tag is None:
+        return
+    counts = f"The tag says {tag.frames} frames; there are {index.frames}, which counts."
+    if index.tag_counts_itself:
+        message = f"{counts} The tag counts itself too; all bytes that it promises are there."
+        yield Notice("tag_counts_itself", message)
+    elif index.missing_frames and tag.gapless and index.tagged:
+        message = f"{counts} Its padding is that of an end that isn't there."
+        yield Notice("tag_disagrees", message)
+    elif tag.frames is not None and tag.frames != index.frames:
+        yield Notice("tag_disagrees", counts)
+    if tag.gapless and not index.tagged and (tag.encoder_delay or tag.padding):
+        message = (
+            f"The tag's encoder delay ({tag.encoder_delay}) and padding ({tag.padding}) leave no "
+            "audio; they are ignored."
+        )
+        yield Notice("tag_disagrees", message)
+    if tag.kind == "VBRI":
+        message = (
+            "The first frame is a VBRI tag. It is not part of the recording's clock, though some "
+            "players play it as one silent frame."
+        )
+        yield Notice("vbri_tag", message)
+    elif index.tag_is_detached:
+        message = (
+            "No frame of its kind follows the tag frame directly. Its encoder delay and padding "
+            "count here and in FFmpeg and browsers; mpg123 and libsndfile ignore them, and minimp3 "
+            "leaves frames out."
+        )
+        yield Notice("players_disagree", message)
+    else:
+        disagreement = _disagreement(index, tag)
+        if disagreement:
+            yield Notice("players_disagree", disagreement)
+
+
+def _disagreement(index: FrameIndex, tag: InfoTag) -> str | None:
+    """Where players begin to play elsewhere than audioengine, by what the tag lacks."""
+    if tag.encoder is None:
+        if not tag.frames:
+            return None
+        return (
+            f"The {tag.kind} tag has no LAME extension: mpg123 and libsndfile leave out the first "
+            f"{DECODER_DELAY} samples, which count here and in minimp3, FFmpeg and browsers."
+        )
+    skipped = (tag.encoder_delay or 0) + DECODER_DELAY
+    name = tag.encoder.rstrip(b"\0 ").decode("latin-1")
+    if not tag.gapless:
+        who = "mpg123, libsndfile and minimp3 leave" if tag.frames else "minimp3 leaves"
+        return (
+            f"The tag is by {name!r}, whose encoder delay counts nowhere else: {who} out the first "
+            f"{skipped} samples, which count here and in FFmpeg and browsers."
+        )
+    if not tag.frames and index.tagged:
+        return (
+            f"The tag counts no frames: mpg123 and libsndfile play the first {skipped} samples "
+            "too, which are encoder delay here and in minimp3, FFmpeg and browsers."
+        )
+    return None

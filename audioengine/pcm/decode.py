@@ -19,19 +19,16 @@ import numpy.typing as npt
 import soundfile
 
 from audioengine.edits import Span
-from audioengine.errors import LimitError, MalformedAudioError
-from audioengine.mp3.assemble import SlotWriter, frame_head
+from audioengine.errors import MalformedAudioError
+from audioengine.mp3.assemble import frame_head
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.crc import tag_crc
 from audioengine.mp3.header import HEADER_BYTES, FrameHeader, StreamFormat, parse_header
 from audioengine.mp3.index import FrameIndex
-from audioengine.mp3.info_tag import DECODER_DELAY, OWN_ENCODER, build_info_tag
+from audioengine.mp3.info_tag import DECODER_DELAY, OWN_ENCODER, PREFRAMES, build_info_tag
 from audioengine.mp3.main_data import look_back, read_frames
-from audioengine.mp3.reservoir import SlotRule, lay
-from audioengine.mp3.side_info import SideInfo
-
-# mpg123 decodes this many frames before the first audible one; its phase counts from there.
-_PREFRAMES = 4
+from audioengine.mp3.side_info import MAX_PART2_3_LENGTH
+from audioengine.pcm.quiet import quiet
 
 Samples = npt.NDArray[np.float32]
 
@@ -93,15 +90,18 @@ def _decode_frames(
         return []
     format = index.format
     phase = _phase(index, ranges[0].start)
-    lead = phase or _PREFRAMES
+    # The decoder's phase counts from the first frame that it decodes.
+    lead = phase or PREFRAMES
     body: list[bytes] = []
     places: list[int] = []
     number = 0
+    free = index.free_format
+    silence = _silent_free_frame(index.header) if free else _silent_frame(index.header)
     for frames in ranges:
         warm_up = min(frames.start, format.warm_up_frames)
         begin, end = frames.start - warm_up, frames.stop
         if index.free_format:
-            donor, audio = _silent_frame(index.header), _repacked(source, index, begin, end)
+            donor, audio = silence, _repacked(source, index, begin, end)
         else:
             donor = _donor(source, index, begin)
             room = len(donor) - HEADER_BYTES - format.side_info_bytes
@@ -110,7 +110,7 @@ def _decode_frames(
         # nothing is left of the one before, be it that silence takes its place.
         place = number + 1 + format.warm_up_frames if places else lead
         place += (_phase(index, frames.start) - phase - (place - lead)) % phase_turn(format)
-        body += (_silent_frame(index.header) * (place - number - 1 - warm_up), donor, audio)
+        body += (silence * (place - number - 1 - warm_up), donor, audio)
         places.append(place - lead)
         number = place + len(frames)
     pcm = _played(index, b"".join(body), lead, number - lead, ranges)
@@ -138,10 +138,14 @@ def _played(
         encoder_delay=lead * format.samples_per_frame - DECODER_DELAY,
         padding=DECODER_DELAY,
     )
+    if index.free_format:
+        # Its size is found from what follows, so the tag frame has that of all others.
+        size = _free_frame_bytes(format)
+        tag = (_plain_header(index.header, 0).word + tag[HEADER_BYTES:]).ljust(size, b"\0")
     wanted = frames * format.samples_per_frame
     first, last = ranges[0].start, ranges[-1].stop
     try:
-        with _open_in_memory(tag + body) as file:
+        with quiet(), _open_in_memory(tag + body) as file:
             pcm: Samples = file.read(wanted, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise MalformedAudioError(
@@ -207,26 +211,33 @@ def _donor(source: ByteSource, index: FrameIndex, first: int) -> bytes:
     return _silent_frame(index.header, bytes(slots[-index.format.max_main_data_begin :]))
 
 
+def _free_frame_bytes(format: StreamFormat) -> int:
+    """Size of free-format frames that hold any main data of their own."""
+    bits = format.granules * format.channels * MAX_PART2_3_LENGTH
+    return HEADER_BYTES + format.side_info_bytes + -(-bits // 8)
+
+
 def _repacked(source: ByteSource, index: FrameIndex, first: int, last: int) -> bytes:
-    """Free-format frames as frames of the highest table bitrate."""
+    """Free-format frames as such of a size at which none needs the reservoir.
+
+    A table bitrate could be too low for them, and the reservoir would need more than one donor.
+    """
     format = index.format
-    frames = read_frames(source, index, first, last)
-    rule = SlotRule(format, 14, False, HEADER_BYTES + format.side_info_bytes)
-    writer = SlotWriter(format)
-    empty = SideInfo(0, (0,) * format.channels, ((0,) * format.channels,) * format.granules)
-    behind = 0
-    for frame in frames:
-        placement = lay(len(frame.adu), frame.number, behind, 0, rule)
-        if placement is None:
-            raise LimitError(
-                f"free-format frame {frame.number} holds more than any frame of a table bitrate "
-                f"({format.bitrates_kbps[14]} kbit/s): it can't be decoded"
-            )
-        begin, behind = placement.main_data_begin, placement.free
-        info = (frame.side_info if frame.intact else empty)._replace(main_data_begin=begin)
-        header = replace(frame.header, protected=False, bitrate_index=14, padding=0)
-        writer.push(frame_head(header, info), rule.slots[14], frame.adu, begin)
-    return b"".join(writer.flush())
+    size = _free_frame_bytes(format)
+    silence = _silent_free_frame(index.header)
+    frames = []
+    for frame in read_frames(source, index, first, last):
+        if not frame.intact:
+            frames.append(silence)
+            continue
+        header = replace(frame.header, protected=False, padding=0)
+        head = frame_head(header, frame.side_info._replace(main_data_begin=0))
+        frames.append((head + frame.adu).ljust(size, b"\0"))
+    return b"".join(frames)
+
+
+def _silent_free_frame(header: FrameHeader) -> bytes:
+    return _plain_header(header, 0).word.ljust(_free_frame_bytes(header.format), b"\0")
 
 
 def _silenced(source: ByteSource, index: FrameIndex, first: int, last: int, room: int) -> bytes:

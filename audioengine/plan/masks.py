@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from audioengine.choices import CallerChannel, SharedFrames
-from audioengine.edits import AppliedMask, Span, join
+from audioengine.edits import AppliedMask, Span, join, touching
 from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
-from audioengine.plan.grid import FrameRange, Grid, frames_touched
+from audioengine.plan.grid import Flags, FrameRange, Grid, frames_touched
+from audioengine.plan.spans import without
 from audioengine.plan.stereo import Coupling
 
 ReadCoupling: TypeAlias = Callable[[FrameRange], "npt.NDArray[np.uint8]"]
@@ -66,9 +67,22 @@ def plan_masks(
     warnings: list[Notice] = []
     fallbacks: list[Notice] = []
     masked: list[list[Span]] = [[] for _ in range(index.format.channels)]
+    asked = tuple(asked)
+    parties = {mask.party for mask in asked}
+    others = {
+        party: join(_raw(mask.applied, index) for mask in asked if mask.party != party)
+        for party in parties
+    }
     for mask in asked:
         planned, also = _plan_mask(
-            mask, index, kept, grid, read_coupling, caller_channel, shared_frames
+            mask,
+            others[mask.party],
+            index,
+            kept,
+            grid,
+            read_coupling,
+            caller_channel,
+            shared_frames,
         )
         masks.append(planned)
         warnings += also.warnings
@@ -93,6 +107,7 @@ class _AlsoChanged:
 
 def _plan_mask(
     mask: AppliedMask,
+    others: Sequence[Span],
     index: FrameIndex,
     kept: Span,
     grid: Grid,
@@ -100,13 +115,16 @@ def _plan_mask(
     caller_channel: CallerChannel,
     shared_frames: SharedFrames,
 ) -> tuple[PlannedMask, _AlsoChanged]:
+    """Place one mask; `others` are the raw samples at which the other party is masked too."""
     raw = _raw(mask.applied, index)
+    others = touching(others, raw)
     audible = raw.clipped(kept)
     core = frames_touched(index.format, audible, grid) if audible.length else FrameRange(0, 0)
     nothing = _AlsoChanged([], [], [])
     if index.format.channels == 1:
         return PlannedMask(mask, (0,), audible, core, 0), nothing
-    if mask.party == "both":
+    if mask.party == "both" or not without([raw], others):
+        # Both parties are masked there, be it by two masks.
         return PlannedMask(mask, (0, 1), audible, core, 0), nothing
     own = int((mask.party == "caller") != (caller_channel == "left"))
     if not core.count:
@@ -120,9 +138,9 @@ def _plan_mask(
         return PlannedMask(mask, (0, 1), audible, core, 0), _AlsoChanged([], [notice], [])
     shared = int((coupling == Coupling.MID_SIDE).sum())
     fallbacks = []
-    joint = np.zeros(under.count, dtype=bool)
-    if (coupling == Coupling.INTENSITY).any():
-        joint |= coupling == Coupling.INTENSITY
+    intensity = without(_parts_of(coupling == Coupling.INTENSITY, under, raw, index), others)
+    other = list(intensity)
+    if intensity:
         fallbacks.append(
             Notice(
                 "intensity_stereo",
@@ -130,15 +148,16 @@ def _plan_mask(
             )
         )
     if shared_frames == "mask_both":
-        joint |= coupling == Coupling.MID_SIDE
-    spf = index.format.samples_per_frame
-    other = []
-    for frame in np.flatnonzero(joint).tolist():
-        start = (under.first + frame) * spf
-        part = Span(start, start + index.format.support).clipped(raw)
-        if part.length:
-            other.append(part)
+        other += _parts_of(coupling == Coupling.MID_SIDE, under, raw, index)
     return PlannedMask(mask, (own,), audible, core, shared), _AlsoChanged(other, [], fallbacks)
+
+
+def _parts_of(flags: Flags, frames: FrameRange, raw: Span, index: FrameIndex) -> list[Span]:
+    """What of the raw samples `raw` the flagged ones of `frames` depend on."""
+    spf = index.format.samples_per_frame
+    starts = [(frames.first + frame) * spf for frame in np.flatnonzero(flags).tolist()]
+    parts = [Span(start, start + index.format.support).clipped(raw) for start in starts]
+    return [part for part in parts if part.length]
 
 
 def source_frames(index: FrameIndex, span: Span) -> FrameRange:

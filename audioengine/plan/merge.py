@@ -260,7 +260,7 @@ def _damaged(plan: MergePlan) -> dict[int, Notice]:
     out = {}
     for one in plan.copied:
         index = plan.parts[one.part].index
-        if len(index.segments) == 1 and not index.lost:
+        if not index.damaged:
             continue
         remade = [
             [FrameRange(part.first - one.shift, part.last - one.shift) for part in channel]

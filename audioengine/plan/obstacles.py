@@ -27,8 +27,7 @@ def obstacles(index: FrameIndex, required: Iterable[Iterable[FrameRange]]) -> li
         for part in channel
         if part.count
     )
-    # A stream cut at its start is whole from its first intact frame on.
-    damaged = sorted({segment.first_frame for segment in index.segments[1:]} | set(index.lost))
+    damaged = index.damaged
     for part in near:
         place = bisect_left(damaged, part.first)
         if place < len(damaged) and damaged[place] in part:

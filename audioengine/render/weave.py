@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from audioengine.errors import LimitError
-from audioengine.mp3.info_tag import DECODER_DELAY, MAX_DELAY
+from audioengine.mp3.info_tag import DECODER_DELAY, MAX_DELAY, PREFRAMES
 from audioengine.mp3.main_data import Frame
 from audioengine.mp3.reservoir import Placement, SlotRule, lay
 from audioengine.mp3.side_info import BlockType, SideInfo, granule_layout
@@ -232,16 +232,16 @@ class Weaver:
         """How many more silent frames there may be in front, fewest first."""
         format, grid = self._rule.format, self.plan.grid
         spf = format.samples_per_frame
-        leads = range((MAX_DELAY - grid.encoder_delay) // spf + 1)
+        hidden = (grid.encoder_delay + DECODER_DELAY) // spf
+        # With more hidden frames, decoders would skip those whose slots the first audible ones use.
+        most = min((MAX_DELAY - grid.encoder_delay) // spf, PREFRAMES - hidden)
+        leads = range(max(0, most) + 1)
         if not self.plan.keeps_start:
             return leads
-        # mpg123's phase counts from the file's first frame where at most four frames are hidden:
-        # where the start is kept, so is the phase, if it can be.
+        # mpg123's phase counts from the file's first frame: where the start is kept, so is the
+        # phase, if it can be.
         turn = phase_turn(format)
-        hidden = (grid.encoder_delay + DECODER_DELAY) // spf
-        same_phase = [
-            lead for lead in leads if hidden + lead <= 4 and (lead - grid.frames.first) % turn == 0
-        ]
+        same_phase = [lead for lead in leads if (lead - grid.frames.first) % turn == 0]
         return same_phase or leads
 
     def _raised_with(self, lead: int, following: Frame | None) -> int:

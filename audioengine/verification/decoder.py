@@ -8,6 +8,7 @@ included that it depends on: the last samples that come out are the stretch.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from audioengine.errors import VerificationError
 from audioengine.mp3.bytesource import ByteSource
-from audioengine.mp3.header import parse_header
+from audioengine.mp3.header import HEADER_BYTES, parse_header
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.main_data import look_back, read_frames
 from audioengine.mp3.side_info import parse_side_info
@@ -116,16 +117,33 @@ def _existing(source: ByteSource, index: FrameIndex, first: int, last: int) -> P
 def _decode(source: ByteSource, index: FrameIndex, start: int, first: int, last: int) -> Pcm | None:
     """Frames as they stand; None where some are damaged."""
     data = index.read_frames(source, start, last)
-    return _tail(data, index, last - start - _lacking(data, index, start, last), last - first)
+    front = _in_front(data, index, start, last)
+    lacking = _lacking(data, index, start, last, len(front))
+    return _tail(front + data, index, bool(front) + last - start - lacking, last - first)
+
+
+def _in_front(data: bytes, index: FrameIndex, start: int, last: int) -> bytes:
+    """A silent frame to put before `data`, where that holds a tag frame inside the recording.
+
+    The decoder would leave it out if it were the first that it can decode.
+    """
+    tags = index.inner_tags
+    number = bisect_left(tags, start)
+    if number == len(tags) or tags[number] >= last:
+        return b""
+    return data[:HEADER_BYTES].ljust(index.size(start), b"\0")
 
 
 def _decode_silenced(
     source: ByteSource, index: FrameIndex, start: int, first: int, last: int
 ) -> Pcm:
     """Frames with those silenced whose main data is lost: the decoder would leave them out."""
-    parts = []
-    lacking = free = 0
-    for frame in read_frames(source, index, start, last):
+    frames = read_frames(source, index, start, last)
+    front = _in_front(frames[0].data, index, start, last)
+    parts = [front]
+    lacking = 0
+    free = frames[0].slot_bytes if front else 0
+    for frame in frames:
         if frame.intact:
             parts.append(frame.data)
             begin, used = frame.side_info.main_data_begin, len(frame.adu)
@@ -135,18 +153,24 @@ def _decode_silenced(
         left_out = begin > free
         lacking += left_out
         free = frame.slot_bytes + (free if left_out else begin - used)
-    pcm = _tail(b"".join(parts), index, last - start - lacking, last - first)
+    decodable = bool(front) + len(frames) - lacking
+    pcm = _tail(b"".join(parts), index, decodable, last - first)
     if pcm is None:
         raise UndecodableError(f"not all of frames {first} to {last} can be decoded by minimp3")
     return pcm
 
 
-def _lacking(data: bytes, index: FrameIndex, start: int, last: int) -> int:
-    """How many of the first frames of `data` begin in main data before it: they are left out."""
+def _lacking(data: bytes, index: FrameIndex, start: int, last: int, front_bytes: int) -> int:
+    """How many of the first frames of `data` begin in main data before it: they are left out.
+
+    front_bytes: the size of the silent frame before it, if there is one.
+    """
     position = available = lacking = 0
     for number in range(start, last):
         header = parse_header(data, position)
         assert header is not None
+        if front_bytes and not position:
+            available = front_bytes - header.main_data_offset
         side = data[position + header.side_info_offset : position + header.main_data_offset]
         lacking += parse_side_info(side, header.format).main_data_begin > available
         size = index.size(number)

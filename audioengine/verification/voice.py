@@ -58,7 +58,8 @@ class Voice:
     def unsure(self) -> tuple[Span, ...]:
         """Where decoders may play it in different ways: broken frames, and those next to them."""
         spf = self.index.format.samples_per_frame
-        broken = [*self.index.lost, *(one.first_frame for one in self.index.segments[1:])]
+        lost = set(self.index.lost).difference(self.index.hollow)
+        broken = [*lost, *(one.first_frame for one in self.index.segments[1:])]
         return join(
             Span(
                 self.place((frame - _UNSURE_FRAMES) * spf),

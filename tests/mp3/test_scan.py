@@ -73,26 +73,24 @@ def prove_sound(index: FrameIndex, data: bytes) -> None:
     if index.incomplete_last is not None:
         others.append(index.incomplete_last)
     parts += [(part.offset, part.offset + part.length) for part in others]
-    if index.info_tag is not None:
-        parts.append(tag_frame_place(index, data))
+    assert (index.info_tag is None) is (index.tag_at is None)
+    if index.tag_at is not None:
+        tag = index.tag_at
+        header = parse_header(data, tag.offset)
+        assert header is not None
+        assert header.format.rate_hz == index.format.rate_hz
+        # Where it isn't whole, frames begin inside it.
+        size = index.sizes[header.word[2]]
+        if index.tag_is_detached and header.format != index.format:
+            size = header.format.frame_sizes[header.word[2]]
+        assert 0 < tag.length <= int(size)
+        parts.append((tag.offset, tag.offset + tag.length))
     parts.sort()
     assert parts[0][0] == 0
     assert parts[-1][1] == len(data)
     for (_, end), (start, _) in itertools.pairwise(parts):
         assert end == start
-    assert set(index.lost) <= set(range(index.frames))
-
-
-def tag_frame_place(index: FrameIndex, data: bytes) -> tuple[int, int]:
-    """Where the tag frame is: behind leading tags and junk."""
-    at = 0
-    others: list[Tag | Junk] = [*index.tags, *index.junk]
-    for part in sorted(others, key=lambda part: part.offset):
-        if part.offset == at:
-            at += part.length
-    header = parse_header(data, at)
-    assert header is not None
-    return at, at + int(index.sizes[header.word[2]])
+    assert set(index.hollow) <= set(index.lost) <= set(range(index.frames))
 
 
 @pytest.mark.parametrize("name", WHOLE)

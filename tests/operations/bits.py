@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -156,12 +156,32 @@ def with_tag(frames: Sequence[mpeg.Frame], delay: int, padding: int) -> bytes:
     return bytes(tag) + body
 
 
-def emptied(frame: mpeg.Frame) -> mpeg.Frame:
-    """The frame with no main data of its own; its windows stay."""
+def emptied(frames: Sequence[mpeg.Frame], silent: Collection[int]) -> list[mpeg.Frame]:
+    """The frames, those that are silent without main data of their own; their windows stay.
+
+    They reach back as far as they can: of what is before them, decoders keep no more for the next.
+    """
+    out = []
+    free = 0
+    for number, frame in enumerate(frames):
+        begin, used = frame.main_data_begin, (sum(map(sum, frame.part2_3_lengths)) + 7) // 8
+        if number in silent:
+            most = (1 << (9 if frame.version == 3 else 8)) - 1
+            begin, used = min(free, most), 0
+            frame = _without_data(frame, begin)  # noqa: PLW2901
+        out.append(frame)
+        end = frame.side_offset + frame.side_length
+        free = max(0, begin - used + len(frame.data) - end)
+    return out
+
+
+def _without_data(frame: mpeg.Frame, main_data_begin: int) -> mpeg.Frame:
+    """The frame with nothing in its side information but main_data_begin and its windows."""
     width, first = _layout(frame)
+    begin_bits = 9 if frame.version == 3 else 8
+    side = main_data_begin << 8 * frame.side_length - begin_bits
     # Behind 12 + 9 + 8 bits and scalefac_compress: window_switching_flag and block_type.
     switch = 12 + 9 + 8 + (4 if frame.version == 3 else 9)
-    side = 0
     for granule in range(len(frame.part2_3_lengths) * frame.channels):
         at = first + width * granule + switch
         side |= frame.side_bits(at, 3) << 8 * frame.side_length - at - 3
@@ -228,7 +248,11 @@ def all_frames(data: bytes) -> tuple[list[mpeg.Frame], set[int]]:
     after_gap = set()
     at = 0
     while at < len(data):
-        part = list(mpeg.frames(data[at:]))
+        try:
+            part = list(mpeg.frames(data[at:]))
+        except ValueError:
+            # Bytes that look like a header in free format.
+            part = []
         if len(part) >= 3 or (part and not found):
             if found:
                 after_gap.add(len(found))

@@ -140,12 +140,15 @@ def recorded(name: str, data: bytes) -> Recording:
     believed = False
     if tag is not None:
         at = 4 + tag.side_length
-        believed = int.from_bytes(tag.data[at + 8 : at + 12], "big") == len(frames)
+        promised = int.from_bytes(tag.data[at + 8 : at + 12], "big")
+        believed = promised == len(frames)
         if tag.data[at + 120 : at + 124] in (b"LAME", b"Lavf", b"Lavc"):
             fields = int.from_bytes(tag.data[at + 141 : at + 144], "big")
-            start, end = (fields >> 12) + 529, raw - (fields & 0xFFF) + 529
+            start, padding = (fields >> 12) + 529, max(0, (fields & 0xFFF) - 529)
+            # The padding is that of the end which the tag promises.
+            end = min(raw, max(promised, len(frames)) * spf - padding)
     silent = _silent_frames(frames, after_gap)
-    heard = [bits.emptied(frame) if i in silent else frame for i, frame in enumerate(frames)]
+    heard = bits.emptied(frames, silent)
     if silent or after_gap:
         heard = bits.without_leftovers(heard)
     if not frames[0].kbps:
@@ -170,7 +173,9 @@ def _silent_frames(frames: Sequence[mpeg.Frame], after_gap: set[int]) -> frozens
             available = 0
         if frame.main_data_begin > available or frame.is_tag:
             silent.add(number)
+        # What a tag holds is no main data.
         available += len(frame.data) - frame.side_offset - frame.side_length
+        available *= not frame.is_tag
     return frozenset(silent)
 
 

@@ -292,6 +292,23 @@ def test_intensity_frames_under_a_mask_of_one_are_masked_for_both(name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["intensity-16k", "intensity-44k"])
+def test_masks_of_each_party_together_are_a_mask_of_both(name: str) -> None:
+    """Where the two cover the same, nothing has to be taken apart; where one goes on, it has."""
+    source = recording(name)
+    start, end = source.samples // 10, source.samples * 3 // 10
+    both = store(source, Cut(both=((start, end),)))
+    middle = (start + end) // 2
+    for callee in (((start, end),), ((start, middle), (middle, end))):
+        result = store(source, Cut(caller=((start, end),), callee=callee), fail_on_crosstalk=True)
+        assert result.report.render == "smart"
+        assert result.report.fallbacks == result.report.warnings == ()
+        assert result.data == both.data
+    result = store(source, Cut(caller=((start, end),), callee=((start, end - 1),)))
+    assert [notice.code for notice in result.report.fallbacks] == ["intensity_stereo"]
+    assert_promises(result)
+
+
+@pytest.mark.parametrize("name", ["intensity-16k", "intensity-44k"])
 def test_fallback_refuse_refuses_intensity_frames_under_a_mask_of_one(name: str) -> None:
     source = recording(name)
     out = BytesIO()

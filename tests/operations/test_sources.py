@@ -4,15 +4,26 @@
 from __future__ import annotations
 
 from io import BytesIO
+from itertools import repeat
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import audioengine as ae
 from fixtures import mpeg
 from tests.operations import bits
-from tests.operations.helpers import DECODERS, EDITABLE, Cut, recorded, recording, store
+from tests.operations.helpers import (
+    DECODERS,
+    EDITABLE,
+    Cut,
+    decode_lengths,
+    recorded,
+    recording,
+    store,
+)
 from tests.operations.promises import assert_promises
+from tests.operations.streams import laid
 from tests.support import DAMAGED, FREE_FORMAT, fixture
 
 TRIM = ae.Modification(trim=ae.Interval(0.01, 0.5))
@@ -200,11 +211,11 @@ def test_more_junk_at_the_start_than_64_kib_is_no_recording() -> None:
         ae.inspect(junk[:70_000] + body)
 
 
-@pytest.mark.parametrize("name", ["junk-in-middle", "byte-missing", "zeros-in-middle", "head-cut"])
+@pytest.mark.parametrize("name", ["junk-in-middle", "byte-missing", "zeros-in-middle"])
 def test_damage_near_an_edit_is_refused_or_takes_the_full_path(name: str) -> None:
     """fallback="refuse" says where; "full" (the default) says so in the report."""
     source = recording(name)
-    at = 0 if name == "head-cut" else 80 * source.spf
+    at = 80 * source.spf
     cut = Cut(caller=((at + 100, at + 3000),))
     out = BytesIO()
     with pytest.raises(ae.UnsupportedAudioError, match="damaged near an edit, at frame"):
@@ -245,6 +256,26 @@ def test_free_format_takes_the_full_path_at_a_table_bitrate(name: str) -> None:
     assert own - 0.5 <= nominal <= own * 1.34
     with pytest.raises(ae.UnsupportedAudioError, match="free format"):
         store(source, cut, fallback="refuse")
+
+
+@pytest.mark.parametrize("name", ["mpeg2-24k-160k", "mpeg1-44k-320k"])
+@pytest.mark.parametrize("more", [1, 300])
+def test_free_format_above_all_table_bitrates_is_edited(name: str, more: int) -> None:
+    """Its frames hold more than any of a table bitrate does; libsndfile and minimp3 play them."""
+    data = laid(mpeg.sound(fixture(name)), repeat(14), more=more)
+    info = ae.inspect(data)
+    assert info.free_format
+    played = {decoder: DECODERS[decoder](data) for decoder in ("soundfile", "miniaudio")}
+    assert {len(pcm) for pcm in played.values()} == {info.samples}
+    decoded = ae.decode(data)
+    wanted = played["soundfile"]
+    assert np.array_equal(np.stack((decoded.caller, decoded.callee), axis=1), wanted)
+    modification = ae.Modification(mask={"caller": [ae.Interval(1, 1.5)]})
+    out = BytesIO()
+    report = ae.store(data, out, modification, workers=1)
+    assert codes(report.fallbacks) == ["free_format"]
+    assert decode_lengths(out.getvalue()) == {info.samples}
+    assert ae.verify(data, out.getvalue(), modification, workers=1).passed
 
 
 def test_a_change_into_free_format_inside_is_no_endless_search() -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import audioengine as ae
 from audioengine.errors import AudioEngineError
-from audioengine.mp3.header import StreamFormat
+from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.main_data import Frame, read_frames
 from audioengine.mp3.scan import scan
 from audioengine.mp3.side_info import SideInfo, main_data_bits
@@ -75,14 +75,14 @@ def sound_of(frame: Frame) -> Sound:
     return main_bytes(frame), frame.side_info._replace(main_data_begin=0)
 
 
-def accepted(source: bytes) -> tuple[StreamFormat, int, set[Sound]]:
-    """What all frames share, how many there are, and the sound of those that aren't lost."""
+def accepted(source: bytes) -> tuple[FrameIndex, set[Sound]]:
+    """The index, and the sound of all frames that aren't lost."""
     index = scan(Bytes(source))
     frames = read_frames(Bytes(source), index, 0, index.frames)
-    return index.format, index.frames, {sound_of(frame) for frame in frames if frame.intact}
+    return index, {sound_of(frame) for frame in frames if frame.intact}
 
 
-def assert_accepted(given_bytes: bytes, format: StreamFormat, sounds: set[Sound]) -> None:
+def assert_accepted(given_bytes: bytes, source: FrameIndex, sounds: set[Sound]) -> None:
     """What libmpg123 is given is a file in which the index finds nothing amiss."""
     made = scan(Bytes(given_bytes))
     assert made.info_tag is not None
@@ -90,8 +90,8 @@ def assert_accepted(given_bytes: bytes, format: StreamFormat, sounds: set[Sound]
     assert made.tagged
     assert (made.junk, made.tags, made.incomplete_last, made.lost) == ((), (), None, ())
     assert len(made.segments) == 1
-    assert not made.free_format
-    assert made.format == format
+    assert made.free_format == source.free_format
+    assert made.format == source.format
     for frame in read_frames(Bytes(given_bytes), made, 0, made.frames):
         assert frame.intact
         assert not main_bytes(frame) or sound_of(frame) in sounds
@@ -109,12 +109,13 @@ def assert_entries(source: bytes) -> int:
         ae.decode(source, 0.1, 0.3)
     assert len(to_encoder) == count
     if to_decoder:
-        format, frames, sounds = accepted(source)
+        index, sounds = accepted(source)
+        most = (index.frames + ENCODER_FRAMES) * index.format.samples_per_frame
         for one in to_decoder:
-            assert_accepted(one, format, sounds)
+            assert_accepted(one, index, sounds)
         for samples in to_encoder:
             assert np.isfinite(samples).all()
-            assert samples.shape[1] <= (frames + ENCODER_FRAMES) * format.samples_per_frame
+            assert samples.shape[1] <= most
     return len(to_decoder)
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import audioengine as ae
+from audioengine.mp3.scan import scan
 from audioengine.verification.decoder import (
     Pcm,
     UndecodableError,
@@ -18,6 +19,8 @@ from audioengine.verification.decoder import (
     decode_frames,
     decoder_name,
 )
+from fixtures import mpeg
+from tests.operations.bits import silent_frame
 from tests.strategies import examples
 from tests.support import VARIED, Bytes, decode_miniaudio, fixture, indexed
 
@@ -53,6 +56,27 @@ def test_a_stretch_is_part_of_the_whole(name: str, data: st.DataObject) -> None:
     frames[3:-3] = whole(name).reshape(index.frames, spf, -1)
     expected = frames[first + 3 : last + 3].reshape(-1, index.format.channels)
     np.testing.assert_array_equal(pcm, expected)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("mpeg1-44k-128k", "vbr-44k"), ("mpeg2-16k-48k", "midside-16k"), ("mono-8k", "mono-8k")],
+)
+def test_a_tag_frame_inside_is_played_wherever_a_stretch_begins(first: str, second: str) -> None:
+    """Minimp3 would leave it out if it came first, be it behind frames that it can't decode."""
+    data = fixture(first) + fixture(second)
+    index = scan(Bytes(data))
+    (tag,) = index.inner_tags
+    spf = index.format.samples_per_frame
+    # Behind an untagged frame in front, all of it is played.
+    front = silent_frame(mpeg.sound(data)[0]).data
+    behind_tag = data[index.offset(0) :]
+    played = decode_miniaudio(front + behind_tag)[spf:]
+    assert len(played) == index.raw_samples
+    for start in range(tag - 2, tag + 6):
+        for count in (1, 3):
+            pcm = decode_frames(Bytes(data), index, start, start + count)
+            assert (pcm == played[start * spf : (start + count) * spf]).all(), (start, count)
 
 
 def test_a_file_announces_its_length() -> None:

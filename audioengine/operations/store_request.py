@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
 from audioengine.edits import Beep, Edits, Modification, resolve
 from audioengine.mp3.index import FrameIndex
 from audioengine.operations.choices import check_options
 from audioengine.operations.recording import Recording
-from audioengine.plan.stereo import read_coupling
+from audioengine.plan.stereo import CouplingReader
 from audioengine.plan.store import StorePlan
 from audioengine.plan.store import plan_store as make_plan
 from audioengine.times import Number
@@ -75,7 +74,7 @@ def planned(
     return make_plan(
         index,
         edits,
-        partial(read_coupling, recording.source, index),
+        CouplingReader(recording.source, index),
         render=choices.render,
         fallback=choices.fallback,
         caller_channel=choices.caller_channel,

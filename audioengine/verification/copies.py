@@ -10,7 +10,7 @@ import numpy as np
 
 from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
-from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
+from audioengine.plan.grid import Flags, FrameRange, flags_of, merged, ranges_of
 from audioengine.plan.rendering import MAX_MOVED_FRAMES
 from audioengine.report import Check, Figure
 from audioengine.verification.case import Case
@@ -41,7 +41,7 @@ def allowed(case: Case, compared: Compared) -> Allowed:
     patches = case.compared(frames)
     depends = [
         flags_of(
-            (
+            merged(
                 part
                 for patch in patches
                 for part in _dependent(case.format, case.removed(patch, channel), patch.frames)
@@ -60,7 +60,7 @@ def allowed(case: Case, compared: Compared) -> Allowed:
     made = [reach & (_dilated(flags) | together) for flags in required]
     # Where no source has a frame, or the output is silent, there is nothing to be copied.
     outside = ~compared.there | flags_of(case.plan.silences, frames)
-    lost = flags_of((FrameRange(n, n + 1) for n in case.plan.lost), frames)
+    lost = flags_of([FrameRange(n, n + 1) for n in case.plan.lost], frames)
     outside |= lost
     # As in a gap between what is kept: what would have to be copied must not be.
     outside |= np.logical_and.reduce(depends)
@@ -156,7 +156,7 @@ def removed_check(
     guilty: by channel, such frames that are the source's, and in which the source sounds otherwise
     than the request wants it to.
     """
-    wrong = np.logical_or.reduce([flags_of(ranges, compared.frames) for ranges in guilty])
+    wrong = np.logical_or.reduce([flags_of(merged(ranges), compared.frames) for ranges in guilty])
     depends = np.logical_or.reduce(may.depends)
     measured: dict[str, Figure] = {"dependent": int(depends.sum()), "still_there": int(wrong.sum())}
     if wrong.any():

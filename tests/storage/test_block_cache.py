@@ -26,8 +26,8 @@ def test_every_block_is_right_and_the_budget_holds(
         got = cache.get(owners[owner], number, lambda: block(owner, number))  # noqa: B023
         assert got == block(owner, number)
         assert cache.kept_bytes <= budget_bytes
-    for owner in owners:
-        cache.drop(owner)
+    for each in owners:
+        cache.drop(each)
     assert cache.kept_bytes == 0
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
 from itertools import islice
 from operator import attrgetter
 
@@ -40,7 +39,7 @@ from audioengine.pcm.decode import Samples, decode_raw
 from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.masks import plan_masks
 from audioengine.plan.placing import PlacedPart
-from audioengine.plan.stereo import read_coupling
+from audioengine.plan.stereo import CouplingReader
 from audioengine.storage import S3Options, Source
 from audioengine.times import ms_to_samples, round_half_up
 
@@ -303,7 +302,7 @@ def _with_masks(
         placed.edits.masks,
         played,
         Grid(0, FrameRange(0, index.frames), 0, 0),
-        partial(read_coupling, member.recording.source, index),
+        CouplingReader(member.recording.source, index),
         caller_channel=caller_channel,
         shared_frames=shared_frames,
     )

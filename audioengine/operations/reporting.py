@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from audioengine.mp3.index import FrameIndex
 from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.inspection import bitrates_of
 from audioengine.operations.recording import Recording, source_warnings
-from audioengine.plan.grid import FrameRange, flags_of, merged, ranges_of
+from audioengine.plan.grid import FrameRange, flags_of, is_in, merged, ranges_of
 from audioengine.plan.masks import PlannedMask
 from audioengine.plan.rendering import RenderPlan
 from audioengine.plan.store import StorePlan
@@ -101,8 +101,10 @@ def store_report(
         output=output,
         trim=trim_report(edits, index),
         masks=tuple(
-            _mask(mask, measured, _moved(mask, plan, rendered), index)
-            for mask, measured in zip(plan.masks, done.coherence, strict=True)
+            _mask(mask, measured, moved, index)
+            for mask, measured, moved in zip(
+                plan.masks, done.coherence, _moved(plan, rendered), strict=True
+            )
         ),
         frames=FramesReport(**rendered.counts),
         remade=tuple(
@@ -216,23 +218,22 @@ def channels_of(planned: PlannedMask, format: StreamFormat) -> str:
     return _channel(planned.channels[0], format)
 
 
-def _moved(planned: PlannedMask, plan: StorePlan, rendered: Rendered) -> tuple[int, int]:
-    """Frames that were re-made just before and after those that the mask requires."""
-    core = planned.core
-    if not core.count or plan.render == "full":
-        return 0, 0
+def _moved(plan: StorePlan, rendered: Rendered) -> Iterator[tuple[int, int]]:
+    """For each mask, the frames that were re-made just before and after those that it requires."""
     required = merged(part for channel in plan.required for part in channel)
-    extra = [part.frames for part in rendered.remade]
+    remade = merged(part.frames for part in rendered.remade)
 
     def was_moved(frame: int) -> bool:
-        return any(frame in part for part in extra) and not any(frame in part for part in required)
+        return is_in(frame, remade) and not is_in(frame, required)
 
-    before = after = 0
-    while was_moved(core.first - 1 - before):
-        before += 1
-    while was_moved(core.last + after):
-        after += 1
-    return before, after
+    for mask in plan.masks:
+        before = after = 0
+        if mask.core.count and plan.render != "full":
+            while was_moved(mask.core.first - 1 - before):
+                before += 1
+            while was_moved(mask.core.last + after):
+                after += 1
+        yield before, after
 
 
 def remade_report(part: RemadeFrames, plan: RenderPlan, start: int, samples: int) -> RemadeReport:

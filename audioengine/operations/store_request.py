@@ -12,7 +12,7 @@ from audioengine.edits import Beep, Edits, Modification, resolve
 from audioengine.notices import Notice
 from audioengine.operations.choices import check_options
 from audioengine.operations.recording import Recording
-from audioengine.plan.stereo import read_coupling
+from audioengine.plan.stereo import CouplingReader
 from audioengine.plan.store import StorePlan
 from audioengine.plan.store import plan_store as make_plan
 from audioengine.plan.windows import read_windows
@@ -80,7 +80,7 @@ def planned(
     return make_plan(
         index,
         edits,
-        partial(read_coupling, recording.source, index),
+        CouplingReader(recording.source, index),
         partial(read_windows, recording.source, index),
         render=choices.render,
         fallback=choices.fallback,

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -55,11 +57,22 @@ def ranges_of(flags: Flags, first: int) -> list[FrameRange]:
     return [FrameRange(*pair) for pair in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def flags_of(ranges: Iterable[FrameRange], seen: FrameRange) -> Flags:
-    """[shape=(seen.count,)] Which of the frames `seen` are in any of the ranges."""
+def overlapping(ranges: Sequence[FrameRange], seen: FrameRange) -> Sequence[FrameRange]:
+    """Those of merged ranges that share frames with `seen`, found by bisection."""
+    first = bisect_right(ranges, seen.first, key=attrgetter("last"))
+    return ranges[first : bisect_left(ranges, seen.last, key=attrgetter("first"))]
+
+
+def is_in(frame: int, ranges: Sequence[FrameRange]) -> bool:
+    """Whether any of merged ranges has the frame."""
+    return bool(overlapping(ranges, FrameRange(frame, frame + 1)))
+
+
+def flags_of(ranges: Sequence[FrameRange], seen: FrameRange) -> Flags:
+    """[shape=(seen.count,)] Which of the frames `seen` are in any of these merged ranges."""
     flags = np.zeros(seen.count, dtype=bool)
-    for part in ranges:
-        flags[max(0, part.first - seen.first) : max(0, part.last - seen.first)] = True
+    for part in overlapping(ranges, seen):
+        flags[max(0, part.first - seen.first) : part.last - seen.first] = True
     return flags
 
 

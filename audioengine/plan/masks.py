@@ -132,8 +132,8 @@ def _plan_mask(
     under = source_frames(index, audible)
     coupling = read_coupling(under)
     name = f"the mask of {mask.party} at samples {mask.applied.start} to {mask.applied.end}"
-    equal = np.isin(coupling, (Coupling.EQUAL, Coupling.SILENT))
-    if equal.all() and (coupling == Coupling.EQUAL).any():
+    equal = coupling == Coupling.EQUAL
+    if equal.any() and (equal | (coupling == Coupling.SILENT)).all():
         notice = Notice("equal_channels", f"Both channels are equal under {name}: both are masked.")
         return PlannedMask(mask, (0, 1), audible, core, 0), _AlsoChanged([], [notice], [])
     shared = int((coupling == Coupling.MID_SIDE).sum())

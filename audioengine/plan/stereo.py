@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,10 @@ from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.side_info import SideInfo, main_data_bits, parse_side_info, side_is_empty
 from audioengine.plan.grid import Flags, FrameRange
 
-_CHUNK_FRAMES = 4096
+_CHUNK_FRAMES = 256
+
+# Masks come in order: few chunks are asked for again.
+_KEPT_CHUNKS = 64
 
 
 class Coupling(IntEnum):
@@ -30,26 +35,42 @@ class Coupling(IntEnum):
     INTENSITY = 4
 
 
-def read_coupling(
-    source: ByteSource, index: FrameIndex, frames: FrameRange
-) -> npt.NDArray[np.uint8]:
-    """[shape=(frames.count,)] The Coupling of each frame; those outside the source are SILENT."""
-    out = np.full(frames.count, Coupling.SILENT, dtype=np.uint8)
-    first, last = max(frames.first, 0), min(frames.last, index.frames)
-    chunks = [
-        FrameRange(start, min(start + _CHUNK_FRAMES, last))
-        for start in range(first, last, _CHUNK_FRAMES)
-    ]
-    for chunk in chunks:
-        out[chunk.first - frames.first : chunk.last - frames.first] = _by_header(
-            source, index, chunk
-        )
-    if (out == Coupling.EQUAL).any():
-        # Equal channels are judged by all frames that say anything.
-        for chunk in chunks:
-            silent = _silent(source, index, chunk)
-            out[chunk.first - frames.first : chunk.last - frames.first][silent] = Coupling.SILENT
-    return out
+class CouplingReader:
+    """Gives the Coupling of a source's frames, read in chunks: many masks may share one."""
+
+    def __init__(self, source: ByteSource, index: FrameIndex) -> None:
+        self._source = source
+        self._index = index
+        self._by_header = lru_cache(_KEPT_CHUNKS)(self._read_headers)
+        self._silent = lru_cache(_KEPT_CHUNKS)(self._read_silent)
+
+    def __call__(self, frames: FrameRange) -> npt.NDArray[np.uint8]:
+        """[shape=(frames.count,)] Of each frame; those outside the source are SILENT."""
+        out = np.full(frames.count, Coupling.SILENT, dtype=np.uint8)
+        for here, there, chunk in self._chunks(frames):
+            out[here] = self._by_header(chunk)[there]
+        if (out == Coupling.EQUAL).any():
+            # Equal channels are judged by all frames that say anything.
+            for here, there, chunk in self._chunks(frames):
+                out[here][self._silent(chunk)[there]] = Coupling.SILENT
+        return out
+
+    def _chunks(self, frames: FrameRange) -> Iterator[tuple[slice, slice, FrameRange]]:
+        """Where frames of each chunk are in `frames` and in the chunk, and the chunk."""
+        first, last = max(frames.first, 0), min(frames.last, self._index.frames)
+        if first >= last:
+            return
+        for start in range(first - first % _CHUNK_FRAMES, last, _CHUNK_FRAMES):
+            end = min(start + _CHUNK_FRAMES, self._index.frames)
+            low, high = max(start, first), min(end, last)
+            here = slice(low - frames.first, high - frames.first)
+            yield here, slice(low - start, high - start), FrameRange(start, end)
+
+    def _read_headers(self, chunk: FrameRange) -> npt.NDArray[np.uint8]:
+        return _by_header(self._source, self._index, chunk)
+
+    def _read_silent(self, chunk: FrameRange) -> Flags:
+        return _silent(self._source, self._index, chunk)
 
 
 def _by_header(source: ByteSource, index: FrameIndex, frames: FrameRange) -> npt.NDArray[np.uint8]:

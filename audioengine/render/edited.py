@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
-from audioengine.edits import Span, join
+from audioengine.edits import Span, join, touching
 from audioengine.pcm.decode import Samples
 from audioengine.pcm.tone import Tone
 from audioengine.plan.rendering import RenderPlan
@@ -40,17 +41,14 @@ class EditedPcm:
 
     def unedited(self, span: Span) -> Samples:
         """[shape=(span.length, channels)] The source's raw samples, inside one of the windows."""
-        window, decoded = next(
-            (window, decoded)
-            for window, decoded in self._windows
-            if window.start <= span.start and span.end <= window.end
-        )
+        place = bisect_right(self._windows, span.start, key=lambda pair: pair[0].start)
+        window, decoded = self._windows[place - 1]
         return decoded[span.start - window.start : span.end - window.start]
 
     def channel(self, channel: int, span: Span) -> Samples:
         """[shape=(span.length,)] Edited raw samples of one channel, inside one of the windows."""
         pcm: Samples = self.unedited(span)[:, channel].copy()
-        self._tone.paint(pcm, span.start, self._plan.masked[channel])
+        self._tone.paint(pcm, span.start, touching(self._plan.masked[channel], span))
         kept = self._plan.kept
         pcm[: max(0, kept.start - span.start)] = 0
         pcm[max(0, kept.end - span.start) :] = np.float32(0)

@@ -7,9 +7,10 @@ what they give does not depend on how many work at once.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import numpy as np
@@ -119,6 +120,22 @@ class _Draft:
     """By number of a mask of one party, the masked samples that are played here."""
 
 
+class MasksByPlace:
+    """Masks by number, found by place; they may overlap."""
+
+    def __init__(self, spans: Mapping[int, Span]) -> None:
+        self._spans = sorted((span, number) for number, span in spans.items())
+        # The furthest end so far never falls: what ends before a place is found by bisection.
+        self._ends = list(accumulate((span.end for span, _ in self._spans), max))
+
+    def inside(self, window: Span) -> dict[int, Span]:
+        """By number, the part of each mask that lies in the window."""
+        first = bisect_right(self._ends, window.start)
+        last = bisect_left(self._spans, window.end, key=lambda pair: pair[0].start)
+        parts = {number: span.clipped(window) for span, number in self._spans[first:last]}
+        return {number: parts[number] for number in sorted(parts) if parts[number].length}
+
+
 class SectionMaker:
     """Makes the sections of one plan; may be called from many threads."""
 
@@ -135,6 +152,15 @@ class SectionMaker:
         self._tone = tone
         self._tracks = TrackMaker(plan, tone)
         self._lost = frozenset(plan.lost)
+        self._one_party = MasksByPlace(
+            {
+                number: mask.span
+                for number, mask in enumerate(plan.masks)
+                if plan.format.channels == 2
+                and len(mask.channels) == 1
+                and mask.span.length >= plan.format.rate_hz * LEAST_MS // 1000
+            }
+        )
 
     def make(self, group: Sequence[Task]) -> list[Section]:
         """Make sections that are made together."""
@@ -366,19 +392,10 @@ class SectionMaker:
 
     def _heard(self, frames: FrameRange) -> dict[int, Span]:
         """By mask of one party, the masked samples that these frames play."""
-        plan = self._plan
-        if plan.format.channels == 1:
-            return {}
-        spf = plan.format.samples_per_frame
-        zero = plan.grid.origin
+        spf = self._plan.format.samples_per_frame
+        zero = self._plan.grid.origin
         played = Span(zero + frames.first * spf, zero + frames.last * spf)
-        spans = {
-            number: mask.span.clipped(played)
-            for number, mask in enumerate(plan.masks)
-            if len(mask.channels) == 1
-            and mask.span.length >= plan.format.rate_hz * LEAST_MS // 1000
-        }
-        return {number: span for number, span in spans.items() if span.length}
+        return self._one_party.inside(played)
 
     def smaller(
         self, frame: int, channels: Mapping[int, ChannelFrame]

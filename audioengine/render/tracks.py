@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import gcd
 from typing import NamedTuple, TypeAlias
 
-from audioengine.edits import Span
+from audioengine.edits import Span, touching
 from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.encode import (
@@ -176,7 +176,7 @@ class TrackMaker:
         """How to make the channel's frames: stretches to encode, and steady beeps between."""
         pieces: list[Piece] = []
         position = frames.first
-        for mask in self._plan.masked[channel]:
+        for mask in touching(self._plan.masked[channel], self._played(frames)):
             steady = self._tone.steady_part(mask).clipped(self._plan.kept)
             inside = frames_within(self._format, steady, self._plan.grid)
             first, last = max(inside.first, frames.first), min(inside.last, frames.last)
@@ -198,6 +198,11 @@ class TrackMaker:
             rest = FrameRange(max(frames.first, position - _FILL_MARGIN_FRAMES), frames.last)
             pieces.append(Piece(position, rest, None))
         return pieces
+
+    def _played(self, frames: FrameRange) -> Span:
+        """The raw samples that these frames depend on."""
+        spf, zero = self._format.samples_per_frame, self._plan.grid.origin
+        return Span(zero + frames.first * spf, zero + frames.last * spf + self._format.support)
 
     def jobs(self, pieces: Pieces) -> list[Job]:
         """What to encode for these pieces."""

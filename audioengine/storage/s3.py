@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from threading import Lock
 from typing import Any
 from uuid import uuid4
@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 
 from audioengine.errors import StorageError
 from audioengine.storage.base import Source
+from audioengine.storage.block_cache import BlockCache
 from audioengine.storage.buckets import Location
 from audioengine.storage.options import S3Options
 from audioengine.storage.s3_client import BROKEN, client, mapped
@@ -28,9 +29,11 @@ from audioengine.storage.spool import SpooledStaging
 
 CONTENT_TYPE = "audio/mpeg"
 
-# One request brings a call of half an hour; of longer ones a few blocks are kept.
+# One request brings a call of half an hour.
 _BLOCK_BYTES = 8 << 20
-_BLOCKS_KEPT = 3
+
+# All sources of a process share this: a merge of a thousand recordings takes no more than others.
+_BLOCKS = BlockCache(96 << 20)
 
 _BODY_ATTEMPTS = 4
 _MULTIPART_BYTES = 64 << 20
@@ -48,8 +51,7 @@ class S3Source(Source):
         self._doing = f"can't read source {str(self._location)!r}"
         self._client = client(options)
         self._options = options
-        self._lock = Lock()
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._loading = Lock()
         self._etag: str | None = None
         try:
             first, answer = self._retried(0, _BLOCK_BYTES)
@@ -62,7 +64,7 @@ class S3Source(Source):
         self.size = int(total) if total.isdigit() else len(first)
         if len(first) < min(_BLOCK_BYTES, self.size):
             raise self._incomplete()
-        self._blocks[0] = first
+        _BLOCKS.put(self, 0, first)
 
     def read(self, offset: int, length: int) -> bytes:
         end = min(offset + length, self.size)
@@ -75,18 +77,16 @@ class S3Source(Source):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _block(self, number: int) -> bytes:
-        with self._lock:
-            block = self._blocks.get(number)
-            if block is None:
-                wanted = min(_BLOCK_BYTES, self.size - number * _BLOCK_BYTES)
-                block, _ = self._retried(number * _BLOCK_BYTES, wanted)
-                if len(block) != wanted:
-                    raise self._incomplete()
-                self._blocks[number] = block
-                if len(self._blocks) > _BLOCKS_KEPT:
-                    self._blocks.popitem(last=False)
-            self._blocks.move_to_end(number)
-            return block
+        # One thread loads, those that want the same block wait for it.
+        with self._loading:
+            return _BLOCKS.get(self, number, partial(self._load, number))
+
+    def _load(self, number: int) -> bytes:
+        wanted = min(_BLOCK_BYTES, self.size - number * _BLOCK_BYTES)
+        block, _ = self._retried(number * _BLOCK_BYTES, wanted)
+        if len(block) != wanted:
+            raise self._incomplete()
+        return block
 
     def _incomplete(self) -> StorageError:
         return StorageError(f"{self._doing}: it gave less than it has", retryable=True)
@@ -130,7 +130,7 @@ class S3Source(Source):
         """Each request asked for the object as it was: what was read is of one piece."""
 
     def close(self) -> None:
-        self._blocks.clear()
+        _BLOCKS.drop(self)
 
 
 class S3Staging(SpooledStaging):

@@ -10,7 +10,7 @@ import numpy as np
 
 from audioengine.edits import Span
 from audioengine.mp3.header import StreamFormat
-from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
+from audioengine.plan.grid import Flags, FrameRange, flags_of, merged, ranges_of
 from audioengine.report import Check, Figure
 from audioengine.verification.case import Case
 from audioengine.verification.frames import Compared
@@ -40,7 +40,7 @@ def allowed(case: Case, compared: Compared) -> Allowed:
     patches = case.compared(frames)
     depends = [
         flags_of(
-            (
+            merged(
                 part
                 for patch in patches
                 for part in _dependent(case.format, case.removed(patch, channel), patch.frames)
@@ -53,12 +53,12 @@ def allowed(case: Case, compared: Compared) -> Allowed:
         every = np.ones(frames.count, dtype=bool)
         return Allowed([every for _ in channels], depends, ~every)
     made = [
-        flags_of((*of_channel, *borders), frames)
+        flags_of(merged((*of_channel, *borders)), frames)
         for of_channel, borders in zip(case.plan.made, case.plan.borders, strict=True)
     ]
     # Where no source has a frame, or the output is silent, there is nothing to be copied.
     outside = ~compared.there | flags_of(case.plan.silences, frames)
-    lost = flags_of((FrameRange(n, n + 1) for n in case.plan.lost), frames)
+    lost = flags_of([FrameRange(n, n + 1) for n in case.plan.lost], frames)
     outside |= lost
     # As in a gap between what is kept: what would have to be copied must not be.
     outside |= np.logical_and.reduce(depends)
@@ -147,7 +147,7 @@ def removed_check(
     guilty: by channel, such frames that are the source's, and in which the source sounds otherwise
     than the request wants it to.
     """
-    wrong = np.logical_or.reduce([flags_of(ranges, compared.frames) for ranges in guilty])
+    wrong = np.logical_or.reduce([flags_of(merged(ranges), compared.frames) for ranges in guilty])
     depends = np.logical_or.reduce(may.depends)
     measured: dict[str, Figure] = {"dependent": int(depends.sum()), "still_there": int(wrong.sum())}
     if wrong.any():

@@ -19,7 +19,7 @@ from audioengine.mp3.header import HEADER_BYTES
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.main_data import Frame, read_frames
 from audioengine.mp3.side_info import granule_layout, main_data_bits
-from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
+from audioengine.plan.grid import Flags, FrameRange, flags_of, merged, ranges_of
 from audioengine.verification.case import Case, Patch
 
 _CHUNK_FRAMES = 512
@@ -58,12 +58,12 @@ def compare(case: Case) -> Compared:
     frames = case.frames
     channels = range(case.format.channels)
     patches = case.compared(frames)
-    there = flags_of((patch.frames for patch in patches), frames)
+    there = flags_of(merged(patch.frames for patch in patches), frames)
     equal = np.zeros(frames.count, dtype=bool)
     for patch in patches:
         here = slice(patch.frames.first - frames.first, patch.frames.last - frames.first)
         equal[here] = _equal_bytes(case, patch)
-    equal &= ~flags_of((FrameRange(n, n + 1) for n in case.plan.lost), frames)
+    equal &= ~flags_of([FrameRange(n, n + 1) for n in case.plan.lost], frames)
     blank = _blank(case)
     out = Compared(
         frames=frames,

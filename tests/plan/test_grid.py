@@ -17,6 +17,7 @@ from audioengine.plan.grid import (
     flags_of,
     frames_touched,
     frames_within,
+    is_in,
     merged,
     place,
     ranges_of,
@@ -172,4 +173,5 @@ def test_flags_are_those_of_the_frames_seen(
 ) -> None:
     seen = FrameRange(first, first + count)
     expected = [any(frame in part for part in parts) for frame in range(first, first + count)]
-    assert flags_of(parts, seen).tolist() == expected
+    assert flags_of(merged(parts), seen).tolist() == expected
+    assert [is_in(frame, merged(parts)) for frame in range(first, first + count)] == expected

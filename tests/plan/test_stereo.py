@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from audioengine.mp3.scan import scan
 from audioengine.plan import stereo
 from audioengine.plan.grid import FrameRange
-from audioengine.plan.stereo import Coupling, read_coupling
+from audioengine.plan.stereo import Coupling, CouplingReader
 from fixtures import mpeg
 from tests.strategies import examples
 from tests.support import Bytes, fixture, indexed, read, sound
@@ -46,7 +46,7 @@ def kind_of(frame: mpeg.Frame) -> Coupling:
 def test_frames_are_coupled_as_their_headers_say(name: str) -> None:
     """A frame without main data says nothing: it counts as silent or as what its header says."""
     every = sound(name)
-    got = read_coupling(Bytes(fixture(name)), indexed(name), FrameRange(0, len(every)))
+    got = CouplingReader(Bytes(fixture(name)), indexed(name))(FrameRange(0, len(every)))
     for frame, kind in zip(every, got.tolist(), strict=True):
         if sum(map(sum, frame.part2_3_lengths)):
             assert kind == kind_of(frame)
@@ -63,10 +63,10 @@ def test_a_range_reads_as_part_of_the_whole_and_is_silent_outside(
 ) -> None:
     index = indexed(name)
     source = Bytes(fixture(name))
-    whole = read_coupling(source, index, FrameRange(0, index.frames))
+    whole = CouplingReader(source, index)(FrameRange(0, index.frames))
     first = data.draw(st.integers(-20, index.frames + 5))
     last = data.draw(st.integers(first, index.frames + 20))
-    got = read_coupling(source, index, FrameRange(first, last))
+    got = CouplingReader(source, index)(FrameRange(first, last))
     assert got.shape == (last - first,)
     expected = [
         whole[frame] if 0 <= frame < index.frames else Coupling.SILENT
@@ -82,7 +82,7 @@ def test_frames_that_are_taken_apart_are_those_not_coded_together() -> None:
     """What planning calls mid/side is what splicing can't take apart."""
     for name in ("mpeg25-8k-32k", "midside-44k", "equal-channels-8k", "intensity-16k"):
         index = indexed(name)
-        kinds = read_coupling(Bytes(fixture(name)), index, FrameRange(0, index.frames))
+        kinds = CouplingReader(Bytes(fixture(name)), index)(FrameRange(0, index.frames))
         for frame, kind in zip(read(name), kinds.tolist(), strict=True):
             together = frame.channels() is None
             assert together == (kind in (Coupling.MID_SIDE, Coupling.INTENSITY))
@@ -101,6 +101,6 @@ def test_what_is_read_does_not_depend_on_how_much_is_read_at_once(
     source = Bytes(data)
     index = scan(source)
     assert (index.frames, index.format) == (22, format)
-    whole = read_coupling(source, index, FrameRange(0, 22))
+    whole = CouplingReader(source, index)(FrameRange(0, 22))
     monkeypatch.setattr(stereo, "_CHUNK_FRAMES", 5)
-    np.testing.assert_array_equal(read_coupling(source, index, FrameRange(0, 22)), whole)
+    np.testing.assert_array_equal(CouplingReader(source, index)(FrameRange(0, 22)), whole)

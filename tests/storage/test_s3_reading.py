@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from hashlib import md5
 
 import pytest
 
 import audioengine as ae
 from audioengine.storage import open_source, s3
+from audioengine.storage.block_cache import BlockCache
 from tests.storage.calls import (
     DATA,
     EDIT,
@@ -39,15 +40,15 @@ def test_large_objects_are_read_by_ranges_of_one_version_and_a_few_are_kept(
     moto: Moto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3, "_BLOCK_BYTES", 64)
-    monkeypatch.setattr(s3, "_BLOCKS_KEPT", 3)
+    blocks = BlockCache(3 * 64)
+    monkeypatch.setattr(s3, "_BLOCKS", blocks)
     data = random.Random(1).randbytes(1000)
     place = moto.put("in.mp3", data)
     with closing(open_source(place)) as source:
         assert source.size == 1000
         for start in range(0, 1000, 50):
             assert source.read(start, 50) == data[start : start + 50]
-            assert isinstance(source, s3.S3Source)
-            assert len(source._blocks) <= 3
+            assert blocks.kept_bytes <= 3 * 64
         ranges = [given(one, "Range") for one in moto.sent]
         assert ranges == [f"bytes={at}-{min(at + 63, 999)}" for at in range(0, 1000, 64)]
         etag = f'"{md5(data).hexdigest()}"'
@@ -68,6 +69,25 @@ def test_any_stretch_of_an_object_can_be_read(moto: Moto, monkeypatch: pytest.Mo
         for _ in range(20):
             start, length = chance.randrange(700), chance.randrange(200)
             assert source.read(start, length) == data[start : start + length]
+
+
+def test_many_open_objects_share_one_budget(moto: Moto, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A merge of a thousand recordings keeps no more than one of two."""
+    monkeypatch.setattr(s3, "_BLOCK_BYTES", 64)
+    blocks = BlockCache(256)
+    monkeypatch.setattr(s3, "_BLOCKS", blocks)
+    data = {f"{number}.mp3": random.Random(number).randbytes(200) for number in range(12)}
+    with ExitStack() as opened:
+        places = {name: moto.put(name, content) for name, content in data.items()}
+        sources = {
+            name: opened.enter_context(closing(open_source(place)))
+            for name, place in places.items()
+        }
+        for _ in range(2):
+            for name, source in sources.items():
+                assert source.read(0, 200) == data[name]
+                assert blocks.kept_bytes <= 256
+    assert blocks.kept_bytes == 0
 
 
 def test_threads_share_what_was_read(moto: Moto, monkeypatch: pytest.MonkeyPatch) -> None:

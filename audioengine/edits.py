@@ -107,9 +107,9 @@ class Modification:
 
     @classmethod
     def from_params(
-        cls, params: Mapping[str, object] | None, dialect: Dialect = "sqs"
+        cls, params: Mapping[str, object] | str | None, dialect: Dialect = "sqs"
     ) -> Modification:
-        """Read `modificationParams` of a command, as JSON values.
+        """Read `modificationParams` of a command, as JSON values, or as the text of JSON.
 
         Relative times are seconds in the queue's dialect, "sqs", and milliseconds in "rest".
 

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from audioengine.errors import InvalidRequestError, Problem
+from audioengine.json_input import parse_json
 from audioengine.times import Interval, Number, check_mask_count, exact
 
 
@@ -40,11 +41,13 @@ class Params:
 
 
 def parse(params: object) -> Params:
-    """Read modificationParams as JSON values, in any of the shapes of either dialect.
+    """Read modificationParams as JSON values, in any of the shapes of either dialect, or as JSON.
 
     Raises InvalidRequestError naming every wrong field, and LimitError for more than MAX_MASKS
     intervals.
     """
+    if isinstance(params, str):  # as in the sample of the service's REST reference
+        params = parse_json(params, "modificationParams", "an object, or the JSON of one")
     if _absent_if_empty(params) is None:
         return Params()
     check_mask_count(_mask_count(params))

@@ -142,7 +142,7 @@ def test_decimals_survive() -> None:
     ("params", "problems"),
     [
         ([1], {"modificationParams": [1]}),
-        ("trim", {"modificationParams": "trim"}),
+        ("trim", {"modificationParams": "<str>"}),
         ({"beep": 1}, {"beep": 1}),
         ({"absoluteTimes": 1}, {"absoluteTimes": 1}),
         ({"absoluteTimes": "true"}, {"absoluteTimes": "true"}),

@@ -10,18 +10,19 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError
+from audioengine.json_input import parse_json, unambiguous
 from audioengine.notices import Notice
 from audioengine.times import Number
 
 if TYPE_CHECKING:
     from audioengine.commands.requests import Command
 
+_FORM = "the JSON of one job"
 _KEYS = "source, destination, modification, startTime, guardMs, version"
 
 # In what is no JSON: a later delete must know of the recording all the same.
@@ -58,18 +59,11 @@ class Job(NamedTuple):
     @property
     def is_command(self) -> bool:
         """Whether it is a command, and not a job with source and destination."""
-        try:
-            return "method" in json.loads(self.data)
-        except RecursionError:
-            return False
+        return "method" in (unambiguous(self.data) or {})
 
     def told(self) -> dict[str, str]:
         """Return what a journal says of it: source and destination, or method and recording."""
-        try:
-            value = json.loads(self.data)
-        except RecursionError:
-            # It was read once, nearer to the end of Python's stack.
-            return {}
+        value = unambiguous(self.data) or {}
         return {
             name: value[name].encode(errors="backslashreplace").decode()
             for name in ("source", "destination", "method", "recordingId")
@@ -119,12 +113,9 @@ def job_of(line: int, data: bytes) -> Job | BadLine:
     data = data.strip()
     key = digest(data)
     try:
-        value = json.loads(data)
-    except ValueError as error:
-        return _bad_json(line, key, data, f"must be the JSON of one job: {error}")
-    except RecursionError:
-        rule = "must be the JSON of one job: it is nested too deeply"
-        return _bad_json(line, key, data, rule)
+        value = parse_json(data, "job", _FORM)
+    except InvalidRequestError as error:
+        return BadLine(line, key, _seeming_recordings(data), error)
     if not isinstance(value, dict):
         refusal = InvalidRequestError.of("job", f"<{type(value).__name__}>", "must be an object")
         return BadLine(line, key, _seeming_recordings(data), refusal)
@@ -136,11 +127,6 @@ def job_of(line: int, data: bytes) -> Job | BadLine:
 def digest(data: bytes) -> str:
     """Return the key of what is to be done."""
     return sha256(data).hexdigest()[:32]
-
-
-def _bad_json(line: int, key: str, data: bytes, rule: str) -> BadLine:
-    error = InvalidRequestError.of("job", f"line {line}", rule)
-    return BadLine(line, key, _seeming_recordings(data), error)
 
 
 def _seeming_recordings(data: bytes) -> frozenset[str]:
@@ -172,19 +158,12 @@ def parse_job(job: Job) -> PlainJob | CommandJob:
 
     Raises InvalidRequestError naming every wrong field.
     """
-    try:
-        value = json.loads(job.data, parse_float=Decimal)
-        if "method" in value:
-            from audioengine.commands.requests import parse_command
+    value = parse_json(job.data, "job", _FORM)
+    if "method" in value:
+        from audioengine.commands.requests import parse_command
 
-            return CommandJob(*parse_command(value))
-        return replace(_plain_job(value), makes_folders=job.makes_folders)
-    except RecursionError:
-        rule = "must be the JSON of one job: it is nested too deeply"
-        raise InvalidRequestError.of("job", f"line {job.line}", rule) from None
-    except ArithmeticError:
-        rule = "must be the JSON of one job: a number in it is too large, or too small"
-        raise InvalidRequestError.of("job", f"line {job.line}", rule) from None
+        return CommandJob(*parse_command(value))
+    return replace(_plain_job(value), makes_folders=job.makes_folders)
 
 
 def _plain_job(value: dict[str, Any]) -> PlainJob:

@@ -6,7 +6,6 @@ Times stay exact: text becomes a Decimal, and no float is made of it on the way.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,8 @@ import click
 
 from audioengine.choices import CallerChannel, Fallback, Fill, Render, SharedFrames
 from audioengine.edits import Beep, Dialect, Interval, Modification
+from audioengine.errors import InvalidRequestError
+from audioengine.json_input import parse_json
 from audioengine.storage.options import S3Options
 from audioengine.times import Number
 
@@ -112,9 +113,10 @@ def read_json(_ctx: click.Context, _option: click.Parameter, text: str | None) -
         return None
     text, where = text_of(text)
     try:
-        value = json.loads(text, parse_float=Decimal, object_pairs_hook=_object_without_repeats)
-    except (ValueError, RecursionError, InvalidOperation) as error:
-        raise click.BadParameter(f"{where} is not the JSON of one object: {error}") from None
+        value = parse_json(text, where)
+    except InvalidRequestError as error:
+        why = "; ".join(f"{one.path}: {one.rule}" for one in error.problems)
+        raise click.BadParameter(f"is not the JSON of one object: {why}") from None
     return {} if value is None else value
 
 
@@ -130,16 +132,6 @@ def text_of(text: str) -> tuple[str, str]:
         return Path(where).read_text(encoding="utf-8-sig"), where
     except (OSError, ValueError) as error:
         raise click.BadParameter(f"can't read {where!r}: {error}") from None
-
-
-def _object_without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A key given twice would silently drop one of its masks."""
-    out = dict(pairs)
-    if len(out) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} appears twice in an object")
-    return out
 
 
 _EDIT_OPTIONS = (

@@ -17,7 +17,7 @@ from audioengine.times import Number
 def _read(value: object, info: ValidationInfo) -> Modification | None:
     if value in (None, {}, []):
         return None
-    if not isinstance(value, dict):
+    if not isinstance(value, (dict, str)):
         raise PydanticCustomError("model_type", "must be an object")
     dialect = (info.context or {}).get("dialect", "sqs")
     modification = Modification.from_params(value, dialect)
@@ -88,9 +88,11 @@ _PARAMS = {
     "additionalProperties": False,
 }
 
+_TEXT = {"type": "string", "contentMediaType": "application/json", "contentSchema": _PARAMS}
+
 ModificationField: TypeAlias = Annotated[
     Modification | None,
     PlainValidator(_read),
-    WithJsonSchema({"anyOf": [*_EMPTY, _PARAMS]}),
+    WithJsonSchema({"anyOf": [*_EMPTY, _PARAMS, _TEXT]}),
 ]
 """What changes nothing is None. Validation needs the dialect as context."""

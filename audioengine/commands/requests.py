@@ -6,11 +6,9 @@ Whether a name, an encryption key or a token is right is judged by those who use
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from io import BytesIO
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -32,6 +30,7 @@ from audioengine.commands.wire import (
 )
 from audioengine.edits import Dialect
 from audioengine.errors import InvalidRequestError, LimitError, Problem
+from audioengine.json_input import parse_object
 from audioengine.notices import Notice
 from audioengine.parts import ConferenceSegment, MergePart, check_counts, timed
 from audioengine.times import exact
@@ -150,20 +149,14 @@ def command_values(text: str | bytes, name: str = "command") -> dict[str, Any]:
 
     name: what messages call it, where it is none.
 
-    Raises InvalidRequestError where the text is not the JSON of an object, and LimitError.
+    Raises InvalidRequestError where the text is not the JSON of an object, or repeats a key at any
+    depth, and LimitError.
     """
     if len(text) > MAX_COMMAND_BYTES:
         raise LimitError(
             f"the {name} has {len(text)} bytes, at most {MAX_COMMAND_BYTES} are allowed"
         )
-    try:
-        value = json.loads(text, parse_float=Decimal)
-    except (ValueError, ArithmeticError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        rule = "must be the JSON of an object"
-        raise InvalidRequestError.of(name, f"<{type(text).__name__}>", rule)
-    return value
+    return parse_object(text, name)
 
 
 def parse_command(

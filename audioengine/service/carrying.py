@@ -6,9 +6,7 @@ Plain values both, so that any process can be sent them.
 
 from __future__ import annotations
 
-import json
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +17,7 @@ from audioengine.execution.control import Control
 from audioengine.execution.execute import execute, failed, storage_of
 from audioengine.execution.outcome import Outcome
 from audioengine.execution.temporary import Resolver, nothing_known
+from audioengine.json_input import unambiguous
 from audioengine.report import MergeReport, StoreReport
 from audioengine.service.delivery import Telling
 from audioengine.service.messages import DIALECT, METHOD, Message
@@ -46,8 +45,8 @@ class Task:
         """The command's method; None where it names none that there is."""
         method: object = self.method
         if method is None:
-            with suppress(ValueError, RecursionError, AttributeError):
-                method = json.loads(self.body).get("method")
+            values = unambiguous(self.body)
+            method = values.get("method") if isinstance(values, dict) else None
         kind = method.upper() if isinstance(method, str) else None
         return kind if kind in COMMANDS else None
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -25,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -36,6 +38,7 @@ from audioengine.commands.names import HIDDEN
 from audioengine.commands.wire import OptionalText, Text, joined
 from audioengine.edits import Beep, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem, StorageError
+from audioengine.json_input import parse_json
 from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
 from audioengine.settings.places import DEFAULT_FILE, FILE_VARIABLE, PREFIX
@@ -66,10 +69,12 @@ def _native(value: object) -> object:
         return json.dumps(value)
     if isinstance(value, str):
         try:
-            decoded = json.loads(value)
-        except (ValueError, RecursionError):
+            decoded = parse_json(value, "")
+        except InvalidRequestError:
             return value
-        return _native(decoded) if isinstance(decoded, (int, float, list)) else value
+        return _native(decoded) if isinstance(decoded, (int, float, Decimal, list)) else value
+    if isinstance(value, Decimal):
+        return float(value)
     return value
 
 
@@ -173,6 +178,22 @@ class StorageSettings(Table):
         return self
 
 
+class _Variables(EnvSettingsSource):
+    """Environment variables; JSON in them is read as all from outside."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:  # noqa: ARG002
+        """Return what a variable holds. Raises InvalidRequestError, which is a ValueError."""
+        return parse_json(value, field_name)
+
+
+def _why_no_json(error: SettingsError) -> str:
+    """What is wrong with a variable; its value may be a secret."""
+    rule = f"a table or list must be JSON: {error}"
+    if isinstance(error.__cause__, InvalidRequestError):
+        rule += "".join(f"; {one.path} {one.rule}" for one in error.__cause__.problems)
+    return rule
+
+
 class Settings(BaseSettings):
     """What a deployment decides once; frozen.
 
@@ -230,8 +251,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             problems = _problems(error)
         except SettingsError as error:  # names field and source, not the value
-            rule = f"a table or list must be JSON: {error}"
-            problems = [Problem(f"{PREFIX}*", HIDDEN, rule)]
+            problems = [Problem(f"{PREFIX}*", HIDDEN, _why_no_json(error))]
         else:
             return
         raise InvalidRequestError(problems)  # not in the handler: pydantic's error holds the input
@@ -241,13 +261,13 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours takes its place
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's own hook
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Say where values come from, the strongest first."""
         file_values = InitSettingsSource(settings_cls, dict(_FILE_VALUES.get() or {}))
-        return init_settings, env_settings, file_values
+        return init_settings, _Variables(settings_cls), file_values
 
     @model_validator(mode="after")
     def _is_one_record_key(self) -> Settings:

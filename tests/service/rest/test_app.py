@@ -193,9 +193,9 @@ def test_other_verbs(service: Served, verb: str) -> None:
 def test_bodies_that_are_no_object(service: Served, body: str) -> None:
     answer = service.post("deleterecording", content=body.encode(), headers=bearer() | JSON)
     assert answer.status_code == 400
-    assert answer.json()["problems"] == [
-        {"path": "command", "value": "<str>", "rule": "must be the JSON of an object"}
-    ]
+    (problem,) = answer.json()["problems"]
+    assert (problem["path"], problem["value"]) == ("command", "<str>")
+    assert problem["rule"].startswith("must be the JSON of an object")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1"])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from audioengine.choices import UnknownKeys
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError
 from audioengine.json_input import parse_json, unambiguous
@@ -153,8 +154,10 @@ def _destination(value: dict[str, Any]) -> str | None:
     return place if isinstance(place, str) else None
 
 
-def parse_job(job: Job) -> PlainJob | CommandJob:
+def parse_job(job: Job, unknown: UnknownKeys = "refuse") -> PlainJob | CommandJob:
     """Read a job in full; an object with a key `method` is a command.
+
+    unknown: what becomes of a command's unknown keys, as in `parse_command`.
 
     Raises InvalidRequestError naming every wrong field.
     """
@@ -162,7 +165,7 @@ def parse_job(job: Job) -> PlainJob | CommandJob:
     if "method" in value:
         from audioengine.commands.requests import parse_command
 
-        return CommandJob(*parse_command(value))
+        return CommandJob(*parse_command(value, unknown=unknown))
     return replace(_plain_job(value), makes_folders=job.makes_folders)
 
 

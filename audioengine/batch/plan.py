@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_all import ForAll
@@ -19,16 +20,20 @@ from audioengine.storage import S3Options
 from audioengine.times import exact_or_none
 from audioengine.version import VERSION
 
+if TYPE_CHECKING:
+    from audioengine.settings import Settings
+
 
 def plan_batch(
     manifest: str | os.PathLike[str],
     *,
     for_all: ForAll | None = None,
     s3: S3Options | None = None,
+    settings: Settings | None = None,
 ) -> BatchPlanReport:
     """Say what a manifest asks for: nothing but the manifest is read.
 
-    manifest, for_all, s3: as in `run_batch`.
+    manifest, for_all, s3, settings: as in `run_batch`.
 
     Raises InvalidRequestError, StorageError, LimitError.
     """
@@ -40,7 +45,7 @@ def plan_batch(
         try:
             if isinstance(job, BadLine):
                 raise job.error
-            parsed = parse_job(job)
+            parsed = parse_job(job, "refuse" if settings is None else settings.unknown_keys)
         except InvalidRequestError as error:
             counts["invalid"] += 1
             if len(failures) < SHOWN_FAILURES:

@@ -160,7 +160,7 @@ def batch(
     if dry_run:
         from audioengine.batch.plan import plan_batch
 
-        planned = plan_batch(manifest, for_all=for_all, s3=s3)
+        planned = plan_batch(manifest, for_all=for_all, s3=s3, settings=settings)
         click.echo(planned.to_json() if as_json else _planned(planned))
         raise click.exceptions.Exit(_SOME_FAILED if planned.invalid else 0)
     journal = journal or _default_journal(manifest)

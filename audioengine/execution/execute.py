@@ -134,7 +134,7 @@ def execute(
         if isinstance(command, Mapping):
             # The token comes first: it tells where an event about all else goes.
             token = _token_of(raw, settings) or token
-            command, notices = parse_command(raw, dialect, method)
+            command, notices = parse_command(raw, dialect, method, settings.unknown_keys)
         token = read_token(command.reply_id, settings)
         check_recording(command, token)
         is_own = True
@@ -190,7 +190,7 @@ def failed(
         raw = _who_asks(command)
         token = _token_of(raw, settings) or token
         raw = command_values(command)
-        parsed, notices = parse_command(raw, dialect, method)
+        parsed, notices = parse_command(raw, dialect, method, settings.unknown_keys)
         digest = digest_of(parsed, token, resolver, settings)
         check_recording(parsed, token)
     except AudioEngineError as wrong:

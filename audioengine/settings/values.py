@@ -34,6 +34,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from audioengine.choices import UnknownKeys
 from audioengine.commands.names import HIDDEN
 from audioengine.commands.wire import OptionalText, Text, joined
 from audioengine.edits import Beep, Modification, resolve
@@ -222,6 +223,9 @@ class Settings(BaseSettings):
     """Whether all temp objects belong to all commands, whatever their domain."""
     existing: Literal["overwrite", "refuse", "suffix"] = "overwrite"
     """What becomes of another object under an output's name."""
+    unknown_keys: UnknownKeys = "refuse"
+    """What becomes of keys of commands that nobody knows. What looks like a misspelt key, or like
+    an edit, is refused all the same."""
     purge_versions: bool = False
     """Whether an overwrite removes the older versions that a versioned bucket keeps."""
     domains: Mapping[Text, DomainSettings] = Field(default_factory=dict)

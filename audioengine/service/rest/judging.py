@@ -57,7 +57,7 @@ def judged(text: str, method: str, domain: str, settings: Settings) -> Judged:
     problems: list[Problem] = []
     parsed: tuple[Command, tuple[Notice, ...]] | None = None
     try:
-        parsed = parse_command(values, "rest", method)
+        parsed = parse_command(values, "rest", method, settings.unknown_keys)
     except InvalidRequestError as error:
         problems += error.problems
     if parsed is not None:

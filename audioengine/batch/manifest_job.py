@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from audioengine.commands.requests import Command
 
 _FORM = "the JSON of one job"
-_KEYS = "source, destination, modification, startTime, guardMs, version"
+_KEYS = "source, destination, modification, startTime, guardMs, clipToleranceS, version"
 
 # In what is no JSON: a later delete must know of the recording all the same.
 _RECORDING_ID = re.compile(r'"recordingId"\s*:\s*("(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")')
@@ -92,6 +92,8 @@ class PlainJob:
     start_time_ms: Number | None
     guard_ms: Any
     """As it is given; None: the line says nothing of it."""
+    clip_tolerance_s: Number | None = None
+    """Likewise."""
     version: str | None = None
     """Of the source, in a bucket that keeps versions."""
     makes_folders: bool = False
@@ -194,11 +196,14 @@ def _plain_job(value: dict[str, Any]) -> PlainJob:
     modification = Modification.from_params(wire.modification)
     if wire.guard_ms is not None:
         modification = replace(modification, guard_ms=wire.guard_ms)
+    if wire.clip_tolerance_s is not None:
+        modification = replace(modification, clip_tolerance_s=wire.clip_tolerance_s)
     return PlainJob(
         wire.source,
         wire.destination,
         modification,
         wire.start_time_ms,
         wire.guard_ms,
+        wire.clip_tolerance_s,
         wire.version,
     )

@@ -162,6 +162,7 @@ def read_merge(
     conferences: Sequence[_Conference],
     command: object,
     guard_ms: Number | tuple[Number, Number],
+    clip_tolerance_s: Number,
     beep_hz: Number,
     beep_dbfs: Number,
     fill: Any,
@@ -180,7 +181,12 @@ def read_merge(
     if command is not None and conferences:
         raise click.UsageError("--command lists the conferences: --conference can't be added.")
     parts = [
-        replace(part, modification=replace(part.modification, guard_ms=guard_ms))
+        replace(
+            part,
+            modification=replace(
+                part.modification, guard_ms=guard_ms, clip_tolerance_s=clip_tolerance_s
+            ),
+        )
         if part.modification
         else part
         for part in parts

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from audioengine.choices import CallerChannel, Fallback, Fill, Render, SharedFrames
-from audioengine.edits import Beep, Dialect, Interval, Modification
+from audioengine.edits import CLIP_TOLERANCE_S, Beep, Dialect, Interval, Modification
 from audioengine.errors import InvalidRequestError
 from audioengine.json_input import parse_json
 from audioengine.storage.options import S3Options
@@ -70,7 +70,7 @@ def _interval(text: str, origin: str) -> Interval:
     found = _INTERVAL.fullmatch(text)
     if found is None or text == "-":
         hint = "must be FROM-TO in seconds, for instance 10-50 or 12.5-15"
-        raise click.BadParameter(f"{text!r} {hint}; a trim may leave out one end: 10- or -50.")
+        raise click.BadParameter(f"{text!r} {hint}; one end may be left out: 10- or -50.")
     start, end = (None if bound is None else read_number(bound) for bound in found.groups())
     return Interval(start, end, origin)
 
@@ -147,7 +147,7 @@ _EDIT_OPTIONS = (
         multiple=True,
         callback=_read_masks,
         metavar="PARTY=FROM-TO",
-        help="Mask caller, callee or both there, in seconds. May be repeated.",
+        help="Mask caller, callee or both there, in seconds; 12.5- to the end. May be repeated.",
     ),
     click.option(
         "--absolute",
@@ -192,6 +192,14 @@ _SOUND_OPTIONS = (
         callback=_read_guard,
         metavar="MS[,MS]",
         help="Widen every mask on both sides, or before and after; 10,40 for card numbers.",
+    ),
+    click.option(
+        "--clip-tolerance-s",
+        default=str(CLIP_TOLERANCE_S),
+        show_default=True,
+        callback=_read_number,
+        metavar="S",
+        help="Clip a time that lies so much beyond the recording's end; refuse one beyond that.",
     ),
     click.option(
         "--beep-hz",
@@ -334,7 +342,9 @@ def read_request(
     absolute: bool,
     params: object,
     dialect: Dialect | None,
+    start_time_ms: Number | None,
     guard_ms: Number | tuple[Number, Number],
+    clip_tolerance_s: Number,
     beep_hz: Number,
     beep_dbfs: Number,
     fill: Any,
@@ -350,7 +360,7 @@ def read_request(
     if params is None:
         if dialect is not None:
             raise click.UsageError("--dialect says how to read --params, which is not given.")
-        modification = Modification(trim, mask, absolute_times=absolute, guard_ms=guard_ms)
+        modification = Modification(trim, mask, absolute_times=absolute)
     else:
         if trim is not None or mask or absolute:
             raise click.UsageError(
@@ -358,7 +368,15 @@ def read_request(
             )
         # Not a mapping? Then this raises, with the rest of what is wrong with it.
         wire: Any = params
-        modification = replace(Modification.from_params(wire, dialect or "sqs"), guard_ms=guard_ms)
+        modification = Modification.from_params(wire, dialect or "sqs")
+    if start_time_ms is not None and not modification.absolute_times:
+        raise click.UsageError(
+            "--start-time-ms is for absolute times: --absolute is missing, or absoluteTimes in "
+            "--params; without it, times count from the recording's start."
+        )
+    modification = replace(modification, guard_ms=guard_ms, clip_tolerance_s=clip_tolerance_s)
     beep = Beep(beep_hz, beep_dbfs, fill)
     s3 = read_s3(kms_key, s3_region, s3_endpoint)
-    return Request(modification, {"beep": beep, "s3": s3, **options})
+    return Request(
+        modification, {"start_time_ms": start_time_ms, "beep": beep, "s3": s3, **options}
+    )

@@ -53,13 +53,21 @@ def _plain(value: Number) -> int | float:
     return number(value) if isinstance(value, Decimal) else value
 
 
-_NUMBER = {"type": "number"}
-_OPEN_END = {"type": ["number", "null"]}
-_INTERVAL = {
+_BOUND = {
+    "type": ["number", "null"],
+    "description": "Epoch milliseconds with absoluteTimes. Else, from the recording's start, over "
+    "REST whole milliseconds, in the queue seconds. Absent or null: open there.",
+}
+_TRIM: dict[str, Any] = {
     "type": "object",
-    "properties": {"from": _NUMBER, "to": _NUMBER},
-    "required": ["from", "to"],
+    "properties": {"from": _BOUND, "to": _BOUND},
     "additionalProperties": False,
+}
+_INTERVAL = {
+    **_TRIM,
+    "anyOf": [
+        {"required": [bound], "properties": {bound: {"type": "number"}}} for bound in ("from", "to")
+    ],
 }
 _EMPTY = [
     {"type": "null"},
@@ -70,11 +78,6 @@ _STRETCHES = {"anyOf": [*_EMPTY, _INTERVAL, {"type": "array", "items": _INTERVAL
 _PARTIES = {
     "type": "object",
     "properties": {"caller": _STRETCHES, "callee": _STRETCHES},
-    "additionalProperties": False,
-}
-_TRIM = {
-    "type": "object",
-    "properties": {"from": _OPEN_END, "to": _OPEN_END},
     "additionalProperties": False,
 }
 _PARAMS = {

@@ -30,7 +30,7 @@ from audioengine.commands.wire import (
     shown,
     unknown_keys,
 )
-from audioengine.edits import Dialect
+from audioengine.edits import Dialect, Modification
 from audioengine.errors import InvalidRequestError, LimitError, Problem
 from audioengine.json_input import parse_object
 from audioengine.notices import Notice
@@ -185,6 +185,19 @@ def parse_command(
     kind = _kind(data, method)
     command: Command = replace(_read(kind, data, dialect, unknown), dialect=dialect)
     return command, tuple(unknown_keys(data, kind))
+
+
+def modifications(command: Command) -> list[tuple[str, Modification]]:
+    """Return what a command edits, by the paths of its fields."""
+    edits: list[tuple[str, Modification | None]] = []
+    if isinstance(command, StoreRecording):
+        edits.append(("modificationParams", command.modification))
+    elif isinstance(command, MergeRecordings):
+        edits += [
+            (f"toMerge[{place}].modificationParams", entry.modification)
+            for place, entry in enumerate(command.to_merge)
+        ]
+    return [(path, one) for path, one in edits if one is not None]
 
 
 def _kind(data: dict[str, Any], method: str | None) -> type[Command]:

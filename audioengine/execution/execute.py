@@ -34,6 +34,7 @@ from audioengine.commands.requests import (
     StopRecording,
     StoreRecording,
     command_values,
+    modifications,
     parse_command,
 )
 from audioengine.custody.record import Recorder
@@ -138,6 +139,8 @@ def execute(
         token = read_token(command.reply_id, settings)
         check_recording(command, token)
         is_own = True
+        for path, modification in modifications(command):
+            settings.store.check_masks(modification, path)
         require_record(record)
         if given_up is not None:
             result = result_there(command, token, given_up, resolver, storage, settings)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 Samples = npt.NDArray[np.float32]
 
+_ANY_LENGTH_S = 10**9
+
 
 @dataclass(frozen=True, eq=False)
 class Audio:
@@ -110,7 +112,8 @@ def decode(
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         index = recording.index
         window = Interval(start, end, origin="window")
-        asked = Modification(trim=None if start is None and end is None else window)
+        whole = start is None and end is None
+        asked = Modification(None if whole else window, clip_tolerance_s=_ANY_LENGTH_S)
         span = resolve(asked, rate_hz=index.format.rate_hz, samples=index.samples).trim
         first = index.start
         pcm = decode_raw(recording.source, index, first + span.start, first + span.end)

@@ -93,7 +93,7 @@ def _root(value: object) -> object:
 
 def _store_options(options: StoreOptions) -> StoreOptions:
     """Judge what else only a recording's edit would."""
-    resolve(Modification(guard_ms=options.guard_ms), rate_hz=_ANY_RATE_HZ, samples=0)
+    resolve(options.guarded(Modification()), rate_hz=_ANY_RATE_HZ, samples=0)
     if options.encoder_delay < 0:
         rule = "must be a whole number of samples, >= 0"
         raise InvalidRequestError.of("encoder_delay", options.encoder_delay, rule)

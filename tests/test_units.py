@@ -194,8 +194,13 @@ def test_what_is_short_is_so_in_each_unit(start_ms: int, length_ms: int, unit: s
 
 
 def test_open_masks_over_the_wire() -> None:
-    bounds: dict[str, int | None]
-    for bounds in ({"from": 1}, {"to": 1}, {"from": 1, "to": None}, {"from": None, "to": 1}):
+    every: list[dict[str, int | None]] = [
+        {"from": 1},
+        {"to": 1},
+        {"from": 1, "to": None},
+        {"from": None, "to": 1},
+    ]
+    for bounds in every:
         command, _ = parse_command(
             {
                 **service.store_command(),
@@ -206,9 +211,9 @@ def test_open_masks_over_the_wire() -> None:
         assert written == [{name: one for name, one in bounds.items() if one is not None}]
         digest = ae.execute(command, service.storage(), service.settings()).digest
         assert digest is not None
-    for bounds in ({}, {"from": None}, {"from": None, "to": None}):
+    for text in ("{}", '{"from": null}', '{"from": null, "to": null}'):
         with pytest.raises(InvalidRequestError, match=r"mask.caller\[0\].*must have from or to"):
-            Modification.from_params({"mask": {"caller": [bounds]}})
+            Modification.from_params({"mask": {"caller": [json.loads(text)]}})
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from audioengine.cli.options import (
     pcm_option,
     read_record,
     read_request,
+    refuse_option,
     verify_option,
 )
 from audioengine.edits import Interval, Modification, time_problems
@@ -96,6 +97,7 @@ _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
 )
 @edit_options
 @crosstalk_option
+@refuse_option
 @click.option(
     "--allow-short-masks", is_flag=True, help="Take masks that last less than 50 ms, too."
 )
@@ -259,6 +261,7 @@ _STORE_OPTIONS = (
     "fallback",
     "allow_truncated",
     "fail_on_crosstalk",
+    "refuse",
     "verify",
     "encoder_delay",
     "guard_ms",

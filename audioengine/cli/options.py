@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
-from audioengine.choices import CallerChannel, Fallback, Fill, Render, SharedFrames
+from audioengine.choices import CallerChannel, Fallback, Fill, Render, SharedFrames, WarningCode
 from audioengine.edits import CLIP_TOLERANCE_S, Beep, Dialect, Interval, Modification
 from audioengine.errors import InvalidRequestError
 from audioengine.json_input import parse_json
@@ -274,6 +274,13 @@ crosstalk_option = click.option(
     help="Fail where a masked voice seems to be on the other party's channel too.",
 )
 
+refuse_option = click.option(
+    "--refuse",
+    multiple=True,
+    type=click.Choice(get_args(WarningCode)),
+    metavar="CODE",
+    help="Fail, and publish nothing, where there is a warning with this code. May be repeated.",
+)
 
 verify_option = click.option(
     "--verify",

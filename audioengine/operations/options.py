@@ -15,6 +15,7 @@ from audioengine.choices import (
     Missing,
     Render,
     SharedFrames,
+    WarningCode,
 )
 from audioengine.edits import CLIP_TOLERANCE_S, Beep, Modification, short_mask_problems
 from audioengine.errors import InvalidRequestError
@@ -39,6 +40,8 @@ class StoreOptions:
     fallback: Fallback = "full"
     allow_truncated: bool = False
     fail_on_crosstalk: bool = False
+    refuse: tuple[WarningCode, ...] = ()
+    """Warnings that are failures."""
     verify: bool = False
     """Whether only what passes verification is published; of no influence on the output."""
     encoder_delay: int = 0

@@ -89,7 +89,15 @@ def source_warnings(index: FrameIndex) -> tuple[Notice, ...]:
         )
         out.append(Notice("inner_tag", message))
     tag = index.info_tag
-    if tag is not None and tag.frames is not None and tag.frames != index.frames:
+    if tag is not None and tag.frames is not None and tag.frames > index.frames:
+        out.append(
+            Notice(
+                "truncated",
+                f"The recording is cut off: its tag promises {tag.frames} frames, and there are "
+                f"{index.frames}.",
+            )
+        )
+    elif tag is not None and tag.frames is not None and tag.frames != index.frames:
         out.append(
             Notice(
                 "tag_disagrees",

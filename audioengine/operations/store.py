@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 
-from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
+from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames, WarningCode
 from audioengine.custody.record import Recorder
 from audioengine.edits import Beep, Edits, Modification
 from audioengine.errors import InvalidRequestError, Problem
@@ -20,6 +20,7 @@ from audioengine.operations.facts import facts_of
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.recording_custody import recorded, require_record, store_entry
+from audioengine.operations.refusing import check_codes, refuse_warnings
 from audioengine.operations.store_request import StoreChoices, planned, resolved
 from audioengine.operations.workers import worker_count
 from audioengine.pcm.decode import decode_all
@@ -53,6 +54,7 @@ def store(
     fallback: Fallback = "full",
     allow_truncated: bool = False,
     fail_on_crosstalk: bool = False,
+    refuse: Collection[WarningCode] = (),
     verify: bool = False,
     record: Recorder | None = None,
     s3: S3Options | None = None,
@@ -76,6 +78,7 @@ def store(
     fallback: where the smart path can't go, re-encode everything ("full") or raise ("refuse").
     allow_truncated: take a recording that its tag says is cut off.
     fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
+    refuse: codes of warnings that are failures: nothing is published where the report has one.
     verify: publish the output only where it passes what `verify` checks.
     record: a CustodyRecord that gets an entry, once the output is published.
     s3: how places that begin with s3:// are reached and encrypted.
@@ -90,6 +93,7 @@ def store(
     options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
     workers = worker_count(workers)
     require_record(record)
+    check_codes(refuse)
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms, encoder_delay)
         if verify:
@@ -128,6 +132,7 @@ def store(
                 staging.size,
                 time.perf_counter() - started,
             )
+            refuse_warnings(report.warnings, refuse)
             entry = {}
             if record is not None:
                 request = {
@@ -137,6 +142,7 @@ def store(
                     "encoder_delay": encoder_delay,
                     "allow_truncated": allow_truncated,
                     "fail_on_crosstalk": fail_on_crosstalk,
+                    "refuse": list(refuse),
                 }
                 entry = store_entry(
                     record, report, source, destination, staging, request, verdict, s3

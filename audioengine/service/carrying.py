@@ -18,6 +18,7 @@ from audioengine.execution.execute import execute, failed, storage_of
 from audioengine.execution.outcome import Outcome
 from audioengine.execution.temporary import Resolver, nothing_known
 from audioengine.json_input import unambiguous
+from audioengine.notices import Notice
 from audioengine.report import MergeReport, StoreReport
 from audioengine.service.delivery import Telling
 from audioengine.service.messages import DIALECT, METHOD, Message
@@ -77,6 +78,8 @@ class Done:
     """Where its temporary recordings are."""
     is_repeated: bool = False
     """Whether its output was there already."""
+    warnings: tuple[Notice, ...] = ()
+    """What was done all the same, and what keys of the command mean nothing."""
     audio_s: float = 0
     """Of the output."""
     remade_s: float = 0
@@ -136,6 +139,11 @@ def _done(task: Task, outcome: Outcome, seconds: float) -> Done:
     attributes = {name: value for name, value in outcome.attributes.items() if name != "event"}
     report = outcome.result.report if outcome.result is not None else None
     audio_s, remade_s = _seconds(report)
+    warnings = outcome.notices
+    if outcome.result is not None:
+        warnings += outcome.result.notices
+    if report is not None:
+        warnings += report.warnings
     return Done(
         telling=Telling(
             event=None if outcome.event is None else outcome.event.to_dict(),
@@ -151,6 +159,7 @@ def _done(task: Task, outcome: Outcome, seconds: float) -> Done:
         is_proven=outcome.is_proven,
         temp_bucket=outcome.temp_bucket,
         is_repeated=outcome.result is not None and outcome.result.is_repeated,
+        warnings=warnings,
         audio_s=audio_s,
         remade_s=remade_s,
         seconds=seconds,

@@ -153,6 +153,7 @@ class Handling:
                 self._unkept.forget(named, message.message_id)
         with self._metrics.timed("deliver"):
             self._delivery.tell(done.telling, message.body)
+        self._warn(done, recordings)
         if done.error is not None:
             self._metrics.command(done.kind, "failed")
             log().error("command failed", error=done.error, **about)
@@ -160,6 +161,14 @@ class Handling:
             self._metrics.command(done.kind, "repeated" if done.is_repeated else "done")
             self._metrics.audio(done.audio_s, done.remade_s)
             log().info("command done", repeated=done.is_repeated, **about)
+
+    def _warn(self, done: Done, recordings: Collection[str]) -> None:
+        """Log what there is to warn of, and count it."""
+        named = {"recordings": sorted(recordings)} if len(recordings) > 1 else {}
+        for one in done.warnings:
+            self._metrics.warned(one.code)
+            told = {"code": one.code, "warning": one.message}
+            log().warning("command has a warning", **told, **named, **done.telling.attributes)
 
     def backoff_s(self, message: Message) -> int:
         """Return how long to wait before the next try."""

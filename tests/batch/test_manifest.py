@@ -215,7 +215,7 @@ def test_a_guard_is_a_number_or_two(guard: Any) -> None:
 
 
 def test_wrong_times_are_named_by_their_place_in_the_edit() -> None:
-    wrong = {"mask": {"caller": [{}], "me": []}}
+    wrong: dict[str, Any] = {"mask": {"caller": [{}], "me": []}}
     assert rules(bad(job("b", "a", modification=wrong))) == {
         "mask.caller[0]": "must have from or to: it is open at one end at most",
         "mask.me": "is not a known key; known here: caller, callee",

@@ -32,6 +32,7 @@ DEFAULTS = {
 STORE_DEFAULTS = {
     **DEFAULTS,
     "fail_on_crosstalk": False,
+    "refuse": (),
     "verify": False,
     "record": None,
     "workers": None,
@@ -108,6 +109,7 @@ def test_a_dry_run_plans(reach: Reach, verb: tuple[str, ...]) -> None:
         (("--fallback", "refuse"), "fallback", "refuse"),
         (("--allow-truncated",), "allow_truncated", True),
         (("--fail-on-crosstalk",), "fail_on_crosstalk", True),
+        (("--refuse", "junk", "--refuse", "truncated"), "refuse", ("junk", "truncated")),
         (("--workers", "3"), "workers", 3),
     ],
 )

@@ -111,7 +111,7 @@ def vars_of(value: Any) -> dict[str, Any]:
         ),
         (
             (fixture_path("tag-promises-more"), "--trim", "1-2", "--allow-truncated"),
-            "tag_disagrees: The tag says 184 frames; there are 169",
+            "truncated: The recording is cut off: its tag promises 184 frames",
         ),
         (
             (fixture_path("crosstalk-16k"), "--mask", "caller=0.2-2"),

@@ -38,6 +38,7 @@ __all__ = [
     "Beep",
     "Dialect",
     "Edits",
+    "IfUntagged",
     "Interval",
     "MaskParty",
     "Modification",
@@ -59,7 +60,8 @@ SHORT_MASK_MS = 50
 """No spoken secret is shorter; seconds that are taken for milliseconds are."""
 CLIP_TOLERANCE_S = 5
 """Clocks of recorders and of those who mask differ by less; milliseconds taken for seconds, not."""
-_LAME_LATENESS = 1105  # samples by which an untagged LAME stream holds its audio late
+LAME_LATENESS = 1105
+"""Samples by which a LAME stream without any tag frame holds its audio late: 576 + 529."""
 
 _MIN_BEEP_HZ, _MAX_BEEP_HZ = 200, 3000
 _MAX_BEEP_SHARE_OF_RATE = Fraction(35, 100)  # LAME's low-pass swallows more
@@ -113,6 +115,11 @@ class Modification:
         if problems:
             raise InvalidRequestError(problems)
         object.__setattr__(self, "mask", mask)
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is a trim or a mask."""
+        return self.trim is not None or any(self.mask.values())
 
     @classmethod
     def from_params(
@@ -253,12 +260,14 @@ def resolve(
     tagged: bool = True,
     start_time_ms: Number | None = None,
     encoder_delay: int = 0,
+    likely_delay: int = LAME_LATENESS,
 ) -> Edits:
     """Place a request on the clock of a recording of `samples` samples at `rate_hz`.
 
     Trim bounds are clipped, then rounded half up; mask bounds round outward. `start_time_ms` is the
     epoch time of the recording's start, which absolute times need. It is the time of sample 0,
-    or, where the source has no gapless tag (`tagged` false), of sample `encoder_delay`.
+    or, where no tag of the source tells its delay (`tagged` false), of sample `encoder_delay`;
+    `likely_delay` is what a warning says of that.
 
     Raises InvalidRequestError with every problem of the request.
     """
@@ -285,7 +294,7 @@ def resolve(
     if problems:
         raise InvalidRequestError(problems)
     if not tagged and modification.absolute_times and (trim_asked is not None or masks):
-        warnings.append(untagged_notice(rate_hz, encoder_delay))
+        warnings.append(untagged_notice(rate_hz, encoder_delay, likely_delay))
     return Edits(samples, trim, trim_asked, tuple(masks), tuple(warnings))
 
 
@@ -351,8 +360,7 @@ def _clock(
     zero: int,
     problems: list[Problem],
 ) -> Clock:
-    asks = modification.trim is not None or any(modification.mask.values())
-    if not (modification.absolute_times and asks):
+    if not (modification.absolute_times and modification.asks):
         unit = "epoch ms" if modification.absolute_times else modification.relative_unit
         return Clock(rate_hz, unit, None, 0)
     if isinstance(zero, bool) or not isinstance(zero, int) or zero < 0:
@@ -499,12 +507,49 @@ def _too_short(bounds: Bounds, clock: Clock) -> Problem:
     return Problem(bounds.path, _given(bounds.asked), rule)
 
 
-def untagged_notice(rate_hz: int, encoder_delay: int, what: str = "Absolute times") -> Notice:
-    """The warning that `what` meets a source whose start nothing tells."""
-    late_ms = plain(Fraction(_LAME_LATENESS * 1000, rate_hz))
+def untagged_notice(
+    rate_hz: int, encoder_delay: int, likely_delay: int, what: str = "Absolute times"
+) -> Notice:
+    """The warning that `what` meets a source whose start nothing tells.
+
+    likely_delay: what is right if LAME made the source.
+    """
+    late_ms = plain(Fraction(likely_delay * 1000, rate_hz))
     message = (
-        f"{what} meet a source without a gapless tag: sample {encoder_delay} is taken for "
-        f"its start. If LAME made it, its audio lies {_LAME_LATENESS} samples ({late_ms} ms) late: "
-        f"then encoder_delay={_LAME_LATENESS} is right."
+        f"{what} meet a source without a gapless tag that tells its delay: sample {encoder_delay} "
+        f"is taken for its start. If LAME made it, be it in ffmpeg or lameenc, its audio lies "
+        f"{likely_delay} samples ({late_ms} ms) late: then encoder_delay={likely_delay} is right."
     )
     return Notice("untagged_absolute_times", message)
+
+
+@dataclass(frozen=True, slots=True)
+class IfUntagged:
+    """An encoder delay for many recordings: it counts for those whose tags tell none.
+
+    A plain number is meant for one recording, and refused where it can have no effect.
+    """
+
+    samples: int
+
+
+def delay_samples(encoder_delay: int | IfUntagged) -> int:
+    """Return the samples of a delay in either form."""
+    return encoder_delay.samples if isinstance(encoder_delay, IfUntagged) else encoder_delay
+
+
+def effective_delay(
+    encoder_delay: int | IfUntagged, *, tells_delay: bool, is_absolute: bool = True
+) -> int:
+    """Return the delay in samples.
+
+    Raises InvalidRequestError for a number, but 0, that can have no effect on a recording.
+    """
+    idle = None
+    if tells_delay:
+        idle = "can have no effect: the source's tag tells its delay"
+    elif not is_absolute:
+        idle = "can have no effect: relative times count what players play"
+    if idle and encoder_delay and not isinstance(encoder_delay, IfUntagged):
+        raise InvalidRequestError.of("encoder_delay", encoder_delay, f"{idle}; leave it out")
+    return delay_samples(encoder_delay)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_all import ForAll
@@ -18,12 +17,10 @@ from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations.options import StoreOptions
 from audioengine.report import BatchPlanReport, FailedJobReport
+from audioengine.settings import Settings
 from audioengine.storage import S3Options
 from audioengine.times import exact_or_none
 from audioengine.version import VERSION
-
-if TYPE_CHECKING:
-    from audioengine.settings import Settings
 
 
 def plan_batch(

@@ -177,7 +177,8 @@ _EDIT_OPTIONS = (
         default=0,
         show_default=True,
         metavar="SAMPLES",
-        help="How late an untagged source holds its audio, for --absolute; 1105 if LAME made it.",
+        help="How late a source that does not tell it holds its audio, for --absolute: 1105 if "
+        "LAME made it and there is no tag; else as the warning says.",
     ),
     choice_option(
         "--fallback", Fallback, "Where frames can't be copied: re-encode everything, or fail."

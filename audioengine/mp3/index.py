@@ -111,6 +111,11 @@ class FrameIndex:
         return self._gapless != (0, self.raw_samples)
 
     @property
+    def tells_delay(self) -> bool:
+        """Whether that delay is the encoder's; else nothing says when the audio begins."""
+        return self.tagged and self.info_tag is not None and self.info_tag.tells_delay
+
+    @property
     def start(self) -> int:
         """The raw sample that is sample 0 of the recording's clock."""
         return self._gapless[0]

@@ -17,7 +17,13 @@ from audioengine.choices import (
     SharedFrames,
     WarningCode,
 )
-from audioengine.edits import CLIP_TOLERANCE_S, Beep, Modification, short_mask_problems
+from audioengine.edits import (
+    CLIP_TOLERANCE_S,
+    Beep,
+    IfUntagged,
+    Modification,
+    short_mask_problems,
+)
 from audioengine.errors import InvalidRequestError
 from audioengine.times import Number
 
@@ -45,6 +51,7 @@ class StoreOptions:
     verify: bool = False
     """Whether only what passes verification is published; of no influence on the output."""
     encoder_delay: int = 0
+    """Of sources that tell none."""
     guard_ms: Number | tuple[Number, Number] = 0
     """Of requests that say nothing of it."""
     clip_tolerance_s: Number = CLIP_TOLERANCE_S
@@ -54,11 +61,12 @@ class StoreOptions:
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of `store`; the rest is a modification's, or of commands and manifests."""
-        return {
+        given = {
             one.name: getattr(self, one.name)
             for one in fields(self)
             if one.name not in ("guard_ms", "clip_tolerance_s", "allow_short_masks")
         }
+        return {**given, "encoder_delay": IfUntagged(self.encoder_delay)}
 
     def guarded(self, modification: Modification) -> Modification:
         """A modification with the tolerance, and with the guard where it says nothing of one."""

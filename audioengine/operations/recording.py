@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from audioengine.edits import LAME_LATENESS
 from audioengine.errors import MalformedAudioError
+from audioengine.mp3.header import HEADER_BYTES
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.scan import scan
 from audioengine.notices import Notice
@@ -24,6 +26,19 @@ class Recording:
     source: Source
     index: FrameIndex
     warnings: tuple[Notice, ...]
+
+
+def likely_delay(recording: Recording) -> int:
+    """Return the `encoder_delay` that is right for a source that tells none, if LAME made it.
+
+    Its lateness counts from the first frame; a clock behind a tag begins 529 samples later. LAME's
+    place for the tag, which it fills in at the end, is left as a frame of zeros by one that was
+    killed, and plays as a silent frame.
+    """
+    index = recording.index
+    first = recording.source.read(index.offset(0), index.size(0))
+    blank = index.format.samples_per_frame if not any(first[HEADER_BYTES:]) else 0
+    return LAME_LATENESS - index.start + blank
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from functools import partial
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames, WarningCode
 from audioengine.custody.record import Recorder
-from audioengine.edits import Beep, Edits, Modification
+from audioengine.edits import Beep, Edits, IfUntagged, Modification, delay_samples
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import reporting
 from audioengine.operations.coherence import MeasuredCoherence, measured_coherence
@@ -49,7 +49,7 @@ def store(
     render: Render = "smart",
     beep: Beep = Beep(),  # noqa: B008 - frozen
     caller_channel: CallerChannel = "left",
-    encoder_delay: int = 0,
+    encoder_delay: int | IfUntagged = 0,
     shared_frames: SharedFrames = "keep",
     fallback: Fallback = "full",
     allow_truncated: bool = False,
@@ -72,7 +72,8 @@ def store(
     start_time_ms: epoch time of the recording's start, for absolute times.
     render: "smart", or "full" to re-encode everything.
     caller_channel: "left", or "right" where the recorder has the parties the other way round.
-    encoder_delay: samples by which an untagged source holds its audio late (absolute times).
+    encoder_delay: samples by which a source whose tag tells none holds its audio late, for absolute
+        times; refused where it can have no effect, but as `IfUntagged`.
     shared_frames: what becomes of the other party in frames coded as mid/side under a mask of
         one: "keep" re-encodes it, "mask_both" masks it too.
     fallback: where the smart path can't go, re-encode everything ("full") or raise ("refuse").
@@ -139,7 +140,7 @@ def store(
                     **asdict(options),
                     "modification": modification,
                     "start_time_ms": start_time_ms,
-                    "encoder_delay": encoder_delay,
+                    "encoder_delay": delay_samples(encoder_delay),
                     "allow_truncated": allow_truncated,
                     "fail_on_crosstalk": fail_on_crosstalk,
                     "refuse": list(refuse),
@@ -161,7 +162,7 @@ def plan_store(
     render: Render = "smart",
     beep: Beep = Beep(),  # noqa: B008 - frozen
     caller_channel: CallerChannel = "left",
-    encoder_delay: int = 0,
+    encoder_delay: int | IfUntagged = 0,
     shared_frames: SharedFrames = "keep",
     fallback: Fallback = "full",
     allow_truncated: bool = False,

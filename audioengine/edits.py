@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from numbers import Integral
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
@@ -73,7 +74,8 @@ class Modification:
     """The edits of one recording: what to keep of it and what to mask in it.
 
     Raises InvalidRequestError where a field is not of its type or `mask` has another key; what the
-    times are worth is judged by `resolve`, which knows the recording. Raises LimitError for more
+    times are worth is judged by `resolve`, which knows the recording. One Interval of a party
+    stands for a list of it. Raises LimitError for more
     than MAX_MASKS intervals.
     """
 
@@ -94,9 +96,9 @@ class Modification:
     """By how many seconds a bound may lie beyond the recording's end; it is clipped then."""
 
     def __post_init__(self) -> None:
-        mask = {party: tuple(intervals) for party, intervals in self.mask.items()}
+        problems: list[Problem] = []
+        mask = _lists(self.mask, problems)
         check_mask_count(sum(map(len, mask.values())))
-        problems = []
         if self.trim is not None and not isinstance(self.trim, Interval):
             problems.append(Problem("trim", self.trim, "must be an Interval or None"))
         if not isinstance(self.absolute_times, bool):
@@ -142,6 +144,40 @@ class Modification:
             absolute_times=wire.absolute_times,
             relative_unit="ms" if dialect == "rest" else "s",
         )
+
+
+def _lists(mask: object, problems: list[Problem]) -> dict[str, tuple[Interval, ...]]:
+    """The intervals of each party; nothing, with `problems` added to, where it is no mapping."""
+    if not isinstance(mask, Mapping):
+        rule = 'must be a mapping of "caller", "callee" or "both" to lists of Intervals'
+        problems.append(Problem("mask", mask, rule))
+        return {}
+    lists = {}
+    for party, intervals in mask.items():
+        one = (intervals,) if isinstance(intervals, Interval) else intervals
+        if isinstance(one, (str, bytes, Mapping)) or not isinstance(one, Iterable):
+            rule = "must be a list of Intervals; Modification.from_params reads the wire's shape"
+            problems.append(Problem(f"mask.{party}", intervals, rule))
+            continue
+        lists[party] = tuple(one)
+    return lists
+
+
+def modification_of(given: object, path: str = "modification") -> Modification:
+    """Return a modification; None is none.
+
+    Raises InvalidRequestError for anything else, also for a mapping in the wire's shape: of its
+    times only a dialect says the unit.
+    """
+    if given is None:
+        return Modification()
+    if isinstance(given, Modification):
+        return given
+    rule = "must be a Modification or None"
+    if isinstance(given, (Mapping, str)):
+        rule += '; Modification.from_params(…, "sqs") reads modificationParams in seconds, '
+        rule += '"rest" in milliseconds'
+    raise InvalidRequestError.of(path, given, rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -535,7 +571,10 @@ class IfUntagged:
 
 def delay_samples(encoder_delay: int | IfUntagged) -> int:
     """Return the samples of a delay in either form."""
-    return encoder_delay.samples if isinstance(encoder_delay, IfUntagged) else encoder_delay
+    samples = encoder_delay.samples if isinstance(encoder_delay, IfUntagged) else encoder_delay
+    is_whole = isinstance(samples, Integral) and not isinstance(samples, bool)
+    # NumPy's too. What is no whole number is refused where it counts.
+    return int(samples) if is_whole else samples
 
 
 def effective_delay(

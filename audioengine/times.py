@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from numbers import Rational
+from numbers import Rational, Real
 from typing import Literal, TypeAlias, cast
 
 from audioengine.errors import InvalidRequestError, LimitError, Problem
@@ -55,7 +55,10 @@ def exact(value: object, path: str) -> Fraction:
     infinities and numbers of absurd size.
     """
     if isinstance(value, bool) or not isinstance(value, (Rational, float, Decimal)):
-        raise InvalidRequestError.of(path, value, "must be a number")
+        narrow = _narrow_float(value)
+        if narrow is None:
+            raise InvalidRequestError.of(path, value, "must be a number")
+        value = narrow
     if isinstance(value, Rational):  # also NumPy's integers, whose own arithmetic would overflow
         numerator, denominator = int(value.numerator), int(value.denominator)
         if max(numerator.bit_length(), denominator.bit_length()) > _MAX_POWER_OF_TEN * 10 // 3:
@@ -70,6 +73,21 @@ def exact(value: object, path: str) -> Fraction:
     if abs(int(parts.exponent)) + len(parts.digits) > _MAX_POWER_OF_TEN:
         raise InvalidRequestError.of(path, value, "must be of a sensible size")
     return Fraction(value)
+
+
+def _narrow_float(value: object) -> float | Decimal | None:
+    """A float of NumPy that is none of Python's, as its own shortest decimal; None: it is none.
+
+    NumPy registers its floats as Real, and float64 alone is a float.
+    """
+    if not isinstance(value, Real) or isinstance(value, (Rational, float)):
+        return None
+    if not math.isfinite(value):
+        return float(value)
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return None
 
 
 def check_mask_count(count: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
-from numbers import Integral, Rational
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
@@ -138,7 +138,7 @@ def _as_json(value: object) -> int | float | str:
         return number(value)
     if isinstance(value, Integral):
         return int(value)
-    return float(value) if isinstance(value, Rational) else repr(value)
+    return float(value) if isinstance(value, Real) else repr(value)
 
 
 def _is_inside(path: str, folder: str) -> bool:

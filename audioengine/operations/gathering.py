@@ -17,10 +17,10 @@ from audioengine.edits import (
     LAME_LATENESS,
     AppliedMask,
     Beep,
-    Modification,
     Span,
     effective_delay,
     join,
+    modification_of,
     resolve,
     untagged_notice,
 )
@@ -212,7 +212,7 @@ def _place(
     part: TimedPart, recording: Recording, offset_ms: Fraction, rate_hz: int, beep: Beep
 ) -> Member:
     index = recording.index
-    modification = part.part.modification or Modification()
+    modification = modification_of(part.part.modification)
     delay = effective_delay(part.part.encoder_delay, tells_delay=index.tells_delay)
     likely = LAME_LATENESS if index.tells_delay else likely_delay(recording)
     edits = resolve(

@@ -14,6 +14,7 @@ from audioengine.edits import (
     IfUntagged,
     Modification,
     effective_delay,
+    modification_of,
     resolve,
 )
 from audioengine.mp3.index import FrameIndex
@@ -60,7 +61,7 @@ def resolved(
     Raises InvalidRequestError.
     """
     index = recording.index
-    modification = modification or Modification()
+    modification = modification_of(modification)
     is_absolute = modification.absolute_times and modification.asks
     is_lost = is_absolute and not index.tells_delay
     edits = resolve(

@@ -55,8 +55,9 @@ def _plain(value: Number) -> int | float:
 
 _BOUND = {
     "type": ["number", "null"],
-    "description": "Epoch milliseconds with absoluteTimes. Else, from the recording's start, over "
-    "REST whole milliseconds, in the queue seconds. Absent or null: open there.",
+    "description": "Seconds from the recording's start, or with absoluteTimes epoch milliseconds. "
+    "Absent or null: open there.",
+    "examples": [12.5, 1728890689783],
 }
 _TRIM: dict[str, Any] = {
     "type": "object",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from audioengine.custody.verdict import Finding as Finding
     from audioengine.custody.verdict import RecordVerification as RecordVerification
     from audioengine.edits import Beep as Beep
+    from audioengine.edits import IfUntagged as IfUntagged
     from audioengine.edits import Interval as Interval
     from audioengine.edits import Modification as Modification
     from audioengine.errors import AudioEngineError as AudioEngineError
@@ -86,6 +87,7 @@ _HOMES = {
     "Finding": "custody.verdict",
     "FolderStorage": "storage.folder",
     "ForAll": "batch.manifest_all",
+    "IfUntagged": "edits",
     "Interval": "edits",
     "InvalidRequestError": "errors",
     "Known": "execution.temporary",

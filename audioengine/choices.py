@@ -13,3 +13,24 @@ Align: TypeAlias = Literal["sample", "frame"]
 Missing: TypeAlias = Literal["fail", "omit"]
 MaskScope: TypeAlias = Literal["part", "conference"]
 Fill: TypeAlias = Literal["beep", "silence"]
+WarningCode: TypeAlias = Literal[
+    "conference_outside",
+    "crosstalk",
+    "equal_channels",
+    "incomplete_last_frame",
+    "inner_tag",
+    "junk",
+    "lost_main_data",
+    "mask_clipped",
+    "mask_heard_elsewhere",
+    "same_content",
+    "short_mask",
+    "start_time_implausible",
+    "tag_disagrees",
+    "trim_clipped",
+    "truncated",
+    "untagged_absolute_times",
+    "vbri_tag",
+]
+"""What reports of edits and merges warn of."""
+UnknownKeys: TypeAlias = Literal["refuse", "ignore"]

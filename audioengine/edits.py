@@ -11,8 +11,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from numbers import Integral
 from operator import attrgetter
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 from audioengine.choices import Fill
 from audioengine.errors import InvalidRequestError, Problem
@@ -26,6 +27,7 @@ from audioengine.times import (
     check_mask_count,
     exact,
     exact_or_none,
+    grouped,
     ms_to_samples,
     plain,
     round_half_up,
@@ -37,6 +39,7 @@ __all__ = [
     "Beep",
     "Dialect",
     "Edits",
+    "IfUntagged",
     "Interval",
     "MaskParty",
     "Modification",
@@ -54,8 +57,12 @@ Dialect: TypeAlias = Literal["sqs", "rest"]
 
 _MASK_PARTIES: tuple[MaskParty, ...] = ("caller", "callee", "both")
 
-_SHORT_MASK_MS = 50  # no spoken secret is shorter; seconds taken for milliseconds are
-_LAME_LATENESS = 1105  # samples by which an untagged LAME stream holds its audio late
+SHORT_MASK_MS = 50
+"""No spoken secret is shorter; seconds that are taken for milliseconds are."""
+CLIP_TOLERANCE_S = 5
+"""Clocks of recorders and of those who mask differ by less; milliseconds taken for seconds, not."""
+LAME_LATENESS = 1105
+"""Samples by which a LAME stream without any tag frame holds its audio late: 576 + 529."""
 
 _MIN_BEEP_HZ, _MAX_BEEP_HZ = 200, 3000
 _MAX_BEEP_SHARE_OF_RATE = Fraction(35, 100)  # LAME's low-pass swallows more
@@ -67,25 +74,31 @@ class Modification:
     """The edits of one recording: what to keep of it and what to mask in it.
 
     Raises InvalidRequestError where a field is not of its type or `mask` has another key; what the
-    times are worth is judged by `resolve`, which knows the recording. Raises LimitError for more
+    times are worth is judged by `resolve`, which knows the recording. One Interval of a party
+    stands for a list of it. Raises LimitError for more
     than MAX_MASKS intervals.
     """
 
     trim: Interval | None = None
     """The stretch to keep, or None for all of it; either bound may be None."""
     mask: Mapping[str, Sequence[Interval]] = field(default_factory=dict, hash=False)
-    """Stretches to mask, by "caller", "callee" or "both", on the untrimmed recording's clock."""
+    """Stretches to mask, by "caller", "callee" or "both", on the untrimmed recording's clock.
+
+    One bound of each may be None: it is masked from the start, or to the end.
+    """
     absolute_times: bool = False
     """Whether all bounds are epoch milliseconds, and not relative to the recording's start."""
     guard_ms: Number | tuple[Number, Number] = 0
     """By how many milliseconds each mask is widened on both sides, or (before, after)."""
     relative_unit: Literal["s", "ms"] = "s"
-    """Unit of relative bounds; "ms" is for commands in the REST dialect."""
+    """Unit of relative bounds; "ms" is for commands in the REST dialect, and is whole."""
+    clip_tolerance_s: Number = CLIP_TOLERANCE_S
+    """By how many seconds a bound may lie beyond the recording's end; it is clipped then."""
 
     def __post_init__(self) -> None:
-        mask = {party: tuple(intervals) for party, intervals in self.mask.items()}
+        problems: list[Problem] = []
+        mask = _lists(self.mask, problems)
         check_mask_count(sum(map(len, mask.values())))
-        problems = []
         if self.trim is not None and not isinstance(self.trim, Interval):
             problems.append(Problem("trim", self.trim, "must be an Interval or None"))
         if not isinstance(self.absolute_times, bool):
@@ -105,11 +118,16 @@ class Modification:
             raise InvalidRequestError(problems)
         object.__setattr__(self, "mask", mask)
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is a trim or a mask."""
+        return self.trim is not None or any(self.mask.values())
+
     @classmethod
     def from_params(
-        cls, params: Mapping[str, object] | None, dialect: Dialect = "sqs"
+        cls, params: Mapping[str, object] | str | None, dialect: Dialect = "sqs"
     ) -> Modification:
-        """Read `modificationParams` of a command, as JSON values.
+        """Read `modificationParams` of a command, as JSON values, or as the text of JSON.
 
         Relative times are seconds in the queue's dialect, "sqs", and milliseconds in "rest".
 
@@ -126,6 +144,40 @@ class Modification:
             absolute_times=wire.absolute_times,
             relative_unit="ms" if dialect == "rest" else "s",
         )
+
+
+def _lists(mask: object, problems: list[Problem]) -> dict[str, tuple[Interval, ...]]:
+    """The intervals of each party; nothing, with `problems` added to, where it is no mapping."""
+    if not isinstance(mask, Mapping):
+        rule = 'must be a mapping of "caller", "callee" or "both" to lists of Intervals'
+        problems.append(Problem("mask", mask, rule))
+        return {}
+    lists = {}
+    for party, intervals in mask.items():
+        one = (intervals,) if isinstance(intervals, Interval) else intervals
+        if isinstance(one, (str, bytes, Mapping)) or not isinstance(one, Iterable):
+            rule = "must be a list of Intervals; Modification.from_params reads the wire's shape"
+            problems.append(Problem(f"mask.{party}", intervals, rule))
+            continue
+        lists[party] = tuple(one)
+    return lists
+
+
+def modification_of(given: object, path: str = "modification") -> Modification:
+    """Return a modification; None is none.
+
+    Raises InvalidRequestError for anything else, also for a mapping in the wire's shape: of its
+    times only a dialect says the unit.
+    """
+    if given is None:
+        return Modification()
+    if isinstance(given, Modification):
+        return given
+    rule = "must be a Modification or None"
+    if isinstance(given, (Mapping, str)):
+        rule += '; Modification.from_params(…, "sqs") reads modificationParams in seconds, '
+        rule += '"rest" in milliseconds'
+    raise InvalidRequestError.of(path, given, rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +296,14 @@ def resolve(
     tagged: bool = True,
     start_time_ms: Number | None = None,
     encoder_delay: int = 0,
+    likely_delay: int = LAME_LATENESS,
 ) -> Edits:
     """Place a request on the clock of a recording of `samples` samples at `rate_hz`.
 
     Trim bounds are clipped, then rounded half up; mask bounds round outward. `start_time_ms` is the
     epoch time of the recording's start, which absolute times need. It is the time of sample 0,
-    or, where the source has no gapless tag (`tagged` false), of sample `encoder_delay`.
+    or, where no tag of the source tells its delay (`tagged` false), of sample `encoder_delay`;
+    `likely_delay` is what a warning says of that.
 
     Raises InvalidRequestError with every problem of the request.
     """
@@ -258,24 +312,25 @@ def resolve(
     whole = Span(0, samples)
     clock = _clock(modification, rate_hz, start_time_ms, 0 if tagged else encoder_delay, problems)
     guard = _guard(modification.guard_ms, rate_hz, problems)
+    place = _Place(whole, clock, _tolerance(modification, rate_hz, problems), problems, warnings)
 
     trim, trim_asked = whole, None
     if modification.trim is not None:
         bounds = clock.bounds(modification.trim, "trim", problems)
         if bounds is not None:
-            trim, trim_asked = _trim(bounds, whole, clock, problems)
+            trim, trim_asked = _trim(bounds, place)
 
     masks = []
     for party in _MASK_PARTIES:
         for i, interval in enumerate(modification.mask.get(party, ())):
-            bounds = clock.bounds(interval, f"mask.{party}[{i}]", problems, open_ends=False)
+            bounds = _mask_bounds(clock, interval, f"mask.{party}[{i}]", problems)
             if bounds is not None:
-                masks += _mask(party, bounds, guard, whole, clock, problems, warnings)
+                masks += _mask(party, bounds, guard, place)
 
     if problems:
         raise InvalidRequestError(problems)
     if not tagged and modification.absolute_times and (trim_asked is not None or masks):
-        warnings.append(untagged_notice(rate_hz, encoder_delay))
+        warnings.append(untagged_notice(rate_hz, encoder_delay, likely_delay))
     return Edits(samples, trim, trim_asked, tuple(masks), tuple(warnings))
 
 
@@ -288,8 +343,50 @@ def time_problems(modification: Modification) -> list[Problem]:
         clock.bounds(modification.trim, "trim", problems)
     for party, intervals in modification.mask.items():
         for i, interval in enumerate(intervals):
-            clock.bounds(interval, f"mask.{party}[{i}]", problems, open_ends=False)
+            _mask_bounds(clock, interval, f"mask.{party}[{i}]", problems)
     return problems
+
+
+def short_mask_problems(modification: Modification) -> list[Problem]:
+    """Return the masks that last under SHORT_MASK_MS, whatever the recording may be."""
+    unit = "epoch ms" if modification.absolute_times else modification.relative_unit
+    clock = Clock(1000, unit, Fraction(0), 0)
+    problems: list[Problem] = []
+    for party, intervals in modification.mask.items():
+        for i, interval in enumerate(intervals):
+            bounds = _mask_bounds(clock, interval, f"mask.{party}[{i}]", [])
+            if (
+                bounds is None
+                or bounds.end is None
+                or (bounds.start is None and unit == "epoch ms")
+            ):
+                continue
+            ms = bounds.end - (bounds.start or 0)
+            if ms < SHORT_MASK_MS:
+                rule = f"must last at least {SHORT_MASK_MS} ms, unless allow_short_masks is set: it"
+                problems.append(
+                    Problem(bounds.path, _given(interval), f"{rule} {_lasts(ms, clock)}")
+                )
+    return problems
+
+
+def _mask_bounds(
+    clock: Clock, interval: Interval, path: str, problems: list[Problem]
+) -> Bounds | None:
+    if interval.start is None and interval.end is None:
+        rule = "must have from or to: a mask is open at one end at most"
+        problems.append(Problem(interval.origin or path, None, rule))
+        return None
+    return clock.bounds(interval, path, problems)
+
+
+def _tolerance(modification: Modification, rate_hz: int, problems: list[Problem]) -> Fraction:
+    """How far a bound may lie beyond the recording's end, in exact samples."""
+    given = modification.clip_tolerance_s
+    tolerance = exact_or_none(given, "clip_tolerance_s", problems) or Fraction(0)
+    if tolerance < 0:
+        problems.append(Problem("clip_tolerance_s", given, "must be at least 0 s"))
+    return tolerance * rate_hz
 
 
 def _clock(
@@ -299,8 +396,7 @@ def _clock(
     zero: int,
     problems: list[Problem],
 ) -> Clock:
-    asks = modification.trim is not None or any(modification.mask.values())
-    if not (modification.absolute_times and asks):
+    if not (modification.absolute_times and modification.asks):
         unit = "epoch ms" if modification.absolute_times else modification.relative_unit
         return Clock(rate_hz, unit, None, 0)
     if isinstance(zero, bool) or not isinstance(zero, int) or zero < 0:
@@ -336,79 +432,163 @@ def _guard(
     return guards[0], guards[-1]
 
 
-def _trim(bounds: Bounds, whole: Span, clock: Clock, problems: list[Problem]) -> tuple[Span, Span]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A recording on its clock, and what is said of the intervals of a request."""
+
+    whole: Span
+    clock: Clock
+    tolerance: Fraction
+    """How far bounds may lie beyond its end, in samples."""
+    problems: list[Problem]
+    warnings: list[Notice]
+
+
+def _trim(bounds: Bounds, place: _Place) -> tuple[Span, Span]:
     """Return the trim clipped and as asked, both rounded."""
+    whole = place.whole
     start = Fraction(0) if bounds.start is None else bounds.start
     end = Fraction(whole.end) if bounds.end is None else bounds.end
     asked = Span(round_half_up(start), round_half_up(end))
-    if _is_outside(bounds, start, end, whole, clock, problems):
+    if _is_outside(bounds, start, end, place):
         return whole, asked
     trim = Span(
         round_half_up(max(start, Fraction(0))), round_half_up(min(end, Fraction(whole.end)))
     )
     if trim.length < 1:
-        problems.append(_too_short(bounds, clock))
+        place.problems.append(_too_short(bounds, place.clock))
         return whole, asked
+    place.warnings.extend(_clipped("trim_clipped", bounds, asked, trim, place))
     return trim, asked
 
 
 def _mask(
-    party: MaskParty,
-    bounds: Bounds,
-    guard: tuple[Fraction, Fraction],
-    whole: Span,
-    clock: Clock,
-    problems: list[Problem],
-    warnings: list[Notice],
+    party: MaskParty, bounds: Bounds, guard: tuple[Fraction, Fraction], place: _Place
 ) -> list[AppliedMask]:
-    """Return the mask, or nothing, with `problems` added to, where it can't be honoured."""
-    start, end = cast(Fraction, bounds.start), cast(Fraction, bounds.end)
+    """Return the mask, or nothing, with problems added to, where it can't be honoured."""
+    whole, clock = place.whole, place.clock
+    # Open where the recording is: nothing of it lies outside, be it as far as it may.
+    start = min(Fraction(0), bounds.end or Fraction(0)) if bounds.start is None else bounds.start
+    end = max(Fraction(whole.end), start) if bounds.end is None else bounds.end
     asked = Span(*round_outward(start, end))
-    if _is_outside(bounds, Fraction(asked.start), Fraction(asked.end), whole, clock, problems):
+    if _is_outside(bounds, Fraction(asked.start), Fraction(asked.end), place):
         return []
     if end - start < 1:
-        problems.append(_too_short(bounds, clock))
+        place.problems.append(_too_short(bounds, clock))
         return []
     ms = (end - start) * 1000 / clock.rate_hz
-    if ms < _SHORT_MASK_MS:
-        message = f"{bounds.path} is only {plain(ms)} ms long, its times read as {clock.unit}."
-        warnings.append(Notice("short_mask", message))
+    if ms < SHORT_MASK_MS:
+        place.warnings.append(Notice("short_mask", f"{bounds.path} {_lasts(ms, clock)}."))
+    inside = asked.clipped(whole)
+    place.warnings.extend(_clipped("mask_clipped", bounds, asked, inside, place))
     guarded = Span(*round_outward(start - guard[0], end + guard[1]))
     return [AppliedMask(party, asked, guarded.clipped(whole))]
 
 
-def _is_outside(
-    bounds: Bounds,
-    start: Fraction,
-    end: Fraction,
-    whole: Span,
-    clock: Clock,
-    problems: list[Problem],
-) -> bool:
-    """Add to `problems` where ``[start, end)`` has nothing in common with the recording."""
+def _lasts(ms: Fraction, clock: Clock) -> str:
+    """How short a mask is, as its times are read, and what they may have been meant as."""
+    told = f"is only {plain(ms)} ms long, its times read as {clock.unit}"
+    meant = f"; in seconds they would last {grouped(ms)} s"
+    return told + meant if clock.unit == "ms" else told
+
+
+def _is_outside(bounds: Bounds, start: Fraction, end: Fraction, place: _Place) -> bool:
+    """Add to the problems where ``[start, end)`` is outside the recording, or ends far beyond."""
+    whole, clock = place.whole, place.clock
     lasts = clock.describe(whole.start, whole.end)
     rule = f"leaves the interval outside the recording, which lasts from {lasts}"
     if start >= whole.end:
-        problems.append(Problem(f"{bounds.path}.from", bounds.asked.start, rule))
+        field, value = "from", bounds.asked.start
     elif end <= 0:
-        problems.append(Problem(f"{bounds.path}.to", bounds.asked.end, rule))
+        field, value = "to", bounds.asked.end
+    elif bounds.end is not None and bounds.end - whole.end > place.tolerance:
+        field, value = "to", bounds.asked.end
+        rule = _beyond(bounds.end, place)
     else:
         return False
+    other = "" if value is None else clock.other_reading(value, whole.end)
+    place.problems.append(Problem(f"{bounds.path}.{field}", value, rule + other))
     return True
 
 
+def _beyond(end: Fraction, place: _Place) -> str:
+    rate_hz = place.clock.rate_hz
+    lasts = grouped(Fraction(place.whole.end, rate_hz))
+    most = grouped(place.tolerance / rate_hz)
+    return (
+        f"{grouped(end / rate_hz)} s lies beyond the recording's {lasts} s, by more than "
+        f"clip_tolerance_s, {most} s; leave it out to go on to the end"
+    )
+
+
+def _clipped(code: str, bounds: Bounds, asked: Span, applied: Span, place: _Place) -> list[Notice]:
+    """The warning that an interval reaches outside the recording by a sample at least."""
+    early = bounds.start is not None and bounds.start <= -1
+    late = bounds.end is not None and bounds.end >= place.whole.end + 1
+    if not early and not late:
+        return []
+    given, kept = (place.clock.describe(one.start, one.end) for one in (asked, applied))
+    message = f"{bounds.path} reaches outside the recording: asked {given}, applied {kept}."
+    return [Notice(code, message)]
+
+
+def _given(interval: Interval) -> str:
+    start, end = ("" if one is None else one for one in (interval.start, interval.end))
+    return f"{start} to {end}".strip()
+
+
 def _too_short(bounds: Bounds, clock: Clock) -> Problem:
-    given = f"{bounds.asked.start} to {bounds.asked.end}"
     one = plain(Fraction(1000, clock.rate_hz))
-    return Problem(bounds.path, given, f"must cover at least one sample, {one} ms")
+    rule = f"must cover at least one sample, {one} ms"
+    return Problem(bounds.path, _given(bounds.asked), rule)
 
 
-def untagged_notice(rate_hz: int, encoder_delay: int, what: str = "Absolute times") -> Notice:
-    """The warning that `what` meets a source whose start nothing tells."""
-    late_ms = plain(Fraction(_LAME_LATENESS * 1000, rate_hz))
+def untagged_notice(
+    rate_hz: int, encoder_delay: int, likely_delay: int, what: str = "Absolute times"
+) -> Notice:
+    """The warning that `what` meets a source whose start nothing tells.
+
+    likely_delay: what is right if LAME made the source.
+    """
+    late_ms = plain(Fraction(likely_delay * 1000, rate_hz))
     message = (
-        f"{what} meet a source without a gapless tag: sample {encoder_delay} is taken for "
-        f"its start. If LAME made it, its audio lies {_LAME_LATENESS} samples ({late_ms} ms) late: "
-        f"then encoder_delay={_LAME_LATENESS} is right."
+        f"{what} meet a source without a gapless tag that tells its delay: sample {encoder_delay} "
+        f"is taken for its start. If LAME made it, be it in ffmpeg or lameenc, its audio lies "
+        f"{likely_delay} samples ({late_ms} ms) late: then encoder_delay={likely_delay} is right."
     )
     return Notice("untagged_absolute_times", message)
+
+
+@dataclass(frozen=True, slots=True)
+class IfUntagged:
+    """An encoder delay for many recordings: it counts for those whose tags tell none.
+
+    A plain number is meant for one recording, and refused where it can have no effect.
+    """
+
+    samples: int
+
+
+def delay_samples(encoder_delay: int | IfUntagged) -> int:
+    """Return the samples of a delay in either form."""
+    samples = encoder_delay.samples if isinstance(encoder_delay, IfUntagged) else encoder_delay
+    is_whole = isinstance(samples, Integral) and not isinstance(samples, bool)
+    # NumPy's too. What is no whole number is refused where it counts.
+    return int(samples) if is_whole else samples
+
+
+def effective_delay(
+    encoder_delay: int | IfUntagged, *, tells_delay: bool, is_absolute: bool = True
+) -> int:
+    """Return the delay in samples.
+
+    Raises InvalidRequestError for a number, but 0, that can have no effect on a recording.
+    """
+    idle = None
+    if tells_delay:
+        idle = "can have no effect: the source's tag tells its delay"
+    elif not is_absolute:
+        idle = "can have no effect: relative times count what players play"
+    if idle and encoder_delay and not isinstance(encoder_delay, IfUntagged):
+        raise InvalidRequestError.of("encoder_delay", encoder_delay, f"{idle}; leave it out")
+    return delay_samples(encoder_delay)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from audioengine.errors import InvalidRequestError, Problem
+from audioengine.json_input import parse_json
 from audioengine.times import Interval, Number, check_mask_count, exact
 
 
@@ -40,11 +42,13 @@ class Params:
 
 
 def parse(params: object) -> Params:
-    """Read modificationParams as JSON values, in any of the shapes of either dialect.
+    """Read modificationParams as JSON values, in any of the shapes of either dialect, or as JSON.
 
     Raises InvalidRequestError naming every wrong field, and LimitError for more than MAX_MASKS
     intervals.
     """
+    if isinstance(params, str):  # as in the sample of the service's REST reference
+        params = parse_json(params, "modificationParams", "an object, or the JSON of one")
     if _absent_if_empty(params) is None:
         return Params()
     check_mask_count(_mask_count(params))
@@ -59,7 +63,7 @@ def parse(params: object) -> Params:
         raise InvalidRequestError.of(
             "absoluteTime", wire.absolute_time, f"contradicts absoluteTimes = {wire.absolute_times}"
         )
-    trim = None if wire.trim is None else wire.trim.interval("trim")
+    trim = None if wire.trim is None or wire.trim.is_empty else wire.trim.interval("trim")
     return Params(absolute_times=True in spellings, trim=trim, mask=_masks(wire.mask))
 
 
@@ -97,23 +101,27 @@ class _Strict(BaseModel):
 
 
 class _Stretch(_Strict):
-    """`{from, to}` of a mask: a missing bound could leave a secret uncovered."""
+    """`{from, to}`; without one of them it is open there."""
 
-    start: NumberField = Field(alias="from")
-    end: NumberField = Field(alias="to")
+    start: OptionalNumberField = Field(None, alias="from")
+    end: OptionalNumberField = Field(None, alias="to")
 
     def interval(self, origin: str) -> Interval:
         return Interval(self.start, self.end, origin)
 
+    @property
+    def is_empty(self) -> bool:
+        return self.start is None and self.end is None
 
-class _Trim(_Strict):
-    start: OptionalNumberField = Field(None, alias="from")
-    end: OptionalNumberField = Field(None, alias="to")
 
-    def interval(self, origin: str) -> Interval | None:
-        if self.start is None and self.end is None:
-            return None
-        return Interval(self.start, self.end, origin)
+def _with_a_bound(stretch: _Stretch) -> _Stretch:
+    """Of a mask at least one bound must be given: nobody masks all of a recording by `{}`."""
+    if stretch.is_empty:
+        raise PydanticCustomError("open", "must have from or to: it is open at one end at most")
+    return stretch
+
+
+_MaskStretch: TypeAlias = Annotated[_Stretch, AfterValidator(_with_a_bound)]
 
 
 # Tags of the shapes appear in pydantic's error locations; the brackets tell them from wire keys.
@@ -133,7 +141,7 @@ def _mask_shape(value: object) -> str | None:
 
 
 _Stretches: TypeAlias = Annotated[
-    Annotated[_Stretch, Tag(_ONE)] | Annotated[list[_Stretch], Tag(_MANY)],
+    Annotated[_MaskStretch, Tag(_ONE)] | Annotated[list[_MaskStretch], Tag(_MANY)],
     Discriminator(
         _stretches_shape,
         custom_error_type="stretches",
@@ -148,8 +156,8 @@ class _Parties(_Strict):
 
 
 _Mask: TypeAlias = Annotated[
-    Annotated[_Stretch, Tag(_ONE)]
-    | Annotated[list[_Stretch], Tag(_MANY)]
+    Annotated[_MaskStretch, Tag(_ONE)]
+    | Annotated[list[_MaskStretch], Tag(_MANY)]
     | Annotated[_Parties, Tag(_PARTIES)],
     Discriminator(
         _mask_shape,
@@ -163,7 +171,7 @@ _Mask: TypeAlias = Annotated[
 class _Params(_Strict):
     absolute_times: bool | None = Field(None, alias="absoluteTimes")
     absolute_time: bool | None = Field(None, alias="absoluteTime")
-    trim: Annotated[_Trim | None, BeforeValidator(_absent_if_empty)] = None
+    trim: Annotated[_Stretch | None, BeforeValidator(_absent_if_empty)] = None
     mask: Annotated[_Mask | None, BeforeValidator(_absent_if_empty)] = None
 
 

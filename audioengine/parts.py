@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from fractions import Fraction
 
-from audioengine.edits import Modification
+from audioengine.edits import IfUntagged, Modification, delay_samples, modification_of
 from audioengine.errors import InvalidRequestError, LimitError, Problem
 from audioengine.storage import SourceLike
 from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact_or_none
@@ -47,8 +47,9 @@ class MergePart:
     """Its name in reports and messages; by default the path, or its place in the list."""
     state: str | None = None
     """``active`` where the recording still goes on, which can't be merged."""
-    encoder_delay: int = 0
-    """Samples by which an untagged source holds its audio late: that one is at the start time."""
+    encoder_delay: int | IfUntagged = 0
+    """Samples by which a source whose tag tells none holds its audio late: that one is at the start
+    time. A number is refused where a tag tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +103,11 @@ def check_counts(parts: int, segments: int) -> None:
 
 def _timed(part: MergePart, number: int, path: str, problems: list[Problem]) -> TimedPart:
     start = _epoch_ms(part.start_time_ms, f"{path}.start_time_ms", problems)
-    delay = part.encoder_delay
+    delay = delay_samples(part.encoder_delay)
     if isinstance(delay, bool) or not isinstance(delay, int) or delay < 0:
         rule = "must be a whole number of samples, >= 0"
         problems.append(Problem(f"{path}.encoder_delay", delay, rule))
-    if part.modification is not None and not isinstance(part.modification, Modification):
-        rule = "must be a Modification or None"
-        problems.append(Problem(f"{path}.modification", part.modification, rule))
+    problems += _problems_of(part.modification, f"{path}.modification")
     if part.recording_id is not None and not isinstance(part.recording_id, str):
         problems.append(Problem(f"{path}.recording_id", part.recording_id, "must be text or None"))
     if part.state == "active":
@@ -129,6 +128,14 @@ def _timed(part: MergePart, number: int, path: str, problems: list[Problem]) -> 
                 problems.append(Problem(f"{at}.end_time_ms", segment.end_time_ms, rule))
         segments.append((begins, ends))
     return TimedPart(part, _name(part, number), path, start, tuple(segments))
+
+
+def _problems_of(modification: object, path: str) -> Sequence[Problem]:
+    try:
+        modification_of(modification, path)
+    except InvalidRequestError as error:
+        return error.problems
+    return ()
 
 
 def _epoch_ms(value: Number, path: str, problems: list[Problem]) -> Fraction:

@@ -8,10 +8,11 @@ fraction once, here, and is rounded once: no float is ever added to another.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from numbers import Rational
+from numbers import Rational, Real
 from typing import Literal, TypeAlias, cast
 
 from audioengine.errors import InvalidRequestError, LimitError, Problem
@@ -33,8 +34,8 @@ _MAX_POWER_OF_TEN = 400
 class Interval:
     """A half-open stretch of time ``[start, end)`` as a request gives it.
 
-    Seconds from the recording's start, or epoch milliseconds where the request says so. None, which
-    only a trim may have, stands for the recording's own start or end.
+    Seconds from the recording's start, or epoch milliseconds where the request says so. None stands
+    for the recording's own start or end; of a mask, only one of both may be None.
     """
 
     start: Number | None
@@ -54,7 +55,10 @@ def exact(value: object, path: str) -> Fraction:
     infinities and numbers of absurd size.
     """
     if isinstance(value, bool) or not isinstance(value, (Rational, float, Decimal)):
-        raise InvalidRequestError.of(path, value, "must be a number")
+        narrow = _narrow_float(value)
+        if narrow is None:
+            raise InvalidRequestError.of(path, value, "must be a number")
+        value = narrow
     if isinstance(value, Rational):  # also NumPy's integers, whose own arithmetic would overflow
         numerator, denominator = int(value.numerator), int(value.denominator)
         if max(numerator.bit_length(), denominator.bit_length()) > _MAX_POWER_OF_TEN * 10 // 3:
@@ -69,6 +73,21 @@ def exact(value: object, path: str) -> Fraction:
     if abs(int(parts.exponent)) + len(parts.digits) > _MAX_POWER_OF_TEN:
         raise InvalidRequestError.of(path, value, "must be of a sensible size")
     return Fraction(value)
+
+
+def _narrow_float(value: object) -> float | Decimal | None:
+    """A float of NumPy that is none of Python's, as its own shortest decimal; None: it is none.
+
+    NumPy registers its floats as Real, and float64 alone is a float.
+    """
+    if not isinstance(value, Real) or isinstance(value, (Rational, float)):
+        return None
+    if not math.isfinite(value):
+        return float(value)
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return None
 
 
 def check_mask_count(count: int) -> None:
@@ -121,6 +140,12 @@ def plain(value: Fraction) -> str:
     return f"{float(value):.3f}".rstrip("0").rstrip(".")
 
 
+def grouped(value: Fraction) -> str:
+    """Return the same with a comma between thousands: how long or late something is."""
+    text = f"{float(value):,.3f}"
+    return text.rstrip("0").rstrip(".")
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """An interval in exact samples, with what messages about it need."""
@@ -129,6 +154,14 @@ class Bounds:
     asked: Interval
     start: Fraction | None
     end: Fraction | None
+
+
+# What a number may have been meant as, and what makes the clock's own unit of it.
+_OTHER_UNITS: Mapping[str, tuple[tuple[str, Fraction], ...]] = {
+    "s": (("milliseconds", Fraction(1, 1000)), ("microseconds", Fraction(1, 1_000_000))),
+    "ms": (("microseconds", Fraction(1, 1000)), ("seconds", Fraction(1000))),
+    "epoch ms": (("microseconds", Fraction(1, 1000)), ("seconds", Fraction(1000))),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +175,12 @@ class Clock:
     zero: int
     """The sample at that time."""
 
-    def bounds(
-        self, interval: Interval, path: str, problems: list[Problem], *, open_ends: bool = True
-    ) -> Bounds | None:
+    def bounds(self, interval: Interval, path: str, problems: list[Problem]) -> Bounds | None:
         """Return the interval in samples; None, with `problems` added to, where it has none."""
         path = interval.origin or path
         before = len(problems)
-        start = self._exact(interval.start, f"{path}.from", problems, open_ends)
-        end = self._exact(interval.end, f"{path}.to", problems, open_ends)
+        start = self._exact(interval.start, f"{path}.from", problems)
+        end = self._exact(interval.end, f"{path}.to", problems)
         if start is not None and end is not None and start >= end:
             rule = f"must be more than from, {interval.start}"
             problems.append(Problem(f"{path}.to", interval.end, rule))
@@ -159,12 +190,8 @@ class Clock:
             return None
         return Bounds(path, interval, self._samples(start), self._samples(end))
 
-    def _exact(
-        self, value: Number | None, path: str, problems: list[Problem], open_end: bool
-    ) -> Fraction | None:
+    def _exact(self, value: Number | None, path: str, problems: list[Problem]) -> Fraction | None:
         if value is None:
-            if not open_end:
-                problems.append(Problem(path, None, "must be given: only a trim has open ends"))
             return None
         number = exact_or_none(value, path, problems)
         rule = None if number is None else self._broken_rule(number)
@@ -177,9 +204,17 @@ class Clock:
         if self.unit == "epoch ms":
             if number > MIN_EPOCH_MS:
                 return None
-            return "must be more than 10^11 with absolute times, which are epoch milliseconds"
+            rule = "must be more than 10^11 with absolute times, which are epoch milliseconds"
+            if MIN_EPOCH_MS < number * 1000 < MAX_EPOCH_MS:
+                rule += f"; if it is in seconds, {plain(number * 1000)} is right"
+            return rule
         if number < 0:
             return "must be at least 0: relative times count from the recording's start"
+        if self.unit == "ms" and number.denominator != 1:
+            return (
+                "must be whole: relative times are milliseconds here; if it is in seconds, "
+                f"{plain(number * 1000)} is right"
+            )
         limit = _MAX_RELATIVE_S * (1000 if self.unit == "ms" else 1)
         if number < limit:
             return None
@@ -187,6 +222,18 @@ class Clock:
             f"must be less than {limit} {self.unit}; "
             "epoch milliseconds need absoluteTimes to be true"
         )
+
+    def other_reading(self, value: Number, samples: int) -> str:
+        """Return what a time would be in another unit, for messages.
+
+        Empty where it would lie outside a recording of `samples` samples too.
+        """
+        number = exact(value, "")
+        for unit, factor in _OTHER_UNITS[self.unit]:
+            position = self._samples(number * factor)
+            if position is not None and 0 <= position <= samples:
+                return f"; in {unit} it would be {grouped(position / self.rate_hz)} s"
+        return ""
 
     def _samples(self, number: Fraction | None) -> Fraction | None:
         if number is None:

@@ -19,7 +19,11 @@ import miniaudio
 import numpy as np
 
 import audioengine as ae
-from audioengine.commands.requests import parse_command
+from audioengine.commands.requests import modifications, parse_command
+from audioengine.commands.unknown import EVENT_KEYS
+from audioengine.commands.wire import keys
+from audioengine.edits import time_problems
+from audioengine.json_input import parse_json, unambiguous
 from audioengine.mp3.assemble import SlotWriter, frame_head
 from audioengine.mp3.header import FrameHeader, Mode, StreamFormat, Version, parse_header
 from audioengine.mp3.info_tag import parse_info_tag
@@ -39,6 +43,7 @@ from audioengine.mp3.splice import ChannelFrame, amplified, join_channels, split
 from audioengine.mp3.tags import tag_at, trailing_tags
 from audioengine.operations.recording import source_warnings
 from audioengine.storage.objects import BytesSource
+from audioengine.times import exact
 from fuzzing import service
 from fuzzing.draw import REQUEST_BYTES, Draw
 
@@ -278,15 +283,40 @@ def verify(data: bytes) -> None:
         ae.verify(done.sound, bytes(broken), done.modification, workers=1, **done.options)
 
 
+def _read_doors(text: bytes, given: object) -> None:
+    """What no key is twice in is read as it is; what is unknown, or a fraction, is refused."""
+    read: object = None
+    with suppress(ae.AudioEngineError):
+        read = parse_json(text, "command")
+        expect(read == unambiguous(text), "without repeats nothing is left out")
+        expect(repr(read) == repr(given), "and it is what every reader reads")
+    with suppress(ae.AudioEngineError):
+        parse_json(b'{"a":' + text + b',"\\u0061":' + text + b"}", "command")
+        raise FindingError("a repeated key is refused")
+    for dialect in ("sqs", "rest"):
+        with suppress(ae.AudioEngineError):
+            command, _ = parse_command(given, dialect)
+            assert isinstance(given, dict)
+            known = keys(type(command)) | EVENT_KEYS | {"modificationParams"}
+            expect(given.keys() <= known, "a command has no unknown keys")
+            for _, edit in modifications(command):
+                fractions = [
+                    bound
+                    for one in (edit.trim, *(one for of in edit.mask.values() for one in of))
+                    if one is not None and dialect == "rest" and not edit.absolute_times
+                    for bound in (one.start, one.end)
+                    if bound is not None and exact(bound, "").denominator != 1
+                ]
+                expect(not fractions or time_problems(edit), "REST's milliseconds are whole")
+
+
 def commands(data: bytes) -> None:
     """Any bytes are a command with an outcome: one of ours, that tells no secret."""
     mode, text = data[:1], data[1:]
     given: object = text
     with suppress(ValueError, RecursionError, InvalidOperation):
         given = json.loads(text, parse_float=Decimal)
-    for dialect in ("sqs", "rest"):
-        with suppress(ae.AudioEngineError):
-            parse_command(given, dialect)
+    _read_doors(text, given)
     command: Any = text
     templates = service.templates()
     if isinstance(given, dict) and mode != b"\0":

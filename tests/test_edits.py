@@ -220,10 +220,15 @@ def test_relative_times_ignore_the_encoder_delay() -> None:
 def test_partly_outside_is_clipped_and_both_are_shown() -> None:
     """What was asked is kept beside what applies."""
     modification = Modification(
-        trim=Interval(50, 3600), mask={"callee": [Interval(59, 61)]}, guard_ms=10
+        trim=Interval(50, 3600),
+        mask={"callee": [Interval(59, 61)]},
+        guard_ms=10,
+        clip_tolerance_s=3540,
     )
     edits = place(modification)
     assert (edits.trim, edits.trim_asked) == (Span(400_000, SAMPLES), Span(400_000, 28_800_000))
+    assert [one.code for one in edits.warnings] == ["trim_clipped", "mask_clipped"]
+    assert "asked 59 to 61 s, applied 59 to 60 s" in edits.warnings[1].message
     assert edits.masks[0].asked == Span(472_000, 488_000)
     assert edits.masks[0].applied == Span(471_920, SAMPLES)
 
@@ -341,10 +346,23 @@ def test_a_guard_does_not_save_a_mask_outside() -> None:
     assert "0 to 60 s" in problem.rule
 
 
-def test_a_mask_needs_both_bounds() -> None:
-    """Only a trim has open ends."""
+def test_a_mask_may_be_open_at_one_end() -> None:
+    """It is masked from the recording's start, or to its end; never all by mistake."""
     modification = Modification(mask={"caller": [Interval(None, 5), Interval(5, None)]})
-    assert refusals(modification).keys() == {"mask.caller[0].from", "mask.caller[1].to"}
+    edits = place(modification)
+    assert [mask.applied for mask in edits.masks] == [Span(0, 40_000), Span(40_000, SAMPLES)]
+    assert [mask.asked for mask in edits.masks] == [mask.applied for mask in edits.masks]
+    assert not edits.warnings
+    nothing = Modification(mask={"caller": [Interval(None, None)]})
+    assert refusals(nothing).keys() == {"mask.caller[0]"}
+    late = Modification(mask={"caller": [Interval(60, None)], "callee": [Interval(None, 0)]})
+    assert refusals(late).keys() == {"mask.caller[0].from", "mask.callee[0].to"}
+    bounds = [Interval(None, EPOCH + 5000), Interval(EPOCH + 5000, None)]
+    absolute = Modification(mask={"caller": bounds}, absolute_times=True)
+    for start in (EPOCH, EPOCH + 4000, EPOCH - 50_000):
+        applied = [mask.applied for mask in place(absolute, start_time_ms=start).masks]
+        assert join(applied) == (Span(0, SAMPLES),)
+        assert applied[0].end == applied[1].start == (EPOCH + 5000 - start) * 8
 
 
 def test_open_trim() -> None:
@@ -453,12 +471,12 @@ def test_times_that_no_recording_can_honour() -> None:
     """They are told without one, and what depends on it is not."""
     asked = Modification(
         trim=Interval(5, 3),
-        mask={"caller": [Interval(1, 2), Interval(-1, 1)], "both": [Interval(1, None)]},
+        mask={"caller": [Interval(1, 2), Interval(-1, 1)], "both": [Interval(None, None)]},
     )
     assert [one.path for one in time_problems(asked)] == [
         "trim.to",
         "mask.caller[1].from",
-        "mask.both[0].to",
+        "mask.both[0]",
     ]
     epoch = Modification(trim=Interval(1_680_179_455_424, 5), absolute_times=True)
     assert [one.path for one in time_problems(epoch)] == ["trim.to"]

@@ -120,16 +120,14 @@ def test_empty_means_absent(empty: Any) -> None:
 
 
 def test_null_bounds() -> None:
-    """A trim may lack either bound or both; a mask may not."""
+    """A trim may lack either bound or both; a mask one of them."""
     assert Modification.from_params({"trim": {"from": 5}}).trim == Interval(5, None)
     assert Modification.from_params({"trim": {"from": None, "to": 5}}).trim == Interval(None, 5)
     assert Modification.from_params({"trim": {"to": None}}) == Modification()
-    assert refused({"mask": [{"from": 1}, {}, {"from": 1, "to": None}]}).keys() == {
-        "mask[0].to",
-        "mask[1].from",
-        "mask[1].to",
-        "mask[2].to",
-    }
+    made = Modification.from_params({"mask": [{"from": 1}, {"from": None, "to": 2}]})
+    assert made.mask == {"both": (Interval(1, None), Interval(None, 2))}
+    wrong = {"mask": [{"from": 1}, {}, {"from": None, "to": None}]}
+    assert refused(wrong) == {"mask[1]": {}, "mask[2]": {"from": None, "to": None}}
 
 
 def test_decimals_survive() -> None:
@@ -142,7 +140,7 @@ def test_decimals_survive() -> None:
     ("params", "problems"),
     [
         ([1], {"modificationParams": [1]}),
-        ("trim", {"modificationParams": "trim"}),
+        ("trim", {"modificationParams": "<str>"}),
         ({"beep": 1}, {"beep": 1}),
         ({"absoluteTimes": 1}, {"absoluteTimes": 1}),
         ({"absoluteTimes": "true"}, {"absoluteTimes": "true"}),
@@ -178,14 +176,14 @@ def test_all_wrong_fields_at_once() -> None:
     params = {
         "absoluteTimes": "yes",
         "trim": {"from": "1"},
-        "mask": {"caller": [{"from": True, "to": 2}, {"to": 3}], "agent": []},
+        "mask": {"caller": [{"from": True, "to": 2}, {}], "agent": []},
         "note": "x",
     }
     assert refused(params) == {
         "absoluteTimes": "yes",
         "trim.from": "1",
         "mask.caller[0].from": True,
-        "mask.caller[1].from": None,
+        "mask.caller[1]": {},
         "mask.agent": [],
         "note": "x",
     }

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
-from numbers import Integral, Rational
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
 from audioengine.batch.manifest_job import BadLine, Job, digest, parse_job
 from audioengine.batch.manifest_text import lines
-from audioengine.edits import Modification
+from audioengine.edits import CLIP_TOLERANCE_S, Modification
 from audioengine.errors import InvalidRequestError
 from audioengine.storage import S3Options, open_source
 from audioengine.storage.listing import bucket_and_prefix, list_sizes
@@ -120,6 +120,8 @@ def _same(for_all: ForAll) -> dict[str, Any]:
             raise InvalidRequestError.of("relative_unit", modification.relative_unit, rule)
         same["modification"] = params_of(modification)
         guard = guard if guard is not None else modification.guard_ms or None
+        if modification.clip_tolerance_s != CLIP_TOLERANCE_S:
+            same["clipToleranceS"] = modification.clip_tolerance_s
     if for_all.start_time_ms is not None:
         same["startTime"] = for_all.start_time_ms
     if guard is not None:
@@ -136,7 +138,7 @@ def _as_json(value: object) -> int | float | str:
         return number(value)
     if isinstance(value, Integral):
         return int(value)
-    return float(value) if isinstance(value, Rational) else repr(value)
+    return float(value) if isinstance(value, Real) else repr(value)
 
 
 def _is_inside(path: str, folder: str) -> bool:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import json
 import posixpath
 import zlib
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from audioengine.batch.manifest_all import ForAll, Maker, Rows
 from audioengine.batch.manifest_job import BadLine, Job
 from audioengine.batch.manifest_text import split
 from audioengine.errors import InvalidRequestError, LimitError, Problem, StorageError
+from audioengine.json_input import parse_object
 from audioengine.storage import S3Options, Source, open_source
 
 if TYPE_CHECKING:
@@ -64,14 +64,7 @@ def _inventory(manifest: str, s3: S3Options | None) -> tuple[tuple[str, ...], li
         if source.size > _MOST_BYTES:
             raise LimitError(f"inventory {manifest!r} is longer than {_MOST_BYTES} bytes")
         data = source.read(0, source.size)
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        rule = f"must be the manifest.json of an S3 Inventory: {error}"
-        raise InvalidRequestError.of("manifest", manifest, rule) from None
-    if not isinstance(value, dict):
-        rule = "must be the manifest.json of an S3 Inventory: an object"
-        raise InvalidRequestError.of("manifest", manifest, rule)
+    value = parse_object(data, "manifest", "the manifest.json of an S3 Inventory")
     problems: list[Problem] = []
     if value.get("fileFormat") != "CSV":
         rule = 'must be "CSV": let the inventory be written as CSV'

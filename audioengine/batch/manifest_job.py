@@ -10,19 +10,21 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from audioengine.choices import UnknownKeys
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError
+from audioengine.json_input import parse_json, unambiguous
 from audioengine.notices import Notice
 from audioengine.times import Number
 
 if TYPE_CHECKING:
     from audioengine.commands.requests import Command
 
-_KEYS = "source, destination, modification, startTime, guardMs, version"
+_FORM = "the JSON of one job"
+_KEYS = "source, destination, modification, startTime, guardMs, clipToleranceS, version"
 
 # In what is no JSON: a later delete must know of the recording all the same.
 _RECORDING_ID = re.compile(r'"recordingId"\s*:\s*("(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")')
@@ -58,18 +60,11 @@ class Job(NamedTuple):
     @property
     def is_command(self) -> bool:
         """Whether it is a command, and not a job with source and destination."""
-        try:
-            return "method" in json.loads(self.data)
-        except RecursionError:
-            return False
+        return "method" in (unambiguous(self.data) or {})
 
     def told(self) -> dict[str, str]:
         """Return what a journal says of it: source and destination, or method and recording."""
-        try:
-            value = json.loads(self.data)
-        except RecursionError:
-            # It was read once, nearer to the end of Python's stack.
-            return {}
+        value = unambiguous(self.data) or {}
         return {
             name: value[name].encode(errors="backslashreplace").decode()
             for name in ("source", "destination", "method", "recordingId")
@@ -97,6 +92,8 @@ class PlainJob:
     start_time_ms: Number | None
     guard_ms: Any
     """As it is given; None: the line says nothing of it."""
+    clip_tolerance_s: Number | None = None
+    """Likewise."""
     version: str | None = None
     """Of the source, in a bucket that keeps versions."""
     makes_folders: bool = False
@@ -119,12 +116,9 @@ def job_of(line: int, data: bytes) -> Job | BadLine:
     data = data.strip()
     key = digest(data)
     try:
-        value = json.loads(data)
-    except ValueError as error:
-        return _bad_json(line, key, data, f"must be the JSON of one job: {error}")
-    except RecursionError:
-        rule = "must be the JSON of one job: it is nested too deeply"
-        return _bad_json(line, key, data, rule)
+        value = parse_json(data, "job", _FORM)
+    except InvalidRequestError as error:
+        return BadLine(line, key, _seeming_recordings(data), error)
     if not isinstance(value, dict):
         refusal = InvalidRequestError.of("job", f"<{type(value).__name__}>", "must be an object")
         return BadLine(line, key, _seeming_recordings(data), refusal)
@@ -136,11 +130,6 @@ def job_of(line: int, data: bytes) -> Job | BadLine:
 def digest(data: bytes) -> str:
     """Return the key of what is to be done."""
     return sha256(data).hexdigest()[:32]
-
-
-def _bad_json(line: int, key: str, data: bytes, rule: str) -> BadLine:
-    error = InvalidRequestError.of("job", f"line {line}", rule)
-    return BadLine(line, key, _seeming_recordings(data), error)
 
 
 def _seeming_recordings(data: bytes) -> frozenset[str]:
@@ -167,24 +156,19 @@ def _destination(value: dict[str, Any]) -> str | None:
     return place if isinstance(place, str) else None
 
 
-def parse_job(job: Job) -> PlainJob | CommandJob:
+def parse_job(job: Job, unknown: UnknownKeys = "refuse") -> PlainJob | CommandJob:
     """Read a job in full; an object with a key `method` is a command.
+
+    unknown: what becomes of a command's unknown keys, as in `parse_command`.
 
     Raises InvalidRequestError naming every wrong field.
     """
-    try:
-        value = json.loads(job.data, parse_float=Decimal)
-        if "method" in value:
-            from audioengine.commands.requests import parse_command
+    value = parse_json(job.data, "job", _FORM)
+    if "method" in value:
+        from audioengine.commands.requests import parse_command
 
-            return CommandJob(*parse_command(value))
-        return replace(_plain_job(value), makes_folders=job.makes_folders)
-    except RecursionError:
-        rule = "must be the JSON of one job: it is nested too deeply"
-        raise InvalidRequestError.of("job", f"line {job.line}", rule) from None
-    except ArithmeticError:
-        rule = "must be the JSON of one job: a number in it is too large, or too small"
-        raise InvalidRequestError.of("job", f"line {job.line}", rule) from None
+        return CommandJob(*parse_command(value, unknown=unknown))
+    return replace(_plain_job(value), makes_folders=job.makes_folders)
 
 
 def _plain_job(value: dict[str, Any]) -> PlainJob:
@@ -212,11 +196,14 @@ def _plain_job(value: dict[str, Any]) -> PlainJob:
     modification = Modification.from_params(wire.modification)
     if wire.guard_ms is not None:
         modification = replace(modification, guard_ms=wire.guard_ms)
+    if wire.clip_tolerance_s is not None:
+        modification = replace(modification, clip_tolerance_s=wire.clip_tolerance_s)
     return PlainJob(
         wire.source,
         wire.destination,
         modification,
         wire.start_time_ms,
         wire.guard_ms,
+        wire.clip_tolerance_s,
         wire.version,
     )

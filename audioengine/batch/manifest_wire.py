@@ -36,4 +36,5 @@ class Line(BaseModel):
     modification: Any = None
     start_time_ms: OptionalNumberField = Field(None, alias="startTime")
     guard_ms: Annotated[Any, PlainValidator(_guard)] = Field(None, alias="guardMs")
+    clip_tolerance_s: OptionalNumberField = Field(None, alias="clipToleranceS")
     version: str | None = Field(None, min_length=1)

@@ -11,10 +11,13 @@ from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_all import ForAll
 from audioengine.batch.manifest_job import BadLine, CommandJob, Job, PlainJob, parse_job
 from audioengine.batch.outcome import SHOWN_FAILURES, error_entry, failed_job
+from audioengine.choices import UnknownKeys
 from audioengine.commands.requests import MergeRecordings, StoreRecording
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError, Problem
+from audioengine.operations.options import StoreOptions
 from audioengine.report import BatchPlanReport, FailedJobReport
+from audioengine.settings import Settings
 from audioengine.storage import S3Options
 from audioengine.times import exact_or_none
 from audioengine.version import VERSION
@@ -25,13 +28,19 @@ def plan_batch(
     *,
     for_all: ForAll | None = None,
     s3: S3Options | None = None,
+    options: StoreOptions | None = None,
+    settings: Settings | None = None,
 ) -> BatchPlanReport:
     """Say what a manifest asks for: nothing but the manifest is read.
 
-    manifest, for_all, s3: as in `run_batch`.
+    manifest, for_all, s3, options, settings: as in `run_batch`.
 
     Raises InvalidRequestError, StorageError, LimitError.
     """
+    unknown: UnknownKeys = "refuse"
+    if settings is not None:
+        options, unknown = options or settings.store, settings.unknown_keys
+    options = options or StoreOptions()
     counts: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     masked_s = Fraction(0)
@@ -40,13 +49,15 @@ def plan_batch(
         try:
             if isinstance(job, BadLine):
                 raise job.error
-            parsed = parse_job(job)
+            parsed = parse_job(job, unknown)
+            edits = _edits(parsed)
+            for edit in edits:
+                options.check_masks(edit)
         except InvalidRequestError as error:
             counts["invalid"] += 1
             if len(failures) < SHOWN_FAILURES:
                 failures.append(failed_job(job, error_entry(error)))
             continue
-        edits = _edits(parsed)
         masks = sum(len(intervals) for edit in edits for intervals in edit.mask.values())
         trims = sum(edit.trim is not None for edit in edits)
         masked_s += sum(map(_masked_s, edits))

@@ -90,9 +90,9 @@ def run_batch(
     DELETERECORDING is not done, and fails as EarlierJobFailed, where one before it failed.
 
     manifest: JSON Lines with `source`, `destination` and, where something is to be edited,
-        `modification` (as `modificationParams`, relative times in seconds), `startTime` (epoch ms)
-        and `guardMs`, or with commands; or what `for_all` needs: a CSV or an S3 Inventory that
-        names recordings, a prefix or a folder. A path or s3://bucket/key.
+        `modification` (as `modificationParams`, relative times in seconds), `startTime` (epoch ms),
+        `guardMs` and `clipToleranceS`, or with commands; or what `for_all` needs: a CSV or an S3
+        Inventory that names recordings, a prefix or a folder. A path or s3://bucket/key.
     journal: the path of a JSON Lines file, new unless the batch is resumed.
     for_all: what is done to each recording of a manifest that only names them.
     options: how recordings are edited, of commands too; by default as `settings` say.

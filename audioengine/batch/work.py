@@ -65,6 +65,9 @@ def _store(job: PlainJob, how: How) -> JobOutcome:
     modification = job.modification
     if job.guard_ms is None:
         modification = replace(modification, guard_ms=options.guard_ms)
+    if job.clip_tolerance_s is None:
+        modification = replace(modification, clip_tolerance_s=options.clip_tolerance_s)
+    options.check_masks(modification)
     record = note_of(how)
     report = store(
         job.source,

@@ -24,10 +24,11 @@ from audioengine.cli.options import (
     pcm_option,
     read_record,
     read_request,
+    refuse_option,
     verify_option,
 )
-from audioengine.edits import Interval, Modification
-from audioengine.errors import StorageError
+from audioengine.edits import Interval, Modification, time_problems
+from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.storage.options import S3Options
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _SHOWN_FAILURES = 20
 _DRAWN_EVERY_SECONDS = 0.1
 # What says what is done to each recording of a manifest that only names them.
 _EDIT = ("trim", "mask", "absolute", "start_time_ms", "params", "dialect")
+_OF_BATCH = ("allow_short_masks",)
 _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
 
 
@@ -95,6 +97,10 @@ _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
 )
 @edit_options
 @crosstalk_option
+@refuse_option
+@click.option(
+    "--allow-short-masks", is_flag=True, help="Take masks that last less than 50 ms, too."
+)
 @verify_option
 @click.option(
     "--settings",
@@ -160,7 +166,9 @@ def batch(
     if dry_run:
         from audioengine.batch.plan import plan_batch
 
-        planned = plan_batch(manifest, for_all=for_all, s3=s3)
+        planned = plan_batch(
+            manifest, for_all=for_all, s3=s3, options=_options(settings, asked), settings=settings
+        )
         click.echo(planned.to_json() if as_json else _planned(planned))
         raise click.exceptions.Exit(_SOME_FAILED if planned.invalid else 0)
     journal = journal or _default_journal(manifest)
@@ -198,6 +206,7 @@ def _for_all(manifest: str, to: str | None, given: set[str], edit: dict[str, Any
     from audioengine.batch.manifest import is_json_lines
     from audioengine.batch.manifest_all import ForAll
 
+    edit = {name: value for name, value in edit.items() if name not in _OF_BATCH}
     request = read_request(**edit)
     if is_json_lines(manifest):
         for name in ("to", *_EDIT):
@@ -217,6 +226,8 @@ def _in_seconds(modification: Modification) -> Modification:
     """The same edit with relative times as a batch has them."""
     if modification.relative_unit == "s":
         return modification
+    if problems := time_problems(modification):
+        raise InvalidRequestError(problems)
 
     def converted(one: Interval) -> Interval:
         start, end = (
@@ -250,9 +261,12 @@ _STORE_OPTIONS = (
     "fallback",
     "allow_truncated",
     "fail_on_crosstalk",
+    "refuse",
     "verify",
     "encoder_delay",
     "guard_ms",
+    "clip_tolerance_s",
+    "allow_short_masks",
 )
 
 

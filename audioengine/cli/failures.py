@@ -20,8 +20,10 @@ _SHOWN_CHARACTERS = 200
 # What the library calls its arguments, and the options that stand for them here.
 _OPTIONS = {
     "allow_truncated": "--allow-truncated",
+    "allow_short_masks": "--allow-short-masks",
     "beep.frequency_hz": "--beep-hz",
     "beep.level_dbfs": "--beep-dbfs",
+    "clip_tolerance_s": "--clip-tolerance-s",
     "encoder_delay": "--encoder-delay",
     "fail_on_crosstalk": "--fail-on-crosstalk",
     "fallback": "--fallback",

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from audioengine.choices import Align, MaskScope, Missing
+from audioengine.choices import Align, MaskScope, Missing, WarningCode
 from audioengine.cli.options import (
     choice_option,
     crosstalk_option,
@@ -22,6 +22,7 @@ from audioengine.cli.options import (
     read_record,
     read_s3,
     record_options,
+    refuse_option,
     sound_options,
     verify_option,
     with_options,
@@ -162,6 +163,7 @@ def read_merge(
     conferences: Sequence[_Conference],
     command: object,
     guard_ms: Number | tuple[Number, Number],
+    clip_tolerance_s: Number,
     beep_hz: Number,
     beep_dbfs: Number,
     fill: Any,
@@ -180,7 +182,12 @@ def read_merge(
     if command is not None and conferences:
         raise click.UsageError("--command lists the conferences: --conference can't be added.")
     parts = [
-        replace(part, modification=replace(part.modification, guard_ms=guard_ms))
+        replace(
+            part,
+            modification=replace(
+                part.modification, guard_ms=guard_ms, clip_tolerance_s=clip_tolerance_s
+            ),
+        )
         if part.modification
         else part
         for part in parts
@@ -197,6 +204,7 @@ def read_merge(
 @part_options
 @sound_options
 @crosstalk_option
+@refuse_option
 @verify_option
 @record_options
 @workers_option
@@ -205,6 +213,7 @@ def read_merge(
 def merge(
     destination: str,
     fail_on_crosstalk: bool,
+    refuse: tuple[WarningCode, ...],
     verify: bool,
     record: Path | None,
     pcm_digest: bool,
@@ -236,6 +245,7 @@ def merge(
             destination,
             **request.options,
             fail_on_crosstalk=fail_on_crosstalk,
+            refuse=refuse,
             verify=verify,
             record=kept,
             workers=workers,

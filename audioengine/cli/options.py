@@ -6,7 +6,6 @@ Times stay exact: text becomes a Decimal, and no float is made of it on the way.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
-from audioengine.choices import CallerChannel, Fallback, Fill, Render, SharedFrames
-from audioengine.edits import Beep, Dialect, Interval, Modification
+from audioengine.choices import CallerChannel, Fallback, Fill, Render, SharedFrames, WarningCode
+from audioengine.edits import CLIP_TOLERANCE_S, Beep, Dialect, Interval, Modification
+from audioengine.errors import InvalidRequestError
+from audioengine.json_input import parse_json
 from audioengine.storage.options import S3Options
 from audioengine.times import Number
 
@@ -69,7 +70,7 @@ def _interval(text: str, origin: str) -> Interval:
     found = _INTERVAL.fullmatch(text)
     if found is None or text == "-":
         hint = "must be FROM-TO in seconds, for instance 10-50 or 12.5-15"
-        raise click.BadParameter(f"{text!r} {hint}; a trim may leave out one end: 10- or -50.")
+        raise click.BadParameter(f"{text!r} {hint}; one end may be left out: 10- or -50.")
     start, end = (None if bound is None else read_number(bound) for bound in found.groups())
     return Interval(start, end, origin)
 
@@ -112,9 +113,10 @@ def read_json(_ctx: click.Context, _option: click.Parameter, text: str | None) -
         return None
     text, where = text_of(text)
     try:
-        value = json.loads(text, parse_float=Decimal, object_pairs_hook=_object_without_repeats)
-    except (ValueError, RecursionError, InvalidOperation) as error:
-        raise click.BadParameter(f"{where} is not the JSON of one object: {error}") from None
+        value = parse_json(text, where)
+    except InvalidRequestError as error:
+        why = "; ".join(f"{one.path}: {one.rule}" for one in error.problems)
+        raise click.BadParameter(f"is not the JSON of one object: {why}") from None
     return {} if value is None else value
 
 
@@ -132,16 +134,6 @@ def text_of(text: str) -> tuple[str, str]:
         raise click.BadParameter(f"can't read {where!r}: {error}") from None
 
 
-def _object_without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A key given twice would silently drop one of its masks."""
-    out = dict(pairs)
-    if len(out) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} appears twice in an object")
-    return out
-
-
 _EDIT_OPTIONS = (
     click.option(
         "--trim",
@@ -155,7 +147,7 @@ _EDIT_OPTIONS = (
         multiple=True,
         callback=_read_masks,
         metavar="PARTY=FROM-TO",
-        help="Mask caller, callee or both there, in seconds. May be repeated.",
+        help="Mask caller, callee or both there, in seconds; 12.5- to the end. May be repeated.",
     ),
     click.option(
         "--absolute",
@@ -185,7 +177,8 @@ _EDIT_OPTIONS = (
         default=0,
         show_default=True,
         metavar="SAMPLES",
-        help="How late an untagged source holds its audio, for --absolute; 1105 if LAME made it.",
+        help="How late a source that does not tell it holds its audio, for --absolute: 1105 if "
+        "LAME made it and there is no tag; else as the warning says.",
     ),
     choice_option(
         "--fallback", Fallback, "Where frames can't be copied: re-encode everything, or fail."
@@ -200,6 +193,14 @@ _SOUND_OPTIONS = (
         callback=_read_guard,
         metavar="MS[,MS]",
         help="Widen every mask on both sides, or before and after; 10,40 for card numbers.",
+    ),
+    click.option(
+        "--clip-tolerance-s",
+        default=str(CLIP_TOLERANCE_S),
+        show_default=True,
+        callback=_read_number,
+        metavar="S",
+        help="Clip a time that lies so much beyond the recording's end; refuse one beyond that.",
     ),
     click.option(
         "--beep-hz",
@@ -274,6 +275,13 @@ crosstalk_option = click.option(
     help="Fail where a masked voice seems to be on the other party's channel too.",
 )
 
+refuse_option = click.option(
+    "--refuse",
+    multiple=True,
+    type=click.Choice(get_args(WarningCode)),
+    metavar="CODE",
+    help="Fail, and publish nothing, where there is a warning with this code. May be repeated.",
+)
 
 verify_option = click.option(
     "--verify",
@@ -342,7 +350,9 @@ def read_request(
     absolute: bool,
     params: object,
     dialect: Dialect | None,
+    start_time_ms: Number | None,
     guard_ms: Number | tuple[Number, Number],
+    clip_tolerance_s: Number,
     beep_hz: Number,
     beep_dbfs: Number,
     fill: Any,
@@ -358,7 +368,7 @@ def read_request(
     if params is None:
         if dialect is not None:
             raise click.UsageError("--dialect says how to read --params, which is not given.")
-        modification = Modification(trim, mask, absolute_times=absolute, guard_ms=guard_ms)
+        modification = Modification(trim, mask, absolute_times=absolute)
     else:
         if trim is not None or mask or absolute:
             raise click.UsageError(
@@ -366,7 +376,15 @@ def read_request(
             )
         # Not a mapping? Then this raises, with the rest of what is wrong with it.
         wire: Any = params
-        modification = replace(Modification.from_params(wire, dialect or "sqs"), guard_ms=guard_ms)
+        modification = Modification.from_params(wire, dialect or "sqs")
+    if start_time_ms is not None and not modification.absolute_times:
+        raise click.UsageError(
+            "--start-time-ms is for absolute times: --absolute is missing, or absoluteTimes in "
+            "--params; without it, times count from the recording's start."
+        )
+    modification = replace(modification, guard_ms=guard_ms, clip_tolerance_s=clip_tolerance_s)
     beep = Beep(beep_hz, beep_dbfs, fill)
     s3 = read_s3(kms_key, s3_region, s3_endpoint)
-    return Request(modification, {"beep": beep, "s3": s3, **options})
+    return Request(
+        modification, {"start_time_ms": start_time_ms, "beep": beep, "s3": s3, **options}
+    )

@@ -138,6 +138,8 @@ def inspected(info: RecordingInfo, source: str) -> str:
     clock = "no gapless tag: its clock starts with the first audio frame"
     if info.tagged:
         clock = f"gapless tag: encoder delay {info.encoder_delay}, padding {info.padding} samples"
+    if info.encoder_delay == 0:
+        clock = "a tag that tells no delay: when the audio begins is not known"
     encoder = f"; written by {info.encoder}" if info.encoder else ""
     seconds = in_seconds(info.duration_ms)
     return layout(

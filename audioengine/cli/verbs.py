@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from audioengine.choices import WarningCode
 from audioengine.cli.options import (
     Request,
     crosstalk_option,
@@ -17,6 +18,7 @@ from audioengine.cli.options import (
     read_request,
     read_s3,
     record_options,
+    refuse_option,
     s3_options,
     verify_option,
     workers_option,
@@ -32,6 +34,7 @@ _SOURCE = click.argument("source", metavar="SRC")
 @click.argument("destination", metavar="DST")
 @edit_options
 @crosstalk_option
+@refuse_option
 @verify_option
 @record_options
 @workers_option
@@ -41,6 +44,7 @@ def store(
     source: str,
     destination: str,
     fail_on_crosstalk: bool,
+    refuse: tuple[WarningCode, ...],
     verify: bool,
     record: Path | None,
     pcm_digest: bool,
@@ -69,6 +73,7 @@ def store(
             request.modification,
             **request.options,
             fail_on_crosstalk=fail_on_crosstalk,
+            refuse=refuse,
             verify=verify,
             record=kept,
             workers=workers,

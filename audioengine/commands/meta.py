@@ -6,16 +6,15 @@ The reference's two samples lack the outer braces or the quotes around keys; bot
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
 from audioengine.commands.wire import AbsentIfNull, Wire, WireNumber, joined, read
 from audioengine.errors import InvalidRequestError, Problem
+from audioengine.json_input import parse_object
 from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact
 
 # A string, closed or not, or a word with the colon that makes it a key.
@@ -61,10 +60,7 @@ def parse_meta(text: str) -> Meta:
 
     Raises InvalidRequestError naming every wrong field, and where it can't be read at all.
     """
-    try:
-        value = json.loads(_as_json(text), parse_float=Decimal)
-    except (ValueError, RecursionError, InvalidOperation):
-        raise InvalidRequestError.of("meta", text, "must be a JSON object") from None
+    value = parse_object(_as_json(text), "meta", "a JSON object", within="meta")
     try:
         meta = read(Meta, value)
     except InvalidRequestError as error:

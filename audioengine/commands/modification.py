@@ -17,7 +17,7 @@ from audioengine.times import Number
 def _read(value: object, info: ValidationInfo) -> Modification | None:
     if value in (None, {}, []):
         return None
-    if not isinstance(value, dict):
+    if not isinstance(value, (dict, str)):
         raise PydanticCustomError("model_type", "must be an object")
     dialect = (info.context or {}).get("dialect", "sqs")
     modification = Modification.from_params(value, dialect)
@@ -53,13 +53,22 @@ def _plain(value: Number) -> int | float:
     return number(value) if isinstance(value, Decimal) else value
 
 
-_NUMBER = {"type": "number"}
-_OPEN_END = {"type": ["number", "null"]}
-_INTERVAL = {
+_BOUND = {
+    "type": ["number", "null"],
+    "description": "Seconds from the recording's start, or with absoluteTimes epoch milliseconds. "
+    "Absent or null: open there.",
+    "examples": [12.5, 1728890689783],
+}
+_TRIM: dict[str, Any] = {
     "type": "object",
-    "properties": {"from": _NUMBER, "to": _NUMBER},
-    "required": ["from", "to"],
+    "properties": {"from": _BOUND, "to": _BOUND},
     "additionalProperties": False,
+}
+_INTERVAL = {
+    **_TRIM,
+    "anyOf": [
+        {"required": [bound], "properties": {bound: {"type": "number"}}} for bound in ("from", "to")
+    ],
 }
 _EMPTY = [
     {"type": "null"},
@@ -70,11 +79,6 @@ _STRETCHES = {"anyOf": [*_EMPTY, _INTERVAL, {"type": "array", "items": _INTERVAL
 _PARTIES = {
     "type": "object",
     "properties": {"caller": _STRETCHES, "callee": _STRETCHES},
-    "additionalProperties": False,
-}
-_TRIM = {
-    "type": "object",
-    "properties": {"from": _OPEN_END, "to": _OPEN_END},
     "additionalProperties": False,
 }
 _PARAMS = {
@@ -88,9 +92,11 @@ _PARAMS = {
     "additionalProperties": False,
 }
 
+_TEXT = {"type": "string", "contentMediaType": "application/json", "contentSchema": _PARAMS}
+
 ModificationField: TypeAlias = Annotated[
     Modification | None,
     PlainValidator(_read),
-    WithJsonSchema({"anyOf": [*_EMPTY, _PARAMS]}),
+    WithJsonSchema({"anyOf": [*_EMPTY, _PARAMS, _TEXT]}),
 ]
 """What changes nothing is None. Validation needs the dialect as context."""

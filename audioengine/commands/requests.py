@@ -6,17 +6,17 @@ Whether a name, an encryption key or a token is right is judged by those who use
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from io import BytesIO
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic.json_schema import SkipJsonSchema
 
+from audioengine.choices import UnknownKeys
 from audioengine.commands.modification import ModificationField
+from audioengine.commands.unknown import key_problems
 from audioengine.commands.wire import (
     OptionalText,
     OptionalWireNumber,
@@ -30,8 +30,9 @@ from audioengine.commands.wire import (
     shown,
     unknown_keys,
 )
-from audioengine.edits import Dialect
+from audioengine.edits import Dialect, Modification
 from audioengine.errors import InvalidRequestError, LimitError, Problem
+from audioengine.json_input import parse_object
 from audioengine.notices import Notice
 from audioengine.parts import ConferenceSegment, MergePart, check_counts, timed
 from audioengine.times import exact
@@ -150,29 +151,29 @@ def command_values(text: str | bytes, name: str = "command") -> dict[str, Any]:
 
     name: what messages call it, where it is none.
 
-    Raises InvalidRequestError where the text is not the JSON of an object, and LimitError.
+    Raises InvalidRequestError where the text is not the JSON of an object, or repeats a key at any
+    depth, and LimitError.
     """
     if len(text) > MAX_COMMAND_BYTES:
         raise LimitError(
             f"the {name} has {len(text)} bytes, at most {MAX_COMMAND_BYTES} are allowed"
         )
-    try:
-        value = json.loads(text, parse_float=Decimal)
-    except (ValueError, ArithmeticError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        rule = "must be the JSON of an object"
-        raise InvalidRequestError.of(name, f"<{type(text).__name__}>", rule)
-    return value
+    return parse_object(text, name)
 
 
 def parse_command(
-    data: object, dialect: Dialect = "sqs", method: str | None = None
+    data: object,
+    dialect: Dialect = "sqs",
+    method: str | None = None,
+    unknown: UnknownKeys = "refuse",
 ) -> tuple[Command, tuple[Notice, ...]]:
-    """Read a command, as JSON values; warn of keys that mean nothing.
+    """Read a command, as JSON values; warn of keys that mean nothing and are ignored.
 
     method: what the command is where its body need not say so, as in REST, whose path does; the
     path's spelling, `deleterecording`, is fine.
+    unknown: what becomes of unknown keys at the top and in entries of `toMerge`: "refuse", or
+        "ignore" for those that don't look like a misspelt key or an edit. Keys of events are
+        always ignored.
 
     Raises InvalidRequestError naming every wrong field; it shows no secrets.
     """
@@ -182,8 +183,21 @@ def parse_command(
         value = f"<{type(data).__name__}>"
         raise InvalidRequestError.of("command", value, "must be an object")
     kind = _kind(data, method)
-    command: Command = replace(_read(kind, data, dialect), dialect=dialect)
+    command: Command = replace(_read(kind, data, dialect, unknown), dialect=dialect)
     return command, tuple(unknown_keys(data, kind))
+
+
+def modifications(command: Command) -> list[tuple[str, Modification]]:
+    """Return what a command edits, by the paths of its fields."""
+    edits: list[tuple[str, Modification | None]] = []
+    if isinstance(command, StoreRecording):
+        edits.append(("modificationParams", command.modification))
+    elif isinstance(command, MergeRecordings):
+        edits += [
+            (f"toMerge[{place}].modificationParams", entry.modification)
+            for place, entry in enumerate(command.to_merge)
+        ]
+    return [(path, one) for path, one in edits if one is not None]
 
 
 def _kind(data: dict[str, Any], method: str | None) -> type[Command]:
@@ -195,16 +209,14 @@ def _kind(data: dict[str, Any], method: str | None) -> type[Command]:
     return COMMANDS[asked]
 
 
-def _read(kind: type[Command], data: dict[str, Any], dialect: Dialect) -> Command:
-    problems: list[Problem] = []
+def _read(
+    kind: type[Command], data: dict[str, Any], dialect: Dialect, unknown: UnknownKeys
+) -> Command:
     if data.get("method") is None:
         data = {name: value for name, value in data.items() if name != "method"}
-    if kind is MergeRecordings and data.get("modificationParams") not in (None, {}, []):
-        # Ignored, it would leave what should be masked.
-        rule = "must be a key of the entries of toMerge"
-        problems.append(Problem("modificationParams", data["modificationParams"], rule))
     if kind is MergeRecordings:
         _check_counts(data)
+    problems = _key_problems(data, kind, unknown)
     command = None
     try:
         command = read(kind, data, "command", {"dialect": dialect})
@@ -215,6 +227,22 @@ def _read(kind: type[Command], data: dict[str, Any], dialect: Dialect) -> Comman
     if problems or command is None:
         raise _refusal(problems)
     return command
+
+
+def _key_problems(data: dict[str, Any], kind: type[Command], unknown: UnknownKeys) -> list[Problem]:
+    if kind is not MergeRecordings:
+        return key_problems(data, kind, unknown)
+    problems = []
+    if data.get("modificationParams") not in (None, {}, []):
+        rule = "must be a key of the entries of toMerge"
+        problems.append(Problem("modificationParams", data["modificationParams"], rule))
+    given = {name: value for name, value in data.items() if name != "modificationParams"}
+    problems += key_problems(given, kind, unknown)
+    entries = data.get("toMerge")
+    for place, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict):
+            problems += key_problems(entry, MergeEntry, unknown, f"toMerge[{place}]")
+    return problems
 
 
 def _refusal(problems: list[Problem]) -> InvalidRequestError:
@@ -230,7 +258,7 @@ class _ToMerge(Wire):
 
 
 def parse_to_merge(command: object) -> tuple[tuple[MergeEntry, ...], tuple[Notice, ...]]:
-    """Read `toMerge` of a command, as JSON values, whatever else there is or is missing.
+    """Read `toMerge` of a command, as JSON values, whatever else of a command is missing.
 
     Raises InvalidRequestError naming every wrong field.
     """
@@ -239,10 +267,11 @@ def parse_to_merge(command: object) -> tuple[tuple[MergeEntry, ...], tuple[Notic
     wire = read(_ToMerge, command, "command")
     if wire.method not in (None, "MERGERECORDINGS"):
         raise _refusal([Problem("method", wire.method, "must be MERGERECORDINGS")])
-    if problems := merge_problems(wire.to_merge):
+    assert isinstance(command, dict)
+    problems = _key_problems(command, MergeRecordings, "refuse")
+    if problems := [*problems, *merge_problems(wire.to_merge)]:
         raise _refusal(problems)
-    only = {"toMerge": command["toMerge"]} if isinstance(command, dict) else {}
-    return wire.to_merge, tuple(unknown_keys(only, MergeRecordings))
+    return wire.to_merge, tuple(unknown_keys(command, MergeRecordings))
 
 
 def _check_counts(data: dict[str, Any]) -> None:

@@ -10,8 +10,9 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from audioengine.commands.alarms import ALARMS
 from audioengine.commands.events import EVENTS
-from audioengine.commands.requests import COMMANDS
-from audioengine.commands.wire import adapter
+from audioengine.commands.requests import COMMANDS, MergeEntry
+from audioengine.commands.unknown import EVENT_KEYS
+from audioengine.commands.wire import adapter, keys
 from audioengine.errors import InvalidRequestError
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -43,5 +44,9 @@ def json_schema(name: str) -> dict[str, Any]:
     tag, kind = _KINDS[name]
     schema = adapter(kind).json_schema(schema_generator=_Untitled)
     schema["properties"][tag] = {"type": "string", "const": name}
+    for of, known in ((schema, kind), (schema.get("$defs", {}).get("MergeEntry"), MergeEntry)):
+        if of is not None and kind in COMMANDS.values():
+            # Others are refused; those of events are ignored.
+            of["propertyNames"] = {"enum": sorted(keys(known) | EVENT_KEYS)}
     required = [key for key in schema.get("required", []) if key != tag]
     return {"$schema": _DRAFT, **schema, "title": name, "required": [tag, *required]}

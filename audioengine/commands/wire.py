@@ -79,10 +79,12 @@ class Wire:
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 OptionalText: TypeAlias = str | None
 Secret: TypeAlias = SecretStr | None
-WireNumber: TypeAlias = Annotated[NumberField, WithJsonSchema({"type": "number"})]
+_EPOCH = {"description": "Epoch milliseconds.", "examples": [1728890677283]}
+WireNumber: TypeAlias = Annotated[NumberField, WithJsonSchema({"type": "number", **_EPOCH})]
 OptionalWireNumber: TypeAlias = Annotated[
-    OptionalNumberField, WithJsonSchema({"type": ["number", "null"]})
+    OptionalNumberField, WithJsonSchema({"type": ["number", "null"], **_EPOCH})
 ]
+"""All numbers of the wire but bounds of edits are epoch times in milliseconds."""
 
 
 def _empty_if_null(value: object) -> object:
@@ -109,8 +111,8 @@ def _segment(value: object) -> ConferenceSegment:
 _SEGMENT_SCHEMA = {
     "type": "object",
     "properties": {
-        "startTime": {"type": "number"},
-        "endTime": {"type": ["number", "null"]},
+        "startTime": {"type": "number", **_EPOCH},
+        "endTime": {"type": ["number", "null"], **_EPOCH},
         "aor": {"type": ["string", "null"]},
         "state": {"type": ["string", "null"]},
     },

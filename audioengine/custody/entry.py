@@ -49,7 +49,8 @@ def of_store(
         "render": report.render,
         "frames": asdict(report.frames),
     }
-    return _entry("store", [source], output, request, applied, verification)
+    told = {"warnings": [asdict(one) for one in report.warnings]}
+    return _entry("store", [source], output, request, applied, verification) | told
 
 
 def of_merge(
@@ -95,7 +96,8 @@ def of_merge(
         "render": report.render,
         "frames": asdict(report.frames),
     }
-    return _entry("merge", sources, output, request, applied, verification)
+    told = {"warnings": [asdict(one) for one in report.warnings]}
+    return _entry("merge", sources, output, request, applied, verification) | told
 
 
 def of_copy(source: Entry, output: Entry) -> Entry:

@@ -7,13 +7,14 @@ Of the command: method, recordings and digest, never its token nor its key.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from audioengine.commands.requests import MergeRecordings, StoreRecording
 from audioengine.custody import entry as told
 from audioengine.custody.record import Recorder
 from audioengine.execution.destination import Destination
+from audioengine.notices import Notice
 from audioengine.operations.recording_custody import recorded
 from audioengine.report import RecordedReport
 from audioengine.storage import Storage
@@ -29,15 +30,17 @@ class CommandRecord:
     digest: str
     source: str | None = None
     """Where the source is, which `store` is given already open."""
+    notices: tuple[Notice, ...] = ()
+    """What there is to warn of beside the report."""
 
     @property
     def pcm_digest(self) -> bool:
         """Whether it wants the digest of an output's samples too."""
         return self.record.pcm_digest
 
-    def of_source(self, source: Location) -> CommandRecord:
-        """The same, with the place of the one source."""
-        return CommandRecord(self.record, self.command, self.digest, str(source))
+    def of_source(self, source: Location, notices: tuple[Notice, ...]) -> CommandRecord:
+        """The same, with the place of the one source, and what there is to warn of."""
+        return replace(self, source=str(source), notices=notices)
 
     def check(self) -> None:
         """Raise where what will be told can't be taken."""
@@ -48,7 +51,9 @@ class CommandRecord:
         sources = entry["sources"]
         if self.source is not None:
             sources = [{**source, "place": self.source} for source in sources]
-        return self.record.add({**entry, "sources": sources, "command": self._command()})
+        warnings = [*entry.get("warnings", ()), *map(asdict, self.notices)]
+        told = {"sources": sources, "command": self._command(), "warnings": warnings}
+        return self.record.add({**entry, **told})
 
     def add_copy(
         self, source: Location, found: Found, destination: Destination, storage: Storage

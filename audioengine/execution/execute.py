@@ -26,6 +26,7 @@ from audioengine.commands.events import (
     StoreRecordingFailed,
 )
 from audioengine.commands.requests import (
+    MAX_COMMAND_BYTES,
     CancelRecording,
     Command,
     DeleteRecording,
@@ -33,6 +34,7 @@ from audioengine.commands.requests import (
     StopRecording,
     StoreRecording,
     command_values,
+    modifications,
     parse_command,
 )
 from audioengine.custody.record import Recorder
@@ -60,6 +62,7 @@ from audioengine.execution.token import (
     region_of,
     unverified,
 )
+from audioengine.json_input import unambiguous
 from audioengine.notices import Notice
 from audioengine.operations.recording_custody import require_record
 from audioengine.render.execute import Progress
@@ -120,19 +123,24 @@ def execute(
     settings = settings or Settings()
     storage = storage or storage_of(settings)
     raw: object = command
+    text = command if isinstance(command, (str, bytes)) else None
     token = unverified(settings.fallbacks)
     notices: tuple[Notice, ...] = ()
     is_own = False
     try:
         if isinstance(command, (str, bytes)):
+            raw = _who_asks(command)
+            token = _token_of(raw, settings) or token
             raw = command = command_values(command)
         if isinstance(command, Mapping):
             # The token comes first: it tells where an event about all else goes.
             token = _token_of(raw, settings) or token
-            command, notices = parse_command(raw, dialect, method)
+            command, notices = parse_command(raw, dialect, method, settings.unknown_keys)
         token = read_token(command.reply_id, settings)
         check_recording(command, token)
         is_own = True
+        for path, modification in modifications(command):
+            settings.store.check_masks(modification, path)
         require_record(record)
         if given_up is not None:
             result = result_there(command, token, given_up, resolver, storage, settings)
@@ -145,11 +153,11 @@ def execute(
     except AudioEngineError as error:
         digest = digest_of(command, token, resolver, settings)
         is_own = is_own or not isinstance(error, NotAllowedError)
-        return _failed(raw, error, token, notices, settings, method, digest, is_own)
+        return _failed(raw, error, token, notices, settings, method, digest, is_own, text)
     except Exception as error:  # noqa: BLE001 - a bug too must end the command with an event
         bug = AudioEngineError(f"internal error: {type(error).__name__}")
         bug.__cause__ = error
-        return _failed(raw, bug, token, notices, settings, method, None, is_own)
+        return _failed(raw, bug, token, notices, settings, method, None, is_own, text)
     return Outcome(
         event=_success(command, result, token, settings),
         result=result,
@@ -182,15 +190,25 @@ def failed(
     notices: tuple[Notice, ...] = ()
     is_own = True
     try:
-        raw = command_values(command)
+        raw = _who_asks(command)
         token = _token_of(raw, settings) or token
-        parsed, notices = parse_command(raw, dialect, method)
+        raw = command_values(command)
+        parsed, notices = parse_command(raw, dialect, method, settings.unknown_keys)
         digest = digest_of(parsed, token, resolver, settings)
         check_recording(parsed, token)
     except AudioEngineError as wrong:
         notices = ()  # what it does say is enough
         is_own = not isinstance(wrong, NotAllowedError)
-    return _failed(raw, error, token, notices, settings, method, digest, is_own)
+    return _failed(raw, error, token, notices, settings, method, digest, is_own, command)
+
+
+def _who_asks(command: str | bytes) -> object:
+    """What a command certainly says, as JSON values; of what is no command, the text itself.
+
+    A command that repeats a key is refused, and whoever sent it is told so.
+    """
+    values = unambiguous(command) if len(command) <= MAX_COMMAND_BYTES else None
+    return values if isinstance(values, dict) else command
 
 
 def _token_of(raw: object, settings: Settings) -> Claims | None:
@@ -296,11 +314,12 @@ def _failed(
     method: str | None,
     digest: str | None,
     is_own: bool,
+    text: str | bytes | None,
 ) -> Outcome:
     kind = (method or _text(raw, "method") or "").upper()
     alarm: CommandAlarm | None = None
     if kind in _ALARMS:
-        alarm = command_alarm(_ALARMS[kind], raw, str(error))
+        alarm = command_alarm(_ALARMS[kind], raw if text is None else text, str(error))
     return Outcome(
         event=_failure(kind, raw, error, token, settings),
         alarm=alarm,

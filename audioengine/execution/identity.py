@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
@@ -25,7 +26,7 @@ from audioengine.times import Number, exact
 COMMAND_DIGEST = "command-digest"
 """Name of an output's metadata."""
 
-_NO_INFLUENCE = ("verify",)
+_NO_INFLUENCE = ("verify", "refuse", "clip_tolerance_s", "allow_short_masks")
 
 
 def command_digest(
@@ -104,16 +105,20 @@ def _modification(modification: Modification | None, options: StoreOptions) -> o
 
 
 def _joined(intervals: Sequence[Interval], unit: int) -> list[list[str]]:
-    joined: list[tuple[Fraction, Fraction]] = []
+    joined: list[tuple[Fraction | float, Fraction | float]] = []
     for start, end in sorted(
-        (exact(one.start, "mask.from") * unit, exact(one.end, "mask.to") * unit)
-        for one in intervals
+        (_edge(one.start, -math.inf, unit), _edge(one.end, math.inf, unit)) for one in intervals
     ):
         if joined and start <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(joined[-1][1], end))
         else:
             joined.append((start, end))
     return [[str(start), str(end)] for start, end in joined]
+
+
+def _edge(bound: Number | None, end: float, unit: int) -> Fraction | float:
+    """A bound; where it is open, the end of all times."""
+    return end if bound is None else exact(bound, "") * unit
 
 
 def _bounds(interval: Interval, unit: int) -> list[str | None]:

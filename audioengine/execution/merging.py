@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from audioengine.commands.requests import MergeEntry, MergeRecordings
 from audioengine.custody.record import Recorder
+from audioengine.edits import IfUntagged
 from audioengine.execution.custody import CommandRecord
 from audioengine.execution.destination import (
     destination_of,
@@ -83,5 +84,5 @@ def _part(entry: MergeEntry, location: Location, storage: Storage, settings: Set
         entry.modification and settings.store.guarded(entry.modification),
         recording_id=entry.recording_id,
         state=entry.state,
-        encoder_delay=settings.store.encoder_delay,
+        encoder_delay=IfUntagged(settings.store.encoder_delay),
     )

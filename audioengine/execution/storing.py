@@ -33,6 +33,7 @@ from audioengine.execution.token import Claims
 from audioengine.notices import Notice
 from audioengine.operations.facts import ENGINE_VERSION, SOURCE_DIGEST
 from audioengine.operations.recording_ids import implausible_start
+from audioengine.operations.refusing import refuse_warnings
 from audioengine.operations.store import store
 from audioengine.render.execute import Progress
 from audioengine.settings import Settings
@@ -76,12 +77,14 @@ def store_recording(
         start = _start(command, known, source.metadata)
         options = settings.store
         modification = options.guarded(command.modification)
+        notices = _notices(command, start)
+        refuse_warnings(notices, options.refuse)
         report = store(
             source,
             destination.place(storage, _output_start(modification, start)),
             modification,
             start_time_ms=start,
-            record=None if kept is None else kept.of_source(source_at),
+            record=None if kept is None else kept.of_source(source_at, notices),
             workers=workers,
             progress=progress,
             **options.arguments(),
@@ -90,7 +93,7 @@ def store_recording(
         location=destination.location,
         digest=destination.digest,
         report=report,
-        notices=_notices(command, start),
+        notices=notices,
         versions_before=versions_before(destination, storage, settings),
     )
 
@@ -109,17 +112,19 @@ def _copied(
     source_at, found = found_of(storage, locations)
     check_own(token, known, found.metadata, settings)
     start = _start(command, known, found.metadata)
+    notices = _notices(command, start)
+    refuse_warnings(notices, settings.store.refuse)
     place = destination.place(storage, None if start is None else exact(start, START_TIME))
     options = place.options
     assert options is not None
     metadata = {**options.metadata, SOURCE_DIGEST: _told(found), ENGINE_VERSION: VERSION}
     storage.copy(source_at, destination.location, found, replace(options, metadata=metadata))
     if kept is not None:
-        kept.add_copy(source_at, found, destination, storage)
+        kept.of_source(source_at, notices).add_copy(source_at, found, destination, storage)
     return Result(
         location=destination.location,
         digest=destination.digest,
-        notices=_notices(command, start),
+        notices=notices,
         versions_before=versions_before(destination, storage, settings),
     )
 

@@ -124,6 +124,11 @@ class FrameIndex:
         return self._gapless != (0, self.raw_samples)
 
     @property
+    def tells_delay(self) -> bool:
+        """Whether that delay is the encoder's; else nothing says when the audio begins."""
+        return self.tagged and self.info_tag is not None and self.info_tag.tells_delay
+
+    @property
     def tag_counts_itself(self) -> bool:
         """Whether the tag counts its own frame too, and all bytes that it counts are there.
 

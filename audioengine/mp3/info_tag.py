@@ -69,6 +69,15 @@ class InfoTag:
         """Whether decoders honour delay and padding."""
         return self.encoder is not None and self.encoder.startswith(GAPLESS_ENCODERS)
 
+    @property
+    def tells_delay(self) -> bool:
+        """Whether it says how late the audio is.
+
+        Encoders that were killed, and stream copies of untagged files, leave a delay of 0: no
+        encoder has one, LAME's is 576 (its `ENCDELAY`).
+        """
+        return self.gapless and bool(self.encoder_delay)
+
 
 def parse_info_tag(frame: bytes, header: FrameHeader) -> InfoTag | None:
     """The tag in the file's first frame, or None where that is an audio frame."""

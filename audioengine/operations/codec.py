@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,12 +35,23 @@ if TYPE_CHECKING:
 
 Samples = npt.NDArray[np.float32]
 
+MAX_PEAK = 2.0
+"""Of floats, 6 dB over full scale."""
+
+_ANY_LENGTH_S = 10**9
+
 
 @dataclass(frozen=True, eq=False)
 class Audio:
     """Samples of both parties.
 
-    Raises InvalidRequestError where the arrays are not one-dimensional, equally long and real.
+    Floats have full scale ±1; integers are scaled by their type, as WAV files hold them: int16 by
+    32,768, int32 by 2^31, uint8, whose silence is 128, by 128. Floats beyond ±2 are refused: they
+    are integers taken for floats. MP3 overshoots its source's peak, mostly by up to 1.3 dB, and
+    `decode` gives all that a decoder does.
+
+    Raises InvalidRequestError where the arrays are not one-dimensional, equally long and real, or
+    are beyond full scale.
     """
 
     caller: Samples
@@ -58,13 +69,24 @@ class Audio:
                 problems.append(Problem(name, given, "must be a one-dimensional array of floats"))
             elif not np.isfinite(values).all():
                 problems.append(Problem(name, "NaN or infinity", "must be finite samples"))
+            elif (peak := _peak(values)) > MAX_PEAK:
+                rule = f"must be within ±{MAX_PEAK:g}, full scale being ±1"
+                problems.append(Problem(name, f"a peak of {peak:g}", rule))
             else:
-                object.__setattr__(self, name, values.astype(np.float32, copy=False))
+                object.__setattr__(self, name, _scaled(values))
         if not problems and len(self.caller) != len(self.callee):
             rule = f"must have as many samples as caller, {len(self.caller)}"
             problems.append(Problem("callee", len(self.callee), rule))
         if problems:
             raise InvalidRequestError(problems)
+
+    @classmethod
+    def _decoded(cls, caller: Samples, callee: Samples, rate_hz: int) -> Audio:
+        """What a decoder gives, be it beyond all that may be given."""
+        audio = object.__new__(cls)
+        for name, value in (("caller", caller), ("callee", callee), ("rate_hz", rate_hz)):
+            object.__setattr__(audio, name, value)
+        return audio
 
     def to_pydub(self) -> AudioSegment:
         """The same as a 16-bit stereo AudioSegment; needs the extra ``audioengine[pydub]``."""
@@ -89,6 +111,21 @@ class Audio:
         )
 
 
+def _peak(values: npt.NDArray[Any]) -> float:
+    """The highest sample of floats; integers are within full scale, whatever they are."""
+    if values.dtype.kind != "f" or not values.size:
+        return 0.0
+    return float(max(values.max(), -values.min()))
+
+
+def _scaled(values: npt.NDArray[Any]) -> Samples:
+    if values.dtype.kind == "f":
+        return values.astype(np.float32, copy=False)
+    full = float(2 ** (8 * values.dtype.itemsize - 1))
+    zero = full if values.dtype.kind == "u" else 0.0
+    return ((values.astype(np.float64) - zero) / full).astype(np.float32)
+
+
 def decode(
     source: SourceLike,
     start: Number | None = None,
@@ -110,7 +147,8 @@ def decode(
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         index = recording.index
         window = Interval(start, end, origin="window")
-        asked = Modification(trim=None if start is None and end is None else window)
+        whole = start is None and end is None
+        asked = Modification(None if whole else window, clip_tolerance_s=_ANY_LENGTH_S)
         span = resolve(asked, rate_hz=index.format.rate_hz, samples=index.samples).trim
         first = index.start
         pcm = decode_raw(recording.source, index, first + span.start, first + span.end)
@@ -119,7 +157,7 @@ def decode(
             right = left
         if caller_channel == "right":
             left, right = right, left
-        return Audio(left, right, index.format.rate_hz)
+        return Audio._decoded(left, right, index.format.rate_hz)  # noqa: SLF001 - ours
 
 
 def encode(

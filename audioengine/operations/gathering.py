@@ -13,11 +13,13 @@ from operator import attrgetter
 
 from audioengine.choices import CallerChannel, MaskScope, Missing, SharedFrames
 from audioengine.edits import (
+    LAME_LATENESS,
     AppliedMask,
     Beep,
-    Modification,
     Span,
+    effective_delay,
     join,
+    modification_of,
     resolve,
     untagged_notice,
 )
@@ -32,7 +34,7 @@ from audioengine.errors import (
 from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
-from audioengine.operations.recording import Recording, open_recording
+from audioengine.operations.recording import Recording, likely_delay, open_recording
 from audioengine.operations.recording_ids import implausible_start
 from audioengine.parts import MergePart, TimedPart, timed
 from audioengine.pcm.decode import Samples, decode_raw
@@ -209,22 +211,24 @@ def _place(
     part: TimedPart, recording: Recording, offset_ms: Fraction, rate_hz: int, beep: Beep
 ) -> Member:
     index = recording.index
-    modification = part.part.modification or Modification()
-    delay = part.part.encoder_delay
+    modification = modification_of(part.part.modification)
+    delay = effective_delay(part.part.encoder_delay, tells_delay=index.tells_delay)
+    likely = LAME_LATENESS if index.tells_delay else likely_delay(recording)
     edits = resolve(
         modification,
         rate_hz=index.format.rate_hz,
         samples=index.samples,
-        tagged=index.tagged,
+        tagged=index.tells_delay,
         start_time_ms=part.part.start_time_ms,
         encoder_delay=delay,
+        likely_delay=likely,
     )
     if edits.masks:
         beep.check_rate(index.format.rate_hz)
     warnings = [*recording.warnings, *edits.warnings]
-    if not index.tagged:
+    if not index.tells_delay:
         codes = {notice.code for notice in warnings}
-        notice = untagged_notice(index.format.rate_hz, delay, "Start times")
+        notice = untagged_notice(index.format.rate_hz, delay, likely, "Start times")
         warnings += [notice] if notice.code not in codes else []
     warnings += implausible_start(part.part.recording_id, part.start_ms)
     placed = PlacedPart(
@@ -234,7 +238,7 @@ def _place(
         masked=((),) * index.format.channels,
         rate_hz=rate_hz,
         offset=round_half_up(ms_to_samples(offset_ms, rate_hz)),
-        zero=0 if index.tagged else delay,
+        zero=0 if index.tells_delay else delay,
     )
     if not placed.audio.length:
         rule = "must leave at least one sample of the recording"

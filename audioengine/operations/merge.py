@@ -4,11 +4,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 
-from audioengine.choices import Align, CallerChannel, MaskScope, Missing, Render, SharedFrames
+from audioengine.choices import (
+    Align,
+    CallerChannel,
+    MaskScope,
+    Missing,
+    Render,
+    SharedFrames,
+    WarningCode,
+)
 from audioengine.custody.record import Recorder
 from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, Problem
@@ -30,6 +38,7 @@ from audioengine.operations.merge_request import Gathered, MergeChoices, gather
 from audioengine.operations.options import DAY_S
 from audioengine.operations.recording import Recording
 from audioengine.operations.recording_custody import merge_entry, recorded, require_record
+from audioengine.operations.refusing import check_codes, refuse_warnings
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
 from audioengine.render.execute import Progress
@@ -52,6 +61,7 @@ def merge(
     shared_frames: SharedFrames = "keep",
     allow_truncated: bool = False,
     fail_on_crosstalk: bool = False,
+    refuse: Collection[WarningCode] = (),
     verify: bool = False,
     max_timeline_s: Number = DAY_S,
     record: Recorder | None = None,
@@ -79,6 +89,7 @@ def merge(
         one: "keep" re-encodes it, "mask_both" masks it too.
     allow_truncated: take recordings that their tags say are cut off.
     fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
+    refuse: codes of warnings that are failures: nothing is published where the report has one.
     verify: publish the output only where it passes what `verify_merge` checks.
     max_timeline_s: a longer timeline is refused, for it means a wrong start time.
     record: a CustodyRecord that gets an entry, once the output is published.
@@ -96,6 +107,7 @@ def merge(
     )
     workers = worker_count(workers)
     require_record(record)
+    check_codes(refuse)
     with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
         gathered = gather(there, options)
         if verify:
@@ -131,12 +143,14 @@ def merge(
                 staging.size,
                 time.perf_counter() - started,
             )
+            refuse_warnings(report.warnings, refuse)
             entry = {}
             if record is not None:
                 request = {
                     **asdict(options),
                     "allow_truncated": allow_truncated,
                     "fail_on_crosstalk": fail_on_crosstalk,
+                    "refuse": list(refuse),
                 }
                 timed = [member.timed for member in members]
                 entry = merge_entry(

@@ -15,8 +15,16 @@ from audioengine.choices import (
     Missing,
     Render,
     SharedFrames,
+    WarningCode,
 )
-from audioengine.edits import Beep, Modification
+from audioengine.edits import (
+    CLIP_TOLERANCE_S,
+    Beep,
+    IfUntagged,
+    Modification,
+    short_mask_problems,
+)
+from audioengine.errors import InvalidRequestError
 from audioengine.times import Number
 
 DAY_S = 86_400
@@ -38,21 +46,42 @@ class StoreOptions:
     fallback: Fallback = "full"
     allow_truncated: bool = False
     fail_on_crosstalk: bool = False
+    refuse: tuple[WarningCode, ...] = ()
+    """Warnings that are failures."""
     verify: bool = False
     """Whether only what passes verification is published; of no influence on the output."""
     encoder_delay: int = 0
+    """Of sources that tell none."""
     guard_ms: Number | tuple[Number, Number] = 0
     """Of requests that say nothing of it."""
+    clip_tolerance_s: Number = CLIP_TOLERANCE_S
+    """By how much a bound may lie beyond its recording's end."""
+    allow_short_masks: bool = False
+    """Whether commands and manifests may mask less than 50 ms."""
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of `store`; the guard is a modification's."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "guard_ms"}
+        """The arguments of `store`; the rest is a modification's, or of commands and manifests."""
+        given = {
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if one.name not in ("guard_ms", "clip_tolerance_s", "allow_short_masks")
+        }
+        return {**given, "encoder_delay": IfUntagged(self.encoder_delay)}
 
     def guarded(self, modification: Modification) -> Modification:
-        """A modification with the guard, where it says nothing of one."""
-        if modification.guard_ms:
-            return modification
-        return replace(modification, guard_ms=self.guard_ms)
+        """A modification with the tolerance, and with the guard where it says nothing of one."""
+        guard_ms = modification.guard_ms or self.guard_ms
+        return replace(modification, guard_ms=guard_ms, clip_tolerance_s=self.clip_tolerance_s)
+
+    def check_masks(self, modification: Modification, path: str = "") -> None:
+        """Raise InvalidRequestError where a command or manifest masks less than it may.
+
+        path: of the modification, before the paths of its fields.
+        """
+        problems = [] if self.allow_short_masks else short_mask_problems(modification)
+        if problems:
+            at = f"{path}." if path else ""
+            raise InvalidRequestError([replace(one, path=at + one.path) for one in problems])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from audioengine.edits import LAME_LATENESS
 from audioengine.errors import MalformedAudioError
+from audioengine.mp3.header import HEADER_BYTES
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.info_tag import DECODER_DELAY, InfoTag
 from audioengine.mp3.scan import scan
@@ -25,6 +27,19 @@ class Recording:
     source: Source
     index: FrameIndex
     warnings: tuple[Notice, ...]
+
+
+def likely_delay(recording: Recording) -> int:
+    """Return the `encoder_delay` that is right for a source that tells none, if LAME made it.
+
+    Its lateness counts from the first frame; a clock behind a tag begins 529 samples later. LAME's
+    place for the tag, which it fills in at the end, is left as a frame of zeros by one that was
+    killed, and plays as a silent frame.
+    """
+    index = recording.index
+    first = recording.source.read(index.offset(0), index.size(0))
+    blank = index.format.samples_per_frame if not any(first[HEADER_BYTES:]) else 0
+    return LAME_LATENESS - index.start + blank
 
 
 @contextmanager
@@ -111,9 +126,12 @@ def _tag_warnings(index: FrameIndex) -> Iterator[Notice]:
     if index.tag_counts_itself:
         message = f"{counts} The tag counts itself too; all bytes that it promises are there."
         yield Notice("tag_counts_itself", message)
-    elif index.missing_frames and tag.gapless and index.tagged:
-        message = f"{counts} Its padding is that of an end that isn't there."
-        yield Notice("tag_disagrees", message)
+    elif index.missing_frames:
+        message = (
+            f"The recording is cut off: its tag promises {tag.frames} frames, and there are "
+            f"{index.frames}. Padding of the end that is missing does not count."
+        )
+        yield Notice("truncated", message)
     elif tag.frames is not None and tag.frames != index.frames:
         yield Notice("tag_disagrees", counts)
     if tag.gapless and not index.tagged and (tag.encoder_delay or tag.padding):

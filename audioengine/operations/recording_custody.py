@@ -8,6 +8,7 @@ from typing import Any
 
 from audioengine.custody import entry as told
 from audioengine.custody.record import Recorder
+from audioengine.edits import delay_samples
 from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.mp3.scan import scan
 from audioengine.parts import TimedPart
@@ -113,5 +114,5 @@ def _part(one: TimedPart) -> Mapping[str, object]:
             for segment in part.conference_segments or ()
         ],
         "modification": part.modification,
-        "encoder_delay": part.encoder_delay,
+        "encoder_delay": delay_samples(part.encoder_delay),
     }

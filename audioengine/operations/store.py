@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 
-from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
+from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames, WarningCode
 from audioengine.custody.record import Recorder
-from audioengine.edits import Beep, Edits, Modification
+from audioengine.edits import Beep, Edits, IfUntagged, Modification, delay_samples
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import reporting
 from audioengine.operations.coherence import MeasuredCoherence, measured_coherence
@@ -19,6 +19,7 @@ from audioengine.operations.facts import facts_of
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.recording_custody import recorded, require_record, store_entry
+from audioengine.operations.refusing import check_codes, refuse_warnings
 from audioengine.operations.store_rendering import render_store
 from audioengine.operations.store_request import StoreChoices, planned, resolved
 from audioengine.operations.workers import worker_count
@@ -45,11 +46,12 @@ def store(
     render: Render = "smart",
     beep: Beep = Beep(),  # noqa: B008 - frozen
     caller_channel: CallerChannel = "left",
-    encoder_delay: int = 0,
+    encoder_delay: int | IfUntagged = 0,
     shared_frames: SharedFrames = "keep",
     fallback: Fallback = "full",
     allow_truncated: bool = False,
     fail_on_crosstalk: bool = False,
+    refuse: Collection[WarningCode] = (),
     verify: bool = False,
     record: Recorder | None = None,
     s3: S3Options | None = None,
@@ -67,12 +69,14 @@ def store(
     start_time_ms: epoch time of the recording's start, for absolute times.
     render: "smart", or "full" to re-encode everything.
     caller_channel: "left", or "right" where the recorder has the parties the other way round.
-    encoder_delay: samples by which an untagged source holds its audio late (absolute times).
+    encoder_delay: samples by which a source whose tag tells none holds its audio late, for absolute
+        times; refused where it can have no effect, but as `IfUntagged`.
     shared_frames: what becomes of the other party in frames coded as mid/side under a mask of
         one: "keep" re-encodes it, "mask_both" masks it too.
     fallback: where the smart path can't go, re-encode everything ("full") or raise ("refuse").
     allow_truncated: take a recording that its tag says is cut off.
     fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
+    refuse: codes of warnings that are failures: nothing is published where the report has one.
     verify: publish the output only where it passes what `verify` checks.
     record: a CustodyRecord that gets an entry, once the output is published.
     s3: how places that begin with s3:// are reached and encrypted.
@@ -87,6 +91,7 @@ def store(
     options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
     workers = worker_count(workers)
     require_record(record)
+    check_codes(refuse)
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms, encoder_delay)
         if verify:
@@ -125,15 +130,17 @@ def store(
                 staging.size,
                 time.perf_counter() - started,
             )
+            refuse_warnings(report.warnings, refuse)
             entry = {}
             if record is not None:
                 request = {
                     **asdict(options),
                     "modification": modification,
                     "start_time_ms": start_time_ms,
-                    "encoder_delay": encoder_delay,
+                    "encoder_delay": delay_samples(encoder_delay),
                     "allow_truncated": allow_truncated,
                     "fail_on_crosstalk": fail_on_crosstalk,
+                    "refuse": list(refuse),
                 }
                 entry = store_entry(
                     record, report, source, destination, staging, request, verdict, s3
@@ -152,7 +159,7 @@ def plan_store(
     render: Render = "smart",
     beep: Beep = Beep(),  # noqa: B008 - frozen
     caller_channel: CallerChannel = "left",
-    encoder_delay: int = 0,
+    encoder_delay: int | IfUntagged = 0,
     shared_frames: SharedFrames = "keep",
     fallback: Fallback = "full",
     allow_truncated: bool = False,

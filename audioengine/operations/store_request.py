@@ -8,10 +8,19 @@ from dataclasses import dataclass
 from functools import partial
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
-from audioengine.edits import Beep, Edits, Modification, resolve
+from audioengine.edits import (
+    LAME_LATENESS,
+    Beep,
+    Edits,
+    IfUntagged,
+    Modification,
+    effective_delay,
+    modification_of,
+    resolve,
+)
 from audioengine.notices import Notice
 from audioengine.operations.choices import check_options
-from audioengine.operations.recording import Recording
+from audioengine.operations.recording import Recording, likely_delay
 from audioengine.plan.stereo import CouplingReader
 from audioengine.plan.store import StorePlan
 from audioengine.plan.store import plan_store as make_plan
@@ -47,20 +56,26 @@ def resolved(
     modification: Modification | None,
     choices: StoreChoices,
     start_time_ms: Number | None,
-    encoder_delay: int,
+    encoder_delay: int | IfUntagged,
 ) -> Edits:
     """The request on the recording's clock.
 
     Raises InvalidRequestError.
     """
     index = recording.index
+    modification = modification_of(modification)
+    is_absolute = modification.absolute_times and modification.asks
+    is_lost = is_absolute and not index.tells_delay
     edits = resolve(
-        modification or Modification(),
+        modification,
         rate_hz=index.format.rate_hz,
         samples=index.samples,
-        tagged=index.tagged,
+        tagged=index.tells_delay,
         start_time_ms=start_time_ms,
-        encoder_delay=encoder_delay,
+        encoder_delay=effective_delay(
+            encoder_delay, tells_delay=index.tells_delay, is_absolute=is_absolute
+        ),
+        likely_delay=likely_delay(recording) if is_lost else LAME_LATENESS,
     )
     if edits.masks:
         choices.beep.check_rate(index.format.rate_hz)

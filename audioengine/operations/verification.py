@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
-from audioengine.edits import Beep, Edits, Modification
+from audioengine.edits import Beep, Edits, IfUntagged, Modification
 from audioengine.errors import MalformedAudioError, UnsupportedAudioError, VerificationError
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.scan import scan
@@ -41,7 +41,7 @@ def verify(
     render: Render = "smart",
     beep: Beep = Beep(),  # noqa: B008 - frozen
     caller_channel: CallerChannel = "left",
-    encoder_delay: int = 0,
+    encoder_delay: int | IfUntagged = 0,
     shared_frames: SharedFrames = "keep",
     fallback: Fallback = "full",
     allow_truncated: bool = False,

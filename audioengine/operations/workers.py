@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 
 from audioengine.errors import InvalidRequestError
 
@@ -13,6 +14,6 @@ def worker_count(asked: int | None) -> int:
     if asked is None:
         affinity = getattr(os, "sched_getaffinity", None)
         return len(affinity(0)) if affinity else os.cpu_count() or 1
-    if isinstance(asked, bool) or not isinstance(asked, int) or asked < 1:
+    if isinstance(asked, bool) or not isinstance(asked, Integral) or asked < 1:
         raise InvalidRequestError.of("workers", asked, "must be a whole number, at least 1")
     return asked

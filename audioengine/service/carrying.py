@@ -6,9 +6,7 @@ Plain values both, so that any process can be sent them.
 
 from __future__ import annotations
 
-import json
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +17,8 @@ from audioengine.execution.control import Control
 from audioengine.execution.execute import execute, failed, storage_of
 from audioengine.execution.outcome import Outcome
 from audioengine.execution.temporary import Resolver, nothing_known
+from audioengine.json_input import unambiguous
+from audioengine.notices import Notice
 from audioengine.report import MergeReport, StoreReport
 from audioengine.service.delivery import Telling
 from audioengine.service.messages import DIALECT, METHOD, Message
@@ -46,8 +46,8 @@ class Task:
         """The command's method; None where it names none that there is."""
         method: object = self.method
         if method is None:
-            with suppress(ValueError, RecursionError, AttributeError):
-                method = json.loads(self.body).get("method")
+            values = unambiguous(self.body)
+            method = values.get("method") if isinstance(values, dict) else None
         kind = method.upper() if isinstance(method, str) else None
         return kind if kind in COMMANDS else None
 
@@ -78,6 +78,8 @@ class Done:
     """Where its temporary recordings are."""
     is_repeated: bool = False
     """Whether its output was there already."""
+    warnings: tuple[Notice, ...] = ()
+    """What was done all the same, and what keys of the command mean nothing."""
     audio_s: float = 0
     """Of the output."""
     remade_s: float = 0
@@ -137,6 +139,11 @@ def _done(task: Task, outcome: Outcome, seconds: float) -> Done:
     attributes = {name: value for name, value in outcome.attributes.items() if name != "event"}
     report = outcome.result.report if outcome.result is not None else None
     audio_s, remade_s = _seconds(report)
+    warnings = outcome.notices
+    if outcome.result is not None:
+        warnings += outcome.result.notices
+    if report is not None:
+        warnings += report.warnings
     return Done(
         telling=Telling(
             event=None if outcome.event is None else outcome.event.to_dict(),
@@ -152,6 +159,7 @@ def _done(task: Task, outcome: Outcome, seconds: float) -> Done:
         is_proven=outcome.is_proven,
         temp_bucket=outcome.temp_bucket,
         is_repeated=outcome.result is not None and outcome.result.is_repeated,
+        warnings=warnings,
         audio_s=audio_s,
         remade_s=remade_s,
         seconds=seconds,

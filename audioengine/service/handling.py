@@ -193,6 +193,7 @@ class Handling:
                 self._unkept.forget(_named(done, recordings), message.message_id)
         with self._metrics.timed("deliver"):
             self._deliver(done.telling, message.body)
+        self._warn(done, recordings)
         if done.error is not None:
             self._metrics.command(done.kind, "failed")
             log().error("command failed", error=done.error, **about)
@@ -214,6 +215,14 @@ class Handling:
                 bare = replace(telling, alarm=alarm, attributes={}, domain=None, callback=None)
                 self._delivery.tell(bare, body)
                 telling = replace(telling, event=None)
+
+    def _warn(self, done: Done, recordings: Collection[str]) -> None:
+        """Log what there is to warn of, and count it."""
+        named = {"recordings": sorted(recordings)} if len(recordings) > 1 else {}
+        for one in done.warnings:
+            self._metrics.warned(one.code)
+            told = {"code": one.code, "warning": one.message}
+            log().warning("command has a warning", **told, **named, **done.telling.attributes)
 
     def backoff_s(self, message: Message) -> int:
         """Return how long to wait before the next try."""

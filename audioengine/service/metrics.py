@@ -34,6 +34,12 @@ class Metrics:
             ("kind", "outcome"),
             registry=self.registry,
         )
+        self._warnings = Counter(
+            "audioengine_warnings",
+            "Warnings about commands, by their code",
+            ("code",),
+            registry=self.registry,
+        )
         self._audio = Counter(
             "audioengine_audio_seconds", "Seconds of audio in outputs", registry=self.registry
         )
@@ -71,6 +77,10 @@ class Metrics:
     def command(self, kind: str | None, outcome: CommandOutcome) -> None:
         """Count a command; kind: its method, None for what names none."""
         self._commands.labels(kind or "unknown", outcome).inc()
+
+    def warned(self, code: str) -> None:
+        """Count a warning about a command that was carried out."""
+        self._warnings.labels(code).inc()
 
     def audio(self, seconds: float, remade_seconds: float) -> None:
         """Count what an output holds, and what of it was re-encoded."""

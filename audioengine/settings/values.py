@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -25,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -32,10 +34,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from audioengine.choices import UnknownKeys
 from audioengine.commands.names import HIDDEN
 from audioengine.commands.wire import OptionalText, Text, joined
 from audioengine.edits import Beep, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem, StorageError
+from audioengine.json_input import parse_json
 from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
 from audioengine.settings.places import DEFAULT_FILE, FILE_VARIABLE, PREFIX
@@ -66,10 +70,12 @@ def _native(value: object) -> object:
         return json.dumps(value)
     if isinstance(value, str):
         try:
-            decoded = json.loads(value)
-        except (ValueError, RecursionError):
+            decoded = parse_json(value, "")
+        except InvalidRequestError:
             return value
-        return _native(decoded) if isinstance(decoded, (int, float, list)) else value
+        return _native(decoded) if isinstance(decoded, (int, float, Decimal, list)) else value
+    if isinstance(value, Decimal):
+        return float(value)
     return value
 
 
@@ -87,7 +93,7 @@ def _root(value: object) -> object:
 
 def _store_options(options: StoreOptions) -> StoreOptions:
     """Judge what else only a recording's edit would."""
-    resolve(Modification(guard_ms=options.guard_ms), rate_hz=_ANY_RATE_HZ, samples=0)
+    resolve(options.guarded(Modification()), rate_hz=_ANY_RATE_HZ, samples=0)
     if options.encoder_delay < 0:
         rule = "must be a whole number of samples, >= 0"
         raise InvalidRequestError.of("encoder_delay", options.encoder_delay, rule)
@@ -173,6 +179,22 @@ class StorageSettings(Table):
         return self
 
 
+class _Variables(EnvSettingsSource):
+    """Environment variables; JSON in them is read as all from outside."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:  # noqa: ARG002
+        """Return what a variable holds. Raises InvalidRequestError, which is a ValueError."""
+        return parse_json(value, field_name)
+
+
+def _why_no_json(error: SettingsError) -> str:
+    """What is wrong with a variable; its value may be a secret."""
+    rule = f"a table or list must be JSON: {error}"
+    if isinstance(error.__cause__, InvalidRequestError):
+        rule += "".join(f"; {one.path} {one.rule}" for one in error.__cause__.problems)
+    return rule
+
+
 class Settings(BaseSettings):
     """What a deployment decides once; frozen.
 
@@ -201,6 +223,9 @@ class Settings(BaseSettings):
     """Whether all temp objects belong to all commands, whatever their domain."""
     existing: Literal["overwrite", "refuse", "suffix"] = "overwrite"
     """What becomes of another object under an output's name."""
+    unknown_keys: UnknownKeys = "refuse"
+    """What becomes of keys of commands that nobody knows. What looks like a misspelt key, or like
+    an edit, is refused all the same."""
     purge_versions: bool = False
     """Whether an overwrite removes the older versions that a versioned bucket keeps."""
     domains: Mapping[Text, DomainSettings] = Field(default_factory=dict)
@@ -230,8 +255,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             problems = _problems(error)
         except SettingsError as error:  # names field and source, not the value
-            rule = f"a table or list must be JSON: {error}"
-            problems = [Problem(f"{PREFIX}*", HIDDEN, rule)]
+            problems = [Problem(f"{PREFIX}*", HIDDEN, _why_no_json(error))]
         else:
             return
         raise InvalidRequestError(problems)  # not in the handler: pydantic's error holds the input
@@ -241,13 +265,13 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours takes its place
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's own hook
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Say where values come from, the strongest first."""
         file_values = InitSettingsSource(settings_cls, dict(_FILE_VALUES.get() or {}))
-        return init_settings, env_settings, file_values
+        return init_settings, _Variables(settings_cls), file_values
 
     @model_validator(mode="after")
     def _is_one_record_key(self) -> Settings:

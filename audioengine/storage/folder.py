@@ -11,9 +11,9 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from audioengine.errors import InvalidRequestError, StorageError
+from audioengine.json_input import parse_json
 from audioengine.storage.base import Source, Staging
 from audioengine.storage.buckets import (
     Found,
@@ -267,13 +267,13 @@ def _etag(status: os.stat_result) -> str:
 def _read_meta(path: Path, fd: int, status: os.stat_result) -> tuple[Mapping[str, str], str | None]:
     """Metadata and SHA-256 of an open file, where those beside its path are its own."""
     try:
-        meta: Any = json.loads(_meta_path(path).read_bytes())
+        meta = parse_json(_meta_path(path).read_bytes(), "metadata")
         metadata = {str(name).lower(): str(value) for name, value in meta["metadata"].items()}
         sha256 = meta.get("sha256")
         written = {name: meta.get(name) for name in _identity(status)}
     except FileNotFoundError:
         return {}, None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise StorageError(f"can't read {str(_meta_path(path))!r}: it is no metadata") from None
     if sha256 is not None and written != _identity(status) and sha256 != _sha256(fd):
         return {}, None

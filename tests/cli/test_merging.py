@@ -85,10 +85,10 @@ def test_masks_of_a_command_are_applied(tmp_path: Path) -> None:
 def test_keys_that_mean_nothing_are_named(tmp_path: Path) -> None:
     """Entries are often copied from relatedRecordings; what is not known is said on stderr."""
     command = json.loads(COMMAND.read_text())
-    command["toMerge"][0] |= {"recordingRole": "parent", "state": "stopped", "colour": "red"}
+    command["toMerge"][0] |= {"recordingRole": "parent", "state": "stopped", "warning": "x"}
     result = run("merge", tmp_path / "out.mp3", "--command", json.dumps(command), *BOUND)
     assert result.exit_code == 0, result.output
-    assert result.stderr == "Warning: toMerge[0].colour is not known and ignored.\n"
+    assert result.stderr == "Warning: toMerge[0].warning is not known and ignored.\n"
 
 
 @pytest.mark.parametrize(

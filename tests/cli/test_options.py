@@ -32,6 +32,7 @@ DEFAULTS = {
 STORE_DEFAULTS = {
     **DEFAULTS,
     "fail_on_crosstalk": False,
+    "refuse": (),
     "verify": False,
     "record": None,
     "workers": None,
@@ -97,8 +98,6 @@ def test_a_dry_run_plans(reach: Reach, verb: tuple[str, ...]) -> None:
         (("--kms-key", "alias/calls"), "s3", ae.S3Options(kms_key="alias/calls")),
         (("--s3-region", "eu-north-1"), "s3", ae.S3Options(region="eu-north-1")),
         (("--s3-endpoint", "http://[::1]"), "s3", ae.S3Options(endpoint_url="http://[::1]")),
-        (("--start-time-ms", "1728890677283"), "start_time_ms", 1728890677283),
-        (("--start-time-ms", "1728890677283.25"), "start_time_ms", Decimal("1728890677283.25")),
         (("--render", "full"), "render", "full"),
         (("--beep-hz", "440.5"), "beep", ae.Beep(frequency_hz=Decimal("440.5"))),
         (("--beep-dbfs", "-12.5"), "beep", ae.Beep(level_dbfs=Decimal("-12.5"))),
@@ -110,6 +109,7 @@ def test_a_dry_run_plans(reach: Reach, verb: tuple[str, ...]) -> None:
         (("--fallback", "refuse"), "fallback", "refuse"),
         (("--allow-truncated",), "allow_truncated", True),
         (("--fail-on-crosstalk",), "fail_on_crosstalk", True),
+        (("--refuse", "junk", "--refuse", "truncated"), "refuse", ("junk", "truncated")),
         (("--workers", "3"), "workers", 3),
     ],
 )
@@ -195,8 +195,11 @@ def test_guard(reach: Reach, text: str, guard: object) -> None:
 
 def test_absolute(reach: Reach) -> None:
     """--absolute says what the times of --trim and --mask are."""
-    made = modification(reach, "--absolute", "--trim", "1728890677283-")
+    start = ("--start-time-ms", "1728890677283.25")
+    made = modification(reach, "--absolute", *start, "--trim", "1728890677283-")
     assert made.absolute_times
+    asked = reach("store", "in.mp3", "out.mp3", "--absolute", *start)
+    assert asked["start_time_ms"] == Decimal("1728890677283.25")
     assert not modification(reach, "--trim", "1-").absolute_times
 
 
@@ -295,8 +298,9 @@ def test_wrong_usage(tmp_path: Path, args: tuple[str, ...]) -> None:
         (("--trim", "1-1.00001"), "--trim 1-1.00001"),
         (("--mask", "caller=1-1.00001"), "--mask caller=1-1.00001"),
         (("--mask", "both=7-9"), "--mask both=7-9.from"),
-        (("--mask", "callee=1-"), "--mask callee=1-.to"),
-        (("--mask", "callee=-2"), "--mask callee=-2.from"),
+        (("--mask", "callee=6-"), "--mask callee=6-.from"),
+        (("--mask", "callee=-0"), "--mask callee=-0.to"),
+        (("--mask", "callee=1-11.1"), "--mask callee=1-11.1.to"),
         (("--mask", "callee=0-1e999"), "--mask callee=0-1e999.to"),
         (("--trim", "1728890677283-"), "--trim 1728890677283-.from"),
         (("--absolute", "--start-time-ms", "1728890677283", "--trim", "1-"), "--trim 1-.from"),
@@ -313,7 +317,8 @@ def test_wrong_usage(tmp_path: Path, args: tuple[str, ...]) -> None:
         (("--params", '{"trim": {"from": NaN}}'), "trim.from"),
         (("--params", '{"trim": {"from": true}}'), "trim.from"),
         (("--params", '{"trim": {"from": "1"}}'), "trim.from"),
-        (("--params", '{"mask": {"caller": [{"from": 1}]}}'), "mask.caller[0].to"),
+        (("--params", '{"mask": {"caller": [{}]}}'), "mask.caller[0]"),
+        (("--params", '{"trim": {"from": 1.5}}', "--dialect", "rest"), "trim.from"),
         (("--params", '{"mask": {"agent": []}}'), "mask.agent"),
         (("--params", '{"fade": 1}'), "fade"),
         (
@@ -348,6 +353,6 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [
         "Error: the request can't be honoured:",
         "  --trim 5-1, to = 1: must be more than from, 5",
-        f"  --mask caller=100-110, from = 100: {outside}",
+        f"  --mask caller=100-110, from = 100: {outside}; in milliseconds it would be 0.1 s",
         f"  --mask both=-5-2, from = -5: {negative}",
     ]

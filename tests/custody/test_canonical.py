@@ -78,6 +78,7 @@ def test_a_request_is_told_as_it_is() -> None:
             "mask": {"caller": [[1, "2.5"]]},
             "absolute_times": False,
             "guard_ms": 0,
+            "clip_tolerance_s": 5,
             "relative_unit": "s",
         },
         "beep": {"frequency_hz": 1000, "level_dbfs": -20, "fill": "beep"},

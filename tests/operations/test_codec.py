@@ -264,11 +264,38 @@ def test_no_samples_are_no_recording() -> None:
         (np.array([np.inf, 0, 0, 0]), np.zeros(4), "caller"),
         (np.zeros(4, complex), np.zeros(4), "caller"),
         (np.array(["a", "b", "c", "d"]), np.zeros(4), "caller"),
+        (np.array([0, 0, 2.001, 0]), np.zeros(4), "caller = 'a peak of 2.001': must be within ±2"),
+        (np.zeros(4), np.array([0.0, -32768.0, 1, 2]), "callee = 'a peak of 32768'"),
     ],
 )
 def test_what_are_no_samples_is_refused(caller: Any, callee: Any, field: str) -> None:
     with pytest.raises(ae.InvalidRequestError, match=field):
         ae.Audio(caller, callee, 8000)
+
+
+@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint8", "uint16"])
+@given(data=st.data())
+def test_integers_are_scaled_by_their_type(kind: str, data: st.DataObject) -> None:
+    """As `scipy.io.wavfile.read` gives them; uint8 is silent at 128."""
+    info = np.iinfo(kind)
+    values = data.draw(st.lists(st.integers(int(info.min), int(info.max)), min_size=1, max_size=9))
+    audio = ae.Audio(np.array(values, kind), np.array(values, kind), 8000)
+    half = 2.0 ** (info.bits - 1)
+    wanted = [(value - (half if kind.startswith("u") else 0)) / half for value in values]
+    assert audio.caller.dtype == np.float32
+    assert np.abs(audio.caller).max() <= 1
+    assert np.allclose(audio.caller, wanted, atol=1e-6)
+
+
+def test_int16_of_a_wav_is_no_noise() -> None:
+    """A tone at half of full scale stays one."""
+    tone = np.sin(np.arange(8000) * 2 * np.pi * 440 / 8000) / 2
+    out = io.BytesIO()
+    whole: Any = (tone * 32767).astype(np.int16)
+    ae.encode(ae.Audio(whole, whole, 8000), out, 64)
+    heard = ae.decode(out.getvalue()).caller[1000:7000]
+    assert 0.45 < np.abs(heard).max() < 0.55
+    assert np.abs(heard - tone[1000:7000]).max() < 0.05
 
 
 def test_samples_beyond_full_scale_are_kept_in_range() -> None:

@@ -214,8 +214,10 @@ def test_a_mask_partly_outside_the_recording_is_clipped() -> None:
         (ae.Interval(1, 1.00001), "mask.caller[0]"),
         (ae.Interval(float("nan"), 2), "mask.caller[0].from"),
         (ae.Interval(1, float("inf")), "mask.caller[0].to"),
-        (ae.Interval(None, 2), "mask.caller[0].from"),
-        (ae.Interval(1, None), "mask.caller[0].to"),
+        (ae.Interval(None, 0), "mask.caller[0].to"),
+        (ae.Interval(6, None), "mask.caller[0].from"),
+        (ae.Interval(None, None), "mask.caller[0]"),
+        (ae.Interval(1, 11.1), "mask.caller[0].to"),
         (ae.Interval(True, 2), "mask.caller[0].from"),
         (ae.Interval("1", 2), "mask.caller[0].from"),  # type: ignore[arg-type]
         (ae.Interval(1, 1_728_890_677_283), "mask.caller[0].to"),

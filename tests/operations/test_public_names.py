@@ -29,6 +29,7 @@ NAMES = {
     "Finding",
     "FolderStorage",
     "ForAll",
+    "IfUntagged",
     "Interval",
     "InvalidRequestError",
     "Known",

@@ -146,8 +146,10 @@ def test_asked_and_applied_are_told_apart() -> None:
         trim=ae.Interval(1, 100),
         mask={"caller": [ae.Interval(0.005, 1)], "both": [ae.Interval(5.5, 7)]},
         guard_ms=(10, 20),
+        clip_tolerance_s=94,
     )
     report = ae.plan_store(source.data, modification)
+    assert [one.code for one in report.warnings] == ["trim_clipped", "mask_clipped"]
     assert report.trim.asked is not None
     assert report.trim.asked.samples == (16_000, 1_600_000)
     assert report.trim.applied.samples == (16_000, 96_000)

@@ -7,11 +7,9 @@ Their keys begin with what no command can name. Whoever sees the bucket sees the
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Annotated
 
 from pydantic import Field
@@ -28,6 +26,7 @@ from audioengine.commands.wire import (
 )
 from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
 from audioengine.execution.temporary import Known
+from audioengine.json_input import parse_json
 from audioengine.settings import Settings
 from audioengine.storage import Storage
 from audioengine.storage.buckets import Listed, Location
@@ -89,8 +88,8 @@ class Catalogue:
         with closing(self.storage.source(location)) as source:
             data = source.read(0, source.size)
         try:
-            entry: Entry = read(Entry, json.loads(data, parse_float=Decimal), "entry")
-        except (ValueError, RecursionError):  # also our own, of a field
+            entry: Entry = read(Entry, parse_json(data, "entry"), "entry")
+        except InvalidRequestError:
             raise StorageError(f"can't read {str(location)!r}: it is no entry") from None
         return entry
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from audioengine.commands.alarms import ApiRequestAlarm
 from audioengine.commands.events import SipCallId
 from audioengine.commands.wire import OptionalText, Text, Wire
-from audioengine.errors import StorageError
+from audioengine.errors import InvalidRequestError, StorageError
+from audioengine.json_input import parse_json
 from audioengine.service.callbacks import NEW_CALL, callback_url
 from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.logs import log
@@ -115,8 +116,8 @@ def _said(answer: Answer) -> bool:
     if not answer.is_success:
         raise StorageError(_FAILED)
     try:
-        said = json.loads(answer.body)
-    except (ValueError, RecursionError):
+        said = parse_json(answer.body, "answer")
+    except InvalidRequestError:
         said = None
     record = said.get("recordCall") if isinstance(said, dict) else None
     if not isinstance(record, bool):

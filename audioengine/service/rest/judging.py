@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
@@ -16,15 +17,17 @@ from audioengine.commands.requests import (
     MergeRecordings,
     StoreRecording,
     command_values,
+    modifications,
     parse_command,
 )
 from audioengine.commands.wire import joined, keys, shown
-from audioengine.edits import Modification, time_problems
+from audioengine.edits import time_problems
 from audioengine.errors import InvalidRequestError, NotAllowedError, Problem
 from audioengine.execution.destination import check_bucket, digest_of
 from audioengine.execution.temporary import nothing_known
 from audioengine.execution.token import check_recording, read_token
 from audioengine.notices import Notice
+from audioengine.operations.options import StoreOptions
 from audioengine.settings import Settings
 
 # A cheap bound on what judging costs: 10,000 wrong values take most of a second.
@@ -57,11 +60,11 @@ def judged(text: str, method: str, domain: str, settings: Settings) -> Judged:
     problems: list[Problem] = []
     parsed: tuple[Command, tuple[Notice, ...]] | None = None
     try:
-        parsed = parse_command(values, "rest", method)
+        parsed = parse_command(values, "rest", method, settings.unknown_keys)
     except InvalidRequestError as error:
         problems += error.problems
     if parsed is not None:
-        problems += _wrong_times(parsed[0])
+        problems += _wrong_times(parsed[0], settings.store)
     problems += _wrong_names(values, method)
     if problems or parsed is None:
         raise InvalidRequestError(problems)
@@ -80,21 +83,14 @@ def judged(text: str, method: str, domain: str, settings: Settings) -> Judged:
     )
 
 
-def _wrong_times(command: Command) -> list[Problem]:
-    edits: list[tuple[str, Modification | None]] = []
-    if isinstance(command, StoreRecording):
-        edits.append(("modificationParams", command.modification))
-    elif isinstance(command, MergeRecordings):
-        edits += [
-            (f"toMerge[{place}].modificationParams", entry.modification)
-            for place, entry in enumerate(command.to_merge)
-        ]
-    return [
-        Problem(joined(path, one.path), one.value, one.rule)
-        for path, modification in edits
-        if modification is not None
-        for one in time_problems(modification)
-    ]
+def _wrong_times(command: Command, options: StoreOptions) -> list[Problem]:
+    problems: list[Problem] = []
+    for path, modification in modifications(command):
+        wrong = time_problems(modification)
+        problems += [Problem(joined(path, one.path), one.value, one.rule) for one in wrong]
+        if not wrong:
+            problems += _refused(partial(options.check_masks, modification, path))
+    return problems
 
 
 def _wrong_names(values: Mapping[str, Any], method: str) -> list[Problem]:

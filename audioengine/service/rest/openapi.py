@@ -147,12 +147,30 @@ def _operation_paths() -> dict[str, Any]:
 
 def _schemas_of(name: str) -> dict[str, Any]:
     """A command's schema, and those that it refers to, under the document's own places."""
-    schema = moved(json_schema(name))
+    schema = _in_ms(moved(json_schema(name)))
     del schema["$schema"]
     # The path says it too.
     schema["properties"]["method"] = {"enum": [name, None]}
     schema["required"] = [key for key in schema["required"] if key != "method"]
     return {**schema.pop("$defs", {}), name: schema}
+
+
+_BOUND = {
+    "description": "Whole milliseconds from the recording's start (12.5 s are 12500), or with "
+    "absoluteTimes epoch milliseconds. Absent or null: open there.",
+    "examples": [12500, 1728890689783],
+}
+
+
+def _in_ms(schema: Any) -> Any:
+    """Return a schema whose bounds of edits are told in the unit that they have over REST."""
+    if isinstance(schema, dict):
+        told = {key: _in_ms(value) for key, value in schema.items()}
+        bounds = told.get("properties", {})
+        if bounds.keys() == {"from", "to"}:
+            told["properties"] = {key: {**bound, **_BOUND} for key, bound in bounds.items()}
+        return told
+    return [_in_ms(one) for one in schema] if isinstance(schema, list) else schema
 
 
 def moved(schema: Any) -> Any:

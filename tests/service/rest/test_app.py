@@ -85,7 +85,7 @@ def test_merges_of_ours(service: Served) -> None:
 def test_the_body_is_queued_as_it_came(service: Served) -> None:
     """But for what a queue can't carry: JSON can escape it."""
     replied = token(recordingId="ré\uffff\ufffeé")
-    text = f'{{ "recordingId": "r\\u00e9\uffff\ufffeé", "x": 0.10, "replyId": "{replied}"}}'
+    text = f'{{ "recordingId": "r\\u00e9\uffff\ufffeé", "meta": 0.10, "replyId": "{replied}"}}'
     answer = service.post("deleterecording", content=text.encode(), headers=bearer() | JSON)
     assert answer.status_code == 200, answer.text
     queued = service.queue.sent[0][0]
@@ -204,9 +204,9 @@ def test_other_verbs(service: Served, verb: str) -> None:
 def test_bodies_that_are_no_object(service: Served, body: str) -> None:
     answer = service.post("deleterecording", content=body.encode(), headers=bearer() | JSON)
     assert answer.status_code == 400
-    assert answer.json()["problems"] == [
-        {"path": "command", "value": "<str>", "rule": "must be the JSON of an object"}
-    ]
+    (problem,) = answer.json()["problems"]
+    assert (problem["path"], problem["value"]) == ("command", "<str>")
+    assert problem["rule"].startswith("must be the JSON of an object")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1"])

@@ -23,7 +23,11 @@ SETTINGS = settings()
 REQUEST = Request({"type": "http"})
 SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
 RIGHT: list[dict[str, Any]] = [
-    {**command, "replyId": token(), "destinationBucket": KEPT, "encryptionKey": SECRET}
+    {
+        **command,
+        "replyId": token(),
+        **({"destinationBucket": KEPT, "encryptionKey": SECRET} if len(command) > 3 else {}),
+    }
     for command in COMMANDS
 ]
 

@@ -76,7 +76,7 @@ def test_memory_is_flat() -> None:
 
 
 def test_the_largest_body(service: Served) -> None:
-    body = json.dumps({"recordingId": "r", "replyId": token(recordingId="r"), "x": ""})
+    body = json.dumps({"recordingId": "r", "replyId": token(recordingId="r"), "meta": ""})
     for length, code in ((250_000, 200), (250_001, 413)):
         text = body[:-2] + "x" * (length - len(body)) + '"}'
         answer = service.post("deleterecording", content=text, headers=bearer() | JSON)
@@ -85,7 +85,7 @@ def test_the_largest_body(service: Served) -> None:
 
 def test_what_is_too_large_once_it_is_escaped(service: Served) -> None:
     """A queue would never take it: to send it again later is of no use."""
-    body = {"recordingId": "r", "replyId": token(recordingId="r"), "x": "\uffff" * 45_000}
+    body = {"recordingId": "r", "replyId": token(recordingId="r"), "meta": "\uffff" * 45_000}
     text = json.dumps(body, ensure_ascii=False).encode()
     assert len(text) < 140_000
     answer = service.post("deleterecording", content=text, headers=bearer() | JSON)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -48,6 +49,40 @@ def test_a_fuzzer_of_the_tenant(running: Served, case: schemathesis.Case[Any]) -
     case.call_and_validate(running.url, headers=bearer(), excluded_checks=BEYOND_SCHEMAS)
 
 
+ODD = [
+    ('{"recordingId": "a", "recordingId": "b", "replyId": "c"}', "recordingId", "given once"),
+    ('{"recordingId": "a", "replyId": "c", "meta": [{"x": 1, "x": 1}]}', "meta[0].x", "given once"),
+    ('{"recordingId": "a", "replyId": "c", "recordingID": "a"}', "recordingID", "did you mean"),
+    ('{"recordingId": "a", "replyId": "c", "colour": 1}', "colour", "is not a known key"),
+]
+
+
+@pytest.mark.parametrize(("body", "path", "rule"), ODD)
+def test_what_no_fuzzer_of_values_sends(running: Served, body: str, path: str, rule: str) -> None:
+    """Repeated and unknown keys, which the schema forbids, are refused as it says."""
+    operation = SCHEMA["/{domain}/deleterecording"]["POST"]
+    headers = bearer() | {"Content-Type": "application/json"}
+    answer = running.client.post(f"/{DOMAIN}/deleterecording", content=body, headers=headers)
+    operation.validate_response(answer)
+    assert answer.status_code == 400
+    (problem,) = answer.json()["problems"]
+    assert problem["path"] == path
+    assert rule in problem["rule"]
+
+
+@pytest.mark.parametrize("bound", [{"from": 1.5, "to": 90}, {"from": 0, "to": 0.5}, {"from": 2.5}])
+def test_fractions_are_refused(running: Served, bound: dict[str, float]) -> None:
+    body = {
+        "recordingId": RECORDING,
+        "replyId": token(),
+        "destinationBucket": "kept",
+        "modificationParams": {"mask": {"caller": [bound]}},
+    }
+    answer = running.client.post(f"/{DOMAIN}/storerecording", json=body, headers=bearer())
+    assert answer.status_code == 400
+    assert "must be whole" in answer.json()["problems"][0]["rule"]
+
+
 def test_it_is_served(service: Served) -> None:
     answer = service.client.get("/openapi.json")
     assert answer.headers["content-type"] == "application/json"
@@ -63,6 +98,31 @@ def test_every_command_has_its_path() -> None:
         schema = resolved(body["$ref"])
         assert schema["properties"]["method"] == {"enum": [name, None]}
         assert "method" not in schema["required"]
+
+
+def numbers(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """All numbers of a schema, by their places."""
+    if isinstance(schema, dict):
+        if "number" in schema.get("type", ()):
+            yield path, schema
+        for key, value in schema.items():
+            yield from numbers(value, f"{path}.{key}")
+    elif isinstance(schema, list):
+        for place, one in enumerate(schema):
+            yield from numbers(one, f"{path}[{place}]")
+
+
+def test_every_number_tells_its_unit_with_an_example() -> None:
+    found = dict(numbers(DOCUMENT["components"]["schemas"]))
+    assert len(found) > 10
+    for path, one in found.items():
+        if path.endswith((".from", ".to")) and one == {"type": "number"}:
+            continue  # says only which of the two must be given
+        assert "milliseconds" in one["description"], path
+        assert all(example == int(example) for example in one["examples"]), path
+    bounds = [one for path, one in found.items() if path.endswith(".from") and "examples" in one]
+    assert bounds
+    assert all("Whole milliseconds" in one["description"] for one in bounds)
 
 
 def test_its_references_lead_somewhere() -> None:

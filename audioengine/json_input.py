@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON from outside, read in one way: no key twice, exact numbers, bounded depth.
+
+RFC 8259, section 4, leaves open what an object with a repeated key means, and Python's reader takes
+the last one: of two lists of masks under one key the first would silently be lost.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+from audioengine.errors import InvalidRequestError, Problem
+
+MAX_DEPTH = 64
+"""Of objects and lists inside each other; a command needs 6."""
+
+# What may be shown of a key in a message; anything else could be a secret.
+_PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]{0,63}", re.ASCII)
+_NAMED_AT_MOST = 20
+_ONCE = "must be given once: which of the two counts can't be told"
+
+
+def parse_json(text: str | bytes, name: str, form: str = "JSON", within: str = "") -> Any:
+    """Return the value of a JSON text; a number with a point or an exponent is a Decimal.
+
+    NaN and infinities are floats, so that what reads a field can refuse them by its name.
+
+    name: what messages call the text. form: what it must be, for messages.
+    within: the path of the value, before the paths of repeated keys.
+
+    Raises InvalidRequestError where the text is no JSON, holds a number of absurd size, is nested
+    deeper than MAX_DEPTH, or repeats a key in an object, at any depth.
+    """
+    value, repeated = _parsed(text, name, form)
+    if repeated:
+        paths = islice(_repeated_paths(value, within, repeated), _NAMED_AT_MOST)
+        raise InvalidRequestError([Problem(path, "<given twice>", _ONCE) for path in paths])
+    return value
+
+
+def parse_object(
+    text: str | bytes, name: str, form: str = "the JSON of an object", within: str = ""
+) -> dict[str, Any]:
+    """Return what `parse_json` does; raise InvalidRequestError where it is no object."""
+    value = parse_json(text, name, form, within)
+    if not isinstance(value, dict):
+        raise InvalidRequestError.of(name, f"<{type(text).__name__}>", f"must be {form}")
+    return value
+
+
+def unambiguous(text: str | bytes) -> Any:
+    """Return the value of a JSON text without the keys that are repeated; None: it is no JSON.
+
+    This tells who asked, where what was asked is refused: it is never carried out.
+    """
+    try:
+        value, repeated = _parsed(text, "", "")
+    except InvalidRequestError:
+        return None
+    for one, keys in repeated:
+        for key in keys:
+            del one[key]
+    return value
+
+
+_Repeats = list[tuple[dict[str, Any], frozenset[str]]]
+
+
+def _parsed(text: str | bytes, name: str, form: str) -> tuple[Any, _Repeats]:
+    """The value, and its objects that repeat keys, with these keys."""
+    repeated: _Repeats = []
+
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        one = dict(pairs)
+        if len(one) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            repeated.append((one, frozenset(key for key in one if counts[key] > 1)))
+        return one
+
+    try:
+        value = json.loads(text, parse_float=Decimal, object_pairs_hook=made)
+        is_deep = _is_deep(text, value)
+    except RecursionError:
+        is_deep = True
+    except ArithmeticError:
+        raise _refused(text, name, form, "a number in it is too large, or too small") from None
+    except ValueError as error:
+        raise _refused(text, name, form, str(error)) from None
+    if is_deep:
+        raise _refused(text, name, form, "it is nested too deeply")
+    return value, repeated
+
+
+def _refused(text: str | bytes, name: str, form: str, why: str) -> InvalidRequestError:
+    return InvalidRequestError.of(name, f"<{type(text).__name__}>", f"must be {form}: {why}")
+
+
+def _is_deep(text: str | bytes, value: Any) -> bool:
+    brackets = re.findall(r"[\[{]", text) if isinstance(text, str) else re.findall(rb"[\[{]", text)
+    if len(brackets) <= MAX_DEPTH:
+        return False
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inside = (inner for one in level for inner in _children(one))
+        level = [one for one in inside if isinstance(one, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _repeated_paths(value: Any, within: str, repeated: _Repeats) -> Iterator[str]:
+    """Return where the repeated keys of a value are."""
+    twice = {id(one): keys for one, keys in repeated}
+    waiting = [(value, within)]
+    while waiting:
+        one, path = waiting.pop()
+        if isinstance(one, dict):
+            for key, inner in one.items():
+                shown = key if _PLAIN_KEY.fullmatch(key) else "…"
+                at = f"{path}.{shown}" if path else shown
+                waiting.append((inner, at))
+                if key in twice.get(id(one), ()):
+                    yield at
+        elif isinstance(one, list):
+            waiting += [(inner, f"{path}[{place}]") for place, inner in enumerate(one)]

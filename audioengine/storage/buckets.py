@@ -8,12 +8,12 @@ without passing through here, and deleted.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import TypeAlias
 
-from audioengine.errors import InvalidRequestError, StorageError
-from audioengine.storage.base import Source, Staging
+from audioengine.errors import InvalidRequestError
+from audioengine.storage.base import DestinationChangedError, Source, Staging
 from audioengine.storage.options import S3Options
 
 SCHEME = "s3://"
@@ -57,6 +57,10 @@ class Found:
     """Kept beside it, by names in lower case."""
     is_hidden: bool = False
     """Whether it seems to be under another key than the one given: the store tells nothing else."""
+
+
+Judge: TypeAlias = Callable[[Found], None]
+"""Raises where an object must not be read or deleted, for what is kept beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,18 @@ class Storage(ABC):
         """All versions of an object, the newest first; none where its bucket keeps none."""
 
     @abstractmethod
-    def delete(self, location: Location, versions: Sequence[str] | None = None) -> None:
-        """Delete an object, every version of it or those; none there is no error."""
+    def delete(
+        self,
+        location: Location,
+        versions: Sequence[str] | None = None,
+        *,
+        judge: Judge | None = None,
+    ) -> None:
+        """Delete an object, every version of it or those; none there is no error.
+
+        judge: is told of each version before any is deleted, and raises where it must stay. Only
+            what it was told of is deleted, as far as the store can tell.
+        """
 
     @abstractmethod
     def objects(self, bucket: str, prefix: str = "") -> Iterator[Listed]:
@@ -124,13 +138,22 @@ class ObjectPlace:
     storage: Storage
     location: Location
     options: S3Options | None = None
+    judge: Callable[[Mapping[str, str]], None] | None = None
+    """Raises where the object must not be read, for the metadata of the very one that is opened."""
 
     def __str__(self) -> str:
         return str(self.location)
 
     def source(self) -> Source:
         """Open it for reading."""
-        return self.storage.source(self.location, self.options)
+        source = self.storage.source(self.location, self.options)
+        if self.judge is not None:
+            try:
+                self.judge(source.metadata)
+            except BaseException:
+                source.close()
+                raise
+        return source
 
     def staging(self) -> Staging:
         """Prepare it for writing."""
@@ -144,7 +167,12 @@ def refuse_encryption(options: S3Options | None, kind: str) -> None:
         raise InvalidRequestError.of("encryptionKey", "***", rule)
 
 
-def refuse_newer(place: str) -> NoReturn:
-    """Raise StorageError for an output that would replace what has come meanwhile."""
-    message = f"can't write destination {place!r}: it was changed meanwhile"
-    raise StorageError(message, retryable=True)
+def check_replaced(place: str, options: S3Options | None, etag: str | None) -> None:
+    """Raise DestinationChangedError where an output would replace what it must not.
+
+    etag: of what is there now; None: nothing is.
+    """
+    if options is None:
+        return
+    if (options.only_new and etag is not None) or options.replaces not in (None, etag):
+        raise DestinationChangedError(place)

@@ -60,7 +60,7 @@ def listed_in_s3(bucket: str, prefix: str, options: S3Options) -> Iterator[Mappi
     from audioengine.storage.s3_client import client, mapped
 
     reached = client(options)
-    page = {"Bucket": bucket, "Prefix": prefix, **options.owner_arguments}
+    page = {"Bucket": bucket, "Prefix": prefix, **options.request_arguments}
     while True:
         with mapped(f"can't list {SCHEME + bucket + '/' + prefix!r}"):
             answer = reached.list_objects_v2(**page)

@@ -133,6 +133,9 @@ def run_batch(
         options = options or settings.store
         s3 = s3 or settings.storage.s3
         settings = settings.model_copy(update={"store": options})
+    if s3 is not None and s3.session is not None:
+        rule = "must be None in a batch: its processes find credentials of their own"
+        raise InvalidRequestError.of("s3.session", "<Session>", rule)
     options = options or StoreOptions()
     if options.verify and executor == "processes":
         from audioengine.verification.decoder import decoder_name

@@ -128,7 +128,7 @@ def execute(
     settings = settings or Settings()
     storage = storage or storage_of(settings)
     raw: object = command
-    token = unverified(settings.fallbacks)
+    token = unverified(settings)
     notices: tuple[Notice, ...] = ()
     is_own = False
     try:
@@ -188,7 +188,7 @@ def failed(
     error: why. The others are those of `execute`.
     """
     raw: object = command
-    token, digest = unverified(settings.fallbacks), None
+    token, digest = unverified(settings), None
     notices: tuple[Notice, ...] = ()
     is_own = True
     try:

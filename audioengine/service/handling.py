@@ -6,13 +6,14 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Collection
+from dataclasses import replace
 
 from audioengine.errors import AudioEngineError, InvalidRequestError
 from audioengine.execution.execute import storage_of
 from audioengine.service.carrying import Deployment, Done, Task, give_up, settle
 from audioengine.service.delivery import Delivery
 from audioengine.service.logs import log
-from audioengine.service.messages import CommandQueue, Message
+from audioengine.service.messages import MESSAGE_ID, CommandQueue, Message
 from audioengine.service.metrics import Metrics
 from audioengine.service.turns import recordings_of
 from audioengine.service.unkept import Recordings, Unkept
@@ -152,7 +153,8 @@ class Handling:
             elif is_foreseen:
                 self._unkept.forget(named, message.message_id)
         with self._metrics.timed("deliver"):
-            self._delivery.tell(done.telling, message.body)
+            attributes = {**done.telling.attributes, MESSAGE_ID: message.message_id}
+            self._delivery.tell(replace(done.telling, attributes=attributes), message.body)
         if done.error is not None:
             self._metrics.command(done.kind, "failed")
             log().error("command failed", error=done.error, **about)

@@ -7,6 +7,7 @@ without passing through here, and deleted.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,14 @@ from audioengine.storage.base import DestinationChangedError, Source, Staging
 from audioengine.storage.options import S3Options
 
 SCHEME = "s3://"
+
+_ACCESS_POINT = re.compile(
+    r"(?P<arn>arn:aws[a-z-]*:(?:"
+    r"s3:[a-z0-9-]+:[0-9]{12}:accesspoint[/:][A-Za-z0-9-]+"
+    r"|s3-outposts:[a-z0-9-]+:[0-9]{12}:outpost[/:][A-Za-z0-9-]+[/:]accesspoint[/:][A-Za-z0-9-]+"
+    r"))(?:/(?P<key>.*))?",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +44,35 @@ class Location:
 
         Raises InvalidRequestError.
         """
-        bucket, _, key = text.removeprefix(SCHEME).partition("/")
-        if not text.startswith(SCHEME) or not bucket or not key:
+        bucket, key = split_place(text, field)
+        if not bucket or not key:
             raise InvalidRequestError.of(field, text, "must be s3://bucket/key")
         return cls(bucket, key)
+
+
+def split_place(text: str, field: str) -> tuple[str, str]:
+    """Return what is before the first slash after ``s3://``, and what is after it.
+
+    An access point stands for a bucket by its ARN, which may have slashes of its own.
+
+    Raises InvalidRequestError where it is an ARN of something else.
+    """
+    rest = text.removeprefix(SCHEME) if text.startswith(SCHEME) else ""
+    if not rest.startswith("arn:"):
+        bucket, _, key = rest.partition("/")
+        return bucket, key
+    found = _ACCESS_POINT.fullmatch(rest)
+    if found is not None:
+        return found["arn"], found["key"] or ""
+    service = rest.split(":")[2:3]
+    rule = "must be s3://bucket/key, or have the ARN of an access point for a bucket:"
+    rule += " arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME"
+    if service == ["s3-object-lambda"]:
+        rule = "must not be an object Lambda access point, which changes what is read: name the"
+        rule += " bucket, or an access point of it"
+    elif ".mrap" in rest:
+        rule = "must not be a multi-region access point: name a bucket, or an access point of it"
+    raise InvalidRequestError.of(field, text, rule)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,18 @@ def test_a_merge_needs_the_token_of_one_of_its_recordings() -> None:
     untouched(storage)
 
 
+@pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
+def test_a_token_s_times_in_milliseconds_are_refused_by_name(name: str) -> None:
+    """Such a token would never expire, or is of the far future."""
+    storage = service.storage()
+    late = (int(time.time()) + 3600) * 1000
+    claims: dict[str, Any] = {name: late}
+    outcome = run(store_command(replyId=token(**claims)), storage)
+    assert isinstance(outcome.error, ae.NotAllowedError)
+    assert f"replyId.{name} = {late}: must be in seconds" in str(outcome.error)
+    untouched(storage)
+
+
 @pytest.mark.parametrize("age", [100, 10_000])
 def test_a_token_may_be_too_old(age: int) -> None:
     command = delete_command(replyId=token(iat=int(time.time()) - age))

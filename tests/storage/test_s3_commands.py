@@ -69,8 +69,9 @@ def test_a_plain_store_moves_no_audio(moto: Moto, temporary: str) -> None:
     assert found["Metadata"]["start-time-ms"] == str(START)
 
 
+@pytest.mark.usefixtures("temporary")
 @pytest.mark.parametrize("existing", ["overwrite", "refuse", "suffix"])
-def test_all_that_commands_write_is_conditional(existing: str, moto: Moto, temporary: str) -> None:
+def test_all_that_commands_write_is_conditional(existing: str, moto: Moto) -> None:
     """As buckets may demand it by their policy."""
     before = {"Body": b"old", "Metadata": {"domain": service.DOMAIN}}
     for params in (None, service.MASK):

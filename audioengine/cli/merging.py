@@ -139,6 +139,14 @@ _PART_OPTIONS = (
         metavar="S",
         help="Refuse a longer timeline: it means a wrong start time.",
     ),
+    click.option(
+        "--max-gap-s",
+        default="3600",
+        show_default=True,
+        callback=lambda _ctx, _option, text: read_number(text),
+        metavar="S",
+        help="Warn of a longer silence between recordings: it may mean a wrong start time.",
+    ),
 )
 
 

@@ -25,7 +25,7 @@ from audioengine.times import Number, exact
 COMMAND_DIGEST = "command-digest"
 """Name of an output's metadata."""
 
-_NO_INFLUENCE = ("verify",)
+_NO_INFLUENCE = ("max_gap_s", "verify")
 
 
 def command_digest(

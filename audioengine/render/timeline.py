@@ -18,6 +18,7 @@ from audioengine.edits import Span
 from audioengine.pcm.limit import CEILING, Limiter
 from audioengine.pcm.resample import resampled
 from audioengine.pcm.tone import Tone
+from audioengine.plan.conference import Stretch
 from audioengine.plan.merge import MergePlan
 from audioengine.plan.placing import PlacedPart
 
@@ -196,13 +197,16 @@ class TimelinePcm:
             if stretch.span.start >= window.end:
                 break
             part = stretch.span.clipped(window)
-            if not part.length:
-                continue
-            for number in stretch.heard:
-                out[part.start - window.start : part.end - window.start] += self._voice(
-                    number, part
-                )
+            if part.length and stretch.heard:
+                inside = slice(part.start - window.start, part.end - window.start)
+                out[inside] = self._heard(stretch, part)
         return out
+
+    def _heard(self, stretch: Stretch, span: Span) -> Samples:
+        mix = self._voice(stretch.heard[0], span)
+        for number in stretch.heard[1:]:
+            mix += self._voice(number, span)
+        return mix
 
     def _limit(self, out: Samples, span: Span, mixed: _Sum) -> None:
         """Turn down what lies in a sum, as far as all near by needs it."""

@@ -101,8 +101,9 @@ def _store_options(options: StoreOptions) -> StoreOptions:
 
 
 def _merge_options(options: MergeOptions) -> MergeOptions:
-    if exact(options.max_timeline_s, "max_timeline_s") <= 0:
-        raise InvalidRequestError.of("max_timeline_s", options.max_timeline_s, "must be above 0")
+    for name in ("max_timeline_s", "max_gap_s"):
+        if exact(value := getattr(options, name), name) <= 0:
+            raise InvalidRequestError.of(name, value, "must be above 0")
     return options
 
 

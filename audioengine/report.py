@@ -391,6 +391,8 @@ class BatchReport(Json):
     wall_seconds: float
     recorded: RecordedReport | None = None
     """After the last entry of this run; None where it made none."""
+    left_out: int = 0
+    """Names in a folder, under a prefix or in a list that are no recordings; no jobs."""
 
 
 @dataclass(frozen=True)
@@ -415,6 +417,8 @@ class BatchPlanReport(Json):
     failures: tuple[FailedJobReport, ...]
     """The first thousand lines that can't be done."""
     version: str
+    left_out: int = 0
+    """As in `BatchReport`."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import audioengine as ae
-from audioengine.batch.manifest_all import ForAll
+from audioengine.batch.manifest_all import ForAll, Tally
 from audioengine.batch.manifest_job import BadLine, job_of
 from audioengine.cli import main
 from audioengine.commands.meta import parse_meta
@@ -126,7 +126,7 @@ def _inventory() -> None:
         from audioengine.storage.objects import BytesSource
 
         patch.setattr(manifest_inventory, "open_source", lambda *_: BytesSource(text))
-        manifest_inventory.inventory_jobs("manifest.json", None, ForAll("out/"))
+        manifest_inventory.inventory_jobs("manifest.json", None, ForAll("out/"), Tally())
 
 
 def _shell(*args: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from audioengine.batch.manifest_all import ForAll, csv_jobs, prefix_jobs
+from audioengine.batch.manifest_all import ForAll, Tally, csv_jobs, prefix_jobs
 from audioengine.batch.manifest_inventory import inventory_jobs
 from audioengine.batch.manifest_job import BadLine, Job, job_of
 from audioengine.batch.manifest_text import lines
@@ -20,7 +20,10 @@ from audioengine.storage import S3Options, open_source
 
 
 def jobs_of(
-    manifest: str, s3: S3Options | None = None, for_all: ForAll | None = None
+    manifest: str,
+    s3: S3Options | None = None,
+    for_all: ForAll | None = None,
+    tally: Tally | None = None,
 ) -> Iterator[Job | BadLine]:
     """The jobs of a manifest in order; empty lines are passed over.
 
@@ -28,6 +31,7 @@ def jobs_of(
         it, by the ending .csv; of an S3 Inventory, by the ending manifest.json; or a local folder
         or s3://bucket/prefix/, for all that is in it.
     for_all: what is done to each recording of a manifest that is no JSON Lines.
+    tally: counts what is no recording.
 
     Raises InvalidRequestError at once where `for_all` and the manifest do not fit; StorageError
     where the manifest can't be read, LimitError for a line without end.
@@ -37,14 +41,15 @@ def jobs_of(
             rule = "must not be given: each line of a JSON Lines manifest has its own destination"
             raise InvalidRequestError.of("to", for_all.to, rule)
         return _json_lines(manifest, s3)
+    tally = tally or Tally()
     if for_all is None:
         rule = "must be given: the manifest names no destinations"
         raise InvalidRequestError.of("to", None, rule)
     if _is_folder(manifest):
-        return prefix_jobs(manifest, s3, for_all)
-    if manifest.endswith("manifest.json"):
-        return inventory_jobs(manifest, s3, for_all)
-    return csv_jobs(manifest, s3, for_all)
+        return prefix_jobs(manifest, s3, for_all, tally)
+    if manifest.lower().endswith("manifest.json"):
+        return inventory_jobs(manifest, s3, for_all, tally)
+    return csv_jobs(manifest, s3, for_all, tally)
 
 
 def count_jobs(manifest: str, s3: S3Options | None = None, for_all: ForAll | None = None) -> int:
@@ -60,7 +65,7 @@ def count_jobs(manifest: str, s3: S3Options | None = None, for_all: ForAll | Non
 
 def is_json_lines(manifest: str) -> bool:
     """Whether a manifest is JSON Lines, by its name, or a folder's being there."""
-    return not _is_folder(manifest) and not manifest.endswith((".csv", "manifest.json"))
+    return not _is_folder(manifest) and not manifest.lower().endswith((".csv", "manifest.json"))
 
 
 def _is_folder(manifest: str) -> bool:

@@ -6,10 +6,11 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,18 @@ class ForAll:
     start_time_ms: Number | None = None
     guard_ms: Number | tuple[Number, Number] | None = None
     """None: the modification's own, and where that is 0, the batch's."""
+    include: tuple[str, ...] = ()
+    """Patterns of names that are recordings, as shells have them, in any case: of what follows the
+    last slash, and with a slash in the pattern, of all. None at all: ``*.mp3`` of what is listed in
+    a folder, under a prefix or by an inventory, and every row of a CSV."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was come to beside jobs."""
+
+    left_out: int = 0
+    """Names that are no recordings."""
 
 
 class Maker:
@@ -49,6 +62,7 @@ class Maker:
             rule = "must end in a slash: s3://bucket/prefix/ or a local folder"
             raise InvalidRequestError.of("to", self._to, rule)
         self._place = bucket_and_prefix(self._to, "to")
+        self._include = for_all.include
         self._same = _same(for_all)
         sample = json.dumps({"source": "a", "destination": "b", **self._same})
         parse_job(Job(0, "", frozenset(), deletes=False, data=sample.encode()))
@@ -88,10 +102,18 @@ class Maker:
             return self.bad(line, source, InvalidRequestError.of("source", source, rule))
         return self._job(line, source, path, None, size)
 
+    def takes(self, name: str, default: Sequence[str]) -> bool:
+        """Whether a name is a recording's; default: the patterns where none is given."""
+        patterns = [one.lower() for one in self._include or default]
+        name = name.lower()
+        base = name.rpartition("/")[2]
+        return any(fnmatchcase(name if "/" in one else base, one) for one in patterns)
+
     def bad(self, line: int, text: str, error: InvalidRequestError) -> BadLine:
         """A line that can't be done; `text` is what it says."""
-        key = digest(text.encode(errors="surrogateescape"))
-        return BadLine(line, key, frozenset(), error)
+        data = text.encode(errors="surrogateescape")
+        shown = data.decode(errors="backslashreplace")
+        return BadLine(line, digest(data), frozenset(), error, shown)
 
     def _job(
         self, line: int, source: str, name: str, version: str | None, size: int | None
@@ -146,12 +168,29 @@ def _is_inside(path: str, folder: str) -> bool:
     return os.path.commonpath((os.path.realpath(path), folder)) == folder
 
 
+_LISTED = ("*.mp3",)
+_ALL = ("*",)
+
+# How the columns of a CSV may be called in a header, in lower case without what is no letter.
+_HEADINGS = {"bucket": "Bucket", "key": "Key", "versionid": "VersionId", "version": "VersionId"}
+
+
+def _headings(cells: Sequence[str]) -> tuple[str, ...] | None:
+    """The columns that a header names, in its order; None where a row is none."""
+    words = ("".join(filter(str.isalpha, cell)).lower() for cell in cells)
+    named = tuple(_HEADINGS.get(word, "") for word in words)
+    is_header = {"Bucket", "Key"} <= set(named) and "" not in named
+    return named if is_header and len(set(named)) == len(named) else None
+
+
 def is_no_recording(name: str) -> bool:
     """Whether a listed name is no recording: a folder's own object, or what we keep beside one."""
     return name.endswith(("/", ".meta.json"))
 
 
-def prefix_jobs(prefix: str, s3: S3Options | None, for_all: ForAll) -> Iterator[Job | BadLine]:
+def prefix_jobs(
+    prefix: str, s3: S3Options | None, for_all: ForAll, tally: Tally
+) -> Iterator[Job | BadLine]:
     """The jobs of all that lies under a prefix or in a local folder, sorted.
 
     Raises InvalidRequestError at once where `to` is wrong or lies under it; StorageError later.
@@ -161,8 +200,14 @@ def prefix_jobs(prefix: str, s3: S3Options | None, for_all: ForAll) -> Iterator[
     place = bucket_and_prefix(prefix, "manifest")
 
     def listed() -> Iterator[Job | BadLine]:
-        found = (one for one in list_sizes(prefix, s3) if not is_no_recording(one[0]))
-        for line, (name, size) in enumerate(found, 1):
+        line = 0
+        for name, size in list_sizes(prefix, s3):
+            if is_no_recording(name):
+                continue
+            if not maker.takes(name, _LISTED):
+                tally.left_out += 1
+                continue
+            line += 1
             if place is None:
                 yield maker.of_file(line, prefix, name, size)
             else:
@@ -171,16 +216,19 @@ def prefix_jobs(prefix: str, s3: S3Options | None, for_all: ForAll) -> Iterator[
     return listed()
 
 
-def csv_jobs(manifest: str, s3: S3Options | None, for_all: ForAll) -> Iterator[Job | BadLine]:
+def csv_jobs(
+    manifest: str, s3: S3Options | None, for_all: ForAll, tally: Tally
+) -> Iterator[Job | BadLine]:
     """The jobs of a CSV as S3 Batch Operations takes it: bucket, key and perhaps the version.
 
-    It has no header, and its keys are URL-encoded. Raises InvalidRequestError at once where `to` is
-    wrong; StorageError and LimitError later.
+    Its keys are URL-encoded. A first row that names these columns is passed over.
+
+    Raises InvalidRequestError at once where `to` is wrong; StorageError and LimitError later.
     """
     maker = Maker(for_all)
 
     def read() -> Iterator[Job | BadLine]:
-        rows = Rows(maker)
+        rows = Rows(maker, tally)
         with closing(open_source(manifest, s3)) as source:
             for line, data in enumerate(lines(source), 1):
                 if data.strip() and (found := rows.job(line, data)) is not None:
@@ -197,9 +245,12 @@ class Rows:
     others, the last one's output stays.
     """
 
-    def __init__(self, maker: Maker, columns: tuple[str, ...] | None = None) -> None:
+    def __init__(self, maker: Maker, tally: Tally, columns: tuple[str, ...] | None = None) -> None:
         """Take the names of an inventory's columns; None: a row is bucket, key and version."""
         self._maker = maker
+        self._tally = tally
+        self._is_listed = columns is not None
+        self._is_first = True
         self._columns = columns
         self._bucket: str | None = None
         self._before: tuple[int, str] = (0, "")
@@ -212,6 +263,9 @@ class Rows:
             if row is None:
                 return None
             bucket, key, version, size = row
+            if not self._maker.takes(key, _LISTED if self._is_listed else _ALL):
+                self._tally.left_out += 1
+                return None
         except InvalidRequestError as error:
             return self._maker.bad(line, text, error)
         except (ValueError, csv.Error) as error:
@@ -220,7 +274,7 @@ class Rows:
         self._bucket = self._bucket or bucket
         if bucket != self._bucket:
             rule = (
-                f"must be {self._bucket!r} as in the first row (a header is none): "
+                f"must be {self._bucket!r} as in the first row: "
                 "outputs of two buckets could share a name"
             )
             return self._maker.bad(line, text, InvalidRequestError.of("bucket", bucket, rule))
@@ -239,6 +293,10 @@ class Rows:
         # Line by line: in a URL-encoded key there is no line's end, and a quote without an end
         # takes no other lines with it.
         cells = next(csv.reader([text], strict=True))
+        is_first, self._is_first = self._is_first, False
+        if is_first and not self._is_listed and (headings := _headings(cells)) is not None:
+            self._columns = headings
+            return None
         columns = self._columns or ("Bucket", "Key", "VersionId")[: max(2, len(cells))]
         if len(cells) != len(columns):
             rule = f"must have the columns {', '.join(columns)}"
@@ -247,7 +305,7 @@ class Rows:
         bucket, key = row["Bucket"], unquote_plus(row["Key"], errors="strict")
         if not bucket or not key:
             raise InvalidRequestError.of("row", text, "must have a bucket and a key")
-        if self._columns is not None and (
+        if self._is_listed and (
             row.get("IsLatest", "true").lower() == "false"
             or row.get("IsDeleteMarker", "false").lower() == "true"
             or is_no_recording(key)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audioengine.batch.manifest_all import ForAll, Maker, Rows
+from audioengine.batch.manifest_all import ForAll, Maker, Rows, Tally
 from audioengine.batch.manifest_job import BadLine, Job
 from audioengine.batch.manifest_text import split
 from audioengine.errors import InvalidRequestError, LimitError, Problem, StorageError
@@ -36,7 +36,9 @@ class _List:
     md5: str
 
 
-def inventory_jobs(manifest: str, s3: S3Options | None, for_all: ForAll) -> Iterator[Job | BadLine]:
+def inventory_jobs(
+    manifest: str, s3: S3Options | None, for_all: ForAll, tally: Tally
+) -> Iterator[Job | BadLine]:
     """The jobs of an inventory: of each object's latest version that is not deleted.
 
     Lists are where the inventory was written; those of a local manifest, in `data` beside it.
@@ -48,7 +50,7 @@ def inventory_jobs(manifest: str, s3: S3Options | None, for_all: ForAll) -> Iter
     columns, lists = _inventory(manifest, s3)
 
     def read() -> Iterator[Job | BadLine]:
-        rows = Rows(maker, columns)
+        rows = Rows(maker, tally, columns)
         line = 0
         for one in lists:
             for data in _unpacked(one, s3):

@@ -80,6 +80,12 @@ class BadLine(NamedTuple):
     recordings: frozenset[str]
     """Ids of the recordings that it seems to name."""
     error: InvalidRequestError
+    source: str | None = None
+    """The recording, or the row that should name one, if the manifest is no JSON Lines."""
+
+    def told(self) -> dict[str, str]:
+        """Return what a journal says of it."""
+        return {} if self.source is None else {"source": self.source}
 
 
 @dataclass(frozen=True, slots=True)

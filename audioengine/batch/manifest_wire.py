@@ -3,9 +3,18 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError
 
 from audioengine.errors import Problem
@@ -26,13 +35,25 @@ def _guard(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _place(value: object, judged: ValidatorFunctionWrapHandler) -> object:
+    """Text; the name of a local file need not be UTF-8, and has Python's surrogates then."""
+    if isinstance(value, str) and value and not value.startswith("s3://"):
+        with suppress(UnicodeEncodeError):
+            os.fsencode(value)
+            return value
+    return judged(value)
+
+
+_Place = Annotated[str, WrapValidator(_place)]
+
+
 class Line(BaseModel):
     """A line that is a plain job; `modification` is read by itself."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    source: str = Field(min_length=1)
-    destination: str = Field(min_length=1)
+    source: _Place = Field(min_length=1)
+    destination: _Place = Field(min_length=1)
     modification: Any = None
     start_time_ms: OptionalNumberField = Field(None, alias="startTime")
     guard_ms: Annotated[Any, PlainValidator(_guard)] = Field(None, alias="guardMs")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ def error_entry(error: AudioEngineError) -> dict[str, Any]:
 
 def failed_job(job: Job | BadLine, error: dict[str, Any]) -> FailedJobReport:
     """A failure as reports name it; `error` as `error_entry` gives it."""
-    told = job.told() if isinstance(job, Job) else {}
+    told: Mapping[str, str | None] = job.told()
     return FailedJobReport(
         line=job.line,
         source=told.get("source"),

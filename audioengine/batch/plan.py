@@ -8,7 +8,7 @@ from collections import Counter
 from fractions import Fraction
 
 from audioengine.batch.manifest import jobs_of
-from audioengine.batch.manifest_all import ForAll
+from audioengine.batch.manifest_all import ForAll, Tally
 from audioengine.batch.manifest_job import BadLine, CommandJob, Job, PlainJob, parse_job
 from audioengine.batch.outcome import SHOWN_FAILURES, error_entry, failed_job
 from audioengine.choices import UnknownKeys
@@ -45,7 +45,8 @@ def plan_batch(
     kinds: Counter[str] = Counter()
     masked_s = Fraction(0)
     failures: list[FailedJobReport] = []
-    for job in jobs_of(os.fspath(manifest), s3, for_all):
+    tally = Tally()
+    for job in jobs_of(os.fspath(manifest), s3, for_all, tally):
         try:
             if isinstance(job, BadLine):
                 raise job.error
@@ -80,6 +81,7 @@ def plan_batch(
         invalid=counts["invalid"],
         failures=tuple(failures),
         version=VERSION,
+        left_out=tally.left_out,
     )
 
 

@@ -17,7 +17,7 @@ from audioengine.batch.done import DoneJobs
 from audioengine.batch.executor import Executor
 from audioengine.batch.journal import Journal, started_at
 from audioengine.batch.manifest import jobs_of
-from audioengine.batch.manifest_all import ForAll
+from audioengine.batch.manifest_all import ForAll, Tally
 from audioengine.batch.manifest_job import BadLine, Job
 from audioengine.batch.order import Schedule, Skipped
 from audioengine.batch.outcome import SHOWN_FAILURES, How, JobOutcome, error_entry, failed_job
@@ -133,12 +133,16 @@ def run_batch(
         options = options or settings.store
         s3 = s3 or settings.storage.s3
         settings = settings.model_copy(update={"store": options})
+    if s3 is not None and s3.session is not None:
+        rule = "must be None in a batch: its processes find credentials of their own"
+        raise InvalidRequestError.of("s3.session", "<Session>", rule)
     options = options or StoreOptions()
     if options.verify and executor == "processes":
         from audioengine.verification.decoder import decoder_name
 
         decoder_name()
-    jobs = jobs_of(os.fspath(manifest), s3, for_all)
+    tally = Tally()
+    jobs = jobs_of(os.fspath(manifest), s3, for_all, tally)
     # What this batch has begun to send in parts when it was killed, the same job aborts.
     begun = started_at(journal) - _CLOCKS_DIFFER_S
     s3 = replace(s3 or S3Options(), aborts_since=begun)
@@ -163,6 +167,7 @@ def run_batch(
         version=VERSION,
         wall_seconds=time.perf_counter() - started,
         recorded=None if kept is None else kept.recorded,
+        left_out=tally.left_out,
     )
 
 
@@ -265,8 +270,7 @@ class _Batch:
             "status": "failed" if outcome.error else "done",
             "attempts": outcome.attempts,
         }
-        if isinstance(job, Job):
-            entry |= job.told()
+        entry |= job.told()
         entry |= {"error": outcome.error} if outcome.error else {"report": outcome.report}
         for name, value in (("event", outcome.event), ("alarm", outcome.alarm)):
             if value is not None:

@@ -95,6 +95,13 @@ _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
     metavar="PLACE/",
     help="Where outputs go, under their sources' names, if MANIFEST only names recordings.",
 )
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="GLOB",
+    help="Which names are recordings, where MANIFEST lists all that there is; default *.mp3. "
+    "Others are counted and left out. May be repeated.",
+)
 @edit_options
 @crosstalk_option
 @refuse_option
@@ -133,6 +140,7 @@ def batch(
     record: str | None,
     pcm_digest: bool,
     to: str | None,
+    include: tuple[str, ...],
     settings_file: Path | None,
     executor: ExecutorName,
     scheduler: str | None,
@@ -157,7 +165,7 @@ def batch(
     given = {
         name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
-    for_all = _for_all(manifest, to, given, edit)
+    for_all = _for_all(manifest, to, include, given, edit)
     # Where there are none, no process needs to import what reads them.
     named = settings_file is not None or are_named()
     settings = load_settings(settings_file) if named else None
@@ -201,7 +209,13 @@ def batch(
         raise click.exceptions.Exit(_SOME_FAILED)
 
 
-def _for_all(manifest: str, to: str | None, given: set[str], edit: dict[str, Any]) -> ForAll | None:
+def _for_all(
+    manifest: str,
+    to: str | None,
+    include: tuple[str, ...],
+    given: set[str],
+    edit: dict[str, Any],
+) -> ForAll | None:
     """What is done to all that a manifest names; None where each line says it."""
     from audioengine.batch.manifest import is_json_lines
     from audioengine.batch.manifest_all import ForAll
@@ -209,7 +223,7 @@ def _for_all(manifest: str, to: str | None, given: set[str], edit: dict[str, Any
     edit = {name: value for name, value in edit.items() if name not in _OF_BATCH}
     request = read_request(**edit)
     if is_json_lines(manifest):
-        for name in ("to", *_EDIT):
+        for name in ("to", "include", *_EDIT):
             if name in given:
                 option = "--" + name.replace("_", "-")
                 message = f"{option} can't be given: each line of JSON Lines says what it asks for."
@@ -219,7 +233,8 @@ def _for_all(manifest: str, to: str | None, given: set[str], edit: dict[str, Any
         raise click.UsageError("--to PLACE/ must be given: the manifest names no destinations.")
     # A guard is the batch's, which may be that of settings.
     modification = replace(_in_seconds(request.modification), guard_ms=0)
-    return ForAll(to, modification, request.options["start_time_ms"])
+    start = request.options["start_time_ms"]
+    return ForAll(to, modification, start, include=include)
 
 
 def _in_seconds(modification: Modification) -> Modification:
@@ -330,6 +345,7 @@ def _text(report: BatchReport) -> str:
         f"Jobs      {report.jobs:,}: {counts}",
         f"Took      {took} (audioengine {report.version})",
     ]
+    lines += _left_out(report.left_out)
     if report.recorded is not None:
         recorded = report.recorded
         lines += [
@@ -349,6 +365,7 @@ def _planned(report: BatchPlanReport) -> str:
         f"Work      {masks}, {report.trims:,} trims, {report.copies:,} plain copies",
         f"Sources   {_size(report)}",
         f"Invalid   {report.invalid:,} lines can't be done",
+        *_left_out(report.left_out),
     ]
     return "\n".join([*lines, *_failed(report.failures, report.invalid)])
 
@@ -361,8 +378,16 @@ def _size(report: BatchPlanReport) -> str:
     return f"{known}; {unknown}" if report.source_bytes else unknown
 
 
+def _left_out(count: int) -> list[str]:
+    told = f"Left out  {count:,} that are no recordings; --include GLOB takes others"
+    return [told] if count else []
+
+
 def _failed(failures: Sequence[FailedJobReport], count: int) -> list[str]:
-    lines = [f"Failed    line {one.line}: {one.message}" for one in failures[:_SHOWN_FAILURES]]
+    lines = []
+    for one in failures[:_SHOWN_FAILURES]:
+        named = "" if one.source is None else f", {one.source}"
+        lines.append(f"Failed    line {one.line}{named}: {one.message}")
     if count > len(lines):
         lines.append(f"          and {count - len(lines):,} more, see the journal")
     return lines

@@ -28,6 +28,7 @@ _OPTIONS = {
     "fail_on_crosstalk": "--fail-on-crosstalk",
     "fallback": "--fallback",
     "guard_ms": "--guard-ms",
+    "max_gap_s": "--max-gap-s",
     "max_timeline_s": "--max-timeline-s",
     "start_time_ms": "--start-time-ms",
 }

@@ -64,18 +64,28 @@ def _read_parts(
 
 
 def _read_part(text: str) -> _Named:
-    # The last @ separates, and the first = where no folder stands before it.
+    # The last @ separates, and the first = where no folder stands before it. What follows the last
+    # @ may be left out.
     place, at, time = text.rpartition("@")
     start = None
-    if at and re.fullmatch(r"-?[0-9.]+", time):
-        start = read_number(time)
+    if at and re.fullmatch(r"(-?[0-9.]+)?", time):
+        start = read_number(time) if time else None
+        if Path(text).exists():
+            hint = f"write {text}@MS for that file, or {text}@ without a time"
+            raise click.BadParameter(f"{text!r} is the name of a file too: {hint}.")
     else:
-        place = text
+        place, at, time = text, "", ""
     name, equals, source = place.partition("=")
     if not equals or "/" in name:
         return _Named(text, None, place, start)
+    if Path(place).exists():
+        hint = f"write ./{place}{at}{time} for that file, or {name}=./{source}{at}{time} for the"
+        raise click.BadParameter(
+            f"{place!r} is the name of a file too: {hint} one that is called {name} here."
+        )
     if not name or not source:
-        raise click.BadParameter(f"{text!r} must be FILE@MS or ID=FILE@MS.")
+        hint = "A name that has = is written ./NAME@MS, and one that ends in @ and digits NAME@MS"
+        raise click.BadParameter(f"{text!r} must be FILE@MS or ID=FILE@MS. {hint} or NAME@.")
     return _Named(text, name, source, start)
 
 
@@ -139,6 +149,14 @@ _PART_OPTIONS = (
         callback=lambda _ctx, _option, text: read_number(text),
         metavar="S",
         help="Refuse a longer timeline: it means a wrong start time.",
+    ),
+    click.option(
+        "--max-gap-s",
+        default="3600",
+        show_default=True,
+        callback=lambda _ctx, _option, text: read_number(text),
+        metavar="S",
+        help="Warn of a longer silence between recordings: it may mean a wrong start time.",
     ),
 )
 

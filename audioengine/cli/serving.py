@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from audioengine.cli.extras import takes_service
+
 if TYPE_CHECKING:
     from audioengine.service.embedded import Place
     from audioengine.settings import RestSettings, Settings
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--host", help="Address to listen at, in place of that of the settings.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Likewise; 0 is one that is free.")
+@takes_service
 def serve(path: Path | None, folder: Path | None, host: str | None, port: int | None) -> None:
     """Take commands in over HTTP and put them on the queue, until SIGTERM or Ctrl-C.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from audioengine.cli.extras import takes_service
 from audioengine.cli.options import json_option, read_json, text_of
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def _read_meta(_ctx: click.Context, _option: click.Parameter, text: str) -> str:
 )
 @_settings_option
 @json_option
+@takes_service
 def ingest(
     source: str,
     meta: str,
@@ -92,6 +94,7 @@ def ingest(
 @click.option("--dry-run", is_flag=True, help="Only say what is too old.")
 @_settings_option
 @json_option
+@takes_service
 def sweep(dry_run: bool, settings_file: Path | None, as_json: bool) -> None:
     """Delete temporary recordings that are older than recorder.expires_after_s.
 

@@ -37,6 +37,7 @@ _OF_MERGE = (
     "missing",
     "mask_scope",
     "max_timeline_s",
+    "max_gap_s",
 )
 
 

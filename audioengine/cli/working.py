@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from audioengine.cli.extras import takes_service
 from audioengine.cli.options import json_option
 
 
@@ -20,6 +21,7 @@ from audioengine.cli.options import json_option
     help="The TOML file; default as in the verb settings.",
 )
 @json_option
+@takes_service
 def worker(path: Path | None, as_json: bool) -> None:  # noqa: ARG001 - it logs JSON anyway
     """Carry out commands of the queue, and tell of them, until SIGTERM or Ctrl-C.
 

@@ -148,8 +148,10 @@ def destination_of(
     metadata = {COMMAND_DIGEST: asked.digest, DOMAIN: in_ascii(domain)}
     options = _options(asked.key, command.destination_region, metadata)
     location, before, is_done = _free(asked.location, asked.digest, storage, options, settings)
-    # Another writer may take the name before this one has its output.
-    options = replace(options, only_new=before is None and settings.existing != "overwrite")
+    # Another writer may take the name before this one has its output; what is there then is judged
+    # anew. Where a store does not even tell an ETag, there is nothing to hold it to.
+    etag = None if before is None else before.etag or None
+    options = replace(options, only_new=before is None, replaces=etag)
     return Destination(location, options, asked.digest, before, is_done)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import tenacity
+
 from audioengine.commands.alarms import (
     MAX_ERROR_BYTES,
     CommandAlarm,
@@ -68,6 +70,8 @@ from audioengine.operations.recording_custody import require_record
 from audioengine.render.execute import Progress
 from audioengine.settings import Settings
 from audioengine.storage import Storage
+from audioengine.storage.base import DestinationChangedError
+from audioengine.storage.buckets import Found
 from audioengine.storage.folder import FolderStorage
 from audioengine.storage.s3_storage import S3Storage
 
@@ -78,6 +82,10 @@ _ALARMS: Mapping[str, CommandAlarmType] = {
     "STOPRECORDING": "stopRecordingError",
     "CANCELRECORDING": "cancelRecordingError",
 }
+
+
+# How often a destination is judged that changes each time before its output is there.
+_MOST_JUDGED = 5
 
 
 def storage_of(settings: Settings) -> Storage:
@@ -124,7 +132,7 @@ def execute(
     storage = storage or storage_of(settings)
     raw: object = command
     text = command if isinstance(command, (str, bytes)) else None
-    token = unverified(settings.fallbacks)
+    token = unverified(settings)
     notices: tuple[Notice, ...] = ()
     is_own = False
     try:
@@ -147,9 +155,11 @@ def execute(
         elif isinstance(command, (StopRecording, CancelRecording)):
             result = _passed_on(command, token, control, settings)
         else:
-            result = _carried_out(
-                command, token, resolver, storage, settings, record, workers, progress
-            )
+            result = tenacity.Retrying(
+                stop=tenacity.stop_after_attempt(_MOST_JUDGED),
+                retry=tenacity.retry_if_exception_type(DestinationChangedError),
+                reraise=True,
+            )(_carried_out, command, token, resolver, storage, settings, record, workers, progress)
     except AudioEngineError as error:
         digest = digest_of(command, token, resolver, settings)
         is_own = is_own or not isinstance(error, NotAllowedError)
@@ -186,7 +196,7 @@ def failed(
     error: why. The others are those of `execute`.
     """
     raw: object = command
-    token, digest = unverified(settings.fallbacks), None
+    token, digest = unverified(settings), None
     notices: tuple[Notice, ...] = ()
     is_own = True
     try:
@@ -262,11 +272,12 @@ def _deleted(
 ) -> Result:
     check_own(token, known, {}, settings)
     locations = own_locations(token, known, None)
+
+    def judge(found: Found) -> None:
+        check_own(token, known, found.metadata, settings)
+
     for location in locations:
-        if (found := storage.find(location)) is not None:
-            check_own(token, known, found.metadata, settings)
-    for location in locations:
-        storage.delete(location)
+        storage.delete(location, judge=judge)
     return Result(digest=command_digest(command, str(token.domain), None, None, settings))
 
 

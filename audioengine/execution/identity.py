@@ -26,7 +26,7 @@ from audioengine.times import Number, exact
 COMMAND_DIGEST = "command-digest"
 """Name of an output's metadata."""
 
-_NO_INFLUENCE = ("verify", "refuse", "clip_tolerance_s", "allow_short_masks")
+_NO_INFLUENCE = ("verify", "refuse", "clip_tolerance_s", "allow_short_masks", "max_gap_s")
 
 
 def command_digest(

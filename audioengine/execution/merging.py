@@ -14,14 +14,13 @@ from audioengine.execution.destination import (
     versions_before,
 )
 from audioengine.execution.result import Result
-from audioengine.execution.temporary import Resolver, other_location, own_location
+from audioengine.execution.temporary import Resolver, other_place, own_place
 from audioengine.execution.token import Claims
 from audioengine.operations.merge import merge
 from audioengine.parts import MergePart
 from audioengine.render.execute import Progress
 from audioengine.settings import Settings
 from audioengine.storage import ObjectPlace, Storage
-from audioengine.storage.buckets import Location
 from audioengine.times import exact
 
 
@@ -45,12 +44,12 @@ def merge_recordings(
         if kept is not None:
             kept.add_repeat(destination)
         return repeated(destination, storage, settings)
-    locations = [_location(entry, token, resolver, storage, settings) for entry in command.to_merge]
-    refuse_over(destination, locations)
+    places = [_place(entry, token, resolver, storage, settings) for entry in command.to_merge]
+    refuse_over(destination, [place.location for place in places])
     report = merge(
         [
-            _part(entry, location, storage, settings)
-            for entry, location in zip(command.to_merge, locations, strict=True)
+            _part(entry, place, settings)
+            for entry, place in zip(command.to_merge, places, strict=True)
         ],
         destination.place(storage, exact(command.first.start_time_ms, "startTime")),
         record=kept,
@@ -66,19 +65,19 @@ def merge_recordings(
     )
 
 
-def _location(
+def _place(
     entry: MergeEntry, token: Claims, resolver: Resolver, storage: Storage, settings: Settings
-) -> Location:
+) -> ObjectPlace:
     known = resolver(entry.recording_id)
     if entry.recording_id != token.recording_id:
         start = entry.start_time_ms
-        return other_location(storage, token, entry.recording_id, start, known, settings)
-    return own_location(storage, token, known, entry.start_time_ms, settings)
+        return other_place(storage, token, entry.recording_id, start, known, settings)
+    return own_place(storage, token, known, entry.start_time_ms, settings)
 
 
-def _part(entry: MergeEntry, location: Location, storage: Storage, settings: Settings) -> MergePart:
+def _part(entry: MergeEntry, place: ObjectPlace, settings: Settings) -> MergePart:
     return MergePart(
-        ObjectPlace(storage, location),
+        place,
         entry.start_time_ms,
         entry.conference_segments,
         entry.modification and settings.store.guarded(entry.modification),

@@ -13,7 +13,7 @@ from audioengine.errors import InvalidRequestError, NotAllowedError, StorageErro
 from audioengine.execution.token import Claims
 from audioengine.operations.recording_ids import made_ms
 from audioengine.settings import Settings
-from audioengine.storage import Storage
+from audioengine.storage import ObjectPlace, Storage
 from audioengine.storage.buckets import Found, Location
 from audioengine.times import Number, exact
 
@@ -107,56 +107,66 @@ def found_of(storage: Storage, locations: list[Location]) -> tuple[Location, Fou
     raise StorageError(f"can't read source {names}: there is no such object")
 
 
-def other_location(
+def other_place(
     storage: Storage,
     token: Claims,
     recording_id: str,
     start_time_ms: Number,
     known: Known | None,
     settings: Settings,
-) -> Location:
-    """Return where the object of another recording than the token's is, proven to be the tenant's.
+) -> ObjectPlace:
+    """Return where the object of another recording than the token's is.
 
-    Where there is none, the likeliest place, which will tell.
+    Where there is none, the likeliest place, which will tell. The very object that is opened there
+    is judged by its own metadata, whatever was there before.
 
-    Raises NotAllowedError where it is another tenant's, or nothing proves whose it is.
+    Raises NotAllowedError, also where the place is opened, where it is another tenant's, or nothing
+    proves whose it is.
     """
+
+    def judge(metadata: Mapping[str, str]) -> None:
+        for told in _domains(known, metadata) or [None]:
+            _check_domain(recording_id, told, token, settings)
+
+    if known is not None:
+        judge({})
     bucket = _bucket(token, known)
     locations = list(_locations(bucket, recording_id, known, start_time_ms))
-    try:
-        location, found = found_of(storage, locations)
-    except StorageError as error:
-        if error.retryable:
-            raise
-        # What is not there is nobody else's.
-        domain = known.domain if known else str(token.domain)
-        _check_domain(recording_id, in_ascii(domain), token, settings)
-        return locations[0]
-    for told in _domains(known, found.metadata) or [None]:
-        _check_domain(recording_id, told, token, settings)
-    return location
+    return ObjectPlace(storage, _likeliest(storage, locations, judge), judge=judge)
 
 
-def own_location(
+def own_place(
     storage: Storage,
     token: Claims,
     known: Known | None,
     start_time_ms: Number | None,
     settings: Settings,
-) -> Location:
+) -> ObjectPlace:
     """Return where the object of the token's own recording is; where there is none, the likeliest.
+
+    It is judged where it is opened, as in `other_place`.
 
     Raises NotAllowedError where something tells that it is another tenant's.
     """
-    check_own(token, known, {}, settings)
+
+    def judge(metadata: Mapping[str, str]) -> None:
+        check_own(token, known, metadata, settings)
+
+    judge({})
     locations = own_locations(token, known, start_time_ms)
+    return ObjectPlace(storage, _likeliest(storage, locations, judge), judge=judge)
+
+
+def _likeliest(
+    storage: Storage, locations: list[Location], judge: Callable[[Mapping[str, str]], None]
+) -> Location:
     try:
         location, found = found_of(storage, locations)
     except StorageError as error:
         if error.retryable:
             raise
         return locations[0]
-    check_own(token, known, found.metadata, settings)
+    judge(found.metadata)  # before anything is rendered
     return location
 
 

@@ -12,6 +12,8 @@ import jwt
 from audioengine.commands.requests import Command, MergeRecordings
 from audioengine.commands.wire import OptionalText, Text, Wire, WireNumber, read
 from audioengine.errors import InvalidRequestError, NotAllowedError
+from audioengine.execution.addresses import addresses_of
+from audioengine.execution.signed import MillisecondsError, signed_claims
 from audioengine.settings import FallbackSettings, Settings
 from audioengine.times import exact
 
@@ -49,14 +51,11 @@ def read_token(reply_id: str, settings: Settings) -> Claims:
     """
     if settings.token_key is None:
         raise NotAllowedError("replyId can't be verified: token_key must be set in the settings")
+    key = settings.token_key.get_secret_value()
     try:
-        claims = jwt.decode(
-            reply_id,
-            settings.token_key.get_secret_value(),
-            algorithms=[_ALGORITHM],
-            leeway=_LEEWAY_S,
-            options={"verify_aud": False, "verify_sub": False},
-        )
+        claims = signed_claims(reply_id, key, leeway_s=_LEEWAY_S)
+    except MillisecondsError as error:
+        raise NotAllowedError(f"replyId.{error}") from None
     except UNREADABLE as error:
         message = f"replyId must be a token signed with this service's key: {error}"
         raise NotAllowedError(message) from None
@@ -110,25 +109,26 @@ def _with_fallbacks(token: Claims, settings: Settings) -> Claims:
         token,
         domain=token.domain or fallbacks.domain,
         command_queue=token.command_queue or fallbacks.command_queue,
-        event_topic=token.event_topic or fallbacks.event_topic,
-        alarm_topic=token.alarm_topic or fallbacks.alarm_topic,
         temp_bucket=token.temp_bucket or fallbacks.temp_bucket,
     )
     if token.domain is None:
         rule = "must be in the token, or, with single_tenant, in the settings' fallbacks"
         raise InvalidRequestError.of("replyId.domain", None, rule)
-    return token
+    return _addressed(token, settings)
 
 
-def unverified(fallbacks: FallbackSettings) -> Claims:
-    """Return what is told of a command whose token proves nothing: the fallbacks alone."""
-    return Claims(
-        domain=fallbacks.domain,
-        recording_id="",
-        command_queue=fallbacks.command_queue,
-        event_topic=fallbacks.event_topic,
-        alarm_topic=fallbacks.alarm_topic,
+def _addressed(token: Claims, settings: Settings) -> Claims:
+    found = addresses_of(
+        token.domain, settings, event_topic=token.event_topic, alarm_topic=token.alarm_topic
     )
+    return replace(token, event_topic=found.event_topic, alarm_topic=found.alarm_topic)
+
+
+def unverified(settings: Settings) -> Claims:
+    """Return what is told of a command whose token proves nothing: what settings say alone."""
+    fallbacks = settings.fallbacks
+    told = Claims(domain=fallbacks.domain, recording_id="", command_queue=fallbacks.command_queue)
+    return _addressed(told, settings)
 
 
 def region_of(queue: str | None, fallbacks: FallbackSettings) -> str:

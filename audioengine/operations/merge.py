@@ -35,7 +35,7 @@ from audioengine.operations.gathering import (
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.merge_request import Gathered, MergeChoices, gather
-from audioengine.operations.options import DAY_S
+from audioengine.operations.options import DAY_S, HOUR_S
 from audioengine.operations.recording import Recording
 from audioengine.operations.recording_custody import merge_entry, recorded, require_record
 from audioengine.operations.refusing import check_codes, refuse_warnings
@@ -64,6 +64,7 @@ def merge(
     refuse: Collection[WarningCode] = (),
     verify: bool = False,
     max_timeline_s: Number = DAY_S,
+    max_gap_s: Number = HOUR_S,
     record: Recorder | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
@@ -92,6 +93,7 @@ def merge(
     refuse: codes of warnings that are failures: nothing is published where the report has one.
     verify: publish the output only where it passes what `verify_merge` checks.
     max_timeline_s: a longer timeline is refused, for it means a wrong start time.
+    max_gap_s: a longer stretch in which nobody is heard is a warning, for it may mean one too.
     record: a CustodyRecord that gets an entry, once the output is published.
     s3: how places that begin with s3:// are reached and encrypted.
     workers: threads that decode and encode, default one a processor; no influence on the output.
@@ -103,7 +105,15 @@ def merge(
     """
     started = time.perf_counter()
     options = MergeChoices(
-        align, render, missing, mask_scope, beep, caller_channel, shared_frames, max_timeline_s
+        align,
+        render,
+        missing,
+        mask_scope,
+        beep,
+        caller_channel,
+        shared_frames,
+        max_timeline_s,
+        max_gap_s,
     )
     workers = worker_count(workers)
     require_record(record)
@@ -137,7 +147,7 @@ def merge(
                 done,
                 members,
                 omitted,
-                options.align,
+                options,
                 source_digests,
                 output_digest,
                 staging.size,
@@ -175,6 +185,7 @@ def plan_merge(
     shared_frames: SharedFrames = "keep",
     allow_truncated: bool = False,
     max_timeline_s: Number = DAY_S,
+    max_gap_s: Number = HOUR_S,
     s3: S3Options | None = None,
 ) -> MergePlanReport:
     """Say what `merge` would do with the same arguments, without decoding or writing anything.
@@ -182,12 +193,20 @@ def plan_merge(
     Raises what `merge` would raise before it renders.
     """
     options = MergeChoices(
-        align, render, missing, mask_scope, beep, caller_channel, shared_frames, max_timeline_s
+        align,
+        render,
+        missing,
+        mask_scope,
+        beep,
+        caller_channel,
+        shared_frames,
+        max_timeline_s,
+        max_gap_s,
     )
     with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
         gathered = gather(there, options)
         return reporting.plan_report(
-            gathered.plan, gathered.members, omitted, align, is_copy=gathered.is_copy
+            gathered.plan, gathered.members, omitted, options, is_copy=gathered.is_copy
         )
 
 

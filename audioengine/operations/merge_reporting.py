@@ -7,6 +7,8 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from fractions import Fraction
 from itertools import islice, takewhile
 from operator import attrgetter
 from typing import Any
@@ -16,6 +18,7 @@ from audioengine.notices import Notice
 from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.gathering import Member, Omitted
 from audioengine.operations.inspection import bitrates_of
+from audioengine.operations.merge_request import MergeChoices
 from audioengine.operations.reporting import (
     channels_of,
     remade_report,
@@ -44,6 +47,7 @@ from audioengine.report import (
     PlaceReport,
     StretchReport,
 )
+from audioengine.times import Number, exact, ms_to_samples, plain
 from audioengine.version import VERSION
 
 
@@ -62,7 +66,7 @@ def merge_report(
     done: Merged,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
-    align: str,
+    options: MergeChoices,
     source_digests: Sequence[str],
     output_sha256: str,
     output_bytes: int,
@@ -74,7 +78,7 @@ def merge_report(
         source_file(member.recording, digest)
         for member, digest in zip(members, source_digests, strict=True)
     ]
-    common = _common(plan, members, omitted, align, sources, done, copied=rendered is None)
+    common = _common(plan, members, omitted, options, sources, done, copied=rendered is None)
     if rendered is None:
         index = members[0].recording.index
         alone = sources[0]
@@ -126,7 +130,7 @@ def plan_report(
     plan: MergePlan,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
-    align: str,
+    options: MergeChoices,
     *,
     is_copy: bool,
 ) -> MergePlanReport:
@@ -136,7 +140,7 @@ def plan_report(
     done = Merged(plan, None, None, {})
     frames = members[0].recording.index.frames if is_copy else plan.grid.frames.count
     return MergePlanReport(
-        **_common(plan, members, omitted, align, None, done, copied=is_copy),
+        **_common(plan, members, omitted, options, None, done, copied=is_copy),
         output_samples=members[0].recording.index.samples if is_copy else plan.kept.length,
         rate_hz=format.rate_hz,
         channels=format.channels,
@@ -152,7 +156,7 @@ def _common(
     plan: MergePlan,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
-    align: str,
+    options: MergeChoices,
     sources: Sequence[FileReport] | None,
     done: Merged,
     *,
@@ -189,10 +193,13 @@ def _common(
             if len(stretch.heard) > 1
         ),
         "grid_owner": None if plan.owner is None else names[plan.owner],
-        "align": align,
+        "align": options.align,
         "omitted": tuple(OmittedReport(one.name, one.reason) for one in omitted),
         "render": "copy" if copied else plan.render,
-        "warnings": tuple(_warnings(plan, members, masks, done.coherence, sources)),
+        "warnings": (
+            *_warnings(plan, members, masks, done.coherence, sources),
+            *_long_gaps(plan, members, options.max_gap_s),
+        ),
         "version": VERSION,
     }
 
@@ -321,6 +328,31 @@ def _mixed(
         milliseconds,
         decibels,
     )
+
+
+def _long_gaps(plan: MergePlan, members: Sequence[Member], most_s: Number) -> Iterator[Notice]:
+    """Gaps that are long for a conversation: a start time may be wrong."""
+    rate = plan.format.rate_hz
+    most = ms_to_samples(exact(most_s, "max_gap_s") * 1000, rate)
+    for before, gap, after in zip(
+        plan.stretches, plan.stretches[1:], plan.stretches[2:], strict=False
+    ):
+        if gap.heard or gap.span.length <= most:
+            continue
+        # Of those that are heard up to the gap, and of those after it, the nearest to it.
+        last, first = before.heard[-1], after.heard[0]
+        hours = plain(Fraction(round(gap.span.length * 100 / (rate * 3600)), 100))
+        yield Notice(
+            "long_gap",
+            f"Nobody is heard for {hours} h between {_dated(members[last])} and "
+            f"{_dated(members[first])}. If one of these starts is wrong, so is the merge; "
+            "if both are right, max_gap_s may be raised.",
+        )
+
+
+def _dated(member: Member) -> str:
+    start = datetime.fromtimestamp(float(member.timed.start_ms) / 1000, timezone.utc)
+    return f"{member.name}, which starts {start.isoformat(' ', 'seconds')[:-6]} UTC,"
 
 
 def _warnings(

@@ -35,6 +35,7 @@ class MergeChoices:
     caller_channel: CallerChannel
     shared_frames: SharedFrames
     max_timeline_s: Number
+    max_gap_s: Number
 
     def __post_init__(self) -> None:
         choices = {
@@ -46,8 +47,9 @@ class MergeChoices:
             "shared_frames": SharedFrames,
         }
         check_options(self, choices)
-        if exact(self.max_timeline_s, "max_timeline_s") <= 0:
-            raise InvalidRequestError.of("max_timeline_s", self.max_timeline_s, "must be above 0")
+        for name in ("max_timeline_s", "max_gap_s"):
+            if exact(value := getattr(self, name), name) <= 0:
+                raise InvalidRequestError.of(name, value, "must be above 0")
 
 
 @dataclass(frozen=True)

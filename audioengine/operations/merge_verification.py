@@ -16,7 +16,7 @@ from audioengine.mp3.scan import scan
 from audioengine.operations.gathering import opened
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_request import Gathered, MergeChoices, gather
-from audioengine.operations.options import DAY_S
+from audioengine.operations.options import DAY_S, HOUR_S
 from audioengine.operations.verification import decoder_of
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart
@@ -43,6 +43,7 @@ def verify_merge(
     shared_frames: SharedFrames = "keep",
     allow_truncated: bool = False,
     max_timeline_s: Number = DAY_S,
+    max_gap_s: Number = HOUR_S,
     s3: S3Options | None = None,
     workers: int | None = None,
 ) -> MergeVerification:
@@ -61,7 +62,15 @@ def verify_merge(
     """
     started = time.perf_counter()
     choices = MergeChoices(
-        align, render, missing, mask_scope, beep, caller_channel, shared_frames, max_timeline_s
+        align,
+        render,
+        missing,
+        mask_scope,
+        beep,
+        caller_channel,
+        shared_frames,
+        max_timeline_s,
+        max_gap_s,
     )
     workers = worker_count(workers)
     with (

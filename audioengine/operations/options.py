@@ -28,6 +28,7 @@ from audioengine.errors import InvalidRequestError
 from audioengine.times import Number
 
 DAY_S = 86_400
+HOUR_S = 3600
 
 # For pydantic, where settings hold these.
 _FORM = {"extra": "forbid", "allow_inf_nan": False}
@@ -94,6 +95,8 @@ class MergeOptions:
     missing: Missing = "fail"
     mask_scope: MaskScope = "part"
     max_timeline_s: Number = DAY_S
+    max_gap_s: Number = HOUR_S
+    """Of no influence on the output."""
 
     def arguments(self, store: StoreOptions) -> dict[str, Any]:
         """The arguments of `merge`, with those of `store` that it takes too."""

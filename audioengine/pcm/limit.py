@@ -5,7 +5,7 @@ Its gain is a function of the samples near by and of nothing else, so any window
 out the same. The gain that a sample needs is spread by a sliding minimum and smoothed by two
 running means that are no longer: so it is never above what any sample needs. It is exactly 1
 where no sample near by is too loud, and goes back to 1 at the borders of the sum, where a sample
-that is too loud is clipped alone.
+that is too loud is clipped alone. A sum goes on through changes of who is in it.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import groupby
 from threading import Lock
 from typing import TypeAlias
 
@@ -23,6 +24,9 @@ from audioengine.plan.placing import PlacedPart
 
 _BLOCK_MS = 10
 _PAGE = 4096
+
+# From a border that is none to the limiter.
+_FAR = 1 << 60
 
 Samples = npt.NDArray[np.float32]
 
@@ -110,6 +114,21 @@ class LimiterLog:
         return lowest, min(limited, span.length)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """Several recordings at once, without a break."""
+
+    span: Span
+    follows_one: bool
+    precedes_one: bool
+    """Whether one recording alone is heard beside it: its samples stay as they are, so the gain has
+    to be 1 there. Beside silence it need not be."""
+
+
+def _start(mixed: _Sum) -> int:
+    return mixed.span.start
+
+
 class TimelinePcm:
     """Reads the output's raw samples; may be called from many threads."""
 
@@ -134,8 +153,44 @@ class TimelinePcm:
         """[shape=(span.length, channels)] Raw samples of the output's frames, of each span."""
         return [self._samples(span) for span in spans]
 
+    @cached_property
+    def _sums(self) -> list[_Sum]:
+        """Where several are heard without a break, whoever they are."""
+        sums = []
+        before = 0
+        for is_mixed, group in groupby(self._plan.stretches, lambda one: len(one.heard) > 1):
+            stretches = tuple(group)
+            after = before + len(stretches)
+            if is_mixed:
+                sums.append(
+                    _Sum(
+                        Span(stretches[0].span.start, stretches[-1].span.end),
+                        self._is_one_heard(before - 1),
+                        self._is_one_heard(after),
+                    )
+                )
+            before = after
+        return sums
+
+    def _is_one_heard(self, number: int) -> bool:
+        """Whether one recording alone is heard in a stretch: nobody is before the first."""
+        stretches = self._plan.stretches
+        return 0 <= number < len(stretches) and len(stretches[number].heard) == 1
+
     def _samples(self, span: Span) -> Samples:
         window = Span(span.start - self._plan.origin, span.end - self._plan.origin)
+        out = self._added(window)
+        first = max(0, bisect_right(self._sums, window.start, key=_start) - 1)
+        for mixed in self._sums[first:]:
+            if mixed.span.start >= window.end:
+                break
+            part = mixed.span.clipped(window)
+            if part.length:
+                self._limit(out[part.start - window.start : part.end - window.start], part, mixed)
+        return out
+
+    def _added(self, window: Span) -> Samples:
+        """All that is heard, at full level."""
         out = np.zeros((window.length, self._plan.format.channels), dtype=np.float32)
         first = max(0, bisect_right(self._starts, window.start) - 1)
         for stretch in self._plan.stretches[first:]:
@@ -143,29 +198,31 @@ class TimelinePcm:
                 break
             part = stretch.span.clipped(window)
             if part.length and stretch.heard:
-                out[part.start - window.start : part.end - window.start] = self._heard(
-                    stretch, part
-                )
+                inside = slice(part.start - window.start, part.end - window.start)
+                out[inside] = self._heard(stretch, part)
         return out
 
     def _heard(self, stretch: Stretch, span: Span) -> Samples:
-        if len(stretch.heard) == 1:
-            return self._voice(stretch.heard[0], span)
-        reach = self._limiter.reach
-        around = Span(span.start - reach, span.end + reach).clipped(stretch.span)
-        mix = self._voice(stretch.heard[0], around)
+        mix = self._voice(stretch.heard[0], span)
         for number in stretch.heard[1:]:
-            mix += self._voice(number, around)
+            mix += self._voice(number, span)
+        return mix
+
+    def _limit(self, out: Samples, span: Span, mixed: _Sum) -> None:
+        """Turn down what lies in a sum, as far as all near by needs it."""
+        reach = self._limiter.reach
+        around = Span(span.start - reach, span.end + reach).clipped(mixed.span)
+        mix = out if around == span else self._added(around)
         inside = slice(span.start - around.start, span.end - around.start)
-        before, after = around.start - stretch.span.start, stretch.span.end - around.end
+        before = around.start - mixed.span.start if mixed.follows_one else _FAR
+        after = mixed.span.end - around.end if mixed.precedes_one else _FAR
         if max(mix.max(), -mix.min()) <= CEILING:
-            return mix[inside]
+            return
         for channel in range(mix.shape[1]):
             gain = self._limiter.gain(mix[:, channel], before, after)
             if gain is not None:
                 self.log.add(span.start, gain[inside])
-                mix[:, channel] *= gain
-        return mix[inside]
+                out[:, channel] *= gain[inside]
 
     def _voice(self, number: int, span: Span) -> Samples:
         """[shape=(span.length, the output's channels)] A recording; mono is both parties."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from audioengine.errors import LimitError
@@ -26,6 +26,10 @@ from audioengine.render.output import FrameOutput, Kind
 
 Smaller: TypeAlias = Callable[[int, Mapping[int, ChannelFrame]], Iterable[dict[int, ChannelFrame]]]
 """Gives some channels of a frame, in place of these, at ever lower bitrates."""
+
+_LOWEST = 1
+"""bitrate_index of the lowest bitrate there is: its frames hold header, CRC and side information at
+all rates, by 11172-3 and 13818-3, 2.4.1.3."""
 
 
 class NoRoomError(LimitError):
@@ -96,10 +100,17 @@ class Weaver:
         bulk = max(frames.first, frames.last - self._hold)
         if frames.first < bulk:
             self.finish(None)
-            self.output.silence(FrameRange(frames.first, bulk), self._rule)
+            self.output.silence(FrameRange(frames.first, bulk), self._silence_rule)
             self.copied(0)
         for number in range(bulk, frames.last):
             self.add(self._silent(number))
+
+    @property
+    def _silence_rule(self) -> SlotRule:
+        """Silence takes no bits: where bitrates vary anyway, it takes the lowest there is."""
+        if self.plan.padded:
+            return self._rule
+        return replace(self._rule, bitrate_index=_LOWEST)
 
     def _silent(self, number: int) -> Remade:
         channels = self._rule.format.channels

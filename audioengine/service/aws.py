@@ -11,11 +11,10 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any, Literal, TypeAlias
 
-import boto3
 from botocore.config import Config
 
 from audioengine.errors import StorageError
-from audioengine.storage.s3_client import mapped, withhold
+from audioengine.storage.s3_client import made_by, mapped, withhold
 
 Service: TypeAlias = Literal["sqs", "sns"]
 
@@ -39,7 +38,8 @@ def _client(service: Service, region: str | None, endpoint_url: str | None) -> A
         read_timeout=_ANSWER_S[service],
         max_pool_connections=_CONNECTIONS,
     )
-    return boto3.client(service, region_name=region, endpoint_url=endpoint_url, config=config)
+    where = {"region_name": region, "endpoint_url": endpoint_url}
+    return made_by(None, service, **where, config=config)
 
 
 def client(service: Service, region: str | None, endpoint_url: str | None) -> Any:

@@ -16,7 +16,7 @@ from audioengine.service.carrying import Deployment, Task, carry_out
 from audioengine.service.delivery import Delivery
 from audioengine.service.handling import Handling
 from audioengine.service.logs import log, set_up_logs
-from audioengine.service.messages import CommandQueue, Message
+from audioengine.service.messages import CommandQueue, Message, unwrapped
 from audioengine.service.metrics import Metrics
 from audioengine.service.places import queue_of
 from audioengine.service.recorder.control import control_of
@@ -136,16 +136,18 @@ def _keys(message: Message) -> set[str]:
 
 def _message(record: Mapping[str, Any]) -> Message:
     system = record["attributes"]
+    own = {
+        name: value["stringValue"]
+        for name, value in record.get("messageAttributes", {}).items()
+        if value.get("stringValue") is not None
+    }
+    body, attributes = unwrapped(record["body"], own)
     return Message(
         message_id=record["messageId"],
-        body=record["body"],
+        body=body,
         receipt=record["receiptHandle"],
         receives=int(system["ApproximateReceiveCount"]),
         sent_ms=int(system["SentTimestamp"]),
         group=system.get("MessageGroupId"),
-        attributes={
-            name: value["stringValue"]
-            for name, value in record.get("messageAttributes", {}).items()
-            if value.get("stringValue") is not None
-        },
+        attributes=attributes,
     )

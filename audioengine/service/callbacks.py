@@ -16,6 +16,7 @@ from zlib import crc32
 import tenacity
 
 from audioengine.errors import StorageError
+from audioengine.execution.addresses import addresses_of
 from audioengine.service.posting import post
 from audioengine.service.sending import Letter, Sender
 from audioengine.settings import Settings
@@ -71,10 +72,8 @@ def callback_letter(
 
 def callback_url(settings: Settings, domain: str, name: str) -> str | None:
     """Return where a domain is called back; None: nowhere."""
-    tenant = settings.domains.get(domain)
-    if tenant is None or tenant.callback_url is None:
-        return None
-    return f"{tenant.callback_url.rstrip('/')}/{name}"
+    url = addresses_of(domain, settings).callback_url
+    return None if url is None else f"{url}/{name}"
 
 
 class CallbackSender(Sender):

@@ -18,7 +18,7 @@ from audioengine.execution.token import read_token
 from audioengine.service.carrying import Deployment, Done, Task, give_up, settle
 from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.logs import log
-from audioengine.service.messages import CommandQueue, Message
+from audioengine.service.messages import MESSAGE_ID, CommandQueue, Message
 from audioengine.service.metrics import Metrics
 from audioengine.service.turns import recordings_of
 from audioengine.service.unkept import NEVER_MS, Recordings, Unkept
@@ -192,7 +192,8 @@ class Handling:
             elif is_foreseen:
                 self._unkept.forget(_named(done, recordings), message.message_id)
         with self._metrics.timed("deliver"):
-            self._deliver(done.telling, message.body)
+            attributes = {**done.telling.attributes, MESSAGE_ID: message.message_id}
+            self._deliver(replace(done.telling, attributes=attributes), message.body)
         self._warn(done, recordings)
         if done.error is not None:
             self._metrics.command(done.kind, "failed")

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 DIALECT = "dialect"
 """Attribute of a command that REST took in: ``rest``. Without it, it speaks the queue's dialect."""
+MESSAGE_ID = "messageId"
+"""Attribute of a letter: the id of the message whose command it answers."""
 METHOD = "method"
 """Attribute that names the method, which a REST body does not."""
 
@@ -29,6 +32,37 @@ class Message:
     group: str | None = None
     """Messages of a group are handed out in order, each when the one before is gone."""
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def unwrapped(body: str, attributes: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+    """Return what a topic was told, with its attributes, where a queue got it in SNS's envelope.
+
+    Without raw message delivery, SNS puts what it passes on into JSON of its own. Anything else is
+    returned as it is.
+    """
+    try:
+        envelope = json.loads(body, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError):
+        return body, attributes
+    if not isinstance(envelope, dict) or envelope.get("Type") != "Notification":
+        return body, attributes
+    message, told = envelope.get("Message"), envelope.get("MessageAttributes", {})
+    if not isinstance(message, str) or "TopicArn" not in envelope or not isinstance(told, dict):
+        return body, attributes
+    named = {
+        name: one["Value"]
+        for name, one in told.items()
+        if isinstance(one, dict) and isinstance(one.get("Value"), str)
+    }
+    return message, named
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """What names a key twice is nothing that SNS has written."""
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        raise ValueError
+    return out
 
 
 class CommandQueue(ABC):

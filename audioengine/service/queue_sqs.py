@@ -16,7 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from audioengine.errors import StorageError
-from audioengine.service.messages import CommandQueue, Message
+from audioengine.service.messages import CommandQueue, Message, unwrapped
 
 _SOURCE = "DeadLetterQueueSourceArn"
 _SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId", _SOURCE]
@@ -186,19 +186,21 @@ class SqsQueue(CommandQueue):
 
     def _message(self, told: Mapping[str, Any]) -> Message:
         system = told["Attributes"]
+        own = {
+            name: value["StringValue"]
+            for name, value in told.get("MessageAttributes", {}).items()
+            if "StringValue" in value
+        }
+        body, attributes = unwrapped(told["Body"], own)
         return Message(
             message_id=told["MessageId"],
-            body=told["Body"],
+            body=body,
             receipt=told["ReceiptHandle"],
             receives=int(system["ApproximateReceiveCount"]),
             sent_ms=int(system["SentTimestamp"]),
             # Groups of a standard queue are about fairness, not about order.
             group=system.get("MessageGroupId") if self.is_fifo else None,
-            attributes={
-                name: value["StringValue"]
-                for name, value in told.get("MessageAttributes", {}).items()
-                if "StringValue" in value
-            },
+            attributes=attributes,
         )
 
     def _attributes(self, *names: str) -> dict[str, str]:

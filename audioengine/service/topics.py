@@ -13,6 +13,7 @@ from typing import TextIO
 
 from audioengine.errors import StorageError
 from audioengine.execution.temporary import in_ascii
+from audioengine.service.messages import MESSAGE_ID
 from audioengine.service.sending import Letter, Sender
 from audioengine.storage.files import Failing
 
@@ -26,6 +27,9 @@ _REGION = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):")
 # Escapes in JSON may stand for half a pair, which no encoding has.
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _MOST_GROUP_CHARACTERS = 128
+
+# Bodies alone don't tell two commands on a recording apart, nor a command from itself sent again.
+_OF_ONE_ANSWER = ("event", "commandDigest", MESSAGE_ID)
 
 
 def topic_letter(topic: str, body: str, attributes: dict[str, str] | None = None) -> Letter:
@@ -48,6 +52,12 @@ def size_of(letter: Letter) -> int:
     return len(letter.body.encode()) + told
 
 
+def repeat_id(letter: Letter) -> str:
+    """Return the same text for what a topic need not hear twice, 64 characters of hexadecimal."""
+    told = [letter.attributes.get(name) for name in _OF_ONE_ANSWER]
+    return hashlib.sha256(json.dumps([*told, letter.body]).encode()).hexdigest()
+
+
 class SnsTopics(Sender):
     """Publishes to topics by their ARN, each in its own region."""
 
@@ -57,6 +67,9 @@ class SnsTopics(Sender):
 
     def send(self, letter: Letter) -> None:
         """Publish; a FIFO topic gets the letters of a recording in order, and repeats once.
+
+        A repeat is the same letter of the same command, brought by the same message of the queue:
+        the answer to a command that was sent once more is heard once more.
 
         Raises StorageError, `retryable` where the same letter may go through later.
         """
@@ -73,7 +86,7 @@ class SnsTopics(Sender):
             group = letter.attributes.get("recordingId") or letter.attributes.get("domain") or "all"
             order = {
                 "MessageGroupId": re.sub(r"[^\w.-]", "_", group)[:_MOST_GROUP_CHARACTERS],
-                "MessageDeduplicationId": hashlib.sha256(letter.body.encode()).hexdigest(),
+                "MessageDeduplicationId": repeat_id(letter),
             }
         with mapped(f"can't publish to {letter.address!r}"):
             client("sns", region and region[1], self._endpoint_url).publish(

@@ -7,9 +7,11 @@ so do it where settings are used.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
@@ -31,7 +33,6 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
-    TomlConfigSettingsSource,
 )
 
 from audioengine.choices import UnknownKeys
@@ -50,6 +51,11 @@ from audioengine.settings.worker import WorkerSettings
 from audioengine.storage import S3Options
 from audioengine.storage.files import Failing
 from audioengine.times import Number, exact
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _ANY_RATE_HZ = 8000
@@ -101,8 +107,9 @@ def _store_options(options: StoreOptions) -> StoreOptions:
 
 
 def _merge_options(options: MergeOptions) -> MergeOptions:
-    if exact(options.max_timeline_s, "max_timeline_s") <= 0:
-        raise InvalidRequestError.of("max_timeline_s", options.max_timeline_s, "must be above 0")
+    for name in ("max_timeline_s", "max_gap_s"):
+        if exact(value := getattr(options, name), name) <= 0:
+            raise InvalidRequestError.of(name, value, "must be above 0")
     return options
 
 
@@ -161,17 +168,27 @@ class StorageSettings(Table):
     region: Annotated[OptionalText, Field(min_length=1)] = None
     bucket_owner: Annotated[OptionalText, Field(min_length=1)] = None
     """The account that must own all buckets."""
+    request_payer: bool = False
+    """Whether this account pays for requests on buckets whose owner does not."""
+    dual_layer: bool = False
+    """Whether KMS keys that commands name encrypt in two layers (DSSE-KMS)."""
 
     @property
     def s3(self) -> S3Options | None:
         """How S3 is reached; None where nothing is said of it."""
-        if (self.region, self.endpoint_url, self.bucket_owner) == (None, None, None):
-            return None
-        return S3Options(self.region, self.endpoint_url, bucket_owner=self.bucket_owner)
+        said = S3Options(
+            self.region,
+            self.endpoint_url,
+            bucket_owner=self.bucket_owner,
+            request_payer=self.request_payer,
+            dual_layer=self.dual_layer,
+        )
+        return None if said == S3Options() else said
 
     @model_validator(mode="after")
     def _is_one_place(self) -> StorageSettings:
-        given = {name: getattr(self, name) for name in ("endpoint_url", "region", "bucket_owner")}
+        names = ("endpoint_url", "region", "bucket_owner", "request_payer", "dual_layer")
+        given = {name: getattr(self, name) for name in names}
         rule = "can't be set together with root: buckets are folders in it, or S3's"
         problems = [Problem(name, value, rule) for name, value in given.items() if value]
         if self.root is not None and problems:
@@ -360,7 +377,9 @@ def _read(path: str) -> dict[str, Any]:
     if not Path(path).is_file():  # which the library takes for an empty one
         raise StorageError(f"can't read settings {path!r}: it must be a file that is there")
     try:
-        return TomlConfigSettingsSource(Settings, Path(path)).toml_data
+        # Some editors begin a file with a mark.
+        text = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8).decode()
+        values: dict[str, Any] = tomllib.loads(text)
     except OSError as error:
         raise StorageError(f"can't read settings {path!r}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -368,6 +387,8 @@ def _read(path: str) -> dict[str, Any]:
         rule = f"must be TOML: no UTF-8 (at line {line})"
     except ValueError as error:
         rule = f"must be TOML: {error}"
+    else:
+        return values
     raise InvalidRequestError.of("settings", path, rule)  # not in the handler: that holds the file
 
 

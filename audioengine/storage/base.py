@@ -7,6 +7,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from audioengine.errors import StorageError
+
+
+class DestinationChangedError(StorageError):
+    """An output was not written: what it may replace is no longer what it was judged to be."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        message = f"can't write destination {place!r}: it was changed meanwhile"
+        super().__init__(message, retryable=True)
+
+    def __reduce__(self) -> tuple[type[DestinationChangedError], tuple[str]]:
+        return type(self), (self.place,)
+
 
 class Source(ABC):
     """Bytes of known length that can be read at any place, from any thread."""

@@ -7,16 +7,25 @@ without passing through here, and deleted.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import TypeAlias
 
-from audioengine.errors import InvalidRequestError, StorageError
-from audioengine.storage.base import Source, Staging
+from audioengine.errors import InvalidRequestError
+from audioengine.storage.base import DestinationChangedError, Source, Staging
 from audioengine.storage.options import S3Options
 
 SCHEME = "s3://"
+
+_ACCESS_POINT = re.compile(
+    r"(?P<arn>arn:aws[a-z-]*:(?:"
+    r"s3:[a-z0-9-]+:[0-9]{12}:accesspoint[/:][A-Za-z0-9-]+"
+    r"|s3-outposts:[a-z0-9-]+:[0-9]{12}:outpost[/:][A-Za-z0-9-]+[/:]accesspoint[/:][A-Za-z0-9-]+"
+    r"))(?:/(?P<key>.*))?",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +44,35 @@ class Location:
 
         Raises InvalidRequestError.
         """
-        bucket, _, key = text.removeprefix(SCHEME).partition("/")
-        if not text.startswith(SCHEME) or not bucket or not key:
+        bucket, key = split_place(text, field)
+        if not bucket or not key:
             raise InvalidRequestError.of(field, text, "must be s3://bucket/key")
         return cls(bucket, key)
+
+
+def split_place(text: str, field: str) -> tuple[str, str]:
+    """Return what is before the first slash after ``s3://``, and what is after it.
+
+    An access point stands for a bucket by its ARN, which may have slashes of its own.
+
+    Raises InvalidRequestError where it is an ARN of something else.
+    """
+    rest = text.removeprefix(SCHEME) if text.startswith(SCHEME) else ""
+    if not rest.startswith("arn:"):
+        bucket, _, key = rest.partition("/")
+        return bucket, key
+    found = _ACCESS_POINT.fullmatch(rest)
+    if found is not None:
+        return found["arn"], found["key"] or ""
+    service = rest.split(":")[2:3]
+    rule = "must be s3://bucket/key, or have the ARN of an access point for a bucket:"
+    rule += " arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME"
+    if service == ["s3-object-lambda"]:
+        rule = "must not be an object Lambda access point, which changes what is read: name the"
+        rule += " bucket, or an access point of it"
+    elif ".mrap" in rest:
+        rule = "must not be a multi-region access point: name a bucket, or an access point of it"
+    raise InvalidRequestError.of(field, text, rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +91,10 @@ class Found:
     """Kept beside it, by names in lower case."""
     is_hidden: bool = False
     """Whether it seems to be under another key than the one given: the store tells nothing else."""
+
+
+Judge: TypeAlias = Callable[[Found], None]
+"""Raises where an object must not be read or deleted, for what is kept beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +143,18 @@ class Storage(ABC):
         """All versions of an object, the newest first; none where its bucket keeps none."""
 
     @abstractmethod
-    def delete(self, location: Location, versions: Sequence[str] | None = None) -> None:
-        """Delete an object, every version of it or those; none there is no error."""
+    def delete(
+        self,
+        location: Location,
+        versions: Sequence[str] | None = None,
+        *,
+        judge: Judge | None = None,
+    ) -> None:
+        """Delete an object, every version of it or those; none there is no error.
+
+        judge: is told of each version before any is deleted, and raises where it must stay. Only
+            what it was told of is deleted, as far as the store can tell.
+        """
 
     @abstractmethod
     def objects(self, bucket: str, prefix: str = "") -> Iterator[Listed]:
@@ -124,13 +172,22 @@ class ObjectPlace:
     storage: Storage
     location: Location
     options: S3Options | None = None
+    judge: Callable[[Mapping[str, str]], None] | None = None
+    """Raises where the object must not be read, for the metadata of the very one that is opened."""
 
     def __str__(self) -> str:
         return str(self.location)
 
     def source(self) -> Source:
         """Open it for reading."""
-        return self.storage.source(self.location, self.options)
+        source = self.storage.source(self.location, self.options)
+        if self.judge is not None:
+            try:
+                self.judge(source.metadata)
+            except BaseException:
+                source.close()
+                raise
+        return source
 
     def staging(self) -> Staging:
         """Prepare it for writing."""
@@ -144,7 +201,12 @@ def refuse_encryption(options: S3Options | None, kind: str) -> None:
         raise InvalidRequestError.of("encryptionKey", "***", rule)
 
 
-def refuse_newer(place: str) -> NoReturn:
-    """Raise StorageError for an output that would replace what has come meanwhile."""
-    message = f"can't write destination {place!r}: it was changed meanwhile"
-    raise StorageError(message, retryable=True)
+def check_replaced(place: str, options: S3Options | None, etag: str | None) -> None:
+    """Raise DestinationChangedError where an output would replace what it must not.
+
+    etag: of what is there now; None: nothing is.
+    """
+    if options is None:
+        return
+    if (options.only_new and etag is not None) or options.replaces not in (None, etag):
+        raise DestinationChangedError(place)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from audioengine.errors import AudioEngineError, StorageError
-from audioengine.storage.base import Source, Staging
+from audioengine.storage.base import DestinationChangedError, Source, Staging
 
 TEMPORARY_SUFFIX = ".audioengine-part"
 
@@ -27,6 +27,11 @@ _PASSING_ERRORS = frozenset(
 
 # Network file systems may know no locks.
 _LOCKLESS_ERRORS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+
+# File systems may know no hard links.
+_LINKLESS_ERRORS = frozenset(
+    {errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+)
 
 READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """How files are opened that are only read: a pipe without a writer doesn't block."""
@@ -159,7 +164,11 @@ class FileStaging(Staging):
     a process that was killed, and is removed by the next that writes there.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, only_new: bool = False) -> None:
+        """Raises StorageError.
+
+        only_new: whether it must not replace any file, whoever has made it meanwhile.
+        """
         target = Path(path)
         doing = f"can't write destination {os.fspath(path)!r}"
         self._writing = Failing(doing)
@@ -178,6 +187,7 @@ class FileStaging(Staging):
                 raise StorageError(f"{doing}: it is no regular file")
             _remove_leftovers(self._target)
             self._part, self._fd = _create_part(self._target)
+        self._only_new = only_new
         self.size = 0
 
     def write(self, data: bytes) -> None:
@@ -208,7 +218,10 @@ class FileStaging(Staging):
         with self._writing:
             # The name must not come before the bytes, should the machine stop.
             os.fsync(self._fd)
-            self._part.replace(self._target)
+            if self._only_new:
+                _link_new(self._part, self._target)
+            else:
+                self._part.replace(self._target)
         # It is visible, so nothing that fails from here on makes it a failure.
         fd, self._fd = self._fd, -1
         with suppress(OSError):
@@ -224,6 +237,27 @@ class FileStaging(Staging):
                 self._part.unlink(missing_ok=True)
             with suppress(OSError):
                 os.close(fd)
+
+
+def _link_new(part: Path, target: Path) -> None:
+    """Rename a file where nothing has the name: a link is refused where something has.
+
+    Raises DestinationChangedError, OSError.
+    """
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise DestinationChangedError(str(target)) from None
+    except OSError as error:
+        if error.errno not in _LINKLESS_ERRORS:
+            raise
+        # Nothing better is there: between the look and the rename somebody may take the name.
+        if target.exists():
+            raise DestinationChangedError(str(target)) from None
+        part.replace(target)
+    else:
+        with suppress(OSError):
+            part.unlink()
 
 
 def make_folders(path: str) -> None:

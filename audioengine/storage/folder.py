@@ -17,11 +17,12 @@ from audioengine.json_input import parse_json
 from audioengine.storage.base import Source, Staging
 from audioengine.storage.buckets import (
     Found,
+    Judge,
     Listed,
     Location,
     Storage,
+    check_replaced,
     refuse_encryption,
-    refuse_newer,
 )
 from audioengine.storage.files import (
     READING,
@@ -62,14 +63,7 @@ class FolderStorage(Storage):
         _refuse_version(options)
         path = self._path(location)
         with Failing(f"can't look for {str(location)!r}"):
-            try:
-                fd = opened(lambda: os.open(path, READING))
-            except _GONE:
-                return None
-            try:
-                return _found(path, fd)
-            finally:
-                os.close(fd)
+            return _found_at(path)
 
     def source(self, location: Location, options: S3Options | None = None) -> Source:
         refuse_encryption(options, "a local folder")
@@ -107,13 +101,21 @@ class FolderStorage(Storage):
         self._check_bucket(location.bucket)
         return ()
 
-    def delete(self, location: Location, versions: Sequence[str] | None = None) -> None:
+    def delete(
+        self,
+        location: Location,
+        versions: Sequence[str] | None = None,
+        *,
+        judge: Judge | None = None,
+    ) -> None:
         path = self._path(location)
         self._check_bucket(location.bucket)
         if versions is not None:
             # None of them is there.
             return
         with Failing(f"can't delete {str(location)!r}"), suppress(*_GONE), _locked(path.parent):
+            if judge is not None and (found := _found_at(path)) is not None:
+                judge(found)
             for one in (path, _meta_path(path)):
                 with suppress(FileNotFoundError):
                     if not one.is_dir():
@@ -208,7 +210,7 @@ class _FolderStaging(FileStaging):
     """A file that is published with its metadata beside it."""
 
     def __init__(self, path: Path, options: S3Options) -> None:
-        super().__init__(path)
+        super().__init__(path, only_new=options.only_new)
         self._path = path
         self._options = options
 
@@ -223,8 +225,7 @@ class _FolderStaging(FileStaging):
                 _locked(self._path.parent),
                 closing(FileStaging(_meta_path(self._path))) as staging,
             ):
-                if self._options.only_new and self._path.exists():
-                    refuse_newer(str(self._path))
+                check_replaced(str(self._path), self._options, _etag_at(self._path))
                 staging.write(json.dumps(meta, indent=1).encode())
                 # Killed between the two, the old object has no metadata; never the new one's.
                 staging.publish()
@@ -251,6 +252,18 @@ def _identity(status: os.stat_result) -> dict[str, int]:
     return {"bytes": status.st_size, "mtimeNs": status.st_mtime_ns}
 
 
+def _found_at(path: Path) -> Found | None:
+    """What is at a path; None where nothing is, or no object."""
+    try:
+        fd = opened(lambda: os.open(path, READING))
+    except _GONE:
+        return None
+    try:
+        return _found(path, fd)
+    finally:
+        os.close(fd)
+
+
 def _found(path: Path, fd: int) -> Found | None:
     """An open file as an object; None where it is none."""
     status = os.fstat(fd)
@@ -262,6 +275,13 @@ def _found(path: Path, fd: int) -> Found | None:
 
 def _etag(status: os.stat_result) -> str:
     return f'"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"'
+
+
+def _etag_at(path: Path) -> str | None:
+    try:
+        return _etag(path.stat())
+    except FileNotFoundError:
+        return None
 
 
 def _read_meta(path: Path, fd: int, status: os.stat_result) -> tuple[Mapping[str, str], str | None]:

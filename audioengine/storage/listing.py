@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from audioengine.errors import InvalidRequestError
-from audioengine.storage.buckets import SCHEME
+from audioengine.storage.buckets import SCHEME, split_place
 from audioengine.storage.files import TEMPORARY_SUFFIX, Failing
 from audioengine.storage.options import S3Options
 
@@ -20,8 +20,8 @@ def bucket_and_prefix(place: str, field: str) -> tuple[str, str] | None:
     """
     if "://" not in place:
         return None
-    bucket, slash, prefix = place.removeprefix(SCHEME).partition("/")
-    if not place.startswith(SCHEME) or not bucket or not slash:
+    bucket, prefix = split_place(place, field)
+    if not bucket or (not prefix and not place.endswith("/")):
         rule = "must be a local folder or s3://bucket/prefix/"
         raise InvalidRequestError.of(field, place, rule)
     return bucket, prefix
@@ -60,7 +60,7 @@ def listed_in_s3(bucket: str, prefix: str, options: S3Options) -> Iterator[Mappi
     from audioengine.storage.s3_client import client, mapped
 
     reached = client(options)
-    page = {"Bucket": bucket, "Prefix": prefix, **options.owner_arguments}
+    page = {"Bucket": bucket, "Prefix": prefix, **options.request_arguments}
     while True:
         with mapped(f"can't list {SCHEME + bucket + '/' + prefix!r}"):
             answer = reached.list_objects_v2(**page)

@@ -13,7 +13,7 @@ from threading import RLock
 
 from audioengine.errors import StorageError
 from audioengine.storage.base import Source, Staging
-from audioengine.storage.buckets import Found, Listed, Location, Storage, refuse_newer
+from audioengine.storage.buckets import Found, Judge, Listed, Location, Storage, check_replaced
 from audioengine.storage.objects import BytesSource
 from audioengine.storage.options import S3Options
 from audioengine.storage.spool import SpooledStaging
@@ -108,10 +108,19 @@ class MemoryStorage(Storage):
         kept = self._bucket(location.bucket).get(location.key, [])
         return tuple(one.found.version for one in kept if one.found.version is not None)
 
-    def delete(self, location: Location, versions: Sequence[str] | None = None) -> None:
+    def delete(
+        self,
+        location: Location,
+        versions: Sequence[str] | None = None,
+        *,
+        judge: Judge | None = None,
+    ) -> None:
         self._asked("delete", location)
         with self._lock:
             bucket = self._bucket(location.bucket)
+            for one in bucket.get(location.key, ()):
+                if judge is not None and (versions is None or one.found.version in versions):
+                    judge(one.found)
             kept = [
                 one
                 for one in bucket.pop(location.key, [])
@@ -167,8 +176,7 @@ class MemoryStorage(Storage):
                 time.time_ns() // 1_000_000 if modified_ms is None else modified_ms,
             )
             versions = self._bucket(location.bucket).setdefault(location.key, [])
-            if options.only_new and versions:
-                refuse_newer(str(location))
+            check_replaced(str(location), options, versions[0].found.etag if versions else None)
             versions[: 0 if self._versioned else None] = [kept]
 
 

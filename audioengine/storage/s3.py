@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Lock
 from typing import Any
 from uuid import uuid4
 
 import tenacity
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from audioengine.errors import StorageError
-from audioengine.storage.base import Source
+from audioengine.storage.base import DestinationChangedError, Source
 from audioengine.storage.block_cache import BlockCache
 from audioengine.storage.buckets import Location
 from audioengine.storage.options import S3Options
-from audioengine.storage.s3_client import BROKEN, client, mapped
+from audioengine.storage.s3_client import BROKEN, client, is_changed, mapped
+from audioengine.storage.s3_parts import send_in_parts
 from audioengine.storage.spool import SpooledStaging
 
 CONTENT_TYPE = "audio/mpeg"
@@ -39,8 +39,8 @@ _BODY_ATTEMPTS = 4
 _MULTIPART_BYTES = 64 << 20
 _PART_BYTES = 16 << 20
 
-# In an object's metadata: tells our own upload from one that replaced it meanwhile.
-_UPLOAD_KEY = "audioengine-upload"
+UPLOAD_KEY = "audioengine-upload"
+"""In an object's metadata: tells what one writer has made from all else under its name."""
 
 
 class S3Source(Source):
@@ -113,7 +113,7 @@ class S3Source(Source):
                 Range=f"bytes={offset}-{offset + length - 1}",
                 **match,
                 **self._options.version_arguments,
-                **self._options.owner_arguments,
+                **self._options.request_arguments,
                 **self._options.customer_key_arguments,
             )
         except ClientError as error:
@@ -147,8 +147,7 @@ class S3Staging(SpooledStaging):
     def publish(self, facts: Mapping[str, str] | None = None) -> None:
         arguments = {
             "ContentType": CONTENT_TYPE,
-            "Metadata": {**self._options.metadata, **(facts or {}), _UPLOAD_KEY: self._upload_id},
-            **self._options.owner_arguments,
+            "Metadata": {**self._options.metadata, **(facts or {}), UPLOAD_KEY: self._upload_id},
             **self._options.encryption_arguments,
             **self._options.customer_key_arguments,
         }
@@ -156,13 +155,15 @@ class S3Staging(SpooledStaging):
             in_parts = self.size >= _MULTIPART_BYTES
             digest = self._digest_of_parts() if in_parts else _base64(_sha256(self._blocks()))
             self._spool.seek(0)
-            with mapped(self._doing):
+            answer: Mapping[str, Any] = {}
+            with mapped(self._doing), appearing(self._location, self._options, self._is_there):
                 if in_parts:
                     self._upload(arguments)
-                elif self._is_told_right(self._put(arguments, digest), digest):
-                    # The store has taken it for what it is. Not every one says so.
-                    return
-            self._check(digest)
+                else:
+                    answer = self._put(arguments, digest)
+            # Where the store has said what it has, there is nothing to ask.
+            if not self._is_told_right(answer, digest):
+                self._check(digest)
         finally:
             self.close()
 
@@ -178,8 +179,9 @@ class S3Staging(SpooledStaging):
         return f"{_base64(_sha256(digests))}-{len(digests)}"
 
     def _is_told_right(self, answer: Mapping[str, Any], digest: str) -> bool:
-        kms = answer.get("ServerSideEncryption") == "aws:kms" or not self._options.kms_key
-        return kms and answer.get("ChecksumSHA256") == digest
+        wanted = self._options.encryption
+        encrypted = wanted is None or answer.get("ServerSideEncryption") == wanted
+        return encrypted and answer.get("ChecksumSHA256") == digest
 
     def _put(self, arguments: Mapping[str, Any], digest: str) -> Mapping[str, Any]:
         """Send all at once; what the store says of it then."""
@@ -189,14 +191,15 @@ class S3Staging(SpooledStaging):
             Body=self._spool,
             ChecksumAlgorithm="SHA256",
             ChecksumSHA256=digest,
-            **({"IfNoneMatch": "*"} if self._options.only_new else {}),
+            **self._options.request_arguments,
+            **self._options.condition_arguments,
             **arguments,
         )
         return answer
 
     def _abort_left(self, since: float) -> None:
         """Abort what a killed process has left of this object; the store would keep it."""
-        place = {"Bucket": self._location.bucket, **self._options.owner_arguments}
+        place = {"Bucket": self._location.bucket, **self._options.request_arguments}
         pages = self._client.get_paginator("list_multipart_uploads")
         # Who may not list or abort uploads may write all the same.
         with suppress(ClientError):
@@ -210,31 +213,40 @@ class S3Staging(SpooledStaging):
     def _upload(self, arguments: Mapping[str, Any]) -> None:
         if self._options.aborts_since is not None:
             self._abort_left(self._options.aborts_since)
-        # boto3 sends a checksum with each part, and aborts an upload that fails.
-        self._client.upload_fileobj(
-            self._spool,
-            self._location.bucket,
-            self._location.key,
-            ExtraArgs={"ChecksumAlgorithm": "SHA256", **arguments},
-            Config=TransferConfig(
-                multipart_threshold=_MULTIPART_BYTES, multipart_chunksize=_PART_BYTES
-            ),
+
+        def send(this: Mapping[str, Any], block: bytes) -> Mapping[str, Any]:
+            digest = _base64(_sha256([block]))
+            sent: Mapping[str, Any] = self._client.upload_part(
+                **this, Body=block, ChecksumAlgorithm="SHA256", ChecksumSHA256=digest
+            )
+            return {**sent, "ChecksumSHA256": digest}
+
+        place, options = self._location, self._options
+        send_in_parts(self._client, place, options, arguments, self._blocks(), send)
+
+    def _is_there(self) -> bool:
+        """Whether the object is this very output, though the store has refused it."""
+        return upload_of(self._head()) == self._upload_id
+
+    def _head(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._client.head_object(
+            Bucket=self._location.bucket,
+            Key=self._location.key,
+            ChecksumMode="ENABLED",
+            **self._options.request_arguments,
+            **self._options.customer_key_arguments,
         )
+        return found
 
     def _check(self, digest: str) -> None:
         """Compare what the store says that it has: not every store checks what it is sent."""
         with mapped(self._doing):
-            found = self._client.head_object(
-                Bucket=self._location.bucket,
-                Key=self._location.key,
-                ChecksumMode="ENABLED",
-                **self._options.owner_arguments,
-                **self._options.customer_key_arguments,
-            )
-        if found.get("Metadata", {}).get(_UPLOAD_KEY) != self._upload_id:
+            found = self._head()
+        if upload_of(found) != self._upload_id:
             message = f"{self._doing}: another writer has replaced it"
             raise StorageError(message, retryable=True)
-        if self._options.kms_key and found.get("ServerSideEncryption") != "aws:kms":
+        encryption = self._options.encryption
+        if encryption is not None and found.get("ServerSideEncryption") != encryption:
             with mapped(self._doing):
                 self._remove(found.get("VersionId"))
             raise StorageError(f"{self._doing}: this store does not encrypt it; it is removed")
@@ -253,15 +265,45 @@ class S3Staging(SpooledStaging):
             Bucket=self._location.bucket,
             Key=self._location.key,
             **({"VersionId": version} if version else {}),
-            **self._options.owner_arguments,
+            **self._options.request_arguments,
         )
 
 
 def metadata_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
     """What users keep beside an object, by names in lower case, of an answer of S3."""
     found = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
-    found.pop(_UPLOAD_KEY, None)
+    found.pop(UPLOAD_KEY, None)
     return found
+
+
+@contextmanager
+def appearing(
+    location: Location, options: S3Options, is_there: Callable[[], bool]
+) -> Iterator[None]:
+    """Tell a destination that is no longer what it was judged to be from all else that fails.
+
+    is_there: whether the object is there that was to appear: the answer to an earlier try of boto3
+        may have been lost.
+
+    Raises DestinationChangedError.
+    """
+    try:
+        yield
+    except ClientError as error:
+        if not is_changed(error, options):
+            raise
+        with suppress(ClientError):
+            if is_there():
+                return
+        if options.is_conditional:
+            raise DestinationChangedError(str(location)) from None
+        raise
+
+
+def upload_of(answer: Mapping[str, Any]) -> str | None:
+    """By what one writer knows its own object, of an answer of S3; None: it is of none of ours."""
+    told: str | None = answer.get("Metadata", {}).get(UPLOAD_KEY)
+    return told
 
 
 class _EmptyObjectError(Exception):

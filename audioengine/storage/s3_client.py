@@ -21,10 +21,18 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
+    LoginError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
     ProxyConnectionError,
+    SSOError,
+    TokenRetrievalError,
 )
 from urllib3.exceptions import HTTPError
 
@@ -44,6 +52,7 @@ _PASSING_CODES = frozenset(
         "KMS.ThrottlingException",
         "KMSThrottling",
         "KmsThrottled",
+        "NoSuchUpload",
         "OperationAborted",
         "OverLimit",
         "RequestLimitExceeded",
@@ -59,6 +68,35 @@ _PASSING_CODES = frozenset(
     }
 )
 _CHANGED_CODES = frozenset({"412", "PreconditionFailed"})
+
+# What a condition that no longer holds is answered with too: another writer is at it, or the object
+# to replace is gone.
+_CONDITION_CODES = _CHANGED_CODES | {"ConditionalRequestConflict", "NoSuchKey"}
+
+# What may pass, for the next credentials may be better, and what helps until then.
+_CREDENTIAL_CODES = {
+    "ExpiredToken": "the AWS credentials have expired",
+    "ExpiredTokenException": "the AWS credentials have expired",
+    "RequestExpired": "the AWS credentials have expired, or this machine's clock is wrong",
+    "RequestTimeTooSkewed": "this machine's clock is wrong",
+    "TokenRefreshRequired": "the AWS credentials must be renewed",
+}
+_NO_CREDENTIALS = (
+    CredentialRetrievalError,
+    LoginError,
+    MetadataRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+_HELP = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN where they are"
+    " temporary), or AWS_PROFILE, after `aws sso login` where it needs that, or let the machine"
+    " have a role"
+)
+_CLOCK_HELP = "set the clock, for instance by NTP"
 
 _making = Lock()
 
@@ -80,7 +118,7 @@ def withhold() -> None:
 
 
 @lru_cache(maxsize=16)
-def _client(region: str | None, endpoint_url: str | None) -> Any:
+def _client(region: str | None, endpoint_url: str | None, session: boto3.Session | None) -> Any:
     config = Config(
         retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
         connect_timeout=_TIMEOUT_S,
@@ -90,20 +128,22 @@ def _client(region: str | None, endpoint_url: str | None) -> Any:
         response_checksum_validation="when_required",
     )
     withhold()
-    made = boto3.client("s3", region_name=region, endpoint_url=endpoint_url, config=config)
-    for operation in ("PutObject", "CreateMultipartUpload", "CopyObject"):
-        made.meta.events.register(f"provide-client-params.s3.{operation}", _with_bucket_key)
-    return made
+    return made_by(session, "s3", region_name=region, endpoint_url=endpoint_url, config=config)
 
 
-def _with_bucket_key(params: dict[str, Any], **_: object) -> dict[str, Any]:
-    """What is encrypted with a KMS key, with its bucket key: fewer requests to KMS.
+def made_by(session: boto3.Session | None, service: str, **arguments: Any) -> Any:
+    """Return a client, which has credentials; those of boto3's usual chain without a session.
 
-    boto3's uploads take no such argument, so it is added to their requests.
+    Raises NoCredentialsError where there are none: a client that was made without them would never
+    have any.
     """
-    if params.get("ServerSideEncryption") != "aws:kms":
-        return params
-    return {**params, "BucketKeyEnabled": True}
+    if session is None:
+        if boto3.DEFAULT_SESSION is None:
+            boto3.setup_default_session()
+        session = boto3.DEFAULT_SESSION
+    if session.get_credentials() is None:
+        raise NoCredentialsError
+    return session.client(service, **arguments)
 
 
 def client(options: S3Options) -> Any:
@@ -114,7 +154,7 @@ def client(options: S3Options) -> Any:
     # boto3 makes no clients in several threads at once.
     with mapped("can't reach S3"), _making:
         try:
-            return _client(options.region, options.endpoint_url)
+            return _client(options.region, options.endpoint_url, options.session)
         except ValueError:
             raise StorageError("can't reach S3: there is no such region or endpoint") from None
 
@@ -131,10 +171,27 @@ def refusal(doing: str, code: str, status: int = 0) -> StorageError:
 
     doing: what could not be done. status: HTTP's, where the answer has one of its own.
     """
-    changed = code in _CHANGED_CODES
-    passing = changed or code in _PASSING_CODES or status >= 500 or status == 429
-    message = "it was changed meanwhile" if changed else code
-    return StorageError(f"{doing}: {message}", retryable=passing)
+    if code in _CHANGED_CODES:
+        return StorageError(f"{doing}: it was changed meanwhile", retryable=True)
+    if code in _CREDENTIAL_CODES:
+        why = _CREDENTIAL_CODES[code]
+        helping = _CLOCK_HELP if code == "RequestTimeTooSkewed" else _HELP
+        return StorageError(f"{doing}: {why} ({code}): {helping}", retryable=True)
+    if code == "InvalidObjectState":
+        message = "it is archived (InvalidObjectState): restore it first, with `aws s3api"
+        return StorageError(f"{doing}: {message} restore-object`, and try again once it is there")
+    if code == "NotImplemented":
+        message = "the store can't do that (NotImplemented); it must know conditional writes"
+        return StorageError(f"{doing}: {message}: If-Match, If-None-Match")
+    passing = code in _PASSING_CODES or status >= 500 or status == 429
+    return StorageError(f"{doing}: {code}", retryable=passing)
+
+
+def is_changed(error: ClientError, options: S3Options) -> bool:
+    """Whether a store may refuse to write because what is there is not what may be replaced."""
+    code = error.response.get("Error", {}).get("Code")
+    # An upload that is not there any more may have ended well, its answer lost.
+    return code == "NoSuchUpload" or (options.is_conditional and code in _CONDITION_CODES)
 
 
 @contextmanager
@@ -148,9 +205,8 @@ def mapped(doing: str) -> Iterator[None]:
         raise refusal(doing, code, status) from None
     except (*BROKEN, *_UNREACHABLE) as error:
         raise StorageError(f"{doing}: {type(error).__name__}", retryable=True) from None
+    except _NO_CREDENTIALS as error:
+        message = f"there are no AWS credentials ({type(error).__name__}): {_HELP}"
+        raise StorageError(f"{doing}: {message}", retryable=True) from None
     except (BotoCoreError, Boto3Error) as error:
-        cause = error.__cause__ or error.__context__
-        if isinstance(cause, ClientError):
-            with mapped(doing):
-                raise cause from None
         raise StorageError(f"{doing}: {type(error).__name__}") from None

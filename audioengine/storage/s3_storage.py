@@ -5,16 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
+from uuid import uuid4
 
 from audioengine.errors import StorageError
 from audioengine.storage.base import Source, Staging
-from audioengine.storage.buckets import Found, Listed, Location, Storage
+from audioengine.storage.buckets import Found, Judge, Listed, Location, Storage
 from audioengine.storage.listing import listed_in_s3
 from audioengine.storage.options import S3Options
 
 # What one request may copy, and delete; both are S3's own.
 _MOST_COPIED_BYTES = 5 << 30
+_COPIED_PART_BYTES = 1 << 30
 _MOST_DELETED = 1000
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion"})
@@ -41,9 +44,33 @@ class S3Storage(Storage):
     def find(self, location: Location, options: S3Options | None = None) -> Found | None:
         try:
             answer = self._head(location, self._for(options))
-        except _HiddenError:
-            return Found(0, "", is_hidden=True)
+        except _HiddenError as error:
+            return error.found
         return None if answer is None else _found(answer)
+
+    def _hidden(self, location: Location) -> Found | None:
+        """What a list tells of an object of which nothing else may be told: its ETag, mostly.
+
+        An answer to HEAD has no body that says why it is refused; that to a list has one, as where
+        credentials have expired.
+        """
+        from botocore.exceptions import ClientError
+
+        from audioengine.storage.s3_client import client
+
+        try:
+            answer = client(self._options).list_objects_v2(
+                Bucket=location.bucket,
+                Prefix=location.key,
+                MaxKeys=1,
+                **self._options.request_arguments,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "AccessDenied":
+                raise
+            return Found(0, "", is_hidden=True)
+        listed = [one for one in answer.get("Contents", ()) if one["Key"] == location.key]
+        return Found(0, listed[0]["ETag"], is_hidden=True) if listed else None
 
     def _head(self, location: Location, options: S3Options) -> dict[str, Any] | None:
         from botocore.exceptions import ClientError
@@ -57,20 +84,20 @@ class S3Storage(Storage):
                     Key=location.key,
                     ChecksumMode="ENABLED",
                     **options.version_arguments,
-                    **options.owner_arguments,
+                    **options.request_arguments,
                     **options.customer_key_arguments,
                 )
             except ClientError as error:
                 if error.response["Error"]["Code"] in _NOT_FOUND:
                     return None
                 status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                if status not in (_KEYLESS, _DENIED):
+                    raise
+                found = self._hidden(location)
                 # What may not be looked at at all is answered like another key.
-                if status == _KEYLESS or (status == _DENIED and options.customer_key):
-                    message = (
-                        f"can't look for {str(location)!r}: it is under another key, or denied"
-                    )
-                    raise _HiddenError(message) from None
-                raise
+                if status == _DENIED and not options.customer_key:
+                    raise
+                raise _HiddenError(str(location), found) from None
         return answer
 
     def source(self, location: Location, options: S3Options | None = None) -> Source:
@@ -90,57 +117,86 @@ class S3Storage(Storage):
         found: Found,
         options: S3Options | None = None,
     ) -> None:
-        from audioengine.storage.s3 import CONTENT_TYPE
+        from audioengine.storage.s3 import CONTENT_TYPE, UPLOAD_KEY, appearing, upload_of
         from audioengine.storage.s3_client import client, mapped
+        from audioengine.storage.s3_parts import send_in_parts
 
-        own = self._for(options)
-        arguments: dict[str, Any] = {
+        own = replace(self._for(options), version=None)
+        copy_id = uuid4().hex
+        made: dict[str, Any] = {
             "ContentType": CONTENT_TYPE,
-            "Metadata": dict(own.metadata),
-            "MetadataDirective": "REPLACE",
-            "CopySourceIfMatch": found.etag,
-            **own.owner_arguments,
+            "Metadata": {**own.metadata, UPLOAD_KEY: copy_id},
             **own.encryption_arguments,
             **own.customer_key_arguments,
         }
-        arguments |= {
+        copied = {"Bucket": source.bucket, "Key": source.key}
+        if found.version is not None:
+            copied["VersionId"] = found.version
+        of: dict[str, Any] = {"CopySource": copied, "CopySourceIfMatch": found.etag}
+        of |= {
             f"CopySource{name}": value
             for name, value in self._options.customer_key_arguments.items()
         }
         if self._options.bucket_owner:
-            arguments["ExpectedSourceBucketOwner"] = self._options.bucket_owner
-        copied = {"Bucket": source.bucket, "Key": source.key}
-        if found.version is not None:
-            copied["VersionId"] = found.version
-        with mapped(f"can't copy {str(source)!r} to {str(destination)!r}"):
+            of["ExpectedSourceBucketOwner"] = self._options.bucket_owner
+
+        def send(this: Mapping[str, Any], span: tuple[int, int]) -> Mapping[str, Any]:
+            part = f"bytes={span[0]}-{span[1] - 1}"
+            answer = client(own).upload_part_copy(**this, **of, CopySourceRange=part)
+            sent: Mapping[str, Any] = answer["CopyPartResult"]
+            return sent
+
+        def is_there() -> bool:
+            """Whether the destination needs no other try: what has changed is the source, if so."""
+            there = self._head(destination, own)
+            if there is not None and upload_of(there) == copy_id:
+                return True
+            if (there and there["ETag"]) == own.replaces:
+                message = f"can't copy {str(source)!r}: it was changed meanwhile"
+                raise StorageError(message, retryable=True)
+            return False
+
+        with (
+            mapped(f"can't copy {str(source)!r} to {str(destination)!r}"),
+            appearing(destination, own, is_there),
+        ):
             if found.size <= _MOST_COPIED_BYTES:
                 client(own).copy_object(
                     Bucket=destination.bucket,
                     Key=destination.key,
-                    CopySource=copied,
+                    MetadataDirective="REPLACE",
                     ChecksumAlgorithm="SHA256",
-                    **arguments,
+                    **own.request_arguments,
+                    **own.condition_arguments,
+                    **made,
+                    **of,
                 )
             else:
-                client(own).copy(
-                    copied,
-                    destination.bucket,
-                    destination.key,
-                    ExtraArgs=arguments,
-                    SourceClient=client(self._options),
-                )
-        self._check_copy(source, destination, found, own)
+                bounds = [*range(0, found.size, _COPIED_PART_BYTES), found.size]
+                send_in_parts(client(own), destination, own, made, pairwise(bounds), send)
+        self._check_copy(source, destination, found, own, copy_id)
 
     def _check_copy(
-        self, source: Location, destination: Location, found: Found, options: S3Options
+        self,
+        source: Location,
+        destination: Location,
+        found: Found,
+        options: S3Options,
+        copy_id: str,
     ) -> None:
-        answer = self._head(destination, replace(options, version=None))
+        from audioengine.storage.s3 import upload_of
+
+        answer = self._head(destination, options)
         copied = None if answer is None else _found(answer)
+        if answer is not None and upload_of(answer) != copy_id:
+            message = f"can't copy {str(source)!r}: another writer has replaced the copy"
+            raise StorageError(message, retryable=True)
         if answer is None or copied is None or copied.size != found.size:
             there = "nothing" if copied is None else f"{copied.size} bytes"
             message = f"can't copy {str(source)!r}: {there} at {str(destination)!r}"
             raise StorageError(f"{message} for {found.size} bytes", retryable=True)
-        if options.kms_key and answer.get("ServerSideEncryption") != "aws:kms":
+        encryption = options.encryption
+        if encryption is not None and answer.get("ServerSideEncryption") != encryption:
             self.delete(destination, [copied.version or _NO_VERSION])
             message = f"can't copy {str(source)!r}: this store encrypts no copies; it is removed"
             raise StorageError(message)
@@ -155,45 +211,72 @@ class S3Storage(Storage):
             raise StorageError(message, retryable=True)
 
     def versions(self, location: Location) -> tuple[str, ...]:
-        found = tuple(self._versions(location, "Versions"))
+        found = tuple(version for version, _ in self._versions(location, "Versions"))
         # What is the only one, and has no name, is not kept beside another.
         return () if found == (_NO_VERSION,) else found
 
-    def _versions(self, location: Location, *kinds: str) -> Iterator[str]:
+    def _versions(self, location: Location, *kinds: str) -> Iterator[tuple[str, str]]:
+        """Versions, and of which of these kinds each is."""
         from audioengine.storage.s3_client import client, mapped
 
         page: dict[str, Any] = {"Bucket": location.bucket, "Prefix": location.key}
-        page |= self._options.owner_arguments
+        page |= self._options.request_arguments
         while True:
             with mapped(f"can't list versions of {str(location)!r}"):
                 answer = client(self._options).list_object_versions(**page)
             for kind in kinds:
                 for one in answer.get(kind, ()):
                     if one["Key"] == location.key:
-                        yield one["VersionId"]
+                        yield one["VersionId"], kind
             # Keys are in order, so those that only begin alike come later.
             if not answer.get("IsTruncated") or answer["NextKeyMarker"] > location.key:
                 return
             page["KeyMarker"] = answer["NextKeyMarker"]
             page["VersionIdMarker"] = answer.get("NextVersionIdMarker", "")
 
-    def delete(self, location: Location, versions: Sequence[str] | None = None) -> None:
+    def delete(
+        self,
+        location: Location,
+        versions: Sequence[str] | None = None,
+        *,
+        judge: Judge | None = None,
+    ) -> None:
         from audioengine.storage.s3_client import client, mapped, refusal
 
         if versions is None:
-            versions = tuple(self._versions(location, "Versions", "DeleteMarkers"))
-        names = [{"Key": location.key, "VersionId": version} for version in versions]
+            there = list(self._versions(location, "Versions", "DeleteMarkers"))
+        else:
+            there = [(version, "Versions") for version in versions]
+        names = [{"Key": location.key, "VersionId": version} for version, _ in there]
+        if judge is not None:
+            objects = [
+                name for name, (_, kind) in zip(names, there, strict=True) if kind == "Versions"
+            ]
+            self._judge(location, objects, judge)
         doing = f"can't delete {str(location)!r}"
         for first in range(0, len(names), _MOST_DELETED):
             with mapped(doing):
                 answer = client(self._options).delete_objects(
                     Bucket=location.bucket,
                     Delete={"Objects": names[first : first + _MOST_DELETED], "Quiet": True},
-                    **self._options.owner_arguments,
+                    **self._options.request_arguments,
                 )
             for error in answer.get("Errors", ()):
                 if error["Code"] not in _GONE:
                     raise refusal(doing, error["Code"])
+
+    def _judge(self, location: Location, names: Sequence[dict[str, str]], judge: Judge) -> None:
+        """Let each version be judged; what may be replaced by another is named by its ETag."""
+        for name in names:
+            is_alone = len(names) == 1 and name["VersionId"] == _NO_VERSION
+            found = self.find(location, None if is_alone else S3Options(version=name["VersionId"]))
+            if found is None:
+                continue
+            judge(found)
+            # A version never changes, but where a bucket keeps none.
+            if is_alone and found.version is None and found.etag:
+                del name["VersionId"]
+                name["ETag"] = found.etag
 
     def objects(self, bucket: str, prefix: str = "") -> Iterator[Listed]:
         for one in listed_in_s3(bucket, prefix, self._options):
@@ -214,13 +297,23 @@ class S3Storage(Storage):
             bucket_owner=options.bucket_owner or default.bucket_owner,
             kms_key=keyed.kms_key,
             customer_key=keyed.customer_key,
+            dual_layer=options.dual_layer or default.dual_layer,
+            request_payer=options.request_payer or default.request_payer,
+            session=options.session or default.session,
             metadata={**default.metadata, **options.metadata},
             aborts_since=options.aborts_since or default.aborts_since,
         )
 
 
 class _HiddenError(StorageError):
-    """A store tells nothing of an object, for which it would want another key."""
+    """A store tells nothing of an object, for which it would want another key.
+
+    found: what a list tells of it; None: it is not there.
+    """
+
+    def __init__(self, place: str, found: Found | None) -> None:
+        self.found = found
+        super().__init__(f"can't look for {place!r}: it is under another key, or denied")
 
 
 def _found(answer: Mapping[str, Any]) -> Found:

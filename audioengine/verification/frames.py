@@ -218,8 +218,15 @@ def _compare_frame(
         plain = ours.header.mode_extension == 0 and ours.header.flags in case.flags
         if not plain or head != frame_head(ours.header, ours.side_info):
             out.malformed.append(number)
-        if ours.header.bitrate_index < case.plan.bitrate_index:
+        lower = ours.header.bitrate_index < case.plan.bitrate_index
+        if lower and not _is_bare_silence(case, number, ours):
             out.low_bitrate.append(number)
+
+
+def _is_bare_silence(case: Case, number: int, ours: Frame) -> bool:
+    """Whether a frame is of a gap and empty, and so may be the smallest where bitrates vary."""
+    in_gap = any(number in part for part in case.plan.silences)
+    return in_gap and not (case.plan.padded or ours.adu) and ours.header.bitrate_index == 1
 
 
 def _has_trailing_bits(frame: Frame) -> bool:

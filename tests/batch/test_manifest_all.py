@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import audioengine as ae
 from audioengine.batch import manifest_all, manifest_inventory
 from audioengine.batch.manifest import count_jobs, jobs_of
-from audioengine.batch.manifest_all import ForAll
+from audioengine.batch.manifest_all import ForAll, Tally
 from audioengine.batch.manifest_job import BadLine, Job, PlainJob, parse_job
 from audioengine.batch.outcome import How
 from audioengine.batch.work import do
@@ -143,7 +143,11 @@ def test_of_versions_of_one_key_the_first_is_done_and_the_others_are_refused(
 
 
 def test_an_inventory_tells_how_much_there_is_to_read(tmp_path: Path) -> None:
-    rows = ["calls,a.mp3,v,true,false,1000", "calls,b.mp3,v,true,false,", "calls,c,v,true,false,²"]
+    rows = [
+        "calls,a.mp3,v,true,false,1000",
+        "calls,b.mp3,v,true,false,",
+        "calls,c.mp3,v,true,false,²",
+    ]
     plan = ae.plan_batch(inventory(tmp_path, [rows]), for_all=ForAll(TO))
     assert (plan.jobs, plan.source_bytes, plan.unsized) == (3, 1000, 2)
 
@@ -412,3 +416,67 @@ def test_folders_are_made_for_what_mirrors_a_source_and_for_nothing_else(tmp_pat
     outcome = do(blocked, HOW)
     assert outcome.error is not None
     assert outcome.error["type"] == "StorageError"
+
+
+# Names as they come
+
+
+@pytest.mark.parametrize("name", ["jobs.csv", "JOBS.CSV", "Jobs.Csv"])
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("bucket,key", "calls,a.mp3"),
+        ("Bucket,Key", "calls,a.mp3"),
+        ("BUCKET, KEY", "calls,a.mp3"),
+        ('"Bucket","Key","Version ID"', "calls,a.mp3,v1"),
+        ("key,bucket", "a.mp3,calls"),
+        ("version_id,KEY,Bucket", "v1,a.mp3,calls"),
+    ],
+)
+def test_a_csv_may_have_a_header_in_any_case(
+    header: str, row: str, name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(f"\ufeff{header}\n{row}\n".encode())
+    ((source, _, version),) = places(read(path, ForAll(TO)))
+    assert source == "s3://calls/a.mp3"
+    assert version == ("v1" if "v1" in row else None)
+
+
+def test_only_the_first_row_may_be_a_header(tmp_path: Path) -> None:
+    found = read(csv_of(tmp_path, "bucket,key", "bucket,key", "bucket,a.mp3"), ForAll(TO))
+    assert [one.source for one in parsed(found)] == ["s3://bucket/key", "s3://bucket/a.mp3"]
+
+
+@pytest.mark.parametrize(
+    ("include", "taken"),
+    [
+        ((), ["A.MP3", "a.mp3", "deep/b.mp3"]),
+        (("*.wav", "*.MP3"), ["A.MP3", "a.mp3", "deep/b.mp3", "deep/c.wav"]),
+        (("deep/*",), ["deep/b.mp3", "deep/c.wav"]),
+        (("a.*",), ["A.MP3", "a.mp3", "a.txt"]),
+        (("*",), ["A.MP3", "README", "a.mp3", "a.txt", "deep/b.mp3", "deep/c.wav"]),
+    ],
+)
+def test_what_is_no_recording_is_counted_apart(
+    include: tuple[str, ...], taken: list[str], tmp_path: Path
+) -> None:
+    """In a folder, and in what an inventory lists; each job keeps its own place."""
+    names = ["A.MP3", "README", "a.mp3", "a.txt", "deep/b.mp3", "deep/c.wav"]
+    calls = tmp_path / "calls"
+    for name in names:
+        (calls / name).parent.mkdir(parents=True, exist_ok=True)
+        (calls / name).write_bytes(b"")
+    for_all = ForAll(f"{tmp_path}/out/", include=include)
+    tally = Tally()
+    found = parsed(list(jobs_of(f"{calls}/", None, for_all, tally)))
+    assert [one.source.removeprefix(f"{calls}/") for one in found] == taken
+    assert tally.left_out == len(names) - len(taken)
+    rows = [f"calls,{name},v,true,false,1" for name in names]
+    listed = inventory(tmp_path, [rows])
+    plan = ae.plan_batch(listed, for_all=ForAll(TO, include=include))
+    assert (plan.jobs, plan.left_out) == (len(taken), len(names) - len(taken))
+    rows = [f"calls,{name}" for name in names]
+    plan = ae.plan_batch(csv_of(tmp_path, *rows), for_all=ForAll(TO, include=include))
+    # Whoever writes a list row by row means each of them.
+    assert plan.jobs == (len(taken) if include else len(names))

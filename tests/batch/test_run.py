@@ -404,3 +404,33 @@ def test_settings_say_how_s3_is_reached(s3: S3Options) -> None:
     }
     found = ae.Settings(storage=storage).storage.s3
     assert found == (None if s3 == S3Options() else s3)
+
+
+def test_names_that_are_not_utf_8_pass_through(tmp_path: Path) -> None:
+    """As old recorders write them; what fails is named in a form that can be printed."""
+    calls = tmp_path / "calls"
+    names = [os.fsdecode(name) for name in (b"\xfcber.mp3", b"\xe4/\xf6.mp3")]
+    for name in names:
+        (calls / name).parent.mkdir(parents=True, exist_ok=True)
+        (calls / name).write_bytes(CALL.read_bytes())
+    (calls / os.fsdecode(b"\xff-broken.mp3")).write_bytes(b"no audio")
+    for_all = ae.ForAll(f"{tmp_path}/out/", ae.Modification.from_params(EDIT))
+    record = ae.CustodyRecord(tmp_path / "record")
+    journal = tmp_path / "journal"
+    report = ae.run_batch(
+        f"{tmp_path}/calls/", journal, for_all=for_all, concurrency=1, record=record
+    )
+    assert (report.done, report.failed) == (2, 1)
+    for name in names:
+        assert (tmp_path / "out" / name).read_bytes() == made(CALL, EDIT)
+    (failure,) = report.failures
+    assert failure.source == f"{tmp_path}/calls/\\udcff-broken.mp3"
+    report.to_json().encode()
+    again = ae.run_batch(f"{tmp_path}/calls/", journal, for_all=for_all, resume=True)
+    assert (again.skipped, again.failed) == (2, 1)
+
+
+def test_a_session_of_the_caller_s_own_stays_in_its_process(tmp_path: Path) -> None:
+    session: Any = object()
+    with pytest.raises(ae.InvalidRequestError, match=r"s3\.session"):
+        ae.run_batch(tmp_path / "a", tmp_path / "journal", s3=S3Options(session=session))

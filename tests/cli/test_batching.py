@@ -46,7 +46,7 @@ def test_people_and_machines_are_told_what_was_done(tmp_path: Path) -> None:
     result = run(*args, "--failures-csv", failures)
     assert result.exit_code == 3, result.output
     assert "Jobs      4: 3 done, 1 failed, 0 done before\n" in result.stdout
-    assert f"Failed    line 4: can't read source {str(late)!r}" in result.stdout
+    assert f"Failed    line 4, {late}: can't read source {str(late)!r}" in result.stdout
     with failures.open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["line"], row["source"], row["type"]) == ("4", str(late), "StorageError")

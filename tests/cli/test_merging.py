@@ -7,9 +7,11 @@ import json
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 
 import audioengine as ae
+from audioengine.cli.merging import _read_part
 from tests.cli.helpers import TEMPORARY, as_json, refusal, rules, run, run_json
 from tests.support import FIXTURES
 
@@ -160,3 +162,51 @@ def test_a_failed_merge_leaves_nothing(tmp_path: Path) -> None:
     printed = run_json("merge", tmp_path / "out.mp3", *args, "--missing", "omit")
     assert [one["id"] for one in printed["omitted"]] == ["g"]
     assert not list(tmp_path.glob(TEMPORARY))
+
+
+@pytest.mark.parametrize(
+    ("text", "id", "source", "start"),
+    [
+        ("a.mp3@5", None, "a.mp3", 5),
+        ("x=a.mp3@5", "x", "a.mp3", 5),
+        ("x=y=a.mp3@5", "x", "y=a.mp3", 5),
+        ("./x=y=a.mp3@5", None, "./x=y=a.mp3", 5),
+        ("x=./y=a.mp3@5", "x", "./y=a.mp3", 5),
+        ("a@5@7", None, "a@5", 7),
+        ("a@5@", None, "a@5", None),
+        ("x=a@5@", "x", "a@5", None),
+        ("a@b", None, "a@b", None),
+        ("s3://bucket/a=b@c.mp3@5", None, "s3://bucket/a=b@c.mp3", 5),
+    ],
+)
+def test_a_part_says_id_file_and_start(
+    text: str, id: str | None, source: str, start: int | None
+) -> None:
+    part = _read_part(text)
+    assert (part.id, part.source, part.start_ms) == (id, source, start)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("x=y.mp3", "x=y.mp3@5", ["./x=y.mp3@5", "x=./y.mp3@5"]),
+        ("x=y=z.mp3", "x=y=z.mp3@5", ["./x=y=z.mp3@5", "x=./y=z.mp3@5"]),
+        ("a@5", "a@5", ["a@5@MS", "a@5@ without"]),
+        ("x=a@5", "x=a@5", ["x=a@5@MS"]),
+        ("x=a@5", "x=a@5@7", ["./x=a@5@7"]),
+    ],
+)
+def test_a_part_that_may_mean_two_files_is_refused_with_what_means_each(
+    name: str, text: str, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(click.BadParameter) as caught:
+        _read_part(text)
+    assert all(form in caught.value.message for form in told), caught.value.message
+
+
+@pytest.mark.parametrize("text", ["=a.mp3@5", "x=@5"])
+def test_a_part_that_says_too_little_shows_how_it_is_written(text: str) -> None:
+    with pytest.raises(click.BadParameter, match=r"\./NAME@MS.*NAME@"):
+        _read_part(text)

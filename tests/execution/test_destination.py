@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pytest
 
+import audioengine as ae
+from audioengine.storage.buckets import Location
 from tests.execution import service
 from tests.execution.service import (
     KEPT,
@@ -17,6 +20,7 @@ from tests.execution.service import (
     TEMP_KEY,
     event_of,
     masked,
+    merge_command,
     run,
     store_command,
     token,
@@ -119,8 +123,65 @@ def test_a_name_that_is_taken_meanwhile_is_judged_again(
 
     monkeypatch.setattr(storage, "source", taken_meanwhile)
     outcome = run(store_command(), storage, settings=service.settings(existing=existing))
-    assert outcome.retryable is (existing != "overwrite")
+    assert isinstance(outcome.error, ae.InvalidRequestError if existing == "refuse" else type(None))
     assert (storage.get(KEPT, KEPT_NAME) == b"theirs") is (existing != "overwrite")
+    if existing == "suffix":
+        assert event_of(outcome)["fileName"] == f"{RECORDING}-1.mp3"
+        assert storage.get(KEPT, f"{RECORDING}-1.mp3") == masked()
+
+
+@pytest.mark.parametrize("kind", ["masked", "plain", "merge"])
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("existing", ["overwrite", "refuse", "suffix"])
+def test_another_domain_s_object_that_comes_meanwhile_is_never_overwritten(
+    existing: str, before: bool, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether nothing had the name when it was judged, or an object of the command's own domain."""
+    storage = service.storage()
+    name = "kept.mp3"
+    if before:
+        storage.put(KEPT, name, b"ours", {"domain": service.DOMAIN})
+    find = storage.find
+
+    def judged(location: Location, *arguments: Any) -> Any:
+        found = find(location, *arguments)
+        if location.key == name:
+            storage.put(KEPT, name, b"theirs", {"domain": service.OTHER})
+        return found
+
+    monkeypatch.setattr(storage, "find", judged)
+    params = service.MASK if kind == "masked" else None
+    command = (
+        merge_command(fileName=name)
+        if kind == "merge"
+        else store_command(fileName=name, modificationParams=params)
+    )
+    outcome = run(command, storage, settings=service.settings(existing=existing))
+    assert storage.get(KEPT, name) == b"theirs"
+    if existing == "suffix":
+        assert outcome.error is None
+    elif existing == "overwrite":
+        assert isinstance(outcome.error, ae.NotAllowedError)
+    else:
+        assert isinstance(outcome.error, ae.InvalidRequestError)
+
+
+def test_a_name_that_never_comes_to_rest_is_left_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = service.storage()
+    find = storage.find
+    looks = count()
+
+    def changing(location: Location, *arguments: Any) -> Any:
+        found = find(location, *arguments)
+        storage.put(KEPT, KEPT_NAME, str(next(looks)).encode())
+        return found
+
+    monkeypatch.setattr(storage, "find", changing)
+    outcome = run(store_command(), storage)
+    assert isinstance(outcome.error, ae.StorageError)
+    assert outcome.retryable
+    assert "changed meanwhile" in str(outcome.error)
+    assert next(looks) < 10
 
 
 @pytest.mark.parametrize("purge", [False, True])

@@ -9,12 +9,15 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
 import audioengine as ae
+from audioengine.storage.buckets import Location
 from tests.execution import service
 from tests.execution.service import (
     DATA,
@@ -90,6 +93,18 @@ def test_a_merge_needs_the_token_of_one_of_its_recordings() -> None:
     entry = {"recordingId": ANOTHER, "startTime": START}
     command = merge_command(toMerge=[entry])
     assert event_of(run(command, storage))["reason"] == "recordingId does not match eventId"
+    untouched(storage)
+
+
+@pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
+def test_a_token_s_times_in_milliseconds_are_refused_by_name(name: str) -> None:
+    """Such a token would never expire, or is of the far future."""
+    storage = service.storage()
+    late = (int(time.time()) + 3600) * 1000
+    claims: dict[str, Any] = {name: late}
+    outcome = run(store_command(replyId=token(**claims)), storage)
+    assert isinstance(outcome.error, ae.NotAllowedError)
+    assert f"replyId.{name} = {late}: must be in seconds" in str(outcome.error)
     untouched(storage)
 
 
@@ -234,6 +249,78 @@ def test_nothing_may_tell_that_the_token_s_own_recording_is_another_tenant_s(
         assert isinstance(outcome.error, ae.NotAllowedError)
         assert storage.keys(KEPT) == ()
         assert storage.get(TEMP, TEMP_KEY) == DATA
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_another_recording_is_judged_again_when_it_is_opened(
+    there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not there is nobody's; what comes before it is read may be another tenant's."""
+    storage = service.storage()
+    key = f"190110-{ANOTHER}.mp3"
+    if there:
+        service.put(storage, DATA, key=key)
+    read = storage.source
+
+    def come_meanwhile(location: Location, *arguments: Any) -> Any:
+        if location.key == key:
+            service.put(storage, fixture("conference-a-8k"), key=key, domain=OTHER)
+        return read(location, *arguments)
+
+    monkeypatch.setattr(storage, "source", come_meanwhile)
+    outcome = run(merging(), storage, settings=service.settings(merge={"missing": "omit"}))
+    assert isinstance(outcome.error, ae.NotAllowedError)
+    assert storage.keys(KEPT) == ()
+
+
+@pytest.mark.parametrize("method", ["masked", "plain", "DELETERECORDING", "MERGERECORDINGS"])
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_becomes_another_tenant_s_after_a_look_is_judged_again(
+    folder: bool, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is read, copied or deleted is what was judged."""
+    storage: ae.Storage = service.storage()
+    if folder:
+        for bucket in (TEMP, KEPT):
+            (tmp_path / bucket).mkdir()
+        storage = ae.FolderStorage(tmp_path)
+    theirs = fixture("conference-a-8k")
+
+    def put(data: bytes, domain: str) -> None:
+        options = ae.S3Options(metadata={"domain": domain})
+        with closing(storage.place(TEMP, TEMP_KEY, options).staging()) as staging:
+            staging.write(data)
+            staging.publish()
+
+    put(DATA, DOMAIN)
+    find, source, delete = storage.find, storage.source, storage.delete
+
+    def found(location: Location, *arguments: Any) -> Any:
+        before = find(location, *arguments)
+        if location.key == TEMP_KEY:
+            put(theirs, OTHER)
+        return before
+
+    def opened(location: Location, *arguments: Any) -> Any:
+        put(theirs, OTHER)
+        return source(location, *arguments)
+
+    def deleted(*arguments: Any, **more: Any) -> None:
+        put(theirs, OTHER)
+        delete(*arguments, **more)
+
+    monkeypatch.setattr(storage, "find", found)
+    monkeypatch.setattr(storage, "source", opened)
+    monkeypatch.setattr(storage, "delete", deleted)
+    outcome = run(own(method), storage)
+    # What a copy has found changed may be worth another try, which says the same.
+    assert isinstance(outcome.error, ae.NotAllowedError) or (
+        method == "plain" and outcome.retryable
+    )
+    monkeypatch.undo()
+    with closing(storage.source(Location(TEMP, TEMP_KEY))) as left:
+        assert left.read(0, left.size) == theirs
+    assert list(storage.objects(KEPT)) == []
 
 
 @pytest.mark.parametrize("existing", ["overwrite", "refuse", "suffix"])

@@ -326,3 +326,34 @@ def test_one_recording_alone_is_not_turned_down_however_loud() -> None:
     for one in (merged, full):
         got, want = (pcm[2000:46_000].astype(float) for pcm in (one.decoded("pyav"), one.model.sum))
         assert snr_db(got, want) > LEAST_SNR_DB
+
+
+# Silence
+
+
+def apart(name: str) -> tuple[Part, Part]:
+    """A recording twice, with a minute between."""
+    one = recording(name)
+    # No two parts may be the same bytes; a tag at the end changes no sound.
+    return part(name), Part(recorded("again", one.data + b"TAG".ljust(128, b"\0")), 60_000)
+
+
+@pytest.mark.parametrize(
+    "name", ["vbr-8k", "vbr-16k", "vbr-44k", "untagged-vbr-44k", "nores-vbr-16k", "abr-16k"]
+)
+def test_silence_takes_the_lowest_bitrate_where_bitrates_vary(name: str) -> None:
+    """And all players play it to its end."""
+    merged = merge(*apart(name))
+    assert_clock(merged)
+    assert_copies(merged)
+    silent = merged.report.frames.silent
+    assert silent > 500
+    lowest = min(merged.report.bitrates.frames)
+    assert lowest == (32 if name.endswith("44k") else 8)
+    assert merged.report.bitrates.frames[lowest] > 0.95 * silent
+
+
+def test_silence_takes_the_streams_bitrate_where_that_is_constant() -> None:
+    merged = merge(*apart("stereo-8k"))
+    assert_clock(merged)
+    assert min(merged.report.bitrates.frames) == 32

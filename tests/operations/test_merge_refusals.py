@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,7 @@ def test_edits_that_a_recording_can_t_have_name_it(tmp_path: Path) -> None:
         {"missing": "ignore"},
         {"mask_scope": "all"},
         {"max_timeline_s": 0},
+        {"max_gap_s": 0},
         {"beep": "loud"},
     ],
     ids=lambda options: next(iter(options)),
@@ -231,3 +233,32 @@ def test_a_destination_that_was_there_stays_after_an_error(tmp_path: Path) -> No
     ae.merge(parts, out)
     assert out.read_bytes() == merge(part("nores-8k"), part("stereo-8k", 7000)).data
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp3"]
+
+
+def test_a_long_gap_is_a_warning_with_both_starts_as_dates() -> None:
+    """It lies between recordings that overlap others, and neither is the first."""
+    hour = 3_600_000
+    starts = {"a": 0, "b": 500, "c": 2 * hour, "d": 2 * hour + 500}
+    parts = [
+        ae.MergePart(fixture(name), EPOCH + start, recording_id=one)
+        for (one, start), name in zip(
+            starts.items(), ("nores-8k", "stereo-8k", "untagged-8k", "vbr-8k"), strict=True
+        )
+    ]
+    report = ae.plan_merge(parts)
+    (warning,) = [one for one in report.warnings if one.code == "long_gap"]
+    assert "b, which starts 2024-10-14 07:24:37 UTC" in warning.message
+    assert "c, which starts 2024-10-14 09:24:37 UTC" in warning.message
+    assert "for 2 h" in warning.message
+    for most, count in ((7300, 0), (7000, 1), ("0.01", 1)):
+        told = ae.plan_merge(parts, max_gap_s=Decimal(most)).warnings
+        assert len([one for one in told if one.code == "long_gap"]) == count
+    written = ae.merge(parts, BytesIO())
+    assert warning in written.warnings
+
+
+def test_an_hour_is_no_long_gap() -> None:
+    report = ae.plan_merge([GOOD, replace(OTHER, start_time_ms=EPOCH + 3_600_000)])
+    assert not [one for one in report.warnings if one.code == "long_gap"]
+    report = ae.plan_merge([GOOD, replace(OTHER, start_time_ms=EPOCH + 3_700_000)])
+    assert [one for one in report.warnings if one.code == "long_gap"]

@@ -364,3 +364,15 @@ def test_the_key_of_records(tmp_path: Path) -> None:
     assert CANARY not in str(refused(f'record_key = ["{CANARY}"]'))
     with pytest.raises(ae.StorageError, match="record_key_file"):
         load(RECORD_KEY_FILE=str(tmp_path / "nowhere")).custody_key()
+
+
+def test_a_file_may_begin_with_the_mark_that_some_editors_write() -> None:
+    assert load(b"\xef\xbb\xbf" + b'existing = "suffix"').existing == "suffix"
+    assert "settings" in refused(b"\xef\xbb\xbf\xef\xbb\xbf" + b'existing = "suffix"')
+
+
+def test_who_pays_and_how_keys_encrypt_may_be_set() -> None:
+    loaded = load("[storage]\nrequest_payer = true\ndual_layer = true")
+    assert loaded.storage.s3 == ae.S3Options(request_payer=True, dual_layer=True)
+    assert load("").storage.s3 is None
+    assert "storage.request_payer" in refused('[storage]\nroot = "a"\nrequest_payer = true')

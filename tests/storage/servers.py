@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler
 from threading import Lock
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests import loopback
 from tests.loopback import LoopbackServer, serving
@@ -162,6 +162,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.query.startswith("versions"):
             self.answer(200, {"Content-Type": "application/xml"}, self.listed())
             return
+        if self.query.startswith("list-type=2"):
+            self.answer(200, {"Content-Type": "application/xml"}, self.named())
+            return
         stored = self.found()
         if stored is None:
             return
@@ -219,6 +222,17 @@ class Handler(BaseHTTPRequestHandler):
             for place in self.server.objects
         )
         return f"<ListVersionsResult>{versions}</ListVersionsResult>".encode()
+
+    def named(self) -> bytes:
+        """The objects of a bucket whose keys begin as asked."""
+        prefix = f"{self.place}/{parse_qs(self.query)['prefix'][0]}"
+        contents = "".join(
+            f"<Contents><Key>{place.removeprefix(self.place + '/')}</Key>"
+            f"<ETag>{stored.etag}</ETag><Size>{len(stored.data)}</Size></Contents>"
+            for place, stored in sorted(self.server.objects.items())
+            if place.startswith(prefix)
+        )
+        return f"<ListBucketResult>{contents}</ListBucketResult>".encode()
 
     def refuse(self, status: int, code: str) -> None:
         """As stores do, with more about the request than should be passed on."""

@@ -87,7 +87,6 @@ def test_of_a_broken_connection_only_its_kind_is_told(error: Exception) -> None:
     [
         exceptions.ParamValidationError(report=f"canary at {URL}"),
         exceptions.InvalidEndpointDiscoveryConfigurationError(config_value=URL),
-        exceptions.NoCredentialsError(),
         boto3.exceptions.S3UploadFailedError(f"canary at {URL}"),
     ],
     ids=lambda error: type(error).__name__,
@@ -98,9 +97,45 @@ def test_of_what_can_t_pass_only_its_kind_is_told(error: Exception) -> None:
     assert not told.retryable
 
 
-def test_an_upload_that_failed_tells_what_was_refused() -> None:
-    failed = boto3.exceptions.S3UploadFailedError(f"canary at {URL}")
-    failed.__cause__ = refused("SlowDown", 503)
-    told = raised(failed)
-    assert str(told) == "can't do it: SlowDown"
+@pytest.mark.parametrize(
+    "error",
+    [
+        exceptions.NoCredentialsError(),
+        exceptions.PartialCredentialsError(provider="canary", cred_var="canary"),
+        exceptions.CredentialRetrievalError(provider="canary", error_msg=f"canary at {URL}"),
+        exceptions.MetadataRetrievalError(error_msg=f"canary at {URL}"),
+        exceptions.TokenRetrievalError(provider="canary", error_msg=f"canary at {URL}"),
+        exceptions.UnauthorizedSSOTokenError(),
+        exceptions.SSOTokenLoadError(error_msg=f"canary at {URL}"),
+        exceptions.LoginRefreshRequired(),
+        refused("ExpiredToken", 400),
+        refused("ExpiredTokenException", 403),
+        refused("RequestExpired", 403),
+        refused("TokenRefreshRequired", 400),
+    ],
+    ids=lambda error: str(error.response if hasattr(error, "response") else type(error).__name__),
+)
+def test_missing_and_expired_credentials_may_pass_and_say_what_to_set(error: Exception) -> None:
+    told = raised(error)
     assert told.retryable
+    assert "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in str(told)
+
+
+def test_a_wrong_clock_may_be_set() -> None:
+    told = raised(refused("RequestTimeTooSkewed", 403))
+    assert told.retryable
+    assert "this machine's clock is wrong" in str(told)
+    assert "AWS_ACCESS_KEY_ID" not in str(told)
+
+
+def test_what_is_archived_says_how_to_get_it_back() -> None:
+    told = raised(refused("InvalidObjectState", 403))
+    assert not told.retryable
+    assert "it is archived" in str(told)
+    assert "restore-object" in str(told)
+
+
+def test_a_store_without_conditional_writes_is_named() -> None:
+    told = raised(refused("NotImplemented", 501))
+    assert not told.retryable
+    assert "If-None-Match" in str(told)

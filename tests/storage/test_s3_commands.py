@@ -69,6 +69,23 @@ def test_a_plain_store_moves_no_audio(moto: Moto, temporary: str) -> None:
     assert found["Metadata"]["start-time-ms"] == str(START)
 
 
+@pytest.mark.usefixtures("temporary")
+@pytest.mark.parametrize("existing", ["overwrite", "refuse", "suffix"])
+def test_all_that_commands_write_is_conditional(existing: str, moto: Moto) -> None:
+    """As buckets may demand it by their policy."""
+    before = {"Body": b"old", "Metadata": {"domain": service.DOMAIN}}
+    for params in (None, service.MASK):
+        name = "masked.mp3" if params else "plain.mp3"
+        if existing == "overwrite":
+            moto.client.put_object(Bucket=moto.bucket, Key=name, **before)
+        moto.sent.clear()
+        command = store_command(fileName=name, modificationParams=params)
+        assert run(command, moto.bucket, existing=existing).error is None
+        (written,) = [one for one in moto.sent if one.method == "PUT"]
+        wanted = "If-Match" if existing == "overwrite" else "If-None-Match"
+        assert wanted in written.headers
+
+
 def test_a_delete_leaves_no_version(moto: Moto) -> None:
     versioning = {"Status": "Enabled"}
     moto.client.put_bucket_versioning(Bucket=moto.bucket, VersioningConfiguration=versioning)

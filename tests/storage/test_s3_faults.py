@@ -13,8 +13,10 @@ from pathlib import Path
 
 import boto3
 import pytest
+from click.testing import CliRunner
 
 import audioengine as ae
+from audioengine.cli import main
 from audioengine.storage import s3
 from tests.operations.helpers import recording
 from tests.storage import servers
@@ -260,9 +262,9 @@ def test_without_credentials_nothing_is_asked(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    with pytest.raises(ae.StorageError, match="NoCredentials") as caught:
+    with pytest.raises(ae.StorageError, match=r"NoCredentials.*: set AWS_ACCESS_KEY_ID") as caught:
         ae.inspect(PLACE)
-    assert not caught.value.retryable
+    assert caught.value.retryable
     assert faulty.asked == []
 
 
@@ -322,3 +324,15 @@ def test_not_even_boto3_s_own_messages_tell_a_key(
     for record in caplog.records:
         for canary in CANARIES:
             assert canary not in record.getMessage()
+
+
+def test_the_command_line_ends_at_once_where_credentials_are_missing(
+    faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    done = CliRunner().invoke(main, ["inspect", PLACE])
+    assert done.exit_code == 1
+    assert "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in done.stderr
+    assert faulty.asked == []

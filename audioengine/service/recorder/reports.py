@@ -25,11 +25,12 @@ from audioengine.commands.names import object_key, temp_name
 from audioengine.commands.redaction import redacted
 from audioengine.commands.wire import OptionalText, OptionalWireNumber, Wire, read
 from audioengine.errors import InvalidRequestError, NotAllowedError, Problem
+from audioengine.execution.addresses import addresses_of
 from audioengine.execution.temporary import DOMAIN, in_ascii
 from audioengine.execution.token import Claims, make_token, region_of
 from audioengine.service.delivery import Delivery
 from audioengine.service.recorder.catalogue import Catalogue, Entry
-from audioengine.service.recorder.tellings import telling_of, topics_of
+from audioengine.service.recorder.tellings import telling_of
 from audioengine.settings import Settings
 from audioengine.storage import Storage
 from audioengine.storage.buckets import Location
@@ -158,13 +159,13 @@ class ReportDesk:
     def _with_token(self, event: LiveEvent, entry: Entry | None) -> LiveEvent:
         settings = self._settings
         queue = settings.fallbacks.command_queue or event.command_queue
-        event_topic, alarm_topic = topics_of(event.domain, settings)
+        addresses = addresses_of(event.domain, settings)
         claims = Claims(
             domain=event.domain,
             recording_id=event.recording_id,
             command_queue=queue,
-            event_topic=event_topic,
-            alarm_topic=alarm_topic,
+            event_topic=addresses.event_topic,
+            alarm_topic=addresses.alarm_topic,
             temp_bucket=None if entry is None else entry.temp_bucket,
             temp_key=None if entry is None else entry.temp_key,
             # Of what is known already, the same again: so is the whole event.

@@ -21,6 +21,7 @@ from starlette.routing import Route
 from audioengine.commands.requests import command_values
 from audioengine.commands.wire import read
 from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
+from audioengine.execution.signed import MillisecondsError, signed_claims
 from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.logs import log
 from audioengine.service.recorder.new_call import NewCall, NewCalls, raise_alarm
@@ -34,7 +35,6 @@ MOST_BODY_BYTES = 192 << 10
 
 # Topics may be slow, and reports need the other threads.
 _ALARMS_AT_ONCE = 4
-_ALGORITHM = "HS256"
 # Clocks of recorder and engine may differ by so much.
 _LEEWAY_S = 30
 
@@ -98,14 +98,15 @@ def _domain_of(headers: Sequence[str], settings: Settings) -> str | None:
     key = settings.recorder.token_key
     assert key is not None
     try:
-        claims = jwt.decode(
+        claims = signed_claims(
             token.strip(),
             key.get_secret_value(),
-            algorithms=[_ALGORITHM],
+            leeway_s=_LEEWAY_S,
             audience=settings.recorder.audience,
-            leeway=_LEEWAY_S,
-            options={"require": ["exp", "aud"]},
+            require=("exp", "aud"),
         )
+    except MillisecondsError as error:
+        raise _unauthorised(f": {error}") from None
     except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError):
         raise _unauthorised() from None
     domain = claims.get("domain")
@@ -114,6 +115,6 @@ def _domain_of(headers: Sequence[str], settings: Settings) -> str | None:
     return domain
 
 
-def _unauthorised() -> HTTPException:
+def _unauthorised(why: str = "") -> HTTPException:
     message = "a valid token of a recorder is needed: Authorization: Bearer <token>"
-    return HTTPException(401, message, {"WWW-Authenticate": "Bearer"})
+    return HTTPException(401, message + why, {"WWW-Authenticate": "Bearer"})

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import jwt
 from starlette.exceptions import HTTPException
 
+from audioengine.execution.signed import MillisecondsError, signed_claims
 from audioengine.execution.token import UNREADABLE
 from audioengine.settings import RestSettings
 
-_ALGORITHM = "HS256"
 # Clocks of whoever signs and of this host may differ by so much.
 _LEEWAY_S = 30
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
@@ -34,6 +34,8 @@ def domain_of(headers: Sequence[str], settings: RestSettings) -> str:
         domain = _domain(token.strip(), settings)
     except jwt.ExpiredSignatureError:
         raise _unauthorised("the access token has expired") from None
+    except MillisecondsError as error:
+        raise _unauthorised(f"the access token is not valid: {error}") from None
     except UNREADABLE:
         raise _unauthorised("the access token is not valid") from None
     return domain
@@ -44,13 +46,12 @@ def _domain(token: str, settings: RestSettings) -> str:
     names = settings.keys if kid is None else [kid] if kid in settings.keys else []
     for name in names:
         try:
-            claims = jwt.decode(
+            claims = signed_claims(
                 token,
                 settings.keys[name].get_secret_value(),
-                algorithms=[_ALGORITHM],
+                leeway_s=_LEEWAY_S,
                 audience=settings.audience,
-                leeway=_LEEWAY_S,
-                options={"require": ["exp", "aud", "domain"]},
+                require=("exp", "aud", "domain"),
             )
         except jwt.InvalidSignatureError:
             continue

@@ -21,6 +21,7 @@ from audioengine.service.topics import (
     MAX_LETTER_BYTES,
     LineTopics,
     SnsTopics,
+    repeat_id,
     size_of,
     topic_letter,
 )
@@ -83,6 +84,28 @@ def test_a_fifo_topic_gets_a_group_and_hears_repeats_once(cloud: Cloud) -> None:
     topics.send(letter)
     assert sent[0] == sent[1]
     assert sent[0]["MessageGroupId"] == "a_b_c"
+
+
+ABOUT_MESSAGE = {**ABOUT, "event": "RECORDINGSTORED", "messageId": "m1"}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_heard"),
+    [
+        ({}, False),
+        ({"commandDigest": "another"}, True),
+        ({"messageId": "m2"}, True),
+        ({"event": "storeRecordingError"}, True),
+        ({"domain": "of no account"}, False),
+    ],
+)
+def test_only_the_same_answer_is_a_repeat(change: dict[str, str], is_heard: bool) -> None:
+    """Another command on the recording is none, nor is the same one that was sent again."""
+    body = json.dumps(STORED)
+    first = topic_letter("t.fifo", body, ABOUT_MESSAGE)
+    other = topic_letter("t.fifo", body, {**ABOUT_MESSAGE, **change})
+    assert (repeat_id(first) != repeat_id(other)) is is_heard
+    assert repeat_id(first) != repeat_id(topic_letter("t.fifo", "{}", ABOUT_MESSAGE))
 
 
 def test_attributes_are_what_sns_takes() -> None:

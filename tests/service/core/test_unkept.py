@@ -40,9 +40,11 @@ class Counted(ae.MemoryStorage):
         self.asked += 1
         return super().source(location, options)
 
-    def delete(self, location: Location, versions: Sequence[str] | None = None) -> None:
+    def delete(
+        self, location: Location, versions: Sequence[str] | None = None, **judged: Any
+    ) -> None:
         self.asked += 1
-        super().delete(location, versions)
+        super().delete(location, versions, **judged)
 
 
 @pytest.fixture

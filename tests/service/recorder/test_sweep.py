@@ -186,11 +186,11 @@ def test_the_alarm_is_kept_before_the_recording_goes(tmp_path: Path) -> None:
         class Watched(ae.MemoryStorage):
             fault: BaseException | None = None
 
-            def delete(self, location: Location, versions: Any = None) -> None:
+            def delete(self, location: Location, versions: Any = None, **judged: Any) -> None:
                 kept.append(outbox.depth())
                 if self.fault is not None:
                     raise self.fault
-                super().delete(location, versions)
+                super().delete(location, versions, **judged)
 
         made = Watched(TEMP)
         made.put(TEMP, KEY, b"old", {"domain": DOMAIN}, OLD_MS)

@@ -325,6 +325,8 @@ class Worker:
             self._delete(held)
             with self._changed:
                 self._turns.end(held)
+                if done is not None and done.error is not None:
+                    self._turns.end_badly(held.tenant)
                 self._changed.notify_all()
         else:
             self._give_back(held, 0 if self._late.is_set() else pause)

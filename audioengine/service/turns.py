@@ -132,8 +132,10 @@ class Turns:
         """Whether one of a tenant's commands is tried again, or several have just failed."""
         if tenant in self._tenants and self._tenants[tenant].failed > 0:
             return True
-        failures = self._ended_badly.get(tenant, ())
-        return len(failures) == _MANY and self._clock() - failures[0] < _WHILE_S
+        failures = self._ended_badly.get(tenant)
+        if failures is None or len(failures) < _MANY:
+            return False
+        return self._clock() - failures[0] < _WHILE_S
 
     def end_badly(self, tenant: str) -> None:
         """Note that a command of a tenant has failed in the end."""

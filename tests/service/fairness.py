@@ -37,7 +37,6 @@ WAYS = ("retries", "callbacks", "merges", "dead letters")
 
 _HANGS_S = 8.0
 _DEAD = 250
-_MERGED = 300
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,8 @@ def _callback(event: Mapping[str, Any], domain: str | None) -> Letter:
 class Town:
     """A deployment with tenants, of whom one may misbehave."""
 
-    def __init__(self, folder: Path, tenants: int, processes: int) -> None:
+    def __init__(self, folder: Path, tenants: int, processes: int, merged: int = 300) -> None:
+        """merged: recordings of a merge that fails."""
         self.folder = folder
         self.tenants = [f"t{number}.example.com" for number in range(tenants)]
         self.root = folder / "buckets"
@@ -91,6 +91,7 @@ class Town:
             (self.root / bucket).mkdir(parents=True)
         self.storage = ae.FolderStorage(self.root)
         self.processes = processes
+        self.merged = merged
         self._numbers = itertools.count()
 
     def settings(self, outbox: Path) -> ae.Settings:
@@ -191,7 +192,7 @@ class Town:
             if way == "retries":
                 yield {"method": "STOPRECORDING", **names}
                 continue
-            ids = [recording, *(f"{recording}-{number}" for number in range(_MERGED))]
+            ids = [recording, *(f"{recording}-{number}" for number in range(self.merged))]
             yield {
                 "method": "MERGERECORDINGS",
                 "destinationBucket": BAD,

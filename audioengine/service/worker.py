@@ -349,7 +349,9 @@ class Worker:
     def _give_back(self, held: Held, pause: int) -> None:
         """Hand a command out again later, and those of its group, which must not overtake it."""
         message = held.message
-        if self._turns.away_of(held.tenant) >= _MOST_AWAY:
+        with self._changed:
+            is_full = self._turns.away_of(held.tenant) >= _MOST_AWAY
+        if is_full:
             # Its place is given up: a note keeps a delete behind it from its recordings.
             with suppress(Exception):
                 self._handling.note_pending(message, held.recordings)

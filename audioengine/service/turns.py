@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose turn it is: commands on one recording one after another, tenants by turns.
 
-A tenant has trouble while one of its commands is tried again. Then it has only some of the
-processes, so that its tries, which may each take their whole time-out, leave room for others. While
-many are tried again, no others of it are begun: each try counts, and they would fail for the same.
+A tenant has trouble while one of its commands is tried again, and for a while after several have
+failed. Then it has only some of the processes, so that its tries, which may each take their whole
+time-out, leave room for others. While many are tried again, no others of it are begun: each try
+counts, and they would fail for the same.
 """
 
 from __future__ import annotations
 
 import heapq
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -54,6 +56,9 @@ def recordings_of(body: str) -> frozenset[str]:
 
 # Of a tenant, that are tried again.
 _MOST_FAILED = 50
+# So many that have failed in the end, within so long, are trouble.
+_MANY, _WHILE_S = 3, 60.0
+_MOST_TENANTS = 10_000
 
 
 @dataclass(slots=True)
@@ -72,14 +77,23 @@ class Turns:
     Not for several threads at once.
     """
 
-    def __init__(self, most_of_troubled: int, most_troubled: int) -> None:
+    def __init__(
+        self,
+        most_of_troubled: int,
+        most_troubled: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Hold nothing yet.
 
         most_of_troubled: how many may be begun of a tenant that has trouble.
         most_troubled: of all such tenants together.
+        clock: in seconds.
         """
         self._most_of_troubled = most_of_troubled
         self._most_troubled = most_troubled
+        self._clock = clock
+        # By tenant, when its last commands failed in the end.
+        self._ended_badly: dict[str, deque[float]] = {}
         self._held: dict[str, Held] = {}
         # By recording, in order: only the first may be begun.
         self._chains: dict[str, deque[Held]] = {}
@@ -115,15 +129,31 @@ class Turns:
         return self._tenants[tenant].away if tenant in self._tenants else 0
 
     def has_trouble(self, tenant: str) -> bool:
-        """Whether one of a tenant's commands is tried again."""
-        return tenant in self._tenants and self._tenants[tenant].failed > 0
+        """Whether one of a tenant's commands is tried again, or several have just failed."""
+        if tenant in self._tenants and self._tenants[tenant].failed > 0:
+            return True
+        failures = self._ended_badly.get(tenant)
+        if failures is None or len(failures) < _MANY:
+            return False
+        return self._clock() - failures[0] < _WHILE_S
+
+    def end_badly(self, tenant: str) -> None:
+        """Note that a command of a tenant has failed in the end."""
+        now = self._clock()
+        self._ended_badly.setdefault(tenant, deque(maxlen=_MANY)).append(now)
+        if len(self._ended_badly) > _MOST_TENANTS:
+            self._ended_badly = {
+                name: times
+                for name, times in self._ended_badly.items()
+                if now - times[-1] < _WHILE_S
+            }
 
     @property
     def ready(self) -> int:
         """How many may be begun, of each tenant that has trouble one at most."""
         return sum(
-            min(len(one.ready), 1) if one.failed else len(one.ready)
-            for one in self._tenants.values()
+            min(len(one.ready), 1) if self.has_trouble(name) else len(one.ready)
+            for name, one in self._tenants.items()
         )
 
     def add(self, held: Held) -> None:
@@ -152,7 +182,7 @@ class Turns:
     def begin(self, now: float) -> Held | None:
         """Return one whose turn it is; None: there is none."""
         for name, tenant in self._tenants.items():
-            held = self._next(tenant)
+            held = self._next(name, tenant)
             if held is not None:
                 tenant.ready.remove(held)
                 held.begun = now
@@ -161,17 +191,17 @@ class Turns:
                 return held
         return None
 
-    def _next(self, tenant: _Tenant) -> Held | None:
-        if not tenant.ready or not self._may_begin(tenant):
+    def _next(self, name: str, tenant: _Tenant) -> Held | None:
+        if not tenant.ready or not self._may_begin(name, tenant):
             return None
         if tenant.failed < _MOST_FAILED:
             return tenant.ready[0]
         return next((one for one in tenant.ready if one.has_failed), None)
 
-    def _may_begin(self, tenant: _Tenant) -> bool:
-        if not tenant.failed:
+    def _may_begin(self, name: str, tenant: _Tenant) -> bool:
+        if not self.has_trouble(name):
             return True
-        troubled = sum(one.begun for one in self._tenants.values() if one.failed)
+        troubled = sum(of.begun for one, of in self._tenants.items() if self.has_trouble(one))
         return tenant.begun < self._most_of_troubled and troubled < self._most_troubled
 
     def give_back(self, held: Held, until: float, *, has_failed: bool) -> None:

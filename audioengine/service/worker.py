@@ -325,6 +325,8 @@ class Worker:
             self._delete(held)
             with self._changed:
                 self._turns.end(held)
+                if done is not None and done.error is not None:
+                    self._turns.end_badly(held.tenant)
                 self._changed.notify_all()
         else:
             self._give_back(held, 0 if self._late.is_set() else pause)
@@ -347,7 +349,9 @@ class Worker:
     def _give_back(self, held: Held, pause: int) -> None:
         """Hand a command out again later, and those of its group, which must not overtake it."""
         message = held.message
-        if self._turns.away_of(held.tenant) >= _MOST_AWAY:
+        with self._changed:
+            is_full = self._turns.away_of(held.tenant) >= _MOST_AWAY
+        if is_full:
             # Its place is given up: a note keeps a delete behind it from its recordings.
             with suppress(Exception):
                 self._handling.note_pending(message, held.recordings)

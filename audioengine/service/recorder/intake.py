@@ -37,7 +37,7 @@ def take_reports(
 def _took_one(queue: CommandQueue, desk: ReportDesk, wait_s: float) -> StorageError | None:
     """Take the next report, if there is one; return why the queue fails, if so."""
     try:
-        # One at a time: while tenants are slow, no other would be kept from the next taker.
+        # One at a time: those in hand here would be kept from other takers.
         for message in queue.receive(1, wait_s):
             _take(queue, desk, message)
     except StorageError as error:

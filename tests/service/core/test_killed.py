@@ -9,7 +9,10 @@ import multiprocessing
 import multiprocessing.process
 import os
 import random
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +25,7 @@ import audioengine as ae
 from tests.execution.service import DATA, KEPT, TEMP
 from tests.service.core import working
 from tests.service.core.site import Site, delete, merge, send, store, temp_key, wait_for
+from tests.support import FIXTURES
 
 KILLS = int(os.environ.get("AUDIOENGINE_KILLS", "6"))
 RECORDINGS = 6 * KILLS
@@ -33,13 +37,15 @@ forked = multiprocessing.get_context("forkserver")
 
 @contextmanager
 def started(
-    site: Site, *, in_threads: bool = True, max_receives: int = 1000
+    site: Site, *, in_threads: bool = True, max_receives: int = 1000, offset_s: float = 0
 ) -> Iterator[multiprocessing.process.BaseProcess]:
     """A worker as a process, killed at the end if it still runs."""
     values = site.values(visibility_s=1, wait_s=0, max_receives=max_receives)
     forked.set_forkserver_preload(HEAVY)
     process = forked.Process(
-        target=working.work, args=(site.folder, values), kwargs={"in_threads": in_threads}
+        target=working.work,
+        args=(site.folder, values),
+        kwargs={"in_threads": in_threads, "offset_s": offset_s},
     )
     process.start()
     try:
@@ -98,7 +104,9 @@ def kill_some(site: Site, chance: random.Random, longest_s: float, **options: An
 
     for _ in range(KILLS):
         told = len(site.lines())
-        with started(site, **options) as process:
+        # Workers whose clocks differ, as those of machines do.
+        offset_s = chance.choice([-20, 0, 20])
+        with started(site, offset_s=offset_s, **options) as process:
             # Then it is in the middle of others.
             wait_for(has_begun, 120)
             time.sleep(chance.uniform(0, longest_s))
@@ -111,7 +119,7 @@ def test_kill_9_at_random_points_of_random_commands(site: Site) -> None:
     for command in commands:
         send(queue, command)
     kill_some(site, chance, 0.3)
-    finish(site)
+    finish(site, offset_s=-20)
     check(site, commands)
 
 
@@ -122,7 +130,7 @@ def test_kill_9_at_the_last_receive(site: Site) -> None:
     for command in commands:
         send(queue, command)
     kill_some(site, chance, 0.05, max_receives=1)
-    finish(site, max_receives=1)
+    finish(site, max_receives=1, offset_s=-20)
     told_of = site.by_command()
     for command in commands:
         (kind,) = {event["event"] for event in told_of[command["replyId"]]}
@@ -197,3 +205,46 @@ def made(params: Any) -> bytes:
     out = io.BytesIO()
     ae.store(DATA, out, ae.Modification.from_params(params))
     return out.getvalue()
+
+
+@pytest.mark.parametrize("offset", ["-20s", "+20s"])
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not here")
+def test_with_faketime_a_delete_behind_a_failed_store_deletes_nothing(
+    site: Site, offset: str
+) -> None:
+    """Whatever is off: the clock of the worker, of its libraries, of the files that it writes."""
+    queue = site.queue()
+    for number in range(5):
+        site.put(f"r{number}")
+        for name, command in (
+            ("store", store(f"r{number}", destinationBucket="elsewhere")),
+            ("delete", delete(f"r{number}")),
+        ):
+            queue.send(json.dumps(command), group=f"{name}{number}")  # in no order
+    values = json.dumps(site.values(visibility_s=5, wait_s=0, max_receives=1000))
+    program = ["faketime", "-f", offset, sys.executable, "-c", FAKED, str(site.folder), values]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(FIXTURES.parent),
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    with subprocess.Popen(program, env=environment) as process:
+        try:
+            wait_for(lambda: queue.depth() == 0, 120)
+            # The worker is the child of the one that was begun.
+            for pid in children_of(process.pid) or [process.pid]:
+                os.kill(pid, signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    told = [event["event"] for event in site.heard()]
+    assert sorted(told) == ["DELETERECORDINGFAILED"] * 5 + ["STORERECORDINGFAILED"] * 5
+    assert len(list((site.root / TEMP).glob("*.mp3"))) == 5
+
+
+FAKED = """
+import json, sys
+from pathlib import Path
+from tests.service.core.working import work
+work(Path(sys.argv[1]), json.loads(sys.argv[2]), in_threads=True)
+"""

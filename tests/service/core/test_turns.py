@@ -178,6 +178,28 @@ def test_one_tenant_s_retries_leave_room_for_others() -> None:
     assert turns.ready == 1
 
 
+def test_who_has_just_failed_several_times_leaves_room_too() -> None:
+    """Each such command may be as slow as one that succeeds, and of no use to anybody."""
+    now = [100.0]
+    turns = Turns(most_of_troubled=1, most_troubled=2, clock=lambda: now[0])
+    for number in range(20):
+        turns.add(held(number, chr(1000 + number), "bad"))
+    for _ in range(3):
+        begun = turns.begin(now[0])
+        assert begun is not None
+        assert not turns.has_trouble("bad")
+        turns.end(begun)
+        turns.end_badly("bad")
+    assert turns.has_trouble("bad")
+    assert not turns.has_trouble("good")
+    assert turns.ready == 1
+    assert turns.begin(now[0]) is not None
+    assert turns.begin(now[0]) is None
+    now[0] += 61
+    assert not turns.has_trouble("bad")
+    assert turns.begin(now[0]) is not None
+
+
 def test_while_many_are_tried_again_no_more_are_begun() -> None:
     """They keep their tries for later, when what is wrong with all of them may be over."""
     turns = Turns(9, 9)

@@ -184,6 +184,31 @@ def test_a_recording_that_was_not_kept_is_not_deleted_by_another_worker_either(s
 
 
 @pytest.mark.usefixtures("in_threads")
+@pytest.mark.parametrize("offset_s", [-20, 20])
+def test_order_is_the_queue_s_whatever_clock_the_worker_has(
+    site: Site, monkeypatch: pytest.MonkeyPatch, offset_s: float
+) -> None:
+    queue = site.queue()
+    for number in range(3):
+        site.put(f"r{number}")
+        for command in (store(f"r{number}", destinationBucket="elsewhere"), delete(f"r{number}")):
+            queue.send(json.dumps(command), group=f"{command['method']}{number}")  # in no order
+    now, now_ns = time.time, time.time_ns
+    monkeypatch.setattr(time, "time", lambda: now() + offset_s)
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + int(offset_s * 1e9))
+    with site.working(queue):
+        wait_for(lambda: queue.depth() == 0)
+        assert len(site.heard()) == 6
+        assert len(list((site.root / TEMP).glob("*.mp3"))) == 3
+        monkeypatch.setattr(time, "time", now)
+        monkeypatch.setattr(time, "time_ns", now_ns)
+        # Whoever knows may delete it, whatever clock they have.
+        send(queue, delete("r0"))
+        wait_for(lambda: queue.depth() == 0)
+    assert site.heard()[-1]["event"] == "RECORDINGDELETED"
+
+
+@pytest.mark.usefixtures("in_threads")
 def test_while_a_store_is_tried_again_no_other_worker_deletes_its_recording(site: Site) -> None:
     """A queue without order hands the delete to another worker meanwhile."""
     queue, flag, metrics = site.queue(max_receives=None), site.folder / "failing", Metrics()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import signal
+import time
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,8 +18,19 @@ from audioengine.service.topics import LineTopics
 from tests.service.core.hooks import InThread
 
 
-def work(folder: Path, values: dict[str, Any], *, in_threads: bool) -> None:
-    """Work until SIGTERM; in threads or in processes of the worker's own."""
+def set_clock(offset_s: float) -> None:
+    """Let the clock of the day be wrong in this process; the machine's own is nobody's to set."""
+    now, now_ns = time.time, time.time_ns
+    patch.object(time, "time", lambda: now() + offset_s).start()
+    patch.object(time, "time_ns", lambda: now_ns() + int(offset_s * 1e9)).start()
+
+
+def work(folder: Path, values: dict[str, Any], *, in_threads: bool, offset_s: float = 0) -> None:
+    """Work until SIGTERM; in threads or in processes of the worker's own.
+
+    offset_s: by how much the clock is ahead.
+    """
+    set_clock(offset_s)
     if in_threads:
         patch.object(worker_module, "Process", InThread).start()
     queue = EmbeddedQueue(

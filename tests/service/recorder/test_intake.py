@@ -6,18 +6,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
 
 import audioengine as ae
+from audioengine.service.delivery import Delivery
 from audioengine.service.messages import CommandQueue, Message
+from audioengine.service.outbox import Outbox
 from audioengine.service.queue_sqs import SqsQueue
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.intake import take_reports
 from audioengine.service.recorder.reports import ReportDesk
-from audioengine.service.sending import Letter
+from audioengine.service.sending import Channel, Letter, Sender
 from tests.execution.service import EVENTS, RECORDING, TEMP
 from tests.service.core.cloud import Cloud
 from tests.service.recorder import deployment
@@ -146,6 +150,29 @@ def test_what_may_pass_comes_again_and_stops_nobody_else() -> None:
     assert queue.deleted == ["1"]
     assert queue.released == [("0", 2)]
     assert names(post) == ["RECORDINGSTARTED"]
+
+
+def test_no_report_waits_for_a_callback(tmp_path: Path) -> None:
+    """Not for that of the report before it, and not for its own."""
+    chosen = deployment.settings("http://tenant.example.com")
+    queue = Given(*(report("RECORDINGSTARTED", recordingId=str(one)) for one in range(20)))
+    called: list[Letter] = []
+
+    class Tenant(Sender):
+        def send(self, letter: Letter) -> None:
+            called.append(letter)
+
+    post, storage = Post(), ae.MemoryStorage(TEMP)
+    senders: dict[Channel, Sender] = {"topic": post, "callback": Tenant()}
+    with closing(Outbox(tmp_path / "outbox.db")) as outbox:
+        taking = ReportDesk.of(chosen, storage, Delivery(senders, outbox))
+        run(queue, taking, ended(queue, 20))
+        assert len(queue.deleted) == len(post.to(EVENTS)) == outbox.depth() == 20
+        assert called == []
+        assert outbox.flush(senders) == 20
+    lanes = {letter.lane for letter in called}
+    assert len(lanes) > 1
+    assert max(lanes) < chosen.callbacks.concurrency
 
 
 def test_what_is_behind_it_waits(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

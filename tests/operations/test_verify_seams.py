@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from io import BytesIO
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -245,3 +246,31 @@ def _of(index: FrameIndex, samples: int) -> int:
     cut_off = tag is not None and (tag.frames or 0) > index.frames
     start, end = index._gapless
     return samples if cut_off else end - start
+
+
+# What is right, though it seemed not to be
+
+
+def noisy(rate: int, seed: int) -> bytes:
+    """Noise in both channels, steady or in bursts, at 8 kbit/s."""
+    random = np.random.default_rng(seed)
+    pcm = random.standard_normal((rate * 4, 2)) * random.choice((0.003, 0.05, 0.3), 2)
+    if seed % 2:
+        step = (500, 4000, 16_000)[seed % 3]
+        pcm *= np.where(np.arange(len(pcm)) // step % 2, 1, 0.02)[:, None]
+    return lame(pcm, rate, 8)
+
+
+@pytest.mark.parametrize(("rate", "seed"), [(8000, 145), (11_025, 37), (8000, 3), (11_025, 4)])
+def test_noise_of_coding_is_no_voice(rate: int, seed: int) -> None:
+    """It is as loud as what is coded, and spreads over masks and into what a tag hides."""
+    random, source = Random(seed), noisy(rate, seed)
+    start, length = random.uniform(0.3, 2.5), random.choice((0.1, 0.3, 1))
+    trim = ae.Interval(0.2, random.uniform(3.2, 3.9)) if random.random() < 0.5 else None
+    party = random.choice(("caller", "callee", "both"))
+    edit = ae.Modification(trim, {party: [ae.Interval(start, start + length)]})
+    beep, output = ae.Beep(1000, random.choice((-20, -40, -55))), BytesIO()
+    ae.store(source, output, edit, beep=beep)
+    verdict = ae.verify(source, output.getvalue(), edit, beep=beep, workers=1)
+    found = {check.name for check in verdict.failures}
+    assert not found & {"beep", "mask_edges", "voice_gone", "hidden"}

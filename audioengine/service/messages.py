@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 DIALECT = "dialect"
 """Attribute of a command that REST took in: ``rest``. Without it, it speaks the queue's dialect."""
 MESSAGE_ID = "messageId"
-"""Attribute of a letter: the id of the message whose command it answers."""
+"""Attribute of a letter, which no topic hears: the id of the message whose command it answers."""
 METHOD = "method"
 """Attribute that names the method, which a REST body does not."""
 

@@ -45,9 +45,14 @@ def topic_letter(topic: str, body: str, attributes: dict[str, str] | None = None
     return Letter(channel="topic", address=topic, body=body, attributes=kept)
 
 
+def published(letter: Letter) -> dict[str, str]:
+    """Return the attributes that a topic hears, in all of which repeats are the same."""
+    return {name: value for name, value in letter.attributes.items() if name != MESSAGE_ID}
+
+
 def size_of(letter: Letter) -> int:
     """Return the bytes of a letter as a topic counts them."""
-    pairs = letter.attributes.items()
+    pairs = published(letter).items()
     told = sum(len(name.encode()) + len(value.encode()) + len(_TYPE) for name, value in pairs)
     return len(letter.body.encode()) + told
 
@@ -79,7 +84,7 @@ class SnsTopics(Sender):
         region = _REGION.match(letter.address)
         attributes = {
             name: {"DataType": _TYPE, "StringValue": value}
-            for name, value in letter.attributes.items()
+            for name, value in published(letter).items()
         }
         order: dict[str, str] = {}
         if letter.address.endswith(".fifo"):
@@ -114,7 +119,7 @@ class LineTopics(Sender):
         told = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "topic": letter.address,
-            "attributes": dict(letter.attributes),
+            "attributes": published(letter),
             "message": json.loads(letter.body),
         }
         line = json.dumps(told, ensure_ascii=False)

@@ -31,7 +31,7 @@ from tests.support import FIXTURES, fixture
 
 TEMP, KEPT = "temp", "recordingstorage.company.com"
 PARTS = ("conference-a-8k", "conference-b-8k", "conference-c-8k")
-RESERVED = {"domain", "recordingId", "commandDigest", "event", "messageId"}
+RESERVED = {"domain", "recordingId", "commandDigest", "event"}
 
 
 class Account:

@@ -108,6 +108,16 @@ def test_only_the_same_answer_is_a_repeat(change: dict[str, str], is_heard: bool
     assert repeat_id(first) != repeat_id(topic_letter("t.fifo", "{}", ABOUT_MESSAGE))
 
 
+def test_what_tells_repeats_apart_is_not_heard(cloud: Cloud, tmp_path: Path) -> None:
+    """The answer to a command that is sent again is the same in all that consumers see."""
+    events = cloud.topic()
+    letter = topic_letter(events.arn, json.dumps(STORED), {**ABOUT, "messageId": "m1"})
+    SnsTopics().send(letter)
+    assert events.heard() == [(STORED, ABOUT)]
+    LineTopics(tmp_path / "topics.jsonl").send(letter)
+    assert json.loads((tmp_path / "topics.jsonl").read_text())["attributes"] == ABOUT
+
+
 def test_attributes_are_what_sns_takes() -> None:
     told = {"event": "E", "domain": "sip.exämple\n.com", "recordingId": "x" * 2000, "empty": ""}
     letter = topic_letter("t", "{}", told)

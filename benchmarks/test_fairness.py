@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.results import Row, duration, rows, verdict
-from tests.service.fairness import BAD, WAYS, Town, new_call_p99_s
+from tests.service.fairness import BAD, WAYS, Town, new_call_p99_s, rest_p99_s
 from tests.service.recorder.servers import answering, host, silent
 
 SUBJECT = "Fairness: five tenants with equal load, one of which misbehaves; p99 of the others"
@@ -53,3 +53,9 @@ def test_new_calls() -> None:
         hosts[BAD].always = silent
         beside = new_call_p99_s(urls, each=200, bad_each=400)
     _record("newCall: 400 questions that hang", alone, beside)
+
+
+def test_connections() -> None:
+    alone = rest_p99_s(each=250, idle=0)
+    beside = rest_p99_s(each=250, idle=800)
+    _record("REST: 800 connections that say nothing", alone, beside)

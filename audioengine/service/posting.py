@@ -105,16 +105,20 @@ def posting(
         "user-agent": f"audioengine/{VERSION}",
         **signed(secret, message_id, data),
     }
-    asked = _posted_in_time(url, data, headers, _trusted(ca_file), timeout_s)
+    asked = _posted_in_time(url, data, headers, _transport(ca_file), timeout_s)
     return asyncio.run_coroutine_threadsafe(asked, outgoing_loop())
 
 
 async def _posted_in_time(
-    url: str, data: bytes, headers: Mapping[str, str], trusted: ssl.SSLContext, timeout_s: float
+    url: str,
+    data: bytes,
+    headers: Mapping[str, str],
+    transport: httpx.AsyncBaseTransport,
+    timeout_s: float,
 ) -> Answer:
     doing = "can't reach the host"
     try:
-        return await asyncio.wait_for(_posted(url, data, headers, trusted), timeout_s)
+        return await asyncio.wait_for(_posted(url, data, headers, transport), timeout_s)
     except (TimeoutError, asyncio.TimeoutError, httpx.TimeoutException):
         raise StorageError(f"{doing}: no answer in {timeout_s:g} s", retryable=True) from None
     except httpx.TransportError as error:
@@ -124,19 +128,31 @@ async def _posted_in_time(
 
 
 async def _posted(
-    url: str, data: bytes, headers: Mapping[str, str], trusted: ssl.SSLContext
+    url: str, data: bytes, headers: Mapping[str, str], transport: httpx.AsyncBaseTransport
 ) -> Answer:
-    # No proxies of the environment: they are hosts that the settings do not name.
-    async with (
-        httpx.AsyncClient(verify=trusted, trust_env=False, timeout=None) as client,  # noqa: S113 - all of it has one
-        client.stream("POST", url, content=data, headers=dict(headers)) as response,
-    ):
+    request = httpx.Request("POST", url, content=data, headers=dict(headers))
+    response = await transport.handle_async_request(request)
+    try:
         body = bytearray()
         async for block in response.aiter_raw():
             body += block
             if len(body) >= _MOST_ANSWER_BYTES:
                 break
         return Answer(response.status_code, response.reason_phrase, bytes(body))
+    finally:
+        await response.aclose()
+
+
+@lru_cache(maxsize=4)
+def _transport(ca_file: Path | None) -> httpx.AsyncBaseTransport:
+    """What reaches hosts in the loop of outgoing requests.
+
+    No client: making one takes longer than a request, and one for all would keep cookies. Each
+    request has a connection of its own, so none is lost to one that is just being closed.
+    """
+    # No proxies of the environment: they are hosts that the settings do not name.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    return httpx.AsyncHTTPTransport(verify=_trusted(ca_file), trust_env=False, limits=limits)
 
 
 @lru_cache(maxsize=4)

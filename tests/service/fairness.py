@@ -10,14 +10,16 @@ import asyncio
 import itertools
 import json
 import math
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 
 import audioengine as ae
@@ -27,8 +29,9 @@ from audioengine.service.queue_embedded import EmbeddedQueue
 from audioengine.service.recorder.new_call import NewCall, NewCalls
 from audioengine.service.running import worker_of
 from audioengine.service.sending import Letter, Sender
-from tests.execution.service import DATA, KEY, MASK
+from tests.execution.service import DATA, DOMAIN, KEY, MASK, RECORDING, token
 from tests.service.recorder.deployment import SECRET
+from tests.service.rest.deployment import bearer, served
 
 TEMP, EVENTS, ALARMS = "temp", "events", "alarms"
 BAD = "t0.example.com"
@@ -270,3 +273,29 @@ def new_call_p99_s(urls: Mapping[str, str], each: int, bad_each: int) -> float:
 
     with asked(urls) as calls:
         return p99(asyncio.run(all_of_it(calls)))
+
+
+def rest_p99_s(each: int, idle: int) -> float:
+    """The same for commands over HTTP of clients that are there, and so many who say nothing."""
+    body = {"recordingId": RECORDING, "replyId": token()}
+    with ExitStack() as stack:
+        most = idle + 5
+        options: dict[str, Any] = {"max_connections": most, "max_connections_per_address": None}
+        service = stack.enter_context(served(**options))
+        clients = [
+            stack.enter_context(httpx.Client(base_url=service.url, headers=bearer()))
+            for _ in range(4)
+        ]
+        for client in clients:
+            client.get("/healthz")
+        for _ in range(idle + 20):  # more than are let in
+            address = ("127.0.0.1", service.port)
+            stack.enter_context(socket.create_connection(address, 10))
+        seconds = []
+        for _ in range(each):
+            for client in clients:
+                begun = time.monotonic()
+                answer = client.post(f"/{DOMAIN}/deleterecording", json=body)
+                seconds.append(time.monotonic() - begun)
+                assert answer.status_code == 200
+    return p99(seconds)

@@ -11,7 +11,7 @@ import pytest
 from audioengine.service import worker as worker_module
 from tests.service import fairness
 from tests.service.core.hooks import InThread
-from tests.service.fairness import BAD, WAYS, Town, new_call_p99_s
+from tests.service.fairness import BAD, WAYS, Town, new_call_p99_s, rest_p99_s
 from tests.service.recorder.servers import answering, host, silent
 
 MOST = 2.0
@@ -37,6 +37,12 @@ def test_new_calls_of_others() -> None:
         alone = new_call_p99_s(urls, each=40, bad_each=1)
         hosts[BAD].always = silent
         beside = new_call_p99_s(urls, each=40, bad_each=200)
+    assert beside <= MOST * alone + NOISE_S, (alone, beside)
+
+
+def test_connections_of_others() -> None:
+    alone = rest_p99_s(each=20, idle=0)
+    beside = rest_p99_s(each=20, idle=200)
     assert beside <= MOST * alone + NOISE_S, (alone, beside)
 
 

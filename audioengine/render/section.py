@@ -24,7 +24,7 @@ from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
 from audioengine.render.edited import EditedPcm, ReadPcm
 from audioengine.render.resolve import any_of, coupled_closure, dilated
 from audioengine.render.stream import FrameStream
-from audioengine.render.tracks import Pieces, Track, TrackMaker
+from audioengine.render.tracks import Coder, Pieces, Track, TrackMaker
 
 _SECTION_SAMPLES = 576 * 1024
 
@@ -197,8 +197,8 @@ class SectionMaker:
         channels = tuple(channels)
         window = self._tracks.window(one)
         pcm = EditedPcm(self._read_pcm, self._plan, self._tone, [window])
-        for bitrate_index in self._tracks.lower_bitrates():
+        for index in self._tracks.lower_bitrates():
             yield {
-                channel: self._tracks.encode((channel,), [one], pcm, bitrate_index)[0][0][frame]
+                channel: self._tracks.encode(Coder((channel,), index), [one], pcm)[0][0][frame]
                 for channel in channels
             }

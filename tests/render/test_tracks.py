@@ -24,7 +24,7 @@ from audioengine.plan.encode import format_for, plan_encode
 from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.rendering import MAX_MOVED_FRAMES, RenderPlan
 from audioengine.render.edited import EditedPcm
-from audioengine.render.tracks import ToneFrames, Track, TrackMaker, legal, seam
+from audioengine.render.tracks import Coder, ToneFrames, Track, TrackMaker, legal, seam
 from tests.strategies import examples
 from tests.support import Bytes, decode_pyav, fixture, indexed, stream
 
@@ -268,10 +268,10 @@ def test_lower_bitrates_take_fewer_bits(name: str) -> None:
     maker = TrackMaker(work.plan, work.tone)
     frames = FrameRange(40, 44)
     pcm = EditedPcm(work.read, work.plan, work.tone, [maker.window(frames)])
-    ((usual,),) = maker.encode((0,), [frames], pcm)
+    ((usual,),) = maker.encode(Coder((0,), maker._share), [frames], pcm)
     sizes = [sum(part.bits(format) for part in usual.units)]
     for index in maker.lower_bitrates():
-        ((lower,),) = maker.encode((0,), [frames], pcm, index)
+        ((lower,),) = maker.encode(Coder((0,), index), [frames], pcm)
         assert lower.frames == frames
         sizes.append(sum(part.bits(format) for part in lower.units))
     assert len(sizes) > 1

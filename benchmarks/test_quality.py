@@ -121,7 +121,7 @@ def judge(subject: str, form: Format, was: Pcm, made: dict[str, Pcm], within: Fl
     """One row a tool; ours is to be no worse than FFmpeg's."""
     found = {}
     for tool, now in made.items():
-        gain = float(np.sum(was * now) / np.sum(now**2))
+        gain = float(np.sum((was * now)[within]) / np.sum((now**2)[within]))
         plain = segmental_snr(was, now, form.rate, within)
         level = segmental_snr(was, now * gain, form.rate, within)
         levels = band_levels(was, now, within)

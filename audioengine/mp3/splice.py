@@ -86,18 +86,20 @@ def split_channels(info: SideInfo, adu: bytes, format: StreamFormat) -> tuple[Ch
 
 
 def separate_channels(
-    frames: Iterable[tuple[bytes, int]], main_data: bytes, format: StreamFormat
+    frames: Iterable[tuple[bytes, int]], main_data: bytes, format: StreamFormat, quarter_steps: int
 ) -> list[list[ChannelFrame]]:
-    """Each channel of consecutive frames that are coded left/right, or mono.
+    """Each channel of consecutive frames that are coded left/right, or mono, amplified.
 
     frames: the side information of each, and where its own slot begins in all `main_data`.
 
-    The same as parsing and splitting frame by frame, in one step: all that is encoded runs
-    through here.
+    The same as parsing, splitting and amplifying frame by frame, in one step: all that is encoded
+    runs through here. `quarter_steps` must not be negative.
     """
     layout = granule_layout(format.lsf)
     width, shift = layout.bits, layout.length_shift
     mask = (1 << width) - 1
+    gain_shift, most = layout.gain_shift, 255 - quarter_steps
+    louder = quarter_steps << gain_shift
     channels = format.channels
     # As they stand, granule by granule, channel by channel.
     places = range(width * (format.granules * channels - 1), -1, -width)
@@ -116,6 +118,9 @@ def separate_channels(
         for length in lengths:
             left -= length
             parts.append(data >> left & (1 << length) - 1)
+        if max(granule >> gain_shift & 0xFF for granule in granules) > most:
+            raise ValueError(f"a global_gain has no room for {quarter_steps}")
+        granules = [granule + louder if granule >> shift else granule for granule in granules]
         for channel, units in enumerate(out):
             scfsi = 0 if format.lsf else word >> scfsi_shift + 4 * (channels - 1 - channel) & 15
             ours = slice(channel, None, channels)

@@ -31,6 +31,11 @@ LOOK_AHEAD_FRAMES = 2
 QUALITY = 5
 """LAME's noise shaping: 2 is best, 7 fastest."""
 
+# LAME is given what it codes in these quarter steps of global_gain below its level, 3 dB, and they
+# are given back exactly in the coded gain. Where a voice begins beside a beep, the noise that
+# spreads into the beep is lower by up to 6 dB so (8 kHz, 16 kbit/s).
+_HEADROOM_STEPS = 2
+
 # What stays in the processor's cache on its way to LAME.
 _BLOCK_SAMPLES = 1 << 17
 
@@ -118,8 +123,9 @@ def _encode(
         short_blocks=short_blocks,
         attacks_as_kbps=None if windows_of is None else format.bitrates_kbps[windows_of],
     ) as lame:
+        scale = np.float32(2 ** (-_HEADROOM_STEPS / 4))
         coded = [
-            lame.encode(np.stack([one.pcm[start : start + _BLOCK_SAMPLES] for one in part]))
+            lame.encode(scale * np.stack([one.pcm[start : start + _BLOCK_SAMPLES] for one in part]))
             for part in parts
             for start in range(0, len(part[0].pcm), _BLOCK_SAMPLES)
         ]
@@ -153,4 +159,7 @@ def _take_apart(
         position += size
     main_data = b"".join(slots)
     frames = list(zip(infos, accumulate(map(len, slots), initial=0), strict=False))
-    return [separate_channels(frames[part.start : part.stop], main_data, format) for part in wanted]
+    return [
+        separate_channels(frames[part.start : part.stop], main_data, format, _HEADROOM_STEPS)
+        for part in wanted
+    ]

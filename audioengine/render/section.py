@@ -317,8 +317,7 @@ class SectionMaker:
             with_long_windows += ranges_of(
                 np.array([pick is Pick.LONG for pick in run.picks]), run.frames.first
             )
-        again = self._tracks.encode((channel,), with_long_windows, pcm, short_blocks=False)
-        for (track,) in again:
+        for track in self._tracks.with_long_windows(channel, with_long_windows, pcm):
             out.update(enumerate(track.units, track.first))
         return out
 

@@ -40,8 +40,10 @@ _TONE_WARM_UP_FRAMES = 8
 # Recordings of a batch are masked alike: some phases of a beep or two.
 _KEPT_TONES = 64
 
-# The least that keeps a 3 kHz tone: LAME's low-pass falls with the bitrate.
-_TONE_KBPS_LSF, _TONE_KBPS_MPEG_1 = 16, 32
+
+def tone_kbps(format: StreamFormat) -> int:
+    """The least bitrate that keeps a 3 kHz tone: LAME's low-pass falls with it."""
+    return 16 if format.lsf else 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,7 @@ class ToneFrames:
         self._format = format
         self._tone = tone
         self._origin = grid.origin
-        kbps = _TONE_KBPS_LSF if format.lsf else _TONE_KBPS_MPEG_1
-        self._bitrate_index = lame_bitrate_index(format, kbps)
+        self._bitrate_index = lame_bitrate_index(format, tone_kbps(format))
 
     def fill(self, mask: Span, frames: FrameRange) -> Track | None:
         """The beep of `mask` over frames in its steady part, or None where it must be encoded."""
@@ -146,18 +147,27 @@ Pieces: TypeAlias = Sequence[Sequence[Sequence[Piece]]]
 """By channel, those of each of its tracks."""
 
 
-class Job(NamedTuple):
-    """Frames to encode, of one channel or of two together."""
+class Coder(NamedTuple):
+    """How frames are encoded: one channel alone, or two that share the bits."""
 
     channels: tuple[int, ...]
+    bitrate_index: int
+
+
+class Job(NamedTuple):
+    """Frames to encode."""
+
+    coder: Coder
     frames: FrameRange
 
 
 class TrackMaker:
     """Makes tracks for one plan.
 
-    Where both channels are made over the same frames they are encoded together, and share the
-    bits of the stream's bitrate; elsewhere each is encoded alone, with its half of them.
+    Where both channels are made over the same frames, and none is masked there or all is re-made
+    anyhow, they are encoded together and share the bits of the stream's bitrate. Elsewhere each is
+    encoded alone with its half of them, or with all that a steady beep of the other one leaves: no
+    party's sound steers how the other's is coded beside a mask.
     """
 
     def __init__(self, plan: RenderPlan, tone: Tone) -> None:
@@ -165,8 +175,13 @@ class TrackMaker:
         self._format = plan.format
         self._tone = tone
         self._tone_frames = ToneFrames(plan.format, tone, plan.grid)
-        kbps = plan.format.bitrates_kbps[plan.bitrate_index] / plan.format.channels
-        self._bitrate_index = lame_bitrate_index(plan.format, kbps)
+        kbps = plan.format.bitrates_kbps[plan.bitrate_index]
+        half = kbps / plan.format.channels
+        self._share = lame_bitrate_index(plan.format, half)
+        self._rest = self._share
+        if tone.silent or tone.period_frames(plan.format.samples_per_frame) is not None:
+            rest = max(half, kbps - tone_kbps(plan.format))
+            self._rest = lame_bitrate_index(plan.format, rest)
         highest = highest_bitrate_index(plan.format)
         # Two that are coded alone have more than LAME gives a pair in MPEG-2.5.
         self._pairs = plan.format.channels == 2 and plan.bitrate_index <= highest
@@ -214,26 +229,45 @@ class TrackMaker:
             [FrameRange(part[0].usable.first, part[-1].usable.last) for part in parts]
             for parts in pieces
         ]
-        if not self._pairs or spans[0] != spans[1]:
-            return [Job((channel,), part) for channel, ours in enumerate(asked) for part in ours]
-        return [Job((0, 1), part) for part in (asked[0] if asked[0] == asked[1] else spans[0])]
+        if self._pairs and spans[0] == spans[1] and all(map(self._made_together, spans[0])):
+            pair = Coder((0, 1), self._plan.bitrate_index)
+            return [Job(pair, part) for part in (asked[0] if asked[0] == asked[1] else spans[0])]
+        return [
+            Job(Coder((channel,), self._alone(channel, part)), part)
+            for channel, parts in enumerate(asked)
+            for part in parts
+        ]
+
+    def _masked(self, frames: FrameRange) -> list[bool]:
+        """By channel, whether any of the samples is masked that encoding these frames takes."""
+        window = self.window(frames)
+        return [any(mask.clipped(window).length for mask in masks) for masks in self._plan.masked]
+
+    def _made_together(self, frames: FrameRange) -> bool:
+        return self._plan.render == "full" or not any(self._masked(frames))
+
+    def _alone(self, channel: int, frames: FrameRange) -> int:
+        """The bitrate_index of a channel that is encoded alone."""
+        masked = self._masked(frames)
+        return self._rest if any(masked) and not masked[channel] else self._share
 
     def windows(self, pieces: Pieces) -> Iterable[Span]:
         """The raw samples that `make` will ask for."""
-        return (self.window(frames) for _, frames in self.jobs(pieces))
+        return (self.window(job.frames) for job in self.jobs(pieces))
 
     def make(self, drafts: Sequence[Pieces], pcm: EditedPcm) -> list[tuple[tuple[Track, ...], ...]]:
         """By draft and channel, a track for the pieces of each part."""
         asked = [self.jobs(pieces) for pieces in drafts]
-        encoded: dict[tuple[int, ...], Iterator[tuple[Track, ...]]] = {}
-        for channels in sorted({job.channels for jobs in asked for job in jobs}):
-            ranges = [job.frames for jobs in asked for job in jobs if job.channels == channels]
-            encoded[channels] = iter(self.encode(channels, ranges, pcm))
+        encoded: dict[Coder, Iterator[tuple[Track, ...]]] = {}
+        for coder in sorted({job.coder for jobs in asked for job in jobs}):
+            ranges = [job.frames for jobs in asked for job in jobs if job.coder == coder]
+            encoded[coder] = iter(self.encode(coder, ranges, pcm))
         made = []
         for pieces, jobs in zip(drafts, asked, strict=True):
             tracks: list[list[Track]] = [[] for _ in pieces]
             for job in jobs:
-                for channel, track in zip(job.channels, next(encoded[job.channels]), strict=True):
+                channels = job.coder.channels
+                for channel, track in zip(channels, next(encoded[job.coder]), strict=True):
                     tracks[channel].append(track)
             both = zip(pieces, tracks, strict=True)
             made.append(
@@ -269,21 +303,20 @@ class TrackMaker:
 
     def encode(
         self,
-        channels: tuple[int, ...],
+        coder: Coder,
         ranges: Sequence[FrameRange],
         pcm: EditedPcm,
-        bitrate_index: int | None = None,
         *,
         short_blocks: bool = True,
+        windows_as: int | None = None,
     ) -> list[tuple[Track, ...]]:
-        """By range, a track for each of the channels from edited PCM, one channel or two together.
+        """By range, a track of edited PCM for each of the coder's channels.
 
-        bitrate_index: of the channels together, instead of the plan's share for them; windows are
-            chosen as with that share.
         short_blocks: without, all windows are long.
+        windows_as: the bitrate_index as at which they are chosen.
         """
-        if not ranges:
-            return []
+        channels, index = coder
+        lowpass_hz = self._lowpass_hz
         stretches = [
             [
                 Stretch(pcm.channel(channel, self.window(frames)), WARM_UP_FRAMES, frames.count)
@@ -291,10 +324,7 @@ class TrackMaker:
             ]
             for channel in channels
         ]
-        usual = self._bitrate_index if len(channels) == 1 else self._plan.bitrate_index
-        index = usual if bitrate_index is None else bitrate_index
-        lowpass_hz = self._lowpass_hz
-        windows = None if bitrate_index is None else usual
+        made: Sequence[Sequence[Sequence[ChannelFrame]]]
         if len(channels) == 1:
             alone = encode_channel(
                 stretches[0],
@@ -302,7 +332,7 @@ class TrackMaker:
                 index,
                 lowpass_hz=lowpass_hz,
                 short_blocks=short_blocks,
-                windows_of=windows,
+                windows_of=windows_as,
             )
             made = [[units] for units in alone]
         else:
@@ -312,34 +342,47 @@ class TrackMaker:
                 index,
                 lowpass_hz=lowpass_hz,
                 short_blocks=short_blocks,
-                windows_of=windows,
+                windows_of=windows_as,
             )
         return [
             tuple(Track(frames.first, units) for units in parts)
             for frames, parts in zip(ranges, made, strict=True)
         ]
 
+    def with_long_windows(
+        self, channel: int, ranges: Sequence[FrameRange], pcm: EditedPcm
+    ) -> list[Track]:
+        """Frames of a channel, none of which has a short window."""
+        if not ranges:
+            return []
+        made = self.encode(Coder((channel,), self._share), ranges, pcm, short_blocks=False)
+        return [track for (track,) in made]
+
     def coarser(
         self, frame: int, wanted: Mapping[int, Windows], pcm: EditedPcm
     ) -> Iterator[dict[int, ChannelFrame]]:
         """Some channels of a frame at ever lower bitrates, with windows like those wanted."""
         one = FrameRange(frame, frame + 1)
-        both = tuple(sorted(wanted))
-        for index in range(self._bitrate_index - 1, 0, -1):
-            ways: list[tuple[tuple[int, ...], int]] = [((channel,), index) for channel in wanted]
+        for index in range(self._share - 1, 0, -1):
+            # As each may have been coded before.
+            ways = [
+                (Coder((channel,), index), usual)
+                for usual in sorted({self._share, self._rest})
+                for channel in sorted(wanted)
+            ]
             if self._pairs and len(wanted) == 2:
                 # Together, both channels get short windows where one does.
-                kbps = 2 * self._format.bitrates_kbps[index]
-                ways.insert(0, (both, lame_bitrate_index(self._format, kbps)))
+                both = lame_bitrate_index(self._format, 2 * self._format.bitrates_kbps[index])
+                ways.insert(0, (Coder((0, 1), both), self._plan.bitrate_index))
             found: dict[int, ChannelFrame] = {}
             for short_blocks in (True, False):
-                for channels, bitrate_index in ways:
-                    if all(channel in found for channel in channels):
+                for coder, usual in ways:
+                    if all(channel in found for channel in coder.channels):
                         continue
                     (tracks,) = self.encode(
-                        channels, [one], pcm, bitrate_index, short_blocks=short_blocks
+                        coder, [one], pcm, short_blocks=short_blocks, windows_as=usual
                     )
-                    for channel, track in zip(channels, tracks, strict=True):
+                    for channel, track in zip(coder.channels, tracks, strict=True):
                         if windows_of(track[frame], self._format).like(wanted[channel]):
                             found.setdefault(channel, track[frame])
             if len(found) == len(wanted):

@@ -25,7 +25,7 @@ from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.rendering import RenderPlan
 from audioengine.render.edited import EditedPcm
 from audioengine.render.resolve import legal
-from audioengine.render.tracks import ToneFrames, Track, TrackMaker, seam, windows_of
+from audioengine.render.tracks import Coder, ToneFrames, Track, TrackMaker, seam, windows_of
 from tests.strategies import examples
 from tests.support import Bytes, decode_pyav, fixture, indexed, stream
 
@@ -281,7 +281,8 @@ def test_a_frame_gets_ever_coarser_and_keeps_its_windows(name: str, data: st.Dat
     channels = data.draw(st.sampled_from(((0,), (1,), (0, 1))))
     frames = FrameRange(number, number + 1)
     pcm = EditedPcm(work.read, work.plan, work.tone, [maker.window(frames)])
-    (usual,) = maker.encode(channels, [frames], pcm)
+    index = maker._share if len(channels) == 1 else work.plan.bitrate_index
+    (usual,) = maker.encode(Coder(channels, index), [frames], pcm)
     wanted = {
         channel: windows_of(track[number], format)
         for channel, track in zip(channels, usual, strict=True)

@@ -209,6 +209,7 @@ OWN = {
     "service/queue_embedded.py",
     "service/queue_sqs.py",
     "service/topics.py",
+    "service/unkept.py",
 }
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import traceback
 from collections.abc import Collection
@@ -15,6 +14,7 @@ from audioengine.commands.alarms import command_alarm
 from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.execution.execute import storage_of
 from audioengine.execution.token import read_token
+from audioengine.json_input import unambiguous
 from audioengine.service.carrying import Deployment, Done, Task, give_up, settle
 from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.logs import log
@@ -107,7 +107,7 @@ class Handling:
     def tenant_of(self, message: Message) -> str:
         """Return the domain that a command's token proves; empty: it proves none."""
         with suppress(ValueError, TypeError, KeyError, RecursionError, AudioEngineError):
-            reply_id = json.loads(message.body)["replyId"]
+            reply_id = unambiguous(message.body)["replyId"]
             return read_token(reply_id, self._deployment.settings).domain or ""
         return ""
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from audioengine.errors import InvalidRequestError
+from audioengine.json_input import parse_json
 
 DIALECT = "dialect"
 """Attribute of a command that REST took in: ``rest``. Without it, it speaks the queue's dialect."""
@@ -41,8 +43,8 @@ def unwrapped(body: str, attributes: Mapping[str, str]) -> tuple[str, Mapping[st
     returned as it is.
     """
     try:
-        envelope = json.loads(body, object_pairs_hook=_without_repeats)
-    except (ValueError, RecursionError):
+        envelope = parse_json(body, "message")
+    except InvalidRequestError:  # what names a key twice is nothing that SNS has written
         return body, attributes
     if not isinstance(envelope, dict) or envelope.get("Type") != "Notification":
         return body, attributes
@@ -55,14 +57,6 @@ def unwrapped(body: str, attributes: Mapping[str, str]) -> tuple[str, Mapping[st
         if isinstance(one, dict) and isinstance(one.get("Value"), str)
     }
     return message, named
-
-
-def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """What names a key twice is nothing that SNS has written."""
-    out = dict(pairs)
-    if len(out) < len(pairs):
-        raise ValueError
-    return out
 
 
 class CommandQueue(ABC):

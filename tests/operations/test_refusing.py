@@ -67,7 +67,7 @@ def test_every_code_of_a_report_is_known() -> None:
         for path in (*root.glob("*.py"), *root.glob("operations/*.py"), *root.glob("plan/*.py"))
         for code in re.findall(r'(?:Notice|_clipped)\(\s*"(\w+)"', path.read_text())
     }
-    reasons = {"free_format", "damage", "intensity_stereo", "within_a_frame"}
+    reasons = {"free_format", "damage", "intensity_stereo", "no_room", "within_a_frame"}
     not_copied = {"resampled", "mono", "mode", "off_grid"}
     assert made - reasons - not_copied == set(get_args(WarningCode))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,14 @@ _CALL = _ROOT / "fixtures" / "demo-call.mp3"
 PICTURE = _ROOT / "docs" / "assets" / "edit.svg"
 
 _FROM_S, _TO_S = 16.0, 28.0
-_MASK = ae.Interval(19.28, 24.838)
+_MASK_S = (19.28, 24.838)
 _WIDTH, _LANE, _LEFT, _TOP = 860, 54, 96, 26
 _COLUMNS = _WIDTH - _LEFT - 20
 
 
 def draw() -> str:
     """The picture as SVG, with the times of the mask and of the frames that were re-made."""
-    modification = ae.Modification(mask={"caller": [_MASK]}, guard_ms=(10, 40))
+    modification = ae.Modification(mask={"caller": [ae.Interval(*_MASK_S)]}, guard_ms=(10, 40))
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "masked.mp3"
         report = ae.store(_CALL, output, modification)
@@ -39,24 +40,26 @@ def draw() -> str:
         ("callee, after", after.callee, "#3b6ea5"),
     ]
     start_ms, end_ms = report.masks[0].applied.ms
-    remade = [
-        part
+    under_mask = [
+        part.interval.ms
         for part in report.remade
         if part.channel == "left"
-        and part.interval.ms[0] < end_ms
-        and start_ms < part.interval.ms[1]
+        if part.interval.ms[0] < end_ms and start_ms < part.interval.ms[1]
     ]
-    first_ms = min(part.interval.ms[0] for part in remade)
-    last_ms = max(part.interval.ms[1] for part in remade)
+    first_ms = min(start for start, _ in under_mask)
+    last_ms = max(end for _, end in under_mask)
     height = _TOP + len(lanes) * _LANE + 40
+    size = f'viewBox="0 0 {_WIDTH} {height}" role="img"'
+    caption = (
+        f"masked: {_MASK_S[0]:.3f} to {_MASK_S[1]:.3f} s, "
+        f"frames re-made: {first_ms / 1000:.3f} to {last_ms / 1000:.3f} s"
+    )
     body = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
-        'font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">',
         "<title>One edit: the caller's card number is replaced by a beep</title>",
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
         _band(first_ms / 1000, last_ms / 1000, len(lanes)),
-        f'<text x="{_x(_MASK.start)}" y="18" fill="#7a3b12">masked: 19.280 to 24.838 s, '
-        f"frames re-made: {first_ms / 1000:.3f} to {last_ms / 1000:.3f} s</text>",
+        f'<text x="{_x(_MASK_S[0])}" y="18" fill="#7a3b12">{caption}</text>',
     ]
     for number, (name, pcm, colour) in enumerate(lanes):
         middle = _TOP + number * _LANE + _LANE // 2
@@ -70,11 +73,11 @@ def draw() -> str:
     copied = count.verbatim + count.slot_rewritten
     rest = count.spliced + count.reencoded + count.silent
     shared = report.masks[0].shared_frames
-    body.append(
-        f'<text x="{_LEFT}" y="{bottom + 34}" fill="#333333">{copied} of {copied + rest} frames are '
-        f"copied. The callee keeps the source's bits, but for {shared} frames coded as mid/side."
-        "</text>"
+    summary = (
+        f"{copied} of {copied + rest} frames are copied. "
+        f"The callee keeps the source's bits, but for {shared} frames coded as mid/side."
     )
+    body.append(f'<text x="{_LEFT}" y="{bottom + 34}" fill="#333333">{summary}</text>')
     return "\n".join([*body, "</svg>", ""])
 
 
@@ -96,7 +99,7 @@ def _outline(pcm: npt.NDArray[np.float32], middle: int) -> str:
     scale = (_LANE / 2 - 3) / 0.5
     tops: list[str] = []
     bottoms: list[str] = []
-    for column, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+    for column, (start, end) in enumerate(pairwise(edges)):
         x = _LEFT + 2 * column
         tops.append(f"{x},{middle - _height(pcm[start:end].max(), scale)}")
         bottoms.append(f"{x},{middle - _height(pcm[start:end].min(), scale)}")

@@ -13,10 +13,10 @@ BENCH_ARGS ?=
 SOAK_SECONDS ?= 600
 SERVE_ARGS ?=
 
-.PHONY: demo serve test test-s3 lint format bench soak fuzz clean
+.PHONY: demo serve test test-s3 lint format docs bench soak fuzz clean
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.test
+demo: $(VENV)/.demo
 	$(BIN)/python -m audioengine demo
 
 # The whole service, in a folder; see the README's walk-through.
@@ -44,6 +44,11 @@ format: $(VENV)/.lint
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# The site, in site/; its picture is made anew from a fixture.
+docs: $(VENV)/.docs
+	$(BIN)/python -m docs.picture
+	$(BIN)/mkdocs build --strict --quiet
+
 bench: $(VENV)/.bench
 	$(BIN)/python -m pytest benchmarks $(BENCH_ARGS)
 
@@ -69,12 +74,12 @@ fuzz:
 	$(FUZZ_VENV)/bin/python -m fuzzing --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 clean:
-	rm -rf $(VENV) $(FUZZ_VENV) build dist .benchmarks .cache .fuzz .hypothesis \
+	rm -rf $(VENV) $(FUZZ_VENV) build dist site .benchmarks .cache .fuzz .hypothesis \
 		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp for each extra: pip runs again only after pyproject.toml has changed.
-$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.fuzz: $(VENV)/.%: $(VENV)/.made pyproject.toml
+$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench $(VENV)/.fuzz: $(VENV)/.%: $(VENV)/.made pyproject.toml
 	@echo "installing audioengine[$*] and what it needs into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@

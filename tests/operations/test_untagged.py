@@ -2,7 +2,7 @@
 """Where the audio of sources lies that don't tell it: measured, and what the warning advises.
 
 The streams are what LAME, ffmpeg and lameenc leave when they are killed, piped or copied, made here
-byte for byte; `docs/untagged.md` has the commands that make them.
+byte for byte; `docs/how-to/untagged-sources.md` has the commands that make them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole service in one: the README's walk-through, and how it begins, ends and goes on."""
+"""The whole service in one: the walk-through of the documentation, and how it begins, ends and goes on."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ from tests.service.embedded.serving import (
 )
 from tests.support import FIXTURES
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-WALK = re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+PAGE = (ROOT / "docs" / "how-to" / "run-the-service.md").read_text(encoding="utf-8")
+WALK = re.findall(r"^```bash\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 META = '{"recordingsPartsInfo": {"callerStreams": [{"start": 1728890677283}]}}'
 
 # For machines without it.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from audioengine.errors import VerificationError as VerificationError
     from audioengine.execution.execute import execute as execute
     from audioengine.execution.outcome import Outcome as Outcome
-    from audioengine.execution.temporary import Known as Known
+    from audioengine.execution.temporary_objects import Known as Known
     from audioengine.notices import Notice as Notice
     from audioengine.operations.codec import Audio as Audio
     from audioengine.operations.codec import decode as decode
@@ -90,7 +90,7 @@ _HOMES = {
     "IfUntagged": "edits",
     "Interval": "edits",
     "InvalidRequestError": "errors",
-    "Known": "execution.temporary",
+    "Known": "execution.temporary_objects",
     "LimitError": "errors",
     "MemoryStorage": "storage.memory",
     "MalformedAudioError": "errors",

@@ -98,11 +98,11 @@ def run_batch(order: dict[str, Any]) -> tuple[float, float]:
 def work(order: dict[str, Any]) -> tuple[float, float]:
     """Carry out the commands of a queue, which other processes do; timed by their events."""
     import audioengine
-    from audioengine.service.places import queue_of
-    from audioengine.service.queue_embedded import EmbeddedQueue
-    from audioengine.service.running import worker_of
-    from audioengine.service.sending import Letter, Sender
-    from audioengine.service.topics import LineTopics, SnsTopics
+    from audioengine.service.endpoints import queue_of
+    from audioengine.service.notifications.letter import Letter, Sender
+    from audioengine.service.notifications.topics import LineTopics, SnsTopics
+    from audioengine.service.queues.embedded import EmbeddedQueue
+    from audioengine.service.worker.assembly import worker_of
 
     imported = peak_mib()
     settings = audioengine.Settings(**order["values"])

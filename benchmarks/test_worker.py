@@ -26,9 +26,9 @@ import pytest
 import tomli_w
 
 import audioengine as ae
-from audioengine.service.messages import CommandQueue
-from audioengine.service.queue_embedded import EmbeddedQueue
-from audioengine.service.queue_sqs import SqsQueue
+from audioengine.service.queues.embedded import EmbeddedQueue
+from audioengine.service.queues.queue import CommandQueue
+from audioengine.service.queues.sqs import SqsQueue
 from benchmarks import peers
 from benchmarks.results import record
 from benchmarks.test_batch_jobs import DIFFERENT, PROCESSORS, call_of, edit_of

@@ -23,8 +23,8 @@ from audioengine.commands.meta import parse_meta
 from audioengine.commands.requests import command_values
 from audioengine.errors import InvalidRequestError
 from audioengine.json_input import MAX_DEPTH, parse_json, unambiguous
-from audioengine.service.carrying import Task
 from audioengine.service.rest.judging import judged
+from audioengine.service.worker.task import Task
 from tests.execution.service import DOMAIN, RECORDING, settings, storage, store_command
 from tests.service.rest.deployment import settings as rest_settings
 

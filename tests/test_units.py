@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import audioengine as ae
 from audioengine.batch.manifest_job import Job, job_of
 from audioengine.batch.outcome import How
-from audioengine.batch.work import do
+from audioengine.batch.run_job import do
 from audioengine.cli import main
 from audioengine.commands.requests import parse_command
 from audioengine.edits import Interval, Modification, resolve, short_mask_problems, time_problems

@@ -17,7 +17,7 @@ from uuid import uuid4
 from audioengine.batch.executor import died
 from audioengine.batch.manifest_job import Job
 from audioengine.batch.outcome import How, JobOutcome, encodable
-from audioengine.batch.work import do
+from audioengine.batch.run_job import do
 from audioengine.errors import InvalidRequestError, StorageError
 
 if TYPE_CHECKING:

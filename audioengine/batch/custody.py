@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from audioengine.batch.done import DoneJobs
+from audioengine.batch.completed_jobs import DoneJobs
 from audioengine.batch.journal import Journal
 from audioengine.batch.manifest_job import BadLine, Job, digest
 from audioengine.batch.outcome import How

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import SimpleQueue
 
+from audioengine.batch.child_main import DROP, END, Answer, work_on
 from audioengine.batch.executor import died
 from audioengine.batch.forking import fork_context, sigint_held
 from audioengine.batch.manifest_job import Job
 from audioengine.batch.outcome import How, JobOutcome
-from audioengine.batch.process import DROP, END, Answer, work_on
 
 # A job whose process dies this often is what kills it.
 _MOST_DEATHS = 3
@@ -23,7 +23,7 @@ _MOST_DEATHS = 3
 
 def do(job: Job, how: How) -> JobOutcome:
     """Do a job where this is called: who only hands jobs out imports nothing of what does them."""
-    from audioengine.batch import work
+    from audioengine.batch import run_job as work
 
     return work.do(job, how)
 

@@ -12,8 +12,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from audioengine.batch.completed_jobs import DoneJobs
 from audioengine.batch.custody import BatchRecord
-from audioengine.batch.done import DoneJobs
 from audioengine.batch.executor import Executor
 from audioengine.batch.journal import Journal, started_at
 from audioengine.batch.manifest import jobs_of

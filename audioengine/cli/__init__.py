@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import click
 
-from audioengine.cli.batching import batch
+from audioengine.cli.batch_verb import batch
 from audioengine.cli.demo import demo
-from audioengine.cli.merging import merge
+from audioengine.cli.merge_verb import merge
 from audioengine.cli.program import Program
 from audioengine.cli.schema import schema
-from audioengine.cli.serving import serve
+from audioengine.cli.serve_verb import serve
 from audioengine.cli.settings import settings
 from audioengine.cli.temporary import ingest, sweep
 from audioengine.cli.verbs import inspect, plan, store
-from audioengine.cli.verifying import verify
-from audioengine.cli.working import worker
+from audioengine.cli.verify_verbs import verify
+from audioengine.cli.worker_verb import worker
 from audioengine.version import VERSION
 
 __all__ = ["main"]

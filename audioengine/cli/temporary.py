@@ -14,7 +14,7 @@ from audioengine.cli.extras import takes_service
 from audioengine.cli.options import json_option, read_json, text_of
 
 if TYPE_CHECKING:
-    from audioengine.service.delivery import Delivery
+    from audioengine.service.notifications.delivery import Delivery
     from audioengine.service.recorder.ingest import Ingested
     from audioengine.service.recorder.sweep import SweepReport
     from audioengine.settings import Settings
@@ -102,8 +102,8 @@ def sweep(dry_run: bool, settings_file: Path | None, as_json: bool) -> None:
     can't be sent. Exit code 3: some could not be deleted.
     """
     from audioengine.execution.execute import storage_of
-    from audioengine.service.delivery import Delivery
-    from audioengine.service.outbox import Outbox
+    from audioengine.service.notifications.delivery import Delivery
+    from audioengine.service.notifications.outbox import Outbox
     from audioengine.service.recorder.running import senders_of
     from audioengine.service.recorder.sweep import sweep as run
     from audioengine.settings import load_settings
@@ -123,7 +123,7 @@ def sweep(dry_run: bool, settings_file: Path | None, as_json: bool) -> None:
 
 def _delivery(settings: Settings) -> Delivery:
     """What tells at once, and keeps nothing: whatever fails is done again by the same verb."""
-    from audioengine.service.delivery import Delivery
+    from audioengine.service.notifications.delivery import Delivery
     from audioengine.service.recorder.running import senders_of
 
     return Delivery(senders_of(settings), None)

@@ -24,9 +24,10 @@ from audioengine.commands.requests import (
     StoreRecording,
 )
 from audioengine.errors import InvalidRequestError, NotAllowedError
-from audioengine.execution.identity import COMMAND_DIGEST, command_digest
+from audioengine.execution.command_digest import COMMAND_DIGEST, command_digest
+from audioengine.execution.reply_id import Claims
 from audioengine.execution.result import Result
-from audioengine.execution.temporary import (
+from audioengine.execution.temporary_objects import (
     DOMAIN,
     START_TIME,
     Known,
@@ -34,7 +35,6 @@ from audioengine.execution.temporary import (
     in_ascii,
     own_locations,
 )
-from audioengine.execution.token import Claims
 from audioengine.settings import Settings
 from audioengine.storage import ObjectPlace, S3Options, Storage
 from audioengine.storage.buckets import Found, Location

@@ -42,27 +42,27 @@ from audioengine.commands.requests import (
 from audioengine.custody.record import Recorder
 from audioengine.edits import Dialect
 from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError
+from audioengine.execution.command_digest import command_digest
 from audioengine.execution.control import Control
 from audioengine.execution.destination import digest_of
-from audioengine.execution.identity import command_digest
 from audioengine.execution.merging import merge_recordings
 from audioengine.execution.outcome import Outcome
-from audioengine.execution.result import Result
-from audioengine.execution.settling import result_there
-from audioengine.execution.storing import store_recording
-from audioengine.execution.temporary import (
-    Known,
-    Resolver,
-    check_own,
-    nothing_known,
-    own_locations,
-)
-from audioengine.execution.token import (
+from audioengine.execution.reply_id import (
     Claims,
     check_recording,
     read_token,
     region_of,
     unverified,
+)
+from audioengine.execution.result import Result
+from audioengine.execution.settling import result_there
+from audioengine.execution.storing import store_recording
+from audioengine.execution.temporary_objects import (
+    Known,
+    Resolver,
+    check_own,
+    nothing_known,
+    own_locations,
 )
 from audioengine.json_input import unambiguous
 from audioengine.notices import Notice

@@ -13,9 +13,9 @@ from audioengine.execution.destination import (
     repeated,
     versions_before,
 )
+from audioengine.execution.reply_id import Claims
 from audioengine.execution.result import Result
-from audioengine.execution.temporary import Resolver, other_place, own_place
-from audioengine.execution.token import Claims
+from audioengine.execution.temporary_objects import Resolver, other_place, own_place
 from audioengine.operations.merge import merge
 from audioengine.parts import MergePart
 from audioengine.render.execute import Progress

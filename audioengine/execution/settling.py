@@ -10,11 +10,11 @@ from audioengine.commands.requests import (
     StoreRecording,
 )
 from audioengine.errors import AudioEngineError
+from audioengine.execution.command_digest import command_digest
 from audioengine.execution.destination import destination_of, repeated
-from audioengine.execution.identity import command_digest
+from audioengine.execution.reply_id import Claims
 from audioengine.execution.result import Result
-from audioengine.execution.temporary import Resolver, check_own, own_locations
-from audioengine.execution.token import Claims
+from audioengine.execution.temporary_objects import Resolver, check_own, own_locations
 from audioengine.settings import Settings
 from audioengine.storage import Storage
 

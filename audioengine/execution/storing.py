@@ -21,15 +21,15 @@ from audioengine.execution.destination import (
     repeated,
     versions_before,
 )
+from audioengine.execution.reply_id import Claims
 from audioengine.execution.result import Result
-from audioengine.execution.temporary import (
+from audioengine.execution.temporary_objects import (
     START_TIME,
     Known,
     check_own,
     found_of,
     own_locations,
 )
-from audioengine.execution.token import Claims
 from audioengine.notices import Notice
 from audioengine.operations.facts import ENGINE_VERSION, SOURCE_DIGEST
 from audioengine.operations.recording_ids import implausible_start

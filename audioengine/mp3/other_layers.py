@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from audioengine.errors import UnsupportedAudioError
 from audioengine.mp3.header import BITRATES_LSF_KBPS, HEADER_BYTES, SAMPLING_RATES_HZ, Version
-from audioengine.mp3.window import Window
+from audioengine.mp3.read_buffer import Window
 
 _CHAINED_HEADERS = 3
 

@@ -24,8 +24,8 @@ from audioengine.mp3.index import ByteRange, FrameIndex, Junk, Segment
 from audioengine.mp3.info_tag import TAG_KINDS, VBRI, VBRI_OFFSET, InfoTag, parse_info_tag
 from audioengine.mp3.lost import LostFrames
 from audioengine.mp3.other_layers import refuse_other_layers
+from audioengine.mp3.read_buffer import Window
 from audioengine.mp3.tags import Tag, check_count, tag_at, trailing_tags
-from audioengine.mp3.window import Window
 
 JUNK_BEFORE_FIRST_FRAME = 64 * 1024
 """Bytes that may stand before the first frame, tags not counted."""

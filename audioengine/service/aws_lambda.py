@@ -12,16 +12,16 @@ from functools import cache
 from typing import Any, Protocol
 
 from audioengine.errors import AudioEngineError
-from audioengine.service.carrying import Deployment, Task, carry_out
-from audioengine.service.delivery import Delivery
-from audioengine.service.handling import Handling
+from audioengine.service.endpoints import queue_of
 from audioengine.service.logs import log, set_up_logs
-from audioengine.service.messages import CommandQueue, Message, unwrapped
 from audioengine.service.metrics import Metrics
-from audioengine.service.places import queue_of
+from audioengine.service.notifications.delivery import Delivery
+from audioengine.service.queues.queue import CommandQueue, Message, unwrapped
 from audioengine.service.recorder.control import control_of
 from audioengine.service.recorder.running import callbacks_of, resolver_of, senders_of
-from audioengine.service.turns import recordings_of
+from audioengine.service.worker.recording_order import recordings_of
+from audioengine.service.worker.retry_policy import Handling
+from audioengine.service.worker.task import Deployment, Task, carry_out
 from audioengine.settings import load_settings
 
 # So much of a function's time must be left for another command.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import audioengine as ae
-from audioengine.batch import work
+from audioengine.batch import run_job as work
 from audioengine.batch.cluster import _Sealed
 from audioengine.batch.manifest_job import Job
 from audioengine.batch.outcome import How, JobOutcome

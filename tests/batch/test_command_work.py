@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import audioengine as ae
 from audioengine.batch.manifest_job import Job, job_of
 from audioengine.batch.outcome import How
-from audioengine.batch.work import do
+from audioengine.batch.run_job import do
 from audioengine.cli import main
 from tests.batch.helpers import entries, manifest_of
 from tests.execution.service import (

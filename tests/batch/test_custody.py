@@ -17,7 +17,7 @@ from audioengine.batch import run
 from audioengine.batch.journal import Journal
 from audioengine.batch.manifest_job import Job
 from audioengine.batch.outcome import How, JobOutcome
-from audioengine.batch.work import do
+from audioengine.batch.run_job import do
 from tests.batch.helpers import CALL, EDIT, FIXTURES, job, manifest_of
 from tests.batch.test_command_work import batch as command_batch
 from tests.batch.test_command_work import root as root  # noqa: PLC0414 - a fixture

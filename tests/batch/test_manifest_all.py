@@ -25,7 +25,7 @@ from audioengine.batch.manifest import count_jobs, jobs_of
 from audioengine.batch.manifest_all import ForAll, Tally
 from audioengine.batch.manifest_job import BadLine, Job, PlainJob, parse_job
 from audioengine.batch.outcome import How
-from audioengine.batch.work import do
+from audioengine.batch.run_job import do
 from audioengine.operations.options import StoreOptions
 from tests.batch.helpers import SHORT
 from tests.batch.test_manifest import InMemory

@@ -9,7 +9,7 @@ import pytest
 
 import audioengine as ae
 from tests.cli.helpers import CALL, as_json, refusal, run, run_json
-from tests.cli.test_merging import BOUND, COMMAND, CONFERENCE, NAMED
+from tests.cli.test_merge import BOUND, COMMAND, CONFERENCE, NAMED
 
 EDIT = ("--trim", "0.5-5.25", "--mask", "caller=1-1.5", "--mask", "callee=3-3.25")
 ASKED = ae.Modification(

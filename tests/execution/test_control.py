@@ -10,7 +10,7 @@ import pytest
 import audioengine as ae
 from audioengine.commands.requests import CancelRecording, StopRecording
 from audioengine.errors import StorageError
-from audioengine.execution.token import Claims, make_token, read_token
+from audioengine.execution.reply_id import Claims, make_token, read_token
 from tests.execution import service
 from tests.execution.service import DOMAIN, OTHER, RECORDING, delete_command, run, token
 

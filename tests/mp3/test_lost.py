@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audioengine.mp3 import read_buffer as window
 from audioengine.mp3 import scan as scanning
-from audioengine.mp3 import window
 from audioengine.mp3.lost import LostFrames
 from audioengine.mp3.scan import scan
 from fixtures import mpeg

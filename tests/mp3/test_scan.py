@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audioengine.errors import AudioEngineError, MalformedAudioError, UnsupportedAudioError
+from audioengine.mp3 import read_buffer as window
 from audioengine.mp3 import scan as scanning
-from audioengine.mp3 import window
 from audioengine.mp3.header import FrameHeader, parse_header
 from audioengine.mp3.index import FrameIndex, Junk
 from audioengine.mp3.scan import JUNK_BEFORE_FIRST_FRAME, scan

@@ -25,10 +25,10 @@ import jwt
 import audioengine as ae
 from audioengine.commands.requests import CancelRecording, StopRecording
 from audioengine.execution.control import Control
-from audioengine.service.queue_embedded import EmbeddedQueue
+from audioengine.service.notifications.letter import Letter, Sender
+from audioengine.service.queues.embedded import EmbeddedQueue
 from audioengine.service.recorder.new_call import NewCall, NewCalls
-from audioengine.service.running import worker_of
-from audioengine.service.sending import Letter, Sender
+from audioengine.service.worker.assembly import worker_of
 from tests.execution.service import DATA, DOMAIN, KEY, MASK, RECORDING, token
 from tests.service.recorder.deployment import SECRET
 from tests.service.rest.deployment import bearer, served

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from audioengine.service import worker as worker_module
+from audioengine.service.worker import worker as worker_module
 from tests.service import fairness
-from tests.service.core.hooks import InThread
 from tests.service.fairness import BAD, WAYS, Town, new_call_p99_s, rest_p99_s
+from tests.service.hooks import InThread
 from tests.service.recorder.servers import answering, host, silent
 
 MOST = 2.0

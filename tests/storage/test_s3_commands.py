@@ -13,7 +13,7 @@ import pytest
 import audioengine as ae
 from audioengine.batch.manifest_job import Job, job_of
 from audioengine.batch.outcome import How
-from audioengine.batch.work import do
+from audioengine.batch.run_job import do
 from tests.execution import service
 from tests.execution.service import DATA, RECORDING, START, TEMP_KEY, delete_command, store_command
 from tests.storage.conftest import Moto

@@ -11,9 +11,9 @@ import json
 from audioengine.commands.requests import CancelRecording, StopRecording
 from audioengine.errors import StorageError
 from audioengine.execution.control import Control
-from audioengine.service.messages import METHOD, CommandQueue
-from audioengine.service.places import queue_at
-from audioengine.service.posting import post
+from audioengine.service.endpoints import queue_at
+from audioengine.service.notifications.webhook_client import post
+from audioengine.service.queues.queue import METHOD, CommandQueue
 from audioengine.settings import Settings
 
 

@@ -12,12 +12,12 @@ from uuid import uuid1
 
 from audioengine.commands.alarms import TempStorageAlarm
 from audioengine.errors import StorageError
-from audioengine.execution.temporary import DOMAIN, START_TIME, in_ascii
+from audioengine.execution.temporary_objects import DOMAIN, START_TIME, in_ascii
 from audioengine.operations.inspection import inspect
-from audioengine.service.delivery import Delivery
+from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.catalogue import Entry
+from audioengine.service.recorder.event_routing import alarm_of
 from audioengine.service.recorder.reports import LiveEvent, ReportDesk
-from audioengine.service.recorder.tellings import alarm_of
 from audioengine.settings import Settings
 from audioengine.storage import S3Options, Storage, open_source
 from audioengine.storage.buckets import Location

@@ -8,7 +8,7 @@ from threading import Event
 from audioengine.commands.requests import command_values
 from audioengine.errors import AudioEngineError, StorageError
 from audioengine.service.logs import log
-from audioengine.service.messages import CommandQueue, Message
+from audioengine.service.queues.queue import CommandQueue, Message
 from audioengine.service.recorder.reports import ReportDesk
 
 _LONGEST_PAUSE_S = 300

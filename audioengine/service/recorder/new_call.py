@@ -15,11 +15,11 @@ from audioengine.commands.events import SipCallId
 from audioengine.commands.wire import OptionalText, Text, Wire
 from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.json_input import parse_json
-from audioengine.service.callbacks import NEW_CALL, callback_url
-from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.logs import log
-from audioengine.service.posting import Answer, posting
-from audioengine.service.recorder.tellings import alarm_of
+from audioengine.service.notifications.callbacks import NEW_CALL, callback_url
+from audioengine.service.notifications.delivery import Delivery, Telling
+from audioengine.service.notifications.webhook_client import Answer, posting
+from audioengine.service.recorder.event_routing import alarm_of
 from audioengine.settings import Settings
 
 _ALARM_EVERY_S = 60

@@ -26,11 +26,11 @@ from audioengine.commands.redaction import redacted
 from audioengine.commands.wire import OptionalText, OptionalWireNumber, Wire, read
 from audioengine.errors import InvalidRequestError, NotAllowedError, Problem
 from audioengine.execution.addresses import addresses_of
-from audioengine.execution.temporary import DOMAIN, in_ascii
-from audioengine.execution.token import Claims, make_token, region_of
-from audioengine.service.delivery import Delivery
+from audioengine.execution.reply_id import Claims, make_token, region_of
+from audioengine.execution.temporary_objects import DOMAIN, in_ascii
+from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.catalogue import Catalogue, Entry
-from audioengine.service.recorder.tellings import telling_of
+from audioengine.service.recorder.event_routing import telling_of
 from audioengine.settings import Settings
 from audioengine.storage import Storage
 from audioengine.storage.buckets import Location

@@ -22,8 +22,8 @@ from audioengine.commands.requests import command_values
 from audioengine.commands.wire import read
 from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
 from audioengine.execution.signed import MillisecondsError, signed_claims
-from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.logs import log
+from audioengine.service.notifications.delivery import Delivery, Telling
 from audioengine.service.recorder.new_call import NewCall, NewCalls, raise_alarm
 from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.rest.bodies import body_of

@@ -10,20 +10,20 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from audioengine.execution.execute import storage_of
-from audioengine.execution.temporary import Resolver
-from audioengine.service.callbacks import CallbackSender, callback_letter
-from audioengine.service.delivery import Delivery, MakeCallback
-from audioengine.service.messages import CommandQueue
+from audioengine.execution.temporary_objects import Resolver
+from audioengine.service.endpoints import queue_at, topic_sender
 from audioengine.service.metrics import Metrics
-from audioengine.service.outbox import Flusher, Outbox
-from audioengine.service.places import queue_at, topic_sender
+from audioengine.service.notifications.callbacks import CallbackSender, callback_letter
+from audioengine.service.notifications.delivery import Delivery, MakeCallback
+from audioengine.service.notifications.letter import Channel, Sender
+from audioengine.service.notifications.outbox import Flusher, Outbox
+from audioengine.service.queues.queue import CommandQueue
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.control import control_of
 from audioengine.service.recorder.intake import take_reports
 from audioengine.service.recorder.reports import ReportDesk
-from audioengine.service.running import worker_of
-from audioengine.service.sending import Channel, Sender
-from audioengine.service.worker import Worker
+from audioengine.service.worker.assembly import worker_of
+from audioengine.service.worker.worker import Worker
 from audioengine.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import jwt
 from starlette.exceptions import HTTPException
 
+from audioengine.execution.reply_id import UNREADABLE
 from audioengine.execution.signed import MillisecondsError, signed_claims
-from audioengine.execution.token import UNREADABLE
 from audioengine.settings import RestSettings
 
 # Clocks of whoever signs and of this host may differ by so much.

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from audioengine.errors import AudioEngineError, InvalidRequestError, Problem, StorageError
-from audioengine.service.messages import DIALECT, METHOD, CommandQueue
+from audioengine.service.queues.queue import DIALECT, METHOD, CommandQueue
 from audioengine.service.rest import telemetry
 from audioengine.service.rest.access import domain_of
 from audioengine.service.rest.bodies import body_of, too_large

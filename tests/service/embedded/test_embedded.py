@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole service in one: the walk-through of the documentation, and how it begins, ends and goes on."""
+"""The whole service in one: the documented walk-through, and how it begins, ends and goes on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from click.testing import CliRunner
 import audioengine as ae
 from audioengine.cli import main
 from audioengine.service import embedded
-from audioengine.service.queue_embedded import EmbeddedQueue
+from audioengine.service.queues.embedded import EmbeddedQueue
 from tests.service.embedded.serving import (
     DOMAIN,
     ROOT,

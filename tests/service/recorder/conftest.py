@@ -11,11 +11,8 @@ import pytest
 import tenacity
 
 from tests.execution.service import TEMP
-from tests.service.core.cloud import Cloud
-from tests.service.core.conftest import cloud, emulator
+from tests.service.cloud import Cloud
 from tests.service.recorder.servers import Host, host
-
-__all__ = ["cloud", "emulator"]
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from typing import Any
 import jwt
 
 import audioengine as ae
-from audioengine.service.delivery import Delivery
-from audioengine.service.sending import Letter, Sender
+from audioengine.service.notifications.delivery import Delivery
+from audioengine.service.notifications.letter import Letter, Sender
 from tests.execution.service import (
     ALARMS,
     DOMAIN,

@@ -23,11 +23,11 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 import audioengine as ae
-from audioengine.service.callbacks import CallbackSender, callback_letter
-from audioengine.service.delivery import Delivery, Telling
-from audioengine.service.outbox import Outbox
-from audioengine.service.posting import post, signed
-from audioengine.service.sending import Channel, Letter, Sender
+from audioengine.service.notifications.callbacks import CallbackSender, callback_letter
+from audioengine.service.notifications.delivery import Delivery, Telling
+from audioengine.service.notifications.letter import Channel, Letter, Sender
+from audioengine.service.notifications.outbox import Outbox
+from audioengine.service.notifications.webhook_client import post, signed
 from tests.commands.reference import CALLBACKS, EVENTS
 from tests.execution.service import ALARMS, DOMAIN, OTHER
 from tests.service.recorder import deployment

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import audioengine as ae
 from audioengine.commands.events import RelatedRecording
-from audioengine.execution.token import Claims, make_token
+from audioengine.execution.reply_id import Claims, make_token
 from audioengine.service.recorder.catalogue import PREFIX, Catalogue, Entry
 from tests.execution.service import (
     DOMAIN,

@@ -10,10 +10,10 @@ import pytest
 
 import audioengine as ae
 from audioengine.commands.requests import CancelRecording, StopRecording
-from audioengine.service.queue_sqs import SqsQueue
+from audioengine.service.queues.sqs import SqsQueue
 from audioengine.service.recorder.control import HttpControl, QueueControl, control_of
 from tests.execution.service import DOMAIN, RECORDING, delete_command, run, storage
-from tests.service.core.cloud import Cloud
+from tests.service.cloud import Cloud
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import SECRET
 from tests.service.recorder.servers import Host, answering, reset, silent

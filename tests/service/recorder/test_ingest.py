@@ -32,7 +32,7 @@ from tests.execution.service import (
     run,
     store_command,
 )
-from tests.service.core.cloud import Cloud
+from tests.service.cloud import Cloud
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import META, SECRET, START, Post
 from tests.service.recorder.servers import Host, answering

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 import audioengine as ae
-from audioengine.service.delivery import Delivery
-from audioengine.service.messages import CommandQueue, Message
-from audioengine.service.outbox import Outbox
-from audioengine.service.queue_sqs import SqsQueue
+from audioengine.service.notifications.delivery import Delivery
+from audioengine.service.notifications.letter import Channel, Letter, Sender
+from audioengine.service.notifications.outbox import Outbox
+from audioengine.service.queues.queue import CommandQueue, Message
+from audioengine.service.queues.sqs import SqsQueue
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.intake import take_reports
 from audioengine.service.recorder.reports import ReportDesk
-from audioengine.service.sending import Channel, Letter, Sender
 from tests.execution.service import EVENTS, RECORDING, TEMP
-from tests.service.core.cloud import Cloud
+from tests.service.cloud import Cloud
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import Post, report
 

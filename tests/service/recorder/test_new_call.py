@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 
 import audioengine as ae
-from audioengine.service.callbacks import CALLBACK, CallbackSender
-from audioengine.service.delivery import Delivery
+from audioengine.service.notifications.callbacks import CALLBACK, CallbackSender
+from audioengine.service.notifications.delivery import Delivery
+from audioengine.service.notifications.letter import Letter
 from audioengine.service.recorder.new_call import Decision, NewCall, NewCalls, raise_alarm
-from audioengine.service.sending import Letter
 from tests.commands.reference import ALARMS as ALARM_EXAMPLES
 from tests.execution.service import ALARMS, DOMAIN, KEPT, OTHER, OTHERS, RECORDING
-from tests.service.core.site import wait_for
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import SECRET, Post
 from tests.service.recorder.servers import Host, answering, dripping, reset, silent
 from tests.service.recorder.test_callbacks import check_signature
+from tests.service.site import wait_for
 
 CALL = NewCall(
     domain=DOMAIN, recording_id=RECORDING, meta_data="<xml>", sip_rec_call_id=7260041678961334000

@@ -18,24 +18,24 @@ import pytest
 
 import audioengine as ae
 from audioengine.execution.execute import storage_of
-from audioengine.service import worker as worker_module
-from audioengine.service.delivery import Delivery
-from audioengine.service.outbox import Outbox
-from audioengine.service.places import queue_of
+from audioengine.service.endpoints import queue_of
+from audioengine.service.notifications.delivery import Delivery
+from audioengine.service.notifications.outbox import Outbox
 from audioengine.service.recorder.ingest import ingest
 from audioengine.service.recorder.running import routes_served, senders_of, whole_worker
 from audioengine.service.recorder.sweep import sweep
 from audioengine.service.rest.app import make_app
+from audioengine.service.worker import worker as worker_module
 from tests.commands import reference
 from tests.commands.reference import ALARMS, CALLBACKS, EVENTS, REST_COMMANDS
 from tests.execution.service import DATA, DOMAIN, OTHER, TEMP
-from tests.service.core.cloud import Cloud, Topic
-from tests.service.core.hooks import InThread
-from tests.service.core.site import wait_for
+from tests.service.cloud import Cloud, Topic
+from tests.service.hooks import InThread
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import SECRET, START, recorder_token, report
 from tests.service.recorder.servers import Host, answering
 from tests.service.rest.deployment import REST_KEY, access, listening
+from tests.service.site import wait_for
 from tests.support import FIXTURES
 
 # Of the REST page's samples; the bucket is there, and the tenant's.

@@ -18,13 +18,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 import audioengine as ae
-from audioengine.service.callbacks import CallbackSender
 from audioengine.service.metrics import Metrics
+from audioengine.service.notifications.callbacks import CallbackSender
+from audioengine.service.notifications.letter import Channel, Letter, Sender
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.recorder.routes import MOST_BODY_BYTES, recorder_routes
 from audioengine.service.recorder.running import routes_served
-from audioengine.service.sending import Channel, Letter, Sender
 from audioengine.settings import RestSettings
 from tests.execution.service import (
     DOMAIN,
@@ -37,13 +37,13 @@ from tests.execution.service import (
     TEMP_KEY,
     token,
 )
-from tests.service.core.site import wait_for
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import Post, claims_of, recorder_token, report
 from tests.service.recorder.servers import Host, answering, silent
 from tests.service.recorder.test_callbacks import check_signature
 from tests.service.recorder.test_new_call import called_back
 from tests.service.rest.deployment import listening
+from tests.service.site import wait_for
 
 REST = RestSettings(port=0)
 STATUS = {ae.InvalidRequestError: 400, ae.NotAllowedError: 403, ae.StorageError: 503}

@@ -18,12 +18,12 @@ from click.testing import CliRunner
 
 import audioengine as ae
 from audioengine.cli import main
-from audioengine.service.delivery import Delivery
-from audioengine.service.outbox import Outbox
+from audioengine.service.notifications.delivery import Delivery
+from audioengine.service.notifications.letter import Channel, Sender
+from audioengine.service.notifications.outbox import Outbox
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.recorder.sweep import SweepReport, sweep
-from audioengine.service.sending import Channel, Sender
 from audioengine.storage.buckets import Location
 from tests.commands.reference import ALARMS as ALARM_EXAMPLES
 from tests.execution.service import ALARMS, DOMAIN, KEPT, OTHER, RECORDING, TEMP

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 import audioengine as ae
 from audioengine.errors import StorageError
-from audioengine.service.messages import CommandQueue, Message
+from audioengine.service.queues.queue import CommandQueue, Message
 from audioengine.service.rest.app import make_app
 from audioengine.service.rest.serving import bound, server_of
 from audioengine.settings import RestSettings

@@ -23,7 +23,6 @@ from audioengine.service.rest import health
 from audioengine.service.rest.app import make_app
 from audioengine.service.rest.serving import bound, serve, server_of
 from tests.execution.service import RECORDING
-from tests.service.core.site import wait_for
 from tests.service.rest.deployment import (
     BROKEN,
     DOMAIN,
@@ -35,6 +34,7 @@ from tests.service.rest.deployment import (
     settings,
     token,
 )
+from tests.service.site import wait_for
 
 PAGE = "https://page.example.com"
 DELETE = {"recordingId": RECORDING, "replyId": token()}

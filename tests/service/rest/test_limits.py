@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from audioengine.settings import RestSettings
-from tests.service.core.site import wait_for
 from tests.service.rest.deployment import DOMAIN, Served, access, bearer, served, token
+from tests.service.site import wait_for
 
 MIB = 2**20
 JSON = {"Content-Type": "application/json"}

@@ -19,7 +19,8 @@ import pytest
 from click.testing import CliRunner
 
 from audioengine.cli import main
-from audioengine.service import logs, places
+from audioengine.service import endpoints as places
+from audioengine.service import logs
 from audioengine.service.rest.app import make_app
 from audioengine.service.rest.serving import bound, server_of
 from tests.execution.service import KEY, RECORDING

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where commands wait: SQS, or a file for one machine."""

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever a command says, and whatever fails while it is told of: it ends, and with an event."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from audioengine.commands.alarms import parse_alarm
+from audioengine.commands.events import parse_event
+from audioengine.execution.temporary_objects import in_ascii
+from audioengine.service.notifications.delivery import Delivery, Telling
+from audioengine.service.notifications.topics import topic_letter
+from audioengine.service.worker import worker as worker_module
+from audioengine.service.worker.retry_policy import Handling
+from tests.execution.service import ALARMS
+from tests.service.hooks import InThread
+from tests.service.site import Site, delete, merge, send, store, wait_for
+
+LONE = "\ud800"
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr(worker_module, "Process", InThread)
+    return Site(tmp_path / "site")
+
+
+@given(st.text(st.characters(), max_size=20))  # also halves of surrogate pairs
+def test_any_text_can_be_told_of(text: str) -> None:
+    letter = topic_letter("events", "{}", {"recordingId": text, "domain": text})
+    assert all(value.isascii() for value in letter.attributes.values())
+    assert bool(in_ascii(text)) == bool(text)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        store("r0", recordingId=LONE),
+        store("r0", fileName=f"{LONE}.mp3"),
+        store("r0", destinationBucket=LONE),
+        store("r0", modificationParams={LONE: 1}),
+        {**store("r0"), LONE: "x"},
+        delete("r0", recordingId=f"r0{LONE}"),
+        merge(["r0", LONE], "m.mp3"),
+    ],
+    ids=["recording", "file", "bucket", "modification", "key", "delete", "merge"],
+)
+def test_text_that_is_not_unicode_fails_with_its_event(site: Site, command: dict[str, Any]) -> None:
+    """Not again and again, and then without a word."""
+    queue = site.queue(max_receives=1000)
+    queue.send(json.dumps(command), group="g")
+    with site.working(queue):
+        wait_for(lambda: queue.depth() == 0)
+    (event,) = site.heard()
+    assert event["event"] in (
+        "STORERECORDINGFAILED",
+        "DELETERECORDINGFAILED",
+        "MERGERECORDINGSFAILED",
+    )
+    (alarm,) = site.heard(ALARMS)
+    assert parse_alarm(alarm)[0].type in (
+        "storeRecordingError",
+        "deleteRecordingError",
+        "mergeRecordingsError",
+    )
+
+
+class Buggy:
+    """Makes callbacks, but for a bug."""
+
+    def __call__(self, event: Mapping[str, Any], domain: str | None) -> None:
+        if domain is not None:
+            raise ZeroDivisionError(event["event"])
+
+
+def test_a_bug_in_telling_ends_with_the_event_all_the_same(site: Site) -> None:
+    queue = site.queue(max_receives=1000)
+    site.put("r0")
+    for command in (store("r0"), store("r0", "r1.mp3", destinationBucket="elsewhere")):
+        send(queue, command)
+    with site.working(queue, callback=Buggy()):
+        wait_for(lambda: queue.depth() == 0)
+    stored, failed = sorted(set(map(json.dumps, site.heard())), reverse=True)
+    assert parse_event(json.loads(stored))[0].event == "STORERECORDINGFAILED"
+    assert parse_event(json.loads(failed))[0].event == "RECORDINGSTORED"
+    types = [alarm["type"] for alarm in site.heard(ALARMS)]
+    assert sorted(set(types)) == ["eventNotificationError", "storeRecordingError"]
+    errors = {alarm["error"] for alarm in site.heard(ALARMS)}
+    assert "internal error: ZeroDivisionError" in errors
+
+
+def test_a_bug_before_a_command_is_begun_ends_it_and_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = site.queue(max_receives=1000)
+    for name in ("r0", "r1"):
+        site.put(name)
+        send(queue, store(name))
+    refusal = Handling.refusal
+
+    def buggy(self: Handling, message: Any, recordings: Any) -> Any:
+        if "r0" in recordings:
+            raise ZeroDivisionError
+        return refusal(self, message, recordings)
+
+    monkeypatch.setattr(Handling, "refusal", buggy)
+    with site.working(queue):
+        wait_for(lambda: queue.depth() == 0)
+    events = {event["recordingId"]: event for event in site.heard()}
+    assert events["r0"]["reason"] == "internal error: ZeroDivisionError"
+    assert events["r1"]["event"] == "RECORDINGSTORED"
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(where=st.sampled_from(["attributes", "callback", "event"]))
+def test_what_can_t_be_told_at_all_is_an_error(where: str) -> None:
+    """Then the queue hands the command out again."""
+    odd: Any = object()
+    telling = Telling(
+        event={"event": "E", "x": odd if where == "event" else 1},
+        attributes={"domain": odd} if where == "attributes" else {},
+        domain="d",
+        event_topic="events",
+    )
+    delivery = Delivery({}, None, callback=Buggy())
+    with pytest.raises((TypeError, ZeroDivisionError)):
+        delivery.tell(telling, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -206,6 +207,24 @@ def test_order_is_the_queue_s_whatever_clock_the_worker_has(
         send(queue, delete("r0"))
         wait_for(lambda: queue.depth() == 0)
     assert site.heard()[-1]["event"] == "RECORDINGDELETED"
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_a_worker_deletes_notes_that_are_too_old(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda *_: 0)
+    notes = site.root / TEMP / ".audioengine" / "unkept" / "domain" / "recording"
+    notes.mkdir(parents=True)
+    for name, days in (("1-aa", 17), ("2-bb", 15)):
+        (notes / name).write_text("null")
+        then = time.time() - days * 86_400
+        os.utime(notes / name, (then, then))
+    values = site.values()
+    values["fallbacks"]["temp_bucket"] = TEMP
+    with site.working(settings=ae.Settings(**values)):
+        wait_for(lambda: not (notes / "1-aa").exists(), 10)
+    assert (notes / "2-bb").exists()
 
 
 @pytest.mark.usefixtures("in_threads")

@@ -17,10 +17,14 @@ import audioengine as ae
 from audioengine.commands.alarms import parse_alarm
 from audioengine.errors import StorageError
 from audioengine.service import worker as worker_module
+from audioengine.service.carrying import Deployment, Task, carry_out
+from audioengine.service.delivery import Delivery
+from audioengine.service.handling import Handling
 from audioengine.service.messages import Message
 from audioengine.service.metrics import Metrics
 from audioengine.service.queue_embedded import EmbeddedQueue
 from audioengine.service.running import worker_of
+from audioengine.service.turns import recordings_of
 from tests.execution.service import ALARMS, DATA, EVENTS, KEPT, TEMP
 from tests.service.core.hooks import Deadly, FailingWhile, InThread, Recorder
 from tests.service.core.senders import Unsteady
@@ -253,6 +257,33 @@ def test_while_a_store_is_tried_again_no_other_worker_deletes_its_recording(site
         wait_for(lambda: queue.depth() == 0)
     assert [event["event"] for event in site.heard()[1:]] == ["RECORDINGSTORED", "RECORDINGDELETED"]
     assert not [path for path in (site.root / TEMP).rglob("*") if path.is_file()]
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_a_later_delete_waits_while_it_is_not_known_whether_a_store_fails(site: Site) -> None:
+    """Its worker was killed, say, and another queue, or one without order, hands the delete out."""
+    queue, late = site.queue(max_receives=1), EmbeddedQueue(site.folder / "late.db")
+    site.put("r0")
+    send(queue, store("r0"))
+    (message,) = queue.receive(1, 0)
+    queue.release(message)
+    settings = site.settings()
+    deployment = Deployment(settings=settings)
+    handling = Handling(queue, Delivery({"topic": Unsteady()}, None), deployment, Metrics())
+    handling.foresee(message, recordings_of(message.body))
+    noted_ms = queue.now_ms()
+    wait_for(lambda: late.now_ms() > noted_ms)
+    send(late, delete("r0"))
+    metrics = Metrics()
+    with site.working(late, metrics=metrics, settings=site.settings(max_receives=1000)):
+        again = {"kind": "DELETERECORDING", "outcome": "retried"}
+        counted = metrics.registry.get_sample_value
+        wait_for(lambda: (counted("audioengine_commands_total", again) or 0) >= 2)
+        assert site.lines() == []
+        assert (site.root / TEMP / temp_key("r0")).exists()
+        handling.end(message, carry_out(Task.of(message), deployment), ["r0"])
+        wait_for(lambda: late.depth() == 0)
+    assert [event["event"] for event in site.heard()] == ["RECORDINGDELETED"]
 
 
 @pytest.mark.usefixtures("in_threads")

@@ -205,11 +205,11 @@ OWN = {
     "cli/demo_merge.py",
     "commands/redaction.py",
     "custody/canonical.py",
-    "service/outbox.py",
-    "service/queue_embedded.py",
-    "service/queue_sqs.py",
-    "service/topics.py",
-    "service/unkept.py",
+    "service/notifications/outbox.py",
+    "service/queues/embedded.py",
+    "service/queues/sqs.py",
+    "service/notifications/topics.py",
+    "service/worker/delete_guard.py",
 }
 
 

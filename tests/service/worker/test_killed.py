@@ -23,7 +23,7 @@ import pytest
 
 import audioengine as ae
 from tests.execution.service import DATA, KEPT, TEMP
-from tests.service import working
+from tests.service import worker_program
 from tests.service.site import Site, delete, merge, send, store, temp_key, wait_for
 from tests.support import FIXTURES
 
@@ -43,7 +43,7 @@ def started(
     values = site.values(visibility_s=1, wait_s=0, max_receives=max_receives)
     forked.set_forkserver_preload(HEAVY)
     process = forked.Process(
-        target=working.work,
+        target=worker_program.work,
         args=(site.folder, values),
         kwargs={"in_threads": in_threads, "offset_s": offset_s},
     )

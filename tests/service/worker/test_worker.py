@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +17,14 @@ import audioengine as ae
 from audioengine.commands.alarms import parse_alarm
 from audioengine.errors import StorageError
 from audioengine.service.metrics import Metrics
+from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.queues.embedded import EmbeddedQueue
 from audioengine.service.queues.queue import Message
 from audioengine.service.worker import worker as worker_module
 from audioengine.service.worker.assembly import worker_of
+from audioengine.service.worker.recording_order import recordings_of
+from audioengine.service.worker.retry_policy import Handling
+from audioengine.service.worker.task import Deployment, Task, carry_out
 from tests.execution.service import ALARMS, DATA, EVENTS, KEPT, TEMP
 from tests.service.hooks import Deadly, FailingWhile, InThread, Recorder
 from tests.service.senders import Unsteady
@@ -209,6 +214,24 @@ def test_order_is_the_queue_s_whatever_clock_the_worker_has(
 
 
 @pytest.mark.usefixtures("in_threads")
+def test_a_worker_deletes_notes_that_are_too_old(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda *_: 0)
+    notes = site.root / TEMP / ".audioengine" / "unkept" / "domain" / "recording"
+    notes.mkdir(parents=True)
+    for name, days in (("1-aa", 17), ("2-bb", 15)):
+        (notes / name).write_text("null")
+        then = time.time() - days * 86_400
+        os.utime(notes / name, (then, then))
+    values = site.values()
+    values["fallbacks"]["temp_bucket"] = TEMP
+    with site.working(settings=ae.Settings(**values)):
+        wait_for(lambda: not (notes / "1-aa").exists(), 10)
+    assert (notes / "2-bb").exists()
+
+
+@pytest.mark.usefixtures("in_threads")
 def test_while_a_store_is_tried_again_no_other_worker_deletes_its_recording(site: Site) -> None:
     """A queue without order hands the delete to another worker meanwhile."""
     queue, flag, metrics = site.queue(max_receives=None), site.folder / "failing", Metrics()
@@ -234,6 +257,33 @@ def test_while_a_store_is_tried_again_no_other_worker_deletes_its_recording(site
         wait_for(lambda: queue.depth() == 0)
     assert [event["event"] for event in site.heard()[1:]] == ["RECORDINGSTORED", "RECORDINGDELETED"]
     assert not [path for path in (site.root / TEMP).rglob("*") if path.is_file()]
+
+
+@pytest.mark.usefixtures("in_threads")
+def test_a_later_delete_waits_while_it_is_not_known_whether_a_store_fails(site: Site) -> None:
+    """Its worker was killed, say, and another queue, or one without order, hands the delete out."""
+    queue, late = site.queue(max_receives=1), EmbeddedQueue(site.folder / "late.db")
+    site.put("r0")
+    send(queue, store("r0"))
+    (message,) = queue.receive(1, 0)
+    queue.release(message)
+    settings = site.settings()
+    deployment = Deployment(settings=settings)
+    handling = Handling(queue, Delivery({"topic": Unsteady()}, None), deployment, Metrics())
+    handling.foresee(message, recordings_of(message.body))
+    noted_ms = queue.now_ms()
+    wait_for(lambda: late.now_ms() > noted_ms)
+    send(late, delete("r0"))
+    metrics = Metrics()
+    with site.working(late, metrics=metrics, settings=site.settings(max_receives=1000)):
+        again = {"kind": "DELETERECORDING", "outcome": "retried"}
+        counted = metrics.registry.get_sample_value
+        wait_for(lambda: (counted("audioengine_commands_total", again) or 0) >= 2)
+        assert site.lines() == []
+        assert (site.root / TEMP / temp_key("r0")).exists()
+        handling.end(message, carry_out(Task.of(message), deployment), ["r0"])
+        wait_for(lambda: late.depth() == 0)
+    assert [event["event"] for event in site.heard()] == ["RECORDINGDELETED"]
 
 
 @pytest.mark.usefixtures("in_threads")

@@ -11,7 +11,7 @@ import pytest
 
 import audioengine as ae
 from audioengine.service.worker.delete_guard import PREFIX, Failures, Recordings, Unkept
-from audioengine.service.worker.worker import delete_guard as unkept
+from audioengine.service.worker import delete_guard as unkept
 from audioengine.storage.base import Source, Staging
 from audioengine.storage.buckets import Location
 from tests.execution.service import DOMAIN, OTHER, TEMP

@@ -17,7 +17,8 @@ from audioengine.cli.serve_verb import serve
 from audioengine.cli.settings import settings
 from audioengine.cli.temporary import ingest, sweep
 from audioengine.cli.verbs import inspect, plan, store
-from audioengine.cli.verify_verbs import verify
+from audioengine.cli.verify_record_verb import verify_record
+from audioengine.cli.verify_verbs import verify, verify_merge
 from audioengine.cli.worker_verb import worker
 from audioengine.version import VERSION
 
@@ -40,6 +41,8 @@ _VERBS = (
     batch,
     plan,
     verify,
+    verify_merge,
+    verify_record,
     inspect,
     ingest,
     sweep,

@@ -295,6 +295,11 @@ def edit_options(verb: _Callback) -> _Callback:
     return with_options(verb, (*_EDIT_OPTIONS, *_SOUND_OPTIONS, *_S3_OPTIONS))
 
 
+def place_options(verb: _Callback) -> _Callback:
+    """Give a verb the options that say how S3 is reached."""
+    return with_options(verb, _S3_OPTIONS[1:])
+
+
 def sound_options(verb: _Callback) -> _Callback:
     """Give a verb the options of how masks sound, how frames are made, how S3 is reached."""
     return with_options(verb, (*_SOUND_OPTIONS, *_S3_OPTIONS))

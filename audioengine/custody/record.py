@@ -198,7 +198,7 @@ class CustodyRecord:
         return unsealed(data, self.key)
 
     def _changed(self, what: str) -> VerificationError:
-        return VerificationError(f"{self._doing}: {what}; audioengine verify --record tells more")
+        return VerificationError(f"{self._doing}: {what}; audioengine verify-record tells more")
 
     def _write(self, descriptor: int, data: bytes, size: int) -> None:
         view = memoryview(data)

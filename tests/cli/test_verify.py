@@ -31,7 +31,7 @@ def test_a_good_output(output: Path) -> None:
     """What was found, and the verdict."""
     result = run("verify", CALL, output, *EDIT)
     assert result.exit_code == 0, result.output
-    assert "VERIFIED: 13 of 13 checks passed" in result.stdout
+    assert "VERIFIED: 15 of 15 checks passed" in result.stdout
     assert "ok      length: 76,000 samples are played, 76,000 were asked for." in result.stdout
     assert "FAILED" not in result.stdout
     assert result.stderr == ""
@@ -108,41 +108,40 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_good_merge(merged: Path) -> None:
     """By options, or by the command that was carried out."""
-    result = run("verify", "--merge", merged, *NAMED, *HELD)
+    result = run("verify-merge", merged, *NAMED, *HELD)
     assert result.exit_code == 0, result.output
-    assert "VERIFIED: 16 of 16 checks passed" in result.stdout
+    assert "VERIFIED: 18 of 18 checks passed" in result.stdout
     assert "a: sha256 " in result.stdout
-    assert run("verify", merged, "--merge", *BOUND, "--command", f"@{COMMAND}").exit_code == 0
-    printed = run_json("verify", "--merge", merged, *NAMED, *HELD)
+    assert run("verify-merge", merged, *BOUND, "--command", f"@{COMMAND}").exit_code == 0
+    printed = run_json("verify-merge", merged, *NAMED, *HELD)
     assert printed["passed"] is True
     assert [part["id"] for part in printed["parts"]] == ["a", "b", "c"]
 
 
 def test_another_merge_than_was_asked_for(merged: Path) -> None:
     """Nobody may be silenced where no conference was."""
-    result = run("verify", "--merge", merged, *NAMED)
+    result = run("verify-merge", merged, *NAMED)
     assert result.exit_code == 1
     assert "FAILED  copied_frames: " in result.stdout or "FAILED  mixed: " in result.stdout
-    printed = run_json("verify", "--merge", merged, *NAMED[:4], *HELD, exit_code=1)
+    printed = run_json("verify-merge", merged, *NAMED[:4], *HELD, exit_code=1)
     assert printed["passed"] is False
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--merge",), "Missing argument 'OUT'"),
-        (("--merge", "out.mp3"), "Missing option '--part'"),
-        (("--merge", "in.mp3", "out.mp3", *NAMED), "unexpected extra argument"),
-        (("--merge", "out.mp3", *NAMED, "--trim", "1-2"), "--trim can't be given with --merge"),
-        (("in.mp3", "out.mp3", *NAMED), "--part can only be given with --merge"),
-        (("in.mp3", "out.mp3", "--align", "frame"), "--align can only be given with --merge"),
-        (("in.mp3",), "Missing argument 'OUT'"),
-        ((), "Missing argument 'SRC'"),
-        (("in.mp3", "out.mp3", "more.mp3"), "unexpected extra argument"),
+        (("verify-merge",), "Missing argument 'OUT'"),
+        (("verify-merge", "out.mp3"), "Missing option '--part'"),
+        (("verify-merge", "in.mp3", "out.mp3", *NAMED), "unexpected extra argument"),
+        (("verify-merge", "out.mp3", *NAMED, "--trim", "1-2"), "No such option"),
+        (("verify", "in.mp3", "out.mp3", *NAMED), "No such option"),
+        (("verify", "in.mp3"), "Missing argument 'OUT'"),
+        (("verify",), "Missing argument 'SRC'"),
+        (("verify", "in.mp3", "out.mp3", "more.mp3"), "unexpected extra argument"),
     ],
 )
-def test_stores_and_merges_have_options_of_their_own(args: tuple[str, ...], said: str) -> None:
-    assert said in refusal("verify", *args)["message"]
+def test_each_verb_has_options_of_its_own(args: tuple[str, ...], said: str) -> None:
+    assert said in refusal(*args)["message"]
 
 
 def test_merge_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +149,7 @@ def test_merge_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     target = tmp_path / "out.mp3"
     result = run("merge", target, *NAMED, *HELD, "--verify")
     assert result.exit_code == 0, result.output
-    assert "16 checks passed" in result.stdout
+    assert "18 checks passed" in result.stdout
     target.unlink()
     monkeypatch.setattr("audioengine.verification.decoder.find_spec", lambda _: None)
     error = refusal("merge", target, *NAMED, *HELD, "--verify", exit_code=1)

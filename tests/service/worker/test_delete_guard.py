@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import audioengine as ae
-from audioengine.service.worker.delete_guard import PREFIX, Failures, Recordings, Unkept
 from audioengine.service.worker import delete_guard as unkept
+from audioengine.service.worker.delete_guard import PREFIX, Failures, Recordings, Unkept
 from audioengine.storage.base import Source, Staging
 from audioengine.storage.buckets import Location
 from tests.execution.service import DOMAIN, OTHER, TEMP

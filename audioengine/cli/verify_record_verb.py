@@ -1,78 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`verify --record`: a custody record judged, with a verdict for each entry."""
+"""The verb `verify-record`: a custody record judged, with a verdict for each entry."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
-from audioengine.cli.options import read_s3
+from audioengine.cli.options import json_option, place_options, read_s3
 
 if TYPE_CHECKING:
     from audioengine.custody.verdict import EntryVerdict, RecordVerification
     from audioengine.settings import Settings
     from audioengine.storage import Storage
 
-_Callback = TypeVar("_Callback", bound=Callable[..., Any])
-
 _SHOWN_FAILURES = 20
-_OWN = {"record", "head", "files", "as_json", "s3_region", "s3_endpoint"}
 
 
-def audit_options(verb: _Callback) -> _Callback:
-    """Give a verb the options of `audit`."""
-    verb = click.option(
-        "--no-files",
-        "files",
-        flag_value=False,
-        default=True,
-        help="With --record: judge its chain alone, not the files that it names.",
-    )(verb)
-    verb = click.option(
-        "--head", metavar="HASH", help="With --record: a head of it, as it was published once."
-    )(verb)
-    return click.option(
-        "--record",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Judge this custody record; its key is the setting record_key.",
-    )(verb)
-
-
-def refuse_audit_options(ctx: click.Context) -> None:
-    """Raise click.UsageError for options that only a record has, where there is none."""
-    for param in ctx.command.params:
-        if param.name in ("head", "files"):
-            given = ctx.get_parameter_source(param.name) is not ParameterSource.DEFAULT
-            if given:
-                raise click.UsageError(f"{param.opts[0]} can only be given with --record FILE.")
-
-
-def audit(
-    ctx: click.Context, record: Path, head: str | None, *, files: bool, as_json: bool
+@click.command(
+    "verify-record", epilog="Example: audioengine verify-record custody.jsonl --head 3f2a…"
+)
+@click.argument("record", type=click.Path(path_type=Path, dir_okay=False), metavar="RECORD")
+@click.option("--head", metavar="HASH", help="A head of the record, as it was published.")
+@click.option(
+    "--no-files",
+    "files",
+    flag_value=False,
+    default=True,
+    help="Judge the chain alone, not the files that it names.",
+)
+@place_options
+@json_option
+def verify_record(
+    record: Path,
+    head: str | None,
+    files: bool,
+    s3_region: str | None,
+    s3_endpoint: str | None,
+    as_json: bool,
 ) -> None:
-    """Judge a custody record, and print what was found; exit code 1 where something is wrong."""
-    for param in ctx.command.params:
-        name = str(param.name)
-        if name not in _OWN and ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            shown = param.opts[0] if param.opts[0].startswith("-") else param.human_readable_name
-            raise click.UsageError(f"{shown} can't be given with --record: it says all.")
+    """Judge the custody record RECORD, and the files that it names.
+
+    The setting record_key has its key. The exit code is 1 if anything is wrong.
+    """
     from audioengine.custody.record import CustodyRecord
-    from audioengine.operations.record_verification import verify_record
+    from audioengine.operations.record_verification import verify_record as judge
     from audioengine.settings import load_settings
 
     settings = load_settings()
     entries = _Entries() if as_json else None
-    verdict = verify_record(
+    verdict = judge(
         CustodyRecord(record, settings.custody_key()),
         head=head,
         files=files,
-        storage=_storage(ctx, settings) if files else None,
+        storage=_storage(settings, s3_region, s3_endpoint) if files else None,
         told=entries,
     )
     if entries is not None:
@@ -83,8 +66,8 @@ def audit(
         raise click.exceptions.Exit(1)
 
 
-def _storage(ctx: click.Context, settings: Settings) -> Storage:
-    s3 = read_s3(None, ctx.params["s3_region"], ctx.params["s3_endpoint"])
+def _storage(settings: Settings, s3_region: str | None, s3_endpoint: str | None) -> Storage:
+    s3 = read_s3(None, s3_region, s3_endpoint)
     if s3 is not None:
         from audioengine.storage.s3_storage import S3Storage
 

@@ -88,7 +88,9 @@ def _refuse_repeats(verb: click.Command, ctx: click.Context, args: list[str]) ->
     with suppress(click.UsageError):  # the verb's own reading says so too
         _, _, order = verb.make_parser(ctx).parse_args(list(args))
     for option, count in Counter(order).items():
-        if count > 1 and isinstance(option, click.Option) and not (option.multiple or option.is_flag):
+        if not isinstance(option, click.Option) or option.multiple or option.is_flag:
+            continue
+        if count > 1:
             raise click.UsageError(f"{option.opts[0]} must be given once, not {count} times.", ctx)
 
 

@@ -31,7 +31,7 @@ def test_a_good_output(output: Path) -> None:
     """What was found, and the verdict."""
     result = run("verify", CALL, output, *EDIT)
     assert result.exit_code == 0, result.output
-    assert "VERIFIED: 13 of 13 checks passed" in result.stdout
+    assert "VERIFIED: 15 of 15 checks passed" in result.stdout
     assert "ok      length: 76,000 samples are played, 76,000 were asked for." in result.stdout
     assert "FAILED" not in result.stdout
     assert result.stderr == ""
@@ -110,7 +110,7 @@ def test_a_good_merge(merged: Path) -> None:
     """By options, or by the command that was carried out."""
     result = run("verify", "--merge", merged, *NAMED, *HELD)
     assert result.exit_code == 0, result.output
-    assert "VERIFIED: 16 of 16 checks passed" in result.stdout
+    assert "VERIFIED: 18 of 18 checks passed" in result.stdout
     assert "a: sha256 " in result.stdout
     assert run("verify", merged, "--merge", *BOUND, "--command", f"@{COMMAND}").exit_code == 0
     printed = run_json("verify", "--merge", merged, *NAMED, *HELD)
@@ -150,7 +150,7 @@ def test_merge_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     target = tmp_path / "out.mp3"
     result = run("merge", target, *NAMED, *HELD, "--verify")
     assert result.exit_code == 0, result.output
-    assert "16 checks passed" in result.stdout
+    assert "18 checks passed" in result.stdout
     target.unlink()
     monkeypatch.setattr("audioengine.verification.decoder.find_spec", lambda _: None)
     error = refusal("merge", target, *NAMED, *HELD, "--verify", exit_code=1)

@@ -241,7 +241,22 @@ def _key_problems(data: dict[str, Any], kind: type[Command], unknown: UnknownKey
     entries = data.get("toMerge")
     for place, entry in enumerate(entries if isinstance(entries, list) else ()):
         if isinstance(entry, dict):
-            problems += key_problems(entry, MergeEntry, unknown, f"toMerge[{place}]")
+            path = f"toMerge[{place}]"
+            problems += key_problems(entry, MergeEntry, unknown, path)
+            problems += _segment_problems(entry.get("conferenceSegments"), path)
+    return problems
+
+
+def _segment_problems(segments: object, path: str) -> list[Problem]:
+    """What is wrong with the keys of conference segments.
+
+    Recorders add to them what they like. A misspelt endTime, though, would mute others to the end.
+    """
+    problems = []
+    for place, segment in enumerate(segments if isinstance(segments, list) else ()):
+        if isinstance(segment, dict):
+            at = f"{path}.conferenceSegments[{place}]"
+            problems += key_problems(segment, ConferenceSegment, "ignore", at)
     return problems
 
 

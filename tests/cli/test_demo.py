@@ -47,7 +47,7 @@ def test_the_demo_for_machines(tmp_path: Path) -> None:
     printed = run_json("demo", "--keep", tmp_path / "a" / "b")
     assert printed["passed"] is True
     for verb, name, copied, checks in (
-        ("store", "demo-call-masked", 500, 13),
+        ("store", "demo-call-masked", 500, 15),
         ("merge", "conference-merged", 130, 5),
     ):
         shown = printed[verb]

@@ -96,8 +96,13 @@ def _meant(name: str, known: Iterable[str]) -> str | None:
 
 
 def _resembles(name: str, known: frozenset[str]) -> bool:
+    return _plain(name) in _EDIT_WORDS or misspelt(name, known) is not None
+
+
+def misspelt(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that another one differs from by spelling or typing alone, if any."""
     plain = _plain(name)
-    return plain in _EDIT_WORDS or any(_are_near(plain, _plain(one)) for one in known)
+    return next((one for one in known if _are_near(plain, _plain(one))), None)
 
 
 def _plain(name: str) -> str:

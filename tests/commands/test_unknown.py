@@ -100,7 +100,9 @@ def test_no_edit_is_ignored_with_what_it_is_in(name: str, inside: Any) -> None:
 
 
 def test_what_asks_for_nothing_is_ignored_anywhere() -> None:
-    empty = [{"modificationParams": None, "mask": [], "trim": {}, "absoluteTimes": False}]
+    empty: list[Any] = [
+        {"modificationParams": None, "mask": [], "trim": {}, "absoluteTimes": False}
+    ]
     parse_command({**STORE, "relatedRecordings": empty})
     circle: dict[str, Any] = {}
     circle["again"] = [circle]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -114,7 +114,7 @@ def _timed(part: MergePart, number: int, path: str, problems: list[Problem]) -> 
         rule = "must not be active: a recording that still goes on can't be merged"
         problems.append(Problem(f"{path}.state", part.state, rule))
     segments = []
-    for place, segment in enumerate(part.conference_segments or ()):
+    for place, segment in enumerate(_segments(part, path, problems)):
         at = f"{path}.conference_segments[{place}]"
         if not isinstance(segment, ConferenceSegment):
             problems.append(Problem(at, segment, "must be a ConferenceSegment"))
@@ -128,6 +128,16 @@ def _timed(part: MergePart, number: int, path: str, problems: list[Problem]) -> 
                 problems.append(Problem(f"{at}.end_time_ms", segment.end_time_ms, rule))
         segments.append((begins, ends))
     return TimedPart(part, _name(part, number), path, start, tuple(segments))
+
+
+def _segments(part: MergePart, path: str, problems: list[Problem]) -> Iterable[object]:
+    """The part's segments; none, with `problems` added to, where it holds no list of them."""
+    segments: object = part.conference_segments or ()
+    if isinstance(segments, (str, bytes, Mapping)) or not isinstance(segments, Iterable):
+        rule = "must be a list of ConferenceSegments"
+        problems.append(Problem(f"{path}.conference_segments", segments, rule))
+        return ()
+    return segments
 
 
 def _problems_of(modification: object, path: str) -> Sequence[Problem]:

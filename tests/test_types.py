@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import audioengine as ae
+from audioengine.commands.requests import MergeEntry, MergeRecordings, StoreRecording
 from audioengine.errors import InvalidRequestError
 from audioengine.times import exact
+from tests.execution import service
 from tests.support import fixture
 
 SOURCE = fixture("mono-8k")
@@ -37,6 +40,48 @@ def test_what_is_no_modification_is_refused_with_a_sentence(wrong: Any) -> None:
             call()
         is_wire = isinstance(wrong, (dict, str))
         assert ("Modification.from_params" in str(caught.value)) is is_wire
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+def test_commands_and_batches_take_no_other_modification(wrong: Any) -> None:
+    told: dict[str, Any] = {"reply_id": service.token(), "destination_bucket": service.KEPT}
+    entry = MergeEntry(recording_id=service.RECORDING, start_time_ms=EPOCH, modification=wrong)
+    for command in (
+        StoreRecording(recording_id=service.RECORDING, modification=wrong, **told),
+        MergeRecordings(to_merge=(entry,), **told),
+    ):
+        outcome = ae.execute(command, service.storage(), service.settings())
+        assert isinstance(outcome.error, InvalidRequestError)
+        assert "modificationParams = " in str(outcome.error)
+        assert "must be a Modification or None" in str(outcome.error)
+    with pytest.raises(InvalidRequestError, match="must be a Modification or None"):
+        ae.ForAll("out/", wrong)
+
+
+def test_other_arguments_of_wrong_types_are_refused_too() -> None:
+    dictionary: Any = {"guard_ms": 40}
+    words: Any = "*.wav"
+    segment: Any = ae.ConferenceSegment(EPOCH)
+    place: Any = Path("out")
+    segments = r"parts\[0\].conference_segments"
+    calls: list[tuple[str, Any]] = [
+        ("include", lambda: ae.ForAll("out/", include=words)),
+        ("to", lambda: ae.ForAll(place)),
+        ("options", lambda: ae.run_batch("jobs.jsonl", "journal", options=dictionary)),
+        ("options", lambda: ae.plan_batch("jobs.jsonl", options=dictionary)),
+        ("allow_truncated", lambda: ae.store(SOURCE, BytesIO(), allow_truncated=words)),
+        (segments, lambda: ae.plan_merge([ae.MergePart(SOURCE, EPOCH, segment)])),
+        (segments, lambda: ae.plan_merge([ae.MergePart(SOURCE, EPOCH, dictionary)])),
+    ]
+    for path, call in calls:
+        with pytest.raises(InvalidRequestError, match=f"^{path} = .* must (be|have)"):
+            call()
+
+
+def test_what_is_no_command_is_refused_with_a_sentence() -> None:
+    wrong: Any = [service.store_command()]
+    outcome = ae.execute(wrong, service.storage(), service.settings())
+    assert str(outcome.error).startswith("command = '<list>': must be a command")
 
 
 def test_one_interval_stands_for_a_list_of_it() -> None:

@@ -18,8 +18,8 @@ from urllib.parse import unquote_plus
 
 from audioengine.batch.manifest_job import BadLine, Job, digest, parse_job
 from audioengine.batch.manifest_text import lines
-from audioengine.edits import CLIP_TOLERANCE_S, Modification
-from audioengine.errors import InvalidRequestError
+from audioengine.edits import CLIP_TOLERANCE_S, Modification, modification_of
+from audioengine.errors import InvalidRequestError, Problem
 from audioengine.storage import S3Options, open_source
 from audioengine.storage.listing import bucket_and_prefix, list_sizes
 from audioengine.times import Number
@@ -39,6 +39,21 @@ class ForAll:
     """Patterns of names that are recordings, as shells have them, in any case: of what follows the
     last slash, and with a slash in the pattern, of all. None at all: ``*.mp3`` of what is listed in
     a folder, under a prefix or by an inventory, and every row of a CSV."""
+
+    def __post_init__(self) -> None:
+        """Raise InvalidRequestError where a field is not of its type."""
+        problems: list[Problem] = []
+        if not isinstance(self.to, str):
+            problems.append(Problem("to", self.to, "must be text that ends in a slash"))
+        try:
+            modification_of(self.modification)
+        except InvalidRequestError as error:
+            problems += error.problems
+        patterns: object = self.include
+        if isinstance(patterns, str) or not isinstance(patterns, Sequence):
+            problems.append(Problem("include", patterns, 'must be a list of patterns: ("*.mp3",)'))
+        if problems:
+            raise InvalidRequestError(problems)
 
 
 @dataclass(slots=True)

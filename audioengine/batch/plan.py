@@ -15,7 +15,7 @@ from audioengine.choices import UnknownKeys
 from audioengine.commands.requests import MergeRecordings, StoreRecording
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError, Problem
-from audioengine.operations.options import StoreOptions
+from audioengine.operations.options import StoreOptions, options_of
 from audioengine.report import BatchPlanReport, FailedJobReport
 from audioengine.settings import Settings
 from audioengine.storage import S3Options
@@ -38,9 +38,9 @@ def plan_batch(
     Raises InvalidRequestError, StorageError, LimitError.
     """
     unknown: UnknownKeys = "refuse"
+    options = options_of(options, None if settings is None else settings.store)
     if settings is not None:
-        options, unknown = options or settings.store, settings.unknown_keys
-    options = options or StoreOptions()
+        unknown = settings.unknown_keys
     counts: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     masked_s = Fraction(0)

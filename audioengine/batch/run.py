@@ -24,7 +24,7 @@ from audioengine.batch.outcome import SHOWN_FAILURES, How, JobOutcome, error_ent
 from audioengine.batch.processes import Processes
 from audioengine.custody.record import CustodyRecord
 from audioengine.errors import InvalidRequestError
-from audioengine.operations.options import StoreOptions
+from audioengine.operations.options import StoreOptions, options_of
 from audioengine.operations.workers import worker_count
 from audioengine.report import BatchReport, FailedJobReport
 from audioengine.settings import Settings
@@ -129,14 +129,13 @@ def run_batch(
         raise InvalidRequestError.of("scheduler", scheduler, rule)
     if record is not None:
         _check_record(record, journal)
+    options = options_of(options, None if settings is None else settings.store)
     if settings is not None:
-        options = options or settings.store
         s3 = s3 or settings.storage.s3
         settings = settings.model_copy(update={"store": options})
     if s3 is not None and s3.session is not None:
         rule = "must be None in a batch: its processes find credentials of their own"
         raise InvalidRequestError.of("s3.session", "<Session>", rule)
-    options = options or StoreOptions()
     if options.verify and executor == "processes":
         from audioengine.verification.decoder import decoder_name
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -36,6 +37,15 @@ class Program(click.Group):
         ctx.meta[_JSON] = "--json" in args
         ctx.meta[_PARAMS] = any(arg.split("=")[0] == "--params" for arg in args)
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb; raise click.UsageError where an option is repeated that counts once."""
+        name, verb, rest = super().resolve_command(ctx, args)
+        if verb is not None:
+            _refuse_repeats(verb, click.Context(verb, ctx, name), rest)
+        return name, verb, rest
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; what it raises becomes a message and an exit code."""
@@ -67,6 +77,21 @@ class Program(click.Group):
             click.echo(failure.to_json())
         click.echo(failure.text, err=True)
         raise click.exceptions.Exit(failure.exit_code)
+
+
+def _refuse_repeats(verb: click.Command, ctx: click.Context, args: list[str]) -> None:
+    """Raise click.UsageError where an option with one value is given twice.
+
+    Click takes the last one: of two --params the masks of the first would silently be lost.
+    """
+    order: list[click.Parameter] = []
+    with suppress(click.UsageError):  # the verb's own reading says so too
+        _, _, order = verb.make_parser(ctx).parse_args(list(args))
+    for option, count in Counter(order).items():
+        if not isinstance(option, click.Option) or option.multiple or option.is_flag:
+            continue
+        if count > 1:
+            raise click.UsageError(f"{option.opts[0]} must be given once, not {count} times.", ctx)
 
 
 @contextmanager

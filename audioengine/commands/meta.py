@@ -12,6 +12,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from audioengine.commands.unknown import key_problems
 from audioengine.commands.wire import AbsentIfNull, Wire, WireNumber, joined, read
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.json_input import parse_object
@@ -67,7 +68,11 @@ def parse_meta(text: str) -> Meta:
         problems = [Problem(joined("meta", p.path), p.value, p.rule) for p in error.problems]
         raise InvalidRequestError(problems) from None
     info = meta.recordings_parts_info
-    problems = [
+    # Without the streams of a misspelt key, the recording would seem to begin later.
+    problems = key_problems(value, Meta, "ignore", "meta")
+    inside = value["recordingsPartsInfo"]
+    problems += key_problems(inside, PartsInfo, "ignore", "meta.recordingsPartsInfo")
+    problems += [
         Problem(f"meta.recordingsPartsInfo.{party}[{place}].start", stream.start, _EPOCH)
         for party, streams in (
             ("callerStreams", info.caller_streams),

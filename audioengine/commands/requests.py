@@ -30,7 +30,7 @@ from audioengine.commands.wire import (
     shown,
     unknown_keys,
 )
-from audioengine.edits import Dialect, Modification
+from audioengine.edits import Dialect, Modification, modification_of
 from audioengine.errors import InvalidRequestError, LimitError, Problem
 from audioengine.json_input import parse_object
 from audioengine.notices import Notice
@@ -188,7 +188,10 @@ def parse_command(
 
 
 def modifications(command: Command) -> list[tuple[str, Modification]]:
-    """Return what a command edits, by the paths of its fields."""
+    """Return what a command edits, by the paths of its fields.
+
+    Raises InvalidRequestError for what is no Modification, in a command made in Python.
+    """
     edits: list[tuple[str, Modification | None]] = []
     if isinstance(command, StoreRecording):
         edits.append(("modificationParams", command.modification))
@@ -197,7 +200,7 @@ def modifications(command: Command) -> list[tuple[str, Modification]]:
             (f"toMerge[{place}].modificationParams", entry.modification)
             for place, entry in enumerate(command.to_merge)
         ]
-    return [(path, one) for path, one in edits if one is not None]
+    return [(path, modification_of(one, path)) for path, one in edits if one is not None]
 
 
 def _kind(data: dict[str, Any], method: str | None) -> type[Command]:
@@ -241,7 +244,22 @@ def _key_problems(data: dict[str, Any], kind: type[Command], unknown: UnknownKey
     entries = data.get("toMerge")
     for place, entry in enumerate(entries if isinstance(entries, list) else ()):
         if isinstance(entry, dict):
-            problems += key_problems(entry, MergeEntry, unknown, f"toMerge[{place}]")
+            path = f"toMerge[{place}]"
+            problems += key_problems(entry, MergeEntry, unknown, path)
+            problems += _segment_problems(entry.get("conferenceSegments"), path)
+    return problems
+
+
+def _segment_problems(segments: object, path: str) -> list[Problem]:
+    """What is wrong with the keys of conference segments.
+
+    Recorders add to them what they like. A misspelt endTime, though, would mute others to the end.
+    """
+    problems = []
+    for place, segment in enumerate(segments if isinstance(segments, list) else ()):
+        if isinstance(segment, dict):
+            at = f"{path}.conferenceSegments[{place}]"
+            problems += key_problems(segment, ConferenceSegment, "ignore", at)
     return problems
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -23,7 +23,7 @@ EVENT_KEYS = frozenset[str]().union(
 
 _EDIT = "modificationParams"
 # What an edit is called inside, or elsewhere.
-_EDIT_WORDS = frozenset({"mask", "trim", "modification", "absolutetime"})
+_EDIT_WORDS = frozenset({"mask", "trim", "modification", "modificationparam", "absolutetime"})
 _NAMED_AT_MOST = 100
 _LONGEST_NAME = 64
 _MOST_EDITS = 2
@@ -32,7 +32,10 @@ _MOST_EDITS = 2
 def key_problems(
     value: Mapping[str, Any], kind: type[Any], unknown: UnknownKeys, path: str = ""
 ) -> list[Problem]:
-    """Return what is wrong with the keys of an object of a command; not of those inside it.
+    """Return what is wrong with the keys of an object of a command, and what edits hide in others.
+
+    What stands under keys that are ignored is ignored as a whole; where a key in it names an edit,
+    that is refused: whoever wrote it there meant it. Known keys are read by themselves.
 
     unknown: "ignore" lets keys be that nobody knows, but for those that resemble a known key (by
     case, ``_`` and ``-``, plural, or up to two typing errors) or name an edit.
@@ -47,7 +50,34 @@ def key_problems(
     for name in islice(wrong, _NAMED_AT_MOST):
         hidden = f"<{type(value.get(name)).__name__}>"  # a misspelt key may hold a secret
         problems.append(Problem(joined(path, shown_key(name)), hidden, _rule(name, known)))
+    ignored = {
+        joined(path, shown_key(name)): value.get(name)
+        for name in sorted(map(str, value.keys() - known))
+        if not any(one.path == joined(path, shown_key(name)) for one in problems)
+    }
+    problems += islice(_hidden_edits(ignored), _NAMED_AT_MOST)
     return problems
+
+
+def _hidden_edits(ignored: Mapping[str, Any]) -> Iterator[Problem]:
+    """What asks for an edit inside values that are ignored; ignored: these, by their paths."""
+    rule = f"would be ignored here: {_EDIT} must be at the top, or in entries of toMerge"
+    waiting = list(ignored.items())
+    seen: set[int] = set()  # of Python's own values; JSON has no circles
+    while waiting:
+        path, value = waiting.pop()
+        if id(value) in seen or not isinstance(value, (dict, list, tuple)):
+            continue
+        seen.add(id(value))
+        if not isinstance(value, dict):
+            waiting += [(f"{path}[{place}]", inner) for place, inner in enumerate(value)]
+            continue
+        for key, inner in value.items():
+            at = joined(path, shown_key(str(key)))
+            if _plain(str(key)) in _EDIT_WORDS and inner not in (None, {}, [], False):
+                yield Problem(at, f"<{type(inner).__name__}>", rule)
+            else:
+                waiting.append((at, inner))
 
 
 def _rule(name: str, known: frozenset[str]) -> str:
@@ -66,8 +96,13 @@ def _meant(name: str, known: Iterable[str]) -> str | None:
 
 
 def _resembles(name: str, known: frozenset[str]) -> bool:
+    return _plain(name) in _EDIT_WORDS or misspelt(name, known) is not None
+
+
+def misspelt(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that another one differs from by spelling or typing alone, if any."""
     plain = _plain(name)
-    return plain in _EDIT_WORDS or any(_are_near(plain, _plain(one)) for one in known)
+    return next((one for one in known if _are_near(plain, _plain(one))), None)
 
 
 def _plain(name: str) -> str:

@@ -28,6 +28,7 @@ from audioengine.commands.events import (
     StoreRecordingFailed,
 )
 from audioengine.commands.requests import (
+    COMMANDS,
     MAX_COMMAND_BYTES,
     CancelRecording,
     Command,
@@ -144,6 +145,7 @@ def execute(
             # The token comes first: it tells where an event about all else goes.
             token = _token_of(raw, settings) or token
             command, notices = parse_command(raw, dialect, method, settings.unknown_keys)
+        _check_kind(command)
         token = read_token(command.reply_id, settings)
         check_recording(command, token)
         is_own = True
@@ -210,6 +212,12 @@ def failed(
         notices = ()  # what it does say is enough
         is_own = not isinstance(wrong, NotAllowedError)
     return _failed(raw, error, token, notices, settings, method, digest, is_own, command)
+
+
+def _check_kind(command: object) -> None:
+    if type(command) not in COMMANDS.values():
+        rule = "must be a command as a value, as JSON values, or as JSON"
+        raise InvalidRequestError.of("command", f"<{type(command).__name__}>", rule)
 
 
 def _who_asks(command: str | bytes) -> object:

@@ -46,9 +46,10 @@ class Audio:
     """Samples of both parties.
 
     Floats have full scale ±1; integers are scaled by their type, as WAV files hold them: int16 by
-    32,768, int32 by 2^31, uint8, whose silence is 128, by 128. Floats beyond ±2 are refused: they
-    are integers taken for floats. MP3 overshoots its source's peak, mostly by up to 1.3 dB, and
-    `decode` gives all that a decoder does.
+    32,768, int32 by 2^31, uint8, whose silence is 128, by 128. Integers of 32 bits that are held in
+    64, as NumPy makes them of lists and sums, are refused: they would be silence. Floats beyond ±2
+    are refused: they are integers taken for floats. MP3 overshoots its source's peak, mostly by up
+    to 1.3 dB, and `decode` gives all that a decoder does.
 
     Raises InvalidRequestError where the arrays are not one-dimensional, equally long and real, or
     are beyond full scale.
@@ -69,6 +70,9 @@ class Audio:
                 problems.append(Problem(name, given, "must be a one-dimensional array of floats"))
             elif not np.isfinite(values).all():
                 problems.append(Problem(name, "NaN or infinity", "must be finite samples"))
+            elif _is_held_wide(values):
+                rule = "must be of 32 bits at most, or floats: of 64 bits they would be silence"
+                problems.append(Problem(name, f"{values.dtype} array", rule))
             elif (peak := _peak(values)) > MAX_PEAK:
                 rule = f"must be within ±{MAX_PEAK:g}, full scale being ±1"
                 problems.append(Problem(name, f"a peak of {peak:g}", rule))
@@ -116,6 +120,13 @@ def _peak(values: npt.NDArray[Any]) -> float:
     if values.dtype.kind != "f" or not values.size:
         return 0.0
     return float(max(values.max(), -values.min()))
+
+
+def _is_held_wide(values: npt.NDArray[Any]) -> bool:
+    """Whether integers of fewer bits are held in 64, as NumPy makes them of lists and sums."""
+    if values.dtype.kind == "f" or values.dtype.itemsize < 8 or not values.any():
+        return False
+    return bool(values.max() < 1 << 32 and values.min() >= -(1 << 32))
 
 
 def _scaled(values: npt.NDArray[Any]) -> Samples:

@@ -85,6 +85,18 @@ class StoreOptions:
             raise InvalidRequestError([replace(one, path=at + one.path) for one in problems])
 
 
+def options_of(given: object, default: StoreOptions | None) -> StoreOptions:
+    """Return the options that are given, else those by default.
+
+    Raises InvalidRequestError where they are no StoreOptions.
+    """
+    if given is None:
+        return default or StoreOptions()
+    if not isinstance(given, StoreOptions):
+        raise InvalidRequestError.of("options", given, "must be StoreOptions or None")
+    return given
+
+
 @dataclass(frozen=True, slots=True)
 class MergeOptions:
     """What a merge takes beyond `StoreOptions`; the arguments of `merge` of the same names."""

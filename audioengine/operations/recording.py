@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from audioengine.edits import LAME_LATENESS
-from audioengine.errors import MalformedAudioError
+from audioengine.errors import InvalidRequestError, MalformedAudioError
 from audioengine.mp3.header import HEADER_BYTES
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.info_tag import DECODER_DELAY, InfoTag
@@ -49,8 +49,11 @@ def open_recording(
     """Open and index a source.
 
     Raises StorageError, MalformedAudioError (also where the tag promises more frames than there
-    are and does not just count itself, unless `allow_truncated`) and UnsupportedAudioError.
+    are and does not just count itself, unless `allow_truncated`) and UnsupportedAudioError, and
+    InvalidRequestError where `allow_truncated` is neither True nor False.
     """
+    if not isinstance(allow_truncated, bool):
+        raise InvalidRequestError.of("allow_truncated", allow_truncated, "must be True or False")
     with closing(open_source(source, s3)) as opened:
         index = scan(opened)
         if index.missing_frames and not allow_truncated:

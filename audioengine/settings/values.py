@@ -12,10 +12,12 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -37,6 +39,7 @@ from pydantic_settings import (
 
 from audioengine.choices import UnknownKeys
 from audioengine.commands.names import HIDDEN
+from audioengine.commands.unknown import misspelt
 from audioengine.commands.wire import OptionalText, Text, joined
 from audioengine.edits import Beep, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem, StorageError
@@ -202,6 +205,58 @@ class _Variables(EnvSettingsSource):
     def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:  # noqa: ARG002
         """Return what a variable holds. Raises InvalidRequestError, which is a ValueError."""
         return parse_json(value, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        """Return what variables say. Raises InvalidRequestError for those that would not count."""
+        if problems := _variable_problems(os.environ):
+            raise InvalidRequestError(problems)
+        return super().__call__()
+
+
+def _variable_problems(environment: Mapping[str, str]) -> list[Problem]:
+    """Variables that say the same setting in two cases, or that misspell one.
+
+    Others may be anybody's: Kubernetes names some after its services, with places as values.
+    """
+    ours = [
+        name
+        for name, value in sorted(environment.items())
+        if name.upper().startswith(PREFIX) and not value.startswith(("tcp://", "udp://"))
+    ]
+    problems = []
+    for name, count in Counter(name.upper() for name in ours).items():
+        if count > 1:
+            rule = "must be given once: variables count in either case"
+            problems.append(Problem(name, HIDDEN, rule))
+    known = _variables()
+    for name in ours:
+        upper = name.upper()
+        table = upper.removeprefix(PREFIX).partition("__")[0]
+        if upper == FILE_VARIABLE or table.lower() in Settings.model_fields:
+            continue
+        if meant := misspelt(upper, known):
+            problems.append(
+                Problem(name, HIDDEN, f"is not a known variable; did you mean {meant}?")
+            )
+    return problems
+
+
+@cache
+def _variables() -> tuple[str, ...]:
+    """The variables of single settings, but of tables whose keys are anybody's."""
+    found = []
+    for table in Settings.model_fields:
+        inside = _TABLES.get(table)
+        if inside is None or table == "domains":
+            found.append(table)
+        else:
+            found += [f"{table}__{name}" for name in _fields(inside)]
+    found += [f"store__beep__{name}" for name in _fields(Beep)]
+    return tuple(PREFIX + name.upper() for name in found)
+
+
+def _fields(kind: type[Any]) -> list[str]:
+    return [one.name for one in fields(kind)] if is_dataclass(kind) else [*kind.model_fields]
 
 
 def _why_no_json(error: SettingsError) -> str:
@@ -461,7 +516,7 @@ def _field(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
 def _known(loc: tuple[int | str, ...]) -> list[str]:
     """Return the keys that there are where one is wrong."""
     kind = Beep if loc[1:-1] == ("beep",) else _TABLES[str(loc[0])] if loc[1:] else Settings
-    return [one.name for one in fields(kind)] if is_dataclass(kind) else [*kind.model_fields]
+    return _fields(kind)
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

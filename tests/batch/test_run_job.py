@@ -86,7 +86,7 @@ def test_a_job_is_verified_before_it_is_published(
     report = work.do(one, how).report
     assert report is not None
     assert report["verification"]["passed"] is True
-    assert len(report["verification"]["checks"]) == 13
+    assert len(report["verification"]["checks"]) == 15
     plain = work.do(one, How(ae.StoreOptions())).report
     assert plain is not None
     assert plain["verification"] is None

@@ -33,7 +33,7 @@ def test_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "ok      length: 544,000 samples are played, 544,000 were asked for.",
         "3.161 to 9.972 s: conference-a-8k (conference; silenced: conference-b-8k)",
         "ok      length: 127,776 samples are played, 127,776 are right.",
-        "VERIFIED: 18 of 18 checks passed.",
+        "VERIFIED: 20 of 20 checks passed.",
         "demo-output/demo-call-masked.mp3 and demo-output/conference-merged.mp3",
     ):
         assert said in result.stdout
@@ -47,7 +47,7 @@ def test_the_demo_for_machines(tmp_path: Path) -> None:
     printed = run_json("demo", "--keep", tmp_path / "a" / "b")
     assert printed["passed"] is True
     for verb, name, copied, checks in (
-        ("store", "demo-call-masked", 500, 13),
+        ("store", "demo-call-masked", 500, 15),
         ("merge", "conference-merged", 130, 5),
     ):
         shown = printed[verb]
@@ -80,7 +80,7 @@ def test_on_a_recording_of_ones_own(tmp_path: Path) -> None:
     ae.store(DEMO_CALL, own, ae.Modification(trim=ae.Interval(15, 35)))
     result = run("demo", "--source", own, "--keep", tmp_path)
     assert result.exit_code == 0, result.output
-    assert "VERIFIED: 13 of 13 checks passed." in result.stdout
+    assert "VERIFIED: 15 of 15 checks passed." in result.stdout
     short = FIXTURES / "mpeg1-44k-128k.mp3"
     assert "6 s" in refusal("demo", "--source", short, "--keep", tmp_path)["message"]
     refusal("demo", "--source", tmp_path / "nowhere.mp3", "--keep", tmp_path, exit_code=1)

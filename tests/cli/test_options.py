@@ -9,11 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import audioengine as ae
+from audioengine.cli import main
 from tests.cli.helpers import CALL, refusal, rules, run
 
 Reach = Callable[..., dict[str, Any]]
@@ -38,6 +40,16 @@ STORE_DEFAULTS = {
     "workers": None,
     "progress": None,
 }
+
+
+def once() -> list[tuple[str, str]]:
+    """Verbs with their options that have one value."""
+    return [
+        (name, option.opts[0])
+        for name, verb in main.commands.items()
+        for option in verb.params
+        if isinstance(option, click.Option) and not option.multiple and not option.is_flag
+    ]
 
 
 class Reached(Exception):  # noqa: N818 - no error
@@ -356,3 +368,19 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
         f"  --mask caller=100-110, from = 100: {outside}; in milliseconds it would be 0.1 s",
         f"  --mask both=-5-2, from = -5: {negative}",
     ]
+
+
+@pytest.mark.parametrize(("verb", "option"), once())
+def test_an_option_with_one_value_is_refused_twice(verb: str, option: str) -> None:
+    result = run(verb, option, "1", option, "1")
+    assert result.exit_code == 2
+    assert f"{option} must be given once, not 2 times." in result.stderr
+
+
+def test_no_mask_is_lost_with_the_first_of_two_params(tmp_path: Path) -> None:
+    out = tmp_path / "out.mp3"
+    masked = json.dumps({"mask": {"caller": [{"from": 1, "to": 2}]}})
+    for second in (("--params", "{}"), ("--params={}",)):
+        refusal("store", CALL, out, "--params", masked, *second)
+        assert not out.exists()
+    assert run("plan", CALL, "--mask", "caller=1-2", "--mask", "callee=3-4").exit_code == 0

@@ -98,3 +98,25 @@ def test_long_nonsense_takes_no_long_time(text: str) -> None:
     begun = time.perf_counter()
     refused(text * 100_000)
     assert time.perf_counter() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("party", "meant"),
+    [
+        ("callerstreams", "callerStreams"),
+        ("caller_streams", "callerStreams"),
+        ("callerStream", "callerStreams"),
+        ("CALLEESTREAMS", "calleeStreams"),
+    ],
+)
+def test_no_streams_are_lost_with_a_misspelt_key(party: str, meant: str) -> None:
+    other = {"callerStreams", "calleeStreams"} - {meant}
+    info = {party: [{"start": START}], other.pop(): [{"start": START + 9000}]}
+    rules = refused(json.dumps({"recordingsPartsInfo": info}))
+    assert list(rules) == [f"meta.recordingsPartsInfo.{party}"]
+    assert f"did you mean {meant}?" in rules[f"meta.recordingsPartsInfo.{party}"]
+
+
+def test_other_keys_are_ignored() -> None:
+    info = {"callerStreams": [{"start": START, "codec": "PCMU"}], "mixer": 1}
+    assert parse_meta(json.dumps({"recordingsPartsInfo": info, "node": 1})).start_time_ms == START

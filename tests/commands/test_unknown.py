@@ -76,6 +76,61 @@ def test_the_nearest_known_name_is_told(name: str) -> None:
             parse_to_merge({**MERGE, name: MASK})
 
 
+INSIDE = st.recursive(
+    st.sampled_from([{"modificationParams": MASK}, {"Mask": MASK["mask"]}, {"trim": {"from": 1}}]),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["a", "recordingId", "ssrc"]), inner, min_size=1, max_size=2
+        )
+    ),
+    max_leaves=3,
+)
+
+
+@given(st.sampled_from(["meta", "relatedRecordings", "colour"]), INSIDE)
+def test_no_edit_is_ignored_with_what_it_is_in(name: str, inside: Any) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_command({**STORE, name: inside}, unknown="ignore")
+    assert all(one.path.startswith(name) for one in caught.value.problems)
+    assert "would be ignored here" in caught.value.problems[0].rule
+    entry = {**MERGE["toMerge"][0], name: inside}
+    with pytest.raises(InvalidRequestError, match=rf"toMerge\[0\].{name}.*would be ignored here"):
+        parse_command({**MERGE, "toMerge": [entry]}, unknown="ignore")
+
+
+def test_what_asks_for_nothing_is_ignored_anywhere() -> None:
+    empty: list[Any] = [
+        {"modificationParams": None, "mask": [], "trim": {}, "absoluteTimes": False}
+    ]
+    parse_command({**STORE, "relatedRecordings": empty})
+    circle: dict[str, Any] = {}
+    circle["again"] = [circle]
+    parse_command({**STORE, "meta": circle})
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("endtime", "did you mean endTime"),
+        ("end_time", "did you mean endTime"),
+        ("endTimes", "did you mean endTime"),
+        ("mask", "did you mean modificationParams"),
+        ("modificationParams", "did you mean modificationParams"),
+    ],
+)
+def test_a_misspelt_key_of_a_segment_is_refused(key: str, hint: str) -> None:
+    segment = {"startTime": 1728890680444, key: 1728890687255}
+    entry = {**MERGE["toMerge"][0], "conferenceSegments": [segment]}
+    for read in (parse_command, parse_to_merge):
+        with pytest.raises(InvalidRequestError, match=rf"conferenceSegments\[0\].{key}.*{hint}"):
+            read({**MERGE, "toMerge": [entry]})
+    # What else recorders add is ignored.
+    other = {**segment, "ssrc": 1}
+    del other[key]
+    parse_command({**MERGE, "toMerge": [{**entry, "conferenceSegments": [other]}]})
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda one: str(one["method"]))
 def test_other_keys_are_refused_unless_that_is_set(command: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequestError, match="colour = '<int>': is not a known key"):

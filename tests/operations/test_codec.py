@@ -279,12 +279,27 @@ def test_integers_are_scaled_by_their_type(kind: str, data: st.DataObject) -> No
     """As `scipy.io.wavfile.read` gives them; uint8 is silent at 128."""
     info = np.iinfo(kind)
     values = data.draw(st.lists(st.integers(int(info.min), int(info.max)), min_size=1, max_size=9))
+    if info.bits == 64:  # without a sample of more than 32 bits it would be refused
+        values.append(1 << 33)
     audio = ae.Audio(np.array(values, kind), np.array(values, kind), 8000)
     half = 2.0 ** (info.bits - 1)
     wanted = [(value - (half if kind.startswith("u") else 0)) / half for value in values]
     assert audio.caller.dtype == np.float32
     assert np.abs(audio.caller).max() <= 1
     assert np.allclose(audio.caller, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint64"])
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=9).filter(any))
+def test_fewer_bits_in_64_are_refused(kind: str, values: list[int]) -> None:
+    """As NumPy makes them of lists; they would be silence."""
+    with pytest.raises(ae.InvalidRequestError, match=r"caller = .* must be of 32 bits at most"):
+        ae.Audio(np.array(values, kind), np.array(values, kind), 8000)
+    if kind == "int64" and max(values) < 1 << 31:
+        as_they_are: Any = [-value for value in values]
+        with pytest.raises(ae.InvalidRequestError, match="would be silence"):
+            ae.Audio(as_they_are, as_they_are, 8000)
+    assert not ae.Audio(np.zeros(3, "int64"), np.zeros(3, "int64"), 8000).caller.any()
 
 
 def test_int16_of_a_wav_is_no_noise() -> None:

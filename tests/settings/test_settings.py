@@ -376,3 +376,44 @@ def test_who_pays_and_how_keys_encrypt_may_be_set() -> None:
     assert loaded.storage.s3 == ae.S3Options(request_payer=True, dual_layer=True)
     assert load("").storage.s3 is None
     assert "storage.request_payer" in refused('[storage]\nroot = "a"\nrequest_payer = true')
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("STORE_GUARD_MS", "STORE__GUARD_MS"),
+        ("STORE__GUARDMS", None),
+        ("STOR__GUARD_MS", "STORE__GUARD_MS"),
+        ("STORE_REFUSE", "STORE__REFUSE"),
+        ("STORE_BEEP__FILL", "STORE__BEEP__FILL"),
+        ("UNKNWON_KEYS", "UNKNOWN_KEYS"),
+        ("unknown-keys", "UNKNOWN_KEYS"),
+        ("EXISTINGS", "EXISTING"),
+        ("MERGE_MAX_GAP_S", "MERGE__MAX_GAP_S"),
+        ("WORKER_OUTBOX", "WORKER__OUTBOX"),
+    ],
+)
+def test_no_variable_is_lost_for_its_spelling(name: str, meant: str | None) -> None:
+    problems = refused("", **{name: "40"})
+    assert meant is None or f"did you mean AUDIOENGINE_{meant}?" in str(list(problems.values()))
+
+
+def test_a_variable_in_two_cases_is_refused() -> None:
+    problems = refused("", STORE__GUARD_MS="40", store__guard_ms="0")
+    assert "must be given once" in problems["AUDIOENGINE_STORE__GUARD_MS"].rule
+    both = {"AUDIOENGINE_EXISTING": "suffix", "audioengine_existing": "refuse"}
+    with patch.dict(os.environ, both), pytest.raises(ae.InvalidRequestError, match="given once"):
+        ae.Settings()
+
+
+def test_variables_of_others_are_let_be() -> None:
+    others = {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "80",
+        "PORT": "tcp://10.0.0.1:80",
+        "REST_PORT": "tcp://10.0.0.1:80",
+        "REST_SERVICE_HOST": "10.0.0.1",
+        "REST_PORT_80_TCP_ADDR": "10.0.0.1",
+        "CONFORMANCE": "/here",
+    }
+    assert load("", **others) == load("")

@@ -25,7 +25,8 @@ TELL_EVERY_S = 30
 @click.option("--seconds", default=600.0, show_default=True, help="How long it goes on.")
 @click.option("--seed", help="What all rounds are drawn from; by default a new one.")
 @click.option("--only", type=int, help="Do this one round alone.")
-def main(seconds: float, seed: str | None, only: int | None) -> None:
+@click.option("--windows-only", is_flag=True, help="Judge the successions of windows alone.")
+def main(seconds: float, seed: str | None, only: int | None, windows_only: bool) -> None:
     """Edit and merge recordings of fixtures/ at random, and judge every output.
 
     A round that fails leaves its files, what was asked for and the error in .cache/soak/.
@@ -36,7 +37,7 @@ def main(seconds: float, seed: str | None, only: int | None) -> None:
     counts = {"outputs": 0, "successions": 0, "rounds": 0, "refused": 0, "failed": 0}
     number = only or 0
     while counts["failed"] < MOST_FAILURES:
-        _do(Round(seed, number), counts)
+        _do(Round(seed, number, windows_only), counts)
         number += 1
         now = time.monotonic()
         if only is not None or now - started >= seconds:

@@ -45,10 +45,11 @@ def _edited(work: Round, data: bytes, target: str) -> bytes:
         raise Refused from None
     work.keep(target, out.getvalue())
     work.count_successions(out.getvalue())
-    verdict = ae.verify(data, out.getvalue(), modification, **options)
-    failures = [f"{check.name}: {check.message} {check.measured}" for check in verdict.failures]
-    assert not failures, failures
-    assert verdict.output_sha256 == report.output.sha256
+    if not work.windows_only:
+        verdict = ae.verify(data, out.getvalue(), modification, **options)
+        failures = [f"{check.name}: {check.message} {check.measured}" for check in verdict.failures]
+        assert not failures, failures
+        assert verdict.output_sha256 == report.output.sha256
     work.passed += 1
     return out.getvalue()
 

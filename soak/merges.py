@@ -51,9 +51,10 @@ def merge_some(work: Round) -> None:
     merged = merge(*parts, **options)
     work.keep("output.mp3", merged.data)
     work.count_successions(merged.data)
-    _judge(merged)
-    verdict = ae.verify_merge([part.asked for part in parts], merged.data, **options)
-    assert verdict.passed, [check for check in verdict.checks if not check.passed]
+    if not work.windows_only:
+        _judge(merged)
+        verdict = ae.verify_merge([part.asked for part in parts], merged.data, **options)
+        assert verdict.passed, [check for check in verdict.checks if not check.passed]
     work.passed += 1
 
 

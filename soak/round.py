@@ -20,6 +20,8 @@ class Round:
 
     seed: str
     number: int
+    windows_only: bool = False
+    """Judge of outputs nothing but how their windows follow one another."""
     story: list[str] = field(default_factory=list)
     """What was asked for, in order."""
     files: dict[str, bytes] = field(default_factory=dict)

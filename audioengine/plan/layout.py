@@ -143,11 +143,23 @@ class Layout:
 
 
 def where_same(
-    part: PlacedPart, alone: Iterable[Span], silence: Iterable[Span]
+    part: PlacedPart, alone: Iterable[Span], silence: Sequence[Span]
 ) -> tuple[Span, ...]:
     """Where the output is what a recording's frames decode to, also where they are none.
 
-    alone: where on the timeline only this recording is heard; silence: where none is. Its masks
-    are left aside.
+    alone: where on the timeline only this recording is heard; silence: where none is, ending with
+    what follows the timeline. Its masks are left aside.
+
+    Its last frame rings on behind its end. Where the recording is cut off, that is as loud as a
+    voice, for what would cancel it is in the frame that is missing; so it is nothing to have in a
+    gap. Behind the timeline nobody plays it.
     """
-    return join((*alone, *without(silence, (part.raw,))))
+    format = part.index.format
+    end = part.raw.end
+    rings = Span(end, max(end, min(end + format.support - format.samples_per_frame, _end(silence))))
+    return join((*alone, *without(silence, (part.raw, rings))))
+
+
+def _end(silence: Sequence[Span]) -> int:
+    """Where the timeline does."""
+    return silence[-1].start

@@ -8,7 +8,7 @@ much as before: most of a voice is below 3 kHz.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +22,18 @@ BANDS = 32
 """Of the range up to half the rate: as wide as those of the coding's filter bank."""
 _LEAST_MS = 60
 _BLOCK_S = 0.03
+_GRANULE = 576
 _RESAMPLED_SHARE = 0.9
 _LEAST_BLOCKS = 8
 _LEAST_BAND_DBFS = -70.0
 _MASKED_DB = 30.0
 _TOP_DB = 45.0
 _FLOOR = 1e-12
+_ALL_CODED_HZ = 44_100
+# Of half the rate: where LAME's last scale factor band of long windows begins.
+_CODED_MOSTLY = 522 / 576
+_CODED = {24_000: 540 / 576, 32_000: 540 / 576}
+_CODED_8K = 566 / 576, 160 / 192
 _MOST_LOST_DB = 6.0
 _MOST_LOST_BY_CHANCE_DB = 24.0
 
@@ -42,24 +48,45 @@ class LostBand:
     lost_db: float
 
 
-def hear_bands(channel: int, spans: Sequence[Span], passage: Passage) -> Iterator[HeardBands]:
-    """What is heard, and should be, in stretches that no source's frame is copied to."""
+def coded_hz(rate_hz: int, *, short: bool) -> float:
+    """Up to where LAME 3.100 codes anything, in short windows or in others; no setting moves it.
+
+    Below 44.1 kHz it leaves out the last scale factor band, at 8 kHz the last five, of which those
+    of short windows begin far lower (calc_xmin in quantize_pvt.c; ISO/IEC 13818-3, table B.2, and
+    for 8 kHz LAME's own). Measured with noise: 40 dB are missing 500 Hz above it.
+    """
+    if rate_hz >= _ALL_CODED_HZ:
+        return math.inf
+    long, in_short = _CODED_8K if rate_hz == 8000 else (_CODED.get(rate_hz, _CODED_MOSTLY),) * 2
+    return (in_short if short else long) * rate_hz / 2
+
+
+def hear_bands(
+    channel: int, spans: Iterable[Span], passage: Passage, *, short: bool
+) -> Iterator[HeardBands]:
+    """What is heard, and should be, in stretches that no source's frame is copied to.
+
+    short: whether the output's windows are short there.
+    """
     rate = passage.case.format.rate_hz
     block = round(_BLOCK_S * rate) // 2 * 2
+    sure = _sure(passage, rate, coded_hz(rate, short=short))
+    # Where granules are longer than blocks, they are what chance has a say in.
+    alike = max(1.0, _GRANULE / block)
     for span in spans:
         if span.length >= max(block, rate * _LEAST_MS // 1000):
             cut = passage.cut(span)
             yield HeardBands(
                 channel,
                 span,
-                (span.length - block) // (block // 2) + 1,
+                sure * (((span.length - block) // (block // 2) + 1) / alike),
                 power_in_bands(passage.ours[channel][cut], block, BANDS),
-                power_in_bands(passage.total[channel][cut], block, BANDS) * _sure(passage, rate),
+                power_in_bands(passage.total[channel][cut], block, BANDS),
             )
 
 
-def _sure(passage: Passage, rate_hz: int) -> Wave:
-    """[shape=(BANDS,)] 1, and 0 for bands that a resampler need not leave as they are."""
+def _sure(passage: Passage, rate_hz: int, coded: float) -> Wave:
+    """[shape=(BANDS,)] 1, and 0 for bands that encoder or resampler need not leave as they are."""
     highest = min(
         (
             _RESAMPLED_SHARE * sound.voice.index.format.rate_hz / 2
@@ -68,7 +95,8 @@ def _sure(passage: Passage, rate_hz: int) -> Wave:
         ),
         default=math.inf,
     )
-    sure: Wave = (np.arange(1, BANDS + 1) * (rate_hz / 2 / BANDS) <= highest).astype(np.float64)
+    tops = np.arange(1, BANDS + 1) * (rate_hz / 2 / BANDS)
+    sure: Wave = (tops <= min(highest, coded)).astype(np.float64)
     return sure
 
 
@@ -90,45 +118,44 @@ def lost_bands(found: Iterable[HeardBands], rate_hz: int) -> tuple[list[LostBand
     lost: list[LostBand] = []
     largest = 0.0
     for channel, stretches in together.items():
-        blocks = sum(one.blocks for one in stretches)
-        total = HeardBands(
-            channel,
-            stretches[0].span,
-            blocks,
-            sum((one.blocks * one.ours for one in stretches), np.zeros(BANDS)) / blocks,
-            sum((one.blocks * one.wanted for one in stretches), np.zeros(BANDS)) / blocks,
+        blocks = np.sum([one.blocks for one in stretches], axis=0)
+        ours, wanted = (
+            np.sum([one.blocks * power for one, power in pairs], axis=0) / np.maximum(blocks, 1)
+            for pairs in (
+                [(one, one.ours) for one in stretches],
+                [(one, one.wanted) for one in stretches],
+            )
         )
+        total = HeardBands(channel, stretches[0].span, blocks, ours, wanted)
         for one in (*stretches, total):
-            if one.blocks < _LEAST_BLOCKS:
-                continue
-            most = _MOST_LOST_DB + _MOST_LOST_BY_CHANCE_DB / math.sqrt(one.blocks)
             losses = _losses(one)
             largest = max(largest, max(losses.values(), default=0.0))
-            for band in _missing(one, losses, most, _TOP_DB if one is total else _MASKED_DB):
+            for band in _missing(one, losses, _TOP_DB if one is total else _MASKED_DB):
                 hz = (band + 0.5) * rate_hz / 2 / BANDS
                 lost.append(LostBand(channel, one.span, hz, losses[band]))
     return lost, largest
 
 
 def _losses(heard: HeardBands) -> dict[int, float]:
-    """By band that can be heard, what it lost, in dB."""
-    pairs = enumerate(zip(heard.ours.tolist(), heard.wanted.tolist(), strict=True))
+    """By band that can be heard, over enough blocks, what it lost, in dB."""
+    figures = zip(heard.blocks.tolist(), heard.ours.tolist(), heard.wanted.tolist(), strict=True)
     least = amplitude(_LEAST_BAND_DBFS) ** 2
     return {
         band: 10 * math.log10(wanted / max(ours, _FLOOR))
-        for band, (ours, wanted) in pairs
-        if wanted >= least
+        for band, (blocks, ours, wanted) in enumerate(figures)
+        if wanted >= least and blocks >= _LEAST_BLOCKS
     }
 
 
-def _missing(heard: HeardBands, losses: dict[int, float], most: float, top_db: float) -> list[int]:
+def _missing(heard: HeardBands, losses: dict[int, float], top_db: float) -> list[int]:
     """The bands that are lost: loud ones, or at the top of what can be heard, down to `top_db`."""
     loudest = float(heard.wanted.max())
     loud, least = loudest * amplitude(-_MASKED_DB) ** 2, loudest * amplitude(-top_db) ** 2
     out = []
     at_top = True
     for band in sorted(losses, reverse=True):
-        if losses[band] <= most:
+        by_chance = _MOST_LOST_BY_CHANCE_DB / math.sqrt(heard.blocks[band])
+        if losses[band] <= _MOST_LOST_DB + by_chance:
             at_top = False
         elif heard.wanted[band] >= (least if at_top else loud):
             out.append(band)

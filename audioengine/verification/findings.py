@@ -79,12 +79,14 @@ class HeardBands:
 
     channel: int
     span: Span
-    blocks: int
-    """How many were looked at; they overlap by half."""
+    blocks: npt.NDArray[np.float64]
+    """[shape=(bands,)] How many were looked at; they overlap by half, and those of one granule
+    count as one. 0 where
+    nothing is sure."""
     ours: npt.NDArray[np.float64]
     """[shape=(bands,)] Mean squares."""
     wanted: npt.NDArray[np.float64]
-    """The same of what should be heard; 0 where that is not sure."""
+    """The same of what should be heard."""
 
 
 @dataclass(frozen=True, slots=True)

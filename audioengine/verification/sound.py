@@ -16,7 +16,7 @@ import numpy as np
 from audioengine.edits import Span, join, touching
 from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
 from audioengine.plan.spans import without
-from audioengine.verification.bands import hear_bands
+from audioengine.verification.bands import coded_hz, hear_bands
 from audioengine.verification.case import Case, masks_in
 from audioengine.verification.decoder import UndecodableError, decode_frames
 from audioengine.verification.findings import Heard, HeardEdge, HeardKept, HeardMask
@@ -45,6 +45,7 @@ from audioengine.verification.waves import (
     tone_in,
     without_beep,
 )
+from audioengine.verification.windows import short_frames
 
 _PART_FRAMES = 512
 _PIECE_S = 8
@@ -91,6 +92,7 @@ class _Listener:
     def __init__(self, case: Case, compared: Compared) -> None:
         self.case = case
         self.rate = case.format.rate_hz
+        self.frames = compared.frames
         channels = range(case.format.channels)
         silent = flags_of(case.plan.silences, compared.frames) & compared.empty
         self.made = [
@@ -167,10 +169,27 @@ class _Listener:
                         if piece.start <= edge < piece.end and span.start < edge < span.end:
                             heard.edges += self._edge(channel, mask, ends, span, sound, passage)
         clear = without((span for span in made if span.length), (*masked, *passage.unsure))
-        heard.bands += hear_bands(channel, without(clear, passage.loud[channel]), passage)
+        bright = without(clear, passage.loud[channel])
+        in_short = self._in_short(channel, passage)
+        heard.bands += hear_bands(channel, without(bright, in_short), passage, short=False)
+        heard.bands += hear_bands(channel, both(bright, in_short), passage, short=True)
         for sound in passage.sounds:
             for span in both(clear, sound.voice.alone):
                 heard.kept += self._kept(channel, span, sound, passage)
+
+    def _in_short(self, channel: int, passage: Passage) -> tuple[Span, ...]:
+        """Where short windows of the output are heard, if they hold less of the treble."""
+        if coded_hz(self.rate, short=True) == coded_hz(self.rate, short=False):
+            return ()
+        spf, hidden, zero = self.case.format.samples_per_frame, self.case.hidden, self.frames.first
+        window = passage.window
+        first = max(0, (window.start + hidden - OVERLAP) // spf)
+        last = min(self.frames.count, -(-(window.end + hidden) // spf))
+        flags = short_frames(self.case, FrameRange(first, last))[channel]
+        ranges = (
+            FrameRange(part.first + zero, part.last + zero) for part in ranges_of(flags, first)
+        )
+        return join(self.case.played(part, OVERLAP) for part in ranges)
 
     def _mask(
         self, channel: int, mask: Masked, inside: Span, sound: Sounding, passage: Passage

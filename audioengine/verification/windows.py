@@ -74,6 +74,12 @@ def windows_check(case: Case, compared: Compared) -> Check:
     return Check("windows", True, measured, "Every window fits the one before it.")
 
 
+def short_frames(case: Case, frames: FrameRange) -> list[Flags]:
+    """By channel, which of the output's frames, counted from its first, have short windows."""
+    types = _windows(case, frames).types
+    return [(types[:, :, channel] == _SHORT).any(axis=1) for channel in range(types.shape[2])]
+
+
 def _joined(case: Case, compared: Compared) -> list[Flags]:
     """By channel, which frames are a source's and stand behind the one that they have there."""
     owner = np.zeros(compared.frames.count, dtype=np.int64)

@@ -82,7 +82,11 @@ class Merge:
     def same(self, number: int) -> Truths:
         """Where the output is what the recording's frames decode to, or both are silent."""
         alone = (one.span for one in self.layout.stretches if one.heard == (number,))
-        return self.at(alone) | (self.silent & ~self.at([self.parts[number].raw]))
+        raw = self.parts[number].raw
+        # Its last frame rings on, unless the timeline ends there.
+        end = min(raw.end + FORMAT.support - SPF, self.layout.stretches[-1].span.end)
+        own = Span(raw.start, max(raw.end, end))
+        return self.at(alone) | (self.silent & ~self.at([own]))
 
     def depends(self, frame: int) -> slice:
         start = frame * SPF - self.layout.origin + AROUND
@@ -196,11 +200,12 @@ def test_what_is_made_anew_without_a_mask_has_a_cause(merge: Merge) -> None:
 
 def test_recordings_one_after_the_other_are_copied_with_a_silent_gap_between() -> None:
     merge = Merge((recording(10, offset=0), recording(10, offset=20 * SPF)))
+    # What the last two would play behind the end is not to be heard in the gap.
     assert merge.layout.copied == (
-        CopiedStretch(FrameRange(0, 10), 0, 0),
+        CopiedStretch(FrameRange(0, 8), 0, 0),
         CopiedStretch(FrameRange(20, 30), 1, 20),
     )
-    assert merge.layout.required(0) == merge.layout.required(1) == ()
+    assert merge.layout.required(0) == merge.layout.required(1) == (FrameRange(8, 10),)
     assert merge.layout.silent == (FrameRange(-2, 0), FrameRange(10, 20))
 
 

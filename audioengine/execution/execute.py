@@ -243,7 +243,7 @@ def _carried_out(
         return merge_recordings(
             command, token, resolver, storage, settings, record, workers, progress
         )
-    known = resolver(command.recording_id)
+    known = resolver(str(token.domain), command.recording_id)
     if isinstance(command, StoreRecording):
         return store_recording(command, token, known, storage, settings, record, workers, progress)
     return _deleted(command, token, known, storage, settings)

@@ -105,7 +105,9 @@ class Handling:
         self._unkept.note(named, message.message_id, now_ms, is_pending=is_pending)
 
     def tenant_of(self, message: Message) -> str:
-        """Return the domain that a command's token proves; empty: it proves none."""
+        """Return the domain that a command's token proves; empty: none, or all are one tenant."""
+        if self._deployment.settings.single_tenant:
+            return ""
         with suppress(ValueError, TypeError, KeyError, RecursionError, AudioEngineError):
             reply_id = json.loads(message.body)["replyId"]
             return read_token(reply_id, self._deployment.settings).domain or ""
@@ -197,7 +199,8 @@ class Handling:
         self._warn(done, recordings)
         if done.error is not None:
             self._metrics.command(done.kind, "failed")
-            log().error("command failed", error=done.error, **about)
+            why = {} if done.why is None else {"why": done.why}
+            log().error("command failed", error=done.error, **why, **about)
         else:
             self._metrics.command(done.kind, "repeated" if done.is_repeated else "done")
             self._metrics.audio(done.audio_s, done.remade_s)

@@ -149,7 +149,7 @@ def test_a_resolver_that_breaks_ends_a_command_too() -> None:
     """Also where it breaks only when the failure is to be told."""
     answers: list[ae.Known | None] = [None]
 
-    def broken(_recording_id: str) -> ae.Known | None:
+    def broken(_domain: str, _recording_id: str) -> ae.Known | None:
         if answers:
             return answers.pop()
         raise ConnectionError

@@ -19,10 +19,9 @@ from urllib.parse import unquote
 from audioengine.commands.alarms import TempRecordingDeletedAlarm
 from audioengine.commands.names import OWN_PREFIX
 from audioengine.errors import AudioEngineError, InvalidRequestError, Problem
-from audioengine.execution.temporary import DOMAIN
+from audioengine.execution.temporary import DOMAIN, RECORDING_ID
 from audioengine.service.delivery import Delivery, Telling
 from audioengine.service.recorder.catalogue import Catalogue
-from audioengine.service.recorder.ingest import RECORDING_ID
 from audioengine.service.recorder.tellings import alarm_of
 from audioengine.settings import Settings
 from audioengine.storage import Storage

@@ -91,7 +91,9 @@ _MOST_JUDGED = 5
 def storage_of(settings: Settings) -> Storage:
     """Return the storage that settings name: folders in a root, or S3."""
     place = settings.storage
-    return S3Storage(place.s3) if place.root is None else FolderStorage(place.root)
+    if place.root is None:
+        return S3Storage(place.s3)
+    return FolderStorage(place.root, mode=place.file_mode)
 
 
 def execute(

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,6 +137,28 @@ def test_what_may_pass_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = run(store_command(), storage)
     assert outcome.retryable
     assert event_of(outcome)["event"] == "STORERECORDINGFAILED"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("command", [store_command(), service.merge_command()])
+def test_a_disk_or_a_quota_that_is_full_may_pass_and_no_local_path_is_told(
+    code: int, command: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bucket in (service.TEMP, service.KEPT):
+        (tmp_path / bucket).mkdir()
+    (tmp_path / service.TEMP / service.TEMP_KEY).write_bytes(service.DATA)
+
+    def full(*_: Any) -> int:
+        raise OSError(code, os.strerror(code), str(tmp_path))
+
+    monkeypatch.setattr(os, "write", full)
+    outcome = run(command, ae.FolderStorage(tmp_path))
+    monkeypatch.undo()
+    assert outcome.retryable
+    assert os.strerror(code) in event_of(outcome)["reason"]
+    assert str(tmp_path) not in json.dumps(outcome.to_dict())
+    again = run(command, ae.FolderStorage(tmp_path))
+    assert again.error is None
 
 
 def test_a_bug_ends_a_command_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,6 +133,7 @@ def execute(
     settings = settings or Settings()
     storage = storage or storage_of(settings)
     raw: object = command
+    door = dialect, method
     text = command if isinstance(command, (str, bytes)) else None
     token = unverified(settings)
     notices: tuple[Notice, ...] = ()
@@ -165,11 +166,11 @@ def execute(
     except AudioEngineError as error:
         digest = digest_of(command, token, resolver, settings)
         is_own = is_own or not isinstance(error, NotAllowedError)
-        return _failed(raw, error, token, notices, settings, method, digest, is_own, text)
+        return _failed(raw, error, token, notices, settings, door, digest, is_own, text)
     except Exception as error:  # noqa: BLE001 - a bug too must end the command with an event
         bug = AudioEngineError(f"internal error: {type(error).__name__}")
         bug.__cause__ = error
-        return _failed(raw, bug, token, notices, settings, method, None, is_own, text)
+        return _failed(raw, bug, token, notices, settings, door, None, is_own, text)
     return Outcome(
         event=_success(command, result, token, settings),
         result=result,
@@ -211,7 +212,8 @@ def failed(
     except AudioEngineError as wrong:
         notices = ()  # what it does say is enough
         is_own = not isinstance(wrong, NotAllowedError)
-    return _failed(raw, error, token, notices, settings, method, digest, is_own, command)
+    door = dialect, method
+    return _failed(raw, error, token, notices, settings, door, digest, is_own, command)
 
 
 def _who_asks(command: str | bytes) -> object:
@@ -324,17 +326,22 @@ def _failed(
     token: Claims,
     notices: tuple[Notice, ...],
     settings: Settings,
-    method: str | None,
+    door: tuple[Dialect, str | None],
     digest: str | None,
     is_own: bool,
     text: str | bytes | None,
 ) -> Outcome:
+    dialect, method = door
     kind = (method or _text(raw, "method") or "").upper()
     alarm: CommandAlarm | None = None
     if kind in _ALARMS:
-        alarm = command_alarm(_ALARMS[kind], raw if text is None else text, str(error))
+        shown = raw if text is None else text
+        alarm = command_alarm(_ALARMS[kind], shown, str(error), dialect=dialect, method=method)
+    # Of a message that proves nothing, the alarm alone tells: nobody is told of whatever recording
+    # it names.
+    event = _failure(kind, raw, error, token, settings) if token.recording_id else None
     return Outcome(
-        event=_failure(kind, raw, error, token, settings),
+        event=event,
         alarm=alarm,
         error=error,
         notices=notices,

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from audioengine.commands.alarms import command_alarm
+from audioengine.commands.shown import labelled
 from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.execution.execute import storage_of
 from audioengine.execution.token import read_token
@@ -195,7 +196,9 @@ class Handling:
                 self._unkept.forget(_named(done, recordings), message.message_id)
         with self._metrics.timed("deliver"):
             attributes = {**done.telling.attributes, MESSAGE_ID: message.message_id}
-            self._deliver(replace(done.telling, attributes=attributes), message.body)
+            task = Task.of(message)
+            command = labelled(task.body, task.dialect, task.method)
+            self._deliver(replace(done.telling, attributes=attributes), command)
         self._warn(done, recordings)
         if done.error is not None:
             self._metrics.command(done.kind, "failed")
@@ -206,18 +209,18 @@ class Handling:
             self._metrics.audio(done.audio_s, done.remade_s)
             log().info("command done", repeated=done.is_repeated, **about)
 
-    def _deliver(self, telling: Telling, body: str) -> None:
+    def _deliver(self, telling: Telling, about: object) -> None:
         try:
-            self._delivery.tell(telling, body)
+            self._delivery.tell(telling, about)
         except AudioEngineError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug must not keep a command from its end
             log_bug(error)
-            bug = command_alarm("eventNotificationError", body, bug_of(error)).to_dict()
+            bug = command_alarm("eventNotificationError", about, bug_of(error)).to_dict()
             for alarm in (telling.alarm, bug):
                 # Without attributes, and without a domain, which might be called back.
                 bare = replace(telling, alarm=alarm, attributes={}, domain=None, callback=None)
-                self._delivery.tell(bare, body)
+                self._delivery.tell(bare, about)
                 telling = replace(telling, event=None)
 
     def _warn(self, done: Done, recordings: Collection[str]) -> None:

@@ -139,6 +139,41 @@ def test_what_may_pass_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
     assert event_of(outcome)["event"] == "STORERECORDINGFAILED"
 
 
+@pytest.mark.parametrize("named", [None, "STORERECORDING"])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_rest_command_is_the_same_when_it_is_queued_again_as_its_alarm_shows_it(
+    named: str | None, absolute: bool
+) -> None:
+    """By hand, to a queue, without any attribute: its milliseconds stay milliseconds."""
+    first = START if absolute else 0
+    mask = {"caller": [{"from": first + 1000, "to": first + 2000}]}
+    params = {"absoluteTimes": absolute, "mask": mask}
+    command = store_command(modificationParams=params, method=named)
+    storage = service.storage()
+    storage.put(TEMP, TEMP_KEY, b"no audio", {"domain": DOMAIN})
+    outcome = run(json.dumps(command), storage, dialect="rest", method="STORERECORDING")
+    assert outcome.alarm is not None
+    assert json.loads(str(outcome.alarm.event)) == {
+        **command,
+        "method": "STORERECORDING",
+        "dialect": "rest",
+    }
+    storage = service.storage()
+    again = run(str(outcome.alarm.event), storage)
+    assert again.error is None
+    assert again.digest == outcome.digest
+    name = service.TEMP_KEY  # REST's default, too
+    assert storage.get(KEPT, name) == masked({"mask": {"caller": [{"from": 1, "to": 2}]}})
+
+
+def test_a_text_with_repeated_keys_is_shown_as_it_is() -> None:
+    """One of them may be its edit."""
+    text = json.dumps(store_command())[:-1] + ', "modificationParams": null}'
+    outcome = run(text, service.storage(), dialect="rest", method="STORERECORDING")
+    assert outcome.alarm is not None
+    assert outcome.alarm.event == text
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("command", [store_command(), service.merge_command()])
 def test_a_disk_or_a_quota_that_is_full_may_pass_and_no_local_path_is_told(

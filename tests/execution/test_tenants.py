@@ -17,6 +17,7 @@ import jwt
 import pytest
 
 import audioengine as ae
+from audioengine.execution.execute import failed
 from audioengine.storage.buckets import Location
 from tests.execution import service
 from tests.execution.service import (
@@ -68,15 +69,16 @@ FORGED: dict[str, Callable[[], str]] = {
 def test_a_token_that_proves_nothing_does_nothing(forged: str, command: Any) -> None:
     storage = service.storage()
     text = FORGED[forged]()
-    chosen = service.settings(fallbacks={"event_topic": "arn:ours"})
+    chosen = service.settings(fallbacks={"event_topic": "arn:ours", "alarm_topic": "arn:alarms"})
     outcome = run(command(replyId=text), storage, settings=chosen)
     untouched(storage)
     assert isinstance(outcome.error, ae.NotAllowedError)
-    # What it claims of itself is not believed: the failure goes where the settings say.
-    assert outcome.event_topic == "arn:ours"
-    assert event_of(outcome)["domain"] == ""
-    assert event_of(outcome)["replyId"] == text
+    # What it claims of itself is not believed: nobody is told of the recording that it names, but
+    # those who read the settings' alarms.
+    assert outcome.event is None
+    assert outcome.alarm_topic == "arn:alarms"
     assert outcome.alarm is not None
+    assert text in str(outcome.alarm.event)
 
 
 def test_a_token_of_another_recording_is_refused_in_the_reference_s_words() -> None:
@@ -124,13 +126,17 @@ def test_a_token_of_unknown_age_is_too_old() -> None:
 def test_without_a_key_no_token_counts() -> None:
     storage = service.storage()
     outcome = run(delete_command(), storage, settings=service.settings(token_key=None))
-    assert "token_key" in event_of(outcome)["reason"]
+    assert outcome.alarm is not None
+    assert "token_key" in outcome.alarm.error
     untouched(storage)
 
 
 def test_a_token_without_a_domain_needs_a_single_tenant() -> None:
     command = store_command(replyId=token(domain=None))
-    assert "replyId.domain" in event_of(run(command, service.storage()))["reason"]
+    refused = run(command, service.storage())
+    assert refused.event is None
+    assert refused.alarm is not None
+    assert "replyId.domain" in refused.alarm.error
     alone = service.settings(single_tenant=True, fallbacks={"domain": DOMAIN})
     assert run(command, service.storage(), settings=alone).error is None
 
@@ -464,8 +470,51 @@ def test_a_recording_that_is_not_there_fails_a_merge_or_is_named(missing: str) -
         assert [one.id for one in outcome.result.report.omitted] == [ANOTHER]
 
 
+@pytest.mark.parametrize("command", [store_command, delete_command, merge_command])
+@pytest.mark.parametrize("settled", [False, True])
+def test_what_proves_nothing_puts_no_event_on_the_fallback_topic(
+    command: Any, settled: bool
+) -> None:
+    chosen = service.settings(fallbacks={"event_topic": "arn:ours", "alarm_topic": "arn:alarms"})
+    told = command(replyId=token("a key that is another one, long enough for HS256 as well"))
+    outcome = (
+        failed(json.dumps(told), ae.StorageError("gone"), chosen)
+        if settled
+        else run(told, service.storage(), settings=chosen)
+    )
+    assert outcome.event is None
+    assert outcome.alarm is not None
+
+
 CANARY = bytes(range(100, 132))
 ENCODED = base64.b64encode(CANARY).decode()
+
+
+@pytest.mark.parametrize(
+    "name", ["encryptonKey", "kmsKey", "key", "encryption", "sseCustomerKey", "cryptKey"]
+)
+@pytest.mark.parametrize("place", ["top", "params", "text", "entry", "broken"])
+@pytest.mark.parametrize("dialect", ["sqs", "rest"])
+def test_a_secret_under_a_misspelt_name_is_not_told(name: str, place: str, dialect: Any) -> None:
+    command: Any = store_command(**{name: ENCODED})
+    if place == "params":
+        command = store_command(modificationParams={**service.MASK, name: ENCODED})
+    elif place == "text":
+        text = json.dumps({**service.MASK, name: ENCODED})
+        command = store_command(modificationParams=text)
+    elif place == "entry":
+        command = merge_command()
+        command["toMerge"][0][name] = ENCODED
+    given = json.dumps(command)[: -1 if place == "broken" else None]
+    method = "STORERECORDING" if place == "broken" else None
+    outcome = run(given, service.storage(), dialect=dialect, method=method)
+    assert outcome.error is not None
+    assert outcome.alarm is not None
+    told = json.dumps([outcome.to_dict(), repr(outcome), str(outcome.error)])
+    told += "".join(traceback.format_exception(outcome.error))
+    assert ENCODED not in told
+    if place != "broken":
+        assert name in str(outcome.alarm.event)  # its name is what has to be mended
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from audioengine.errors import InvalidRequestError as InvalidRequestError
     from audioengine.errors import LimitError as LimitError
     from audioengine.errors import MalformedAudioError as MalformedAudioError
+    from audioengine.errors import NoRecordingError as NoRecordingError
     from audioengine.errors import NotAllowedError as NotAllowedError
     from audioengine.errors import Problem as Problem
     from audioengine.errors import StorageError as StorageError
@@ -100,6 +101,7 @@ _HOMES = {
     "MergeReport": "report",
     "MergeVerification": "verification.verdict",
     "Modification": "edits",
+    "NoRecordingError": "errors",
     "NotAllowedError": "errors",
     "Notice": "notices",
     "ObjectPlace": "storage.buckets",

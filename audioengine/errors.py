@@ -10,6 +10,7 @@
     ├── LimitError            (ValueError)    the work would exceed a stated bound
     ├── NotAllowedError       (PermissionError) who asks has no right to it
     ├── StorageError          (OSError)       a source can't be read, an output can't be written
+    ├── NoRecordingError      (both above)    a command's recording is not there, or another's
     └── VerificationError     (RuntimeError)  an output does not keep its promises
 
 Callers branch on the class and on `retryable`, never on the message.
@@ -95,6 +96,23 @@ class StorageError(AudioEngineError, OSError):
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         self.retryable = retryable
         super().__init__(message)
+
+
+class NoRecordingError(NotAllowedError, StorageError):
+    """A recording that a command names is not there, is another domain's, or nobody knows whose.
+
+    The message is the same for all of these, so that nobody learns of another's recordings; the
+    cause (`__cause__`), which only the operator's log shows, tells which it was.
+    """
+
+    def __init__(self, recording_id: str, domain: str) -> None:
+        self.recording_id = recording_id
+        self.domain = domain
+        message = f"recording {recording_id!r} can't be had: it is not there, or not proven to be"
+        super().__init__(f"{message} of {domain!r}")
+
+    def __reduce__(self) -> tuple[type[NoRecordingError], tuple[str, str]]:
+        return type(self), (self.recording_id, self.domain)
 
 
 class VerificationError(AudioEngineError, RuntimeError):

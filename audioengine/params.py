@@ -208,6 +208,10 @@ _RULES = {
 }
 
 
+UNKNOWN_KEY = "is not a known key"
+"""How the rule begins of a key that nobody knows; its value may be a secret under a wrong name."""
+
+
 def field_problem(
     kind: str, loc: tuple[int | str, ...], value: Any, message: str, whole: str, known: str
 ) -> Problem:
@@ -220,7 +224,7 @@ def field_problem(
     if kind == "missing":
         value = None  # pydantic shows the object around it
     if kind == "extra_forbidden":
-        return Problem(path, value, f"is not a known key; known here: {known}")
+        return Problem(path, value, f"{UNKNOWN_KEY}; known here: {known}")
     return Problem(path or whole, value, _RULES.get(kind, message))
 
 

@@ -41,7 +41,7 @@ def storage() -> ae.MemoryStorage:
     return made
 
 
-def known(recording_id: str) -> ae.Known | None:
+def known(_domain: str, recording_id: str) -> ae.Known | None:
     """What is known of the two recordings."""
     key = f"{recording_id}.mp3"
     return ae.Known(_DOMAIN, _START, "temp", key) if ("temp", key) in SOURCES else None

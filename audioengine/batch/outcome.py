@@ -12,6 +12,7 @@ from audioengine.commands.names import HIDDEN
 from audioengine.commands.redaction import is_secret_key, redacted
 from audioengine.errors import AudioEngineError, InvalidRequestError, Problem
 from audioengine.operations.options import StoreOptions
+from audioengine.params import UNKNOWN_KEY
 from audioengine.report import FailedJobReport
 from audioengine.storage import S3Options
 
@@ -89,7 +90,7 @@ def failed_job(job: Job | BadLine, error: dict[str, Any]) -> FailedJobReport:
 
 
 def _without_secrets(problem: Problem) -> Problem:
-    if is_secret_key(problem.path):
+    if is_secret_key(problem.path) or problem.rule.startswith(UNKNOWN_KEY):
         return Problem(problem.path, HIDDEN, problem.rule)
     if isinstance(problem.value, (str, dict, list)):
         return Problem(problem.path, redacted(problem.value), problem.rule)

@@ -10,8 +10,10 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
-from audioengine.commands.redaction import redacted, redacted_text
+from audioengine.commands.redaction import redacted
+from audioengine.commands.shown import labelled, shown_command
 from audioengine.commands.wire import OptionalText, Wire, read, unknown_keys
+from audioengine.edits import Dialect
 from audioengine.errors import InvalidRequestError
 from audioengine.notices import Notice
 
@@ -115,19 +117,22 @@ ALARMS: Mapping[str, type[Alarm]] = {
 """The alarms by their type."""
 
 
-def command_alarm(type: CommandAlarmType, command: object, error: str) -> CommandAlarm:
+def command_alarm(
+    type: CommandAlarmType,
+    command: object,
+    error: str,
+    *,
+    dialect: Dialect = "sqs",
+    method: str | None = None,
+) -> CommandAlarm:
     """Return the alarm for a command: a value, its JSON, or its text, whatever that is.
 
     Secrets are hidden, and both texts are cut to what the topic takes.
+
+    dialect, method: of a text, where its door knows them; as in `parse_command`. Queued again as
+        the alarm shows it, the command is the same.
     """
-    if isinstance(command, Wire):
-        command = command.to_dict()
-    if isinstance(command, (bytes, bytearray)):
-        command = command.decode(errors="replace")
-    if isinstance(command, str):
-        text = redacted_text(command)
-    else:
-        text = json.dumps(redacted(command), ensure_ascii=False)
+    text = shown_command(labelled(command, dialect, method))
     alarm = CommandAlarm(type=type, event="", error=cut(error, MAX_ERROR_BYTES))
     return replace(alarm, event=cut(text, MAX_ALARM_BYTES - _size(alarm.to_dict())))
 

@@ -169,6 +169,8 @@ def parse_command(
 ) -> tuple[Command, tuple[Notice, ...]]:
     """Read a command, as JSON values; warn of keys that mean nothing and are ignored.
 
+    dialect: of the door that the command came by. A body may say `"dialect": "rest"` itself, as the
+        one does that an alarm shows; by the REST door it can't say otherwise.
     method: what the command is where its body need not say so, as in REST, whose path does; the
     path's spelling, `deleterecording`, is fine.
     unknown: what becomes of unknown keys at the top and in entries of `toMerge`: "refuse", or
@@ -182,6 +184,9 @@ def parse_command(
     if not isinstance(data, dict):
         value = f"<{type(data).__name__}>"
         raise InvalidRequestError.of("command", value, "must be an object")
+    if "dialect" in data:
+        dialect = _dialect(data["dialect"], dialect)
+        data = {name: value for name, value in data.items() if name != "dialect"}
     kind = _kind(data, method)
     command: Command = replace(_read(kind, data, dialect, unknown), dialect=dialect)
     return command, tuple(unknown_keys(data, kind))
@@ -201,6 +206,13 @@ def modifications(command: Command) -> list[tuple[str, Modification]]:
             for place, entry in enumerate(command.to_merge)
         ]
     return [(path, modification_of(one, path)) for path, one in edits if one is not None]
+
+
+def _dialect(told: object, of_door: Dialect) -> Dialect:
+    if told == "rest" or (told == "sqs" and of_door == "sqs"):
+        return "rest" if told == "rest" else "sqs"
+    rule = 'must be "rest"' if of_door == "rest" else 'must be "sqs" or "rest"'
+    raise _refusal([Problem("dialect", told, rule)])
 
 
 def _kind(data: dict[str, Any], method: str | None) -> type[Command]:

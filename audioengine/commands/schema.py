@@ -24,6 +24,8 @@ _KINDS: Mapping[str, tuple[str, type[Any]]] = {
     **{name: ("type", kind) for name, kind in ALARMS.items()},
 }
 
+_DIALECT = "rest: relative times are in milliseconds. Alarms show commands of REST with it."
+
 NAMES = tuple(_KINDS)
 """What there are schemas of. RECORDINGFAILED is an event, recordingFailed an alarm."""
 
@@ -48,5 +50,8 @@ def json_schema(name: str) -> dict[str, Any]:
         if of is not None and kind in COMMANDS.values():
             # Others are refused; those of events are ignored.
             of["propertyNames"] = {"enum": sorted(keys(known) | EVENT_KEYS)}
+    if kind in COMMANDS.values():
+        schema["properties"]["dialect"] = {"enum": ["sqs", "rest"], "description": _DIALECT}
+        schema["propertyNames"]["enum"] = sorted({*schema["propertyNames"]["enum"], "dialect"})
     required = [key for key in schema.get("required", []) if key != tag]
     return {"$schema": _DRAFT, **schema, "title": name, "required": [tag, *required]}

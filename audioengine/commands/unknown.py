@@ -14,6 +14,7 @@ from audioengine.commands.events import EVENTS, RelatedRecording
 from audioengine.commands.redaction import shown_key
 from audioengine.commands.wire import joined, keys
 from audioengine.errors import Problem
+from audioengine.params import UNKNOWN_KEY
 from audioengine.parts import ConferenceSegment
 
 EVENT_KEYS = frozenset[str]().union(
@@ -83,7 +84,7 @@ def _hidden_edits(ignored: Mapping[str, Any]) -> Iterator[Problem]:
 def _rule(name: str, known: frozenset[str]) -> str:
     meant = _meant(name, known)
     hint = f"did you mean {meant}?" if meant else f"known here: {', '.join(sorted(known))}"
-    return f"is not a known key; {hint}"
+    return f"{UNKNOWN_KEY}; {hint}"
 
 
 def _meant(name: str, known: Iterable[str]) -> str | None:

@@ -32,7 +32,7 @@ from audioengine.commands.redaction import is_secret_key, number, redacted, show
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.notices import Notice
-from audioengine.params import NumberField, OptionalNumberField, field_problem
+from audioengine.params import UNKNOWN_KEY, NumberField, OptionalNumberField, field_problem
 from audioengine.parts import ConferenceSegment
 
 T = TypeVar("T")
@@ -179,7 +179,9 @@ def _problems(error: ValidationError, whole: str) -> list[Problem]:
 def shown(problem: Problem, whole: str = "") -> Problem:
     """Return a problem of which nothing is secret."""
     value = redacted(problem.value)
-    if value is not None and is_secret_key(problem.path):
+    if problem.rule.startswith(UNKNOWN_KEY):
+        value = f"<{type(problem.value).__name__}>"
+    elif value is not None and is_secret_key(problem.path):
         value = HIDDEN
     elif whole and problem.path == whole:  # text, perhaps, that holds anything
         value = f"<{type(problem.value).__name__}>"

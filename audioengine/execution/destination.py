@@ -102,7 +102,8 @@ def digest_of(command: object, token: Claims, resolver: Resolver, settings: Sett
         if isinstance(command, (DeleteRecording, StopRecording, CancelRecording)):
             return command_digest(command, str(token.domain), None, None, settings)
         if isinstance(command, (StoreRecording, MergeRecordings)):
-            return asked_of(command, token, resolver(token.recording_id), settings).digest
+            known = resolver(str(token.domain), token.recording_id)
+            return asked_of(command, token, known, settings).digest
     except Exception:  # noqa: BLE001 - also a resolver's own: the failure itself is what counts
         return None
     return None
@@ -183,20 +184,26 @@ def _free(
             _check_replaced(location, found, options, settings)
             return location, found, False
         if settings.existing == "refuse":
-            rule = "must be another name: an object has this one, and may not be replaced"
-            raise InvalidRequestError.of("fileName", asked.key, rule)
+            raise _taken(asked.key)
     rule = f"must be another name: there are {_MOST_SUFFIXES} objects of this one with a suffix"
     raise InvalidRequestError.of("fileName", asked.key, rule)
+
+
+def _taken(key: str) -> InvalidRequestError:
+    rule = "must be another name: an object has this one, and may not be replaced"
+    return InvalidRequestError.of("fileName", key, rule)
 
 
 def _check_replaced(
     location: Location, found: Found, options: S3Options, settings: Settings
 ) -> None:
-    """Raise NotAllowedError where an object says that it is another tenant's."""
+    """Raise NotAllowedError where an object says that it is another tenant's.
+
+    Its message says no more than that the name is taken.
+    """
     told = found.metadata.get(DOMAIN)
     if told not in (None, options.metadata[DOMAIN]) and not settings.single_tenant:
-        rule = "must be another name: an object of another domain has this one"
-        raise NotAllowedError(f"fileName = {location.key!r}: {rule}")
+        raise NotAllowedError(str(_taken(location.key)))
 
 
 def refuse_over(destination: Destination, temporary: Collection[Location]) -> None:

@@ -92,7 +92,9 @@ _MOST_JUDGED = 5
 def storage_of(settings: Settings) -> Storage:
     """Return the storage that settings name: folders in a root, or S3."""
     place = settings.storage
-    return S3Storage(place.s3) if place.root is None else FolderStorage(place.root)
+    if place.root is None:
+        return S3Storage(place.s3)
+    return FolderStorage(place.root, mode=place.file_mode)
 
 
 def execute(
@@ -132,6 +134,7 @@ def execute(
     settings = settings or Settings()
     storage = storage or storage_of(settings)
     raw: object = command
+    door = dialect, method
     text = command if isinstance(command, (str, bytes)) else None
     token = unverified(settings)
     notices: tuple[Notice, ...] = ()
@@ -165,11 +168,11 @@ def execute(
     except AudioEngineError as error:
         digest = digest_of(command, token, resolver, settings)
         is_own = is_own or not isinstance(error, NotAllowedError)
-        return _failed(raw, error, token, notices, settings, method, digest, is_own, text)
+        return _failed(raw, error, token, notices, settings, door, digest, is_own, text)
     except Exception as error:  # noqa: BLE001 - a bug too must end the command with an event
         bug = AudioEngineError(f"internal error: {type(error).__name__}")
         bug.__cause__ = error
-        return _failed(raw, bug, token, notices, settings, method, None, is_own, text)
+        return _failed(raw, bug, token, notices, settings, door, None, is_own, text)
     return Outcome(
         event=_success(command, result, token, settings),
         result=result,
@@ -211,7 +214,8 @@ def failed(
     except AudioEngineError as wrong:
         notices = ()  # what it does say is enough
         is_own = not isinstance(wrong, NotAllowedError)
-    return _failed(raw, error, token, notices, settings, method, digest, is_own, command)
+    door = dialect, method
+    return _failed(raw, error, token, notices, settings, door, digest, is_own, command)
 
 
 def _check_kind(command: object) -> None:
@@ -251,7 +255,7 @@ def _carried_out(
         return merge_recordings(
             command, token, resolver, storage, settings, record, workers, progress
         )
-    known = resolver(command.recording_id)
+    known = resolver(str(token.domain), command.recording_id)
     if isinstance(command, StoreRecording):
         return store_recording(command, token, known, storage, settings, record, workers, progress)
     return _deleted(command, token, known, storage, settings)
@@ -330,17 +334,22 @@ def _failed(
     token: Claims,
     notices: tuple[Notice, ...],
     settings: Settings,
-    method: str | None,
+    door: tuple[Dialect, str | None],
     digest: str | None,
     is_own: bool,
     text: str | bytes | None,
 ) -> Outcome:
+    dialect, method = door
     kind = (method or _text(raw, "method") or "").upper()
     alarm: CommandAlarm | None = None
     if kind in _ALARMS:
-        alarm = command_alarm(_ALARMS[kind], raw if text is None else text, str(error))
+        shown = raw if text is None else text
+        alarm = command_alarm(_ALARMS[kind], shown, str(error), dialect=dialect, method=method)
+    # Of a message that proves nothing, the alarm alone tells: nobody is told of whatever recording
+    # it names.
+    event = _failure(kind, raw, error, token, settings) if token.recording_id else None
     return Outcome(
-        event=_failure(kind, raw, error, token, settings),
+        event=event,
         alarm=alarm,
         error=error,
         notices=notices,

@@ -15,7 +15,8 @@ from audioengine.execution.destination import (
 )
 from audioengine.execution.reply_id import Claims
 from audioengine.execution.result import Result
-from audioengine.execution.temporary_objects import Resolver, other_place, own_place
+from audioengine.execution.temporary_objects import RecordingPlace, Resolver, other_place, own_place
+from audioengine.notices import Notice
 from audioengine.operations.merge import merge
 from audioengine.parts import MergePart
 from audioengine.render.execute import Progress
@@ -36,7 +37,8 @@ def merge_recordings(
 ) -> Result:
     """Carry out a MERGERECORDINGS, whose recordings include the token's.
 
-    Raises what `merge` raises, and NotAllowedError.
+    Raises what `merge` raises, and NotAllowedError; a recording that is left out is named in the
+    notices, which alone say why.
     """
     destination = destination_of(command, token, None, storage, settings)
     kept = None if record is None else CommandRecord(record, command, destination.digest)
@@ -61,14 +63,21 @@ def merge_recordings(
         location=destination.location,
         digest=destination.digest,
         report=report,
+        notices=tuple(
+            Notice(
+                "recording_left_out", f"Recording {entry.recording_id!r} was left out: {place.why}"
+            )
+            for entry, place in zip(command.to_merge, places, strict=True)
+            if place.why is not None
+        ),
         versions_before=versions_before(destination, storage, settings),
     )
 
 
 def _place(
     entry: MergeEntry, token: Claims, resolver: Resolver, storage: Storage, settings: Settings
-) -> ObjectPlace:
-    known = resolver(entry.recording_id)
+) -> RecordingPlace:
+    known = resolver(str(token.domain), entry.recording_id)
     if entry.recording_id != token.recording_id:
         start = entry.start_time_ms
         return other_place(storage, token, entry.recording_id, start, known, settings)

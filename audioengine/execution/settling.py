@@ -32,8 +32,10 @@ def result_there(
     Raises `error` where there is none, and what the command itself raises where it is wrong. Of
     what was passed on to the recorder nothing can be known.
     """
+    domain = str(token.domain)
     if isinstance(command, (StoreRecording, MergeRecordings)):
-        known = resolver(command.recording_id) if isinstance(command, StoreRecording) else None
+        is_store = isinstance(command, StoreRecording)
+        known = resolver(domain, token.recording_id) if is_store else None
         check_own(token, known, {}, settings)
         destination = destination_of(command, token, known, storage, settings)
         if destination.is_done:
@@ -41,9 +43,9 @@ def result_there(
         # In a folder, this removes what it was about to write.
         storage.staging(destination.location, destination.options).close()
     elif isinstance(command, DeleteRecording):
-        known = resolver(command.recording_id)
+        known = resolver(domain, command.recording_id)
         check_own(token, known, {}, settings)
         if all(storage.find(one) is None for one in own_locations(token, known, None)):
-            digest = command_digest(command, str(token.domain), None, None, settings)
+            digest = command_digest(command, domain, None, None, settings)
             return Result(digest=digest, is_repeated=True)
     raise error

@@ -29,6 +29,7 @@ from audioengine.execution.temporary_objects import (
     check_own,
     found_of,
     own_locations,
+    own_place,
 )
 from audioengine.notices import Notice
 from audioengine.operations.facts import ENGINE_VERSION, SOURCE_DIGEST
@@ -68,12 +69,9 @@ def store_recording(
         return repeated(destination, storage, settings)
     if command.modification is None:
         return _copied(command, token, known, storage, settings, locations, destination, kept)
-    source_at = locations[0]
-    if len(locations) > 1:
-        source_at, _ = found_of(storage, locations)
-    source = storage.source(source_at)
-    with closing(source):
-        check_own(token, known, source.metadata, settings)
+    place = own_place(storage, token, known, command.start_time_ms, settings)
+    source_at = place.location
+    with closing(place.source()) as source:
         start = _start(command, known, source.metadata)
         options = settings.store
         modification = options.guarded(command.modification)
@@ -109,7 +107,7 @@ def _copied(
     kept: CommandRecord | None,
 ) -> Result:
     """The object copied where it is: no audio passes through here."""
-    source_at, found = found_of(storage, locations)
+    source_at, found = found_of(storage, locations, token)
     check_own(token, known, found.metadata, settings)
     start = _start(command, known, found.metadata)
     notices = _notices(command, start)

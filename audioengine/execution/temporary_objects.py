@@ -9,16 +9,17 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from audioengine.commands.names import object_key, temp_name
-from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
+from audioengine.errors import InvalidRequestError, NoRecordingError, NotAllowedError, StorageError
 from audioengine.execution.reply_id import Claims
 from audioengine.operations.recording_ids import made_ms
 from audioengine.settings import Settings
-from audioengine.storage import ObjectPlace, Storage
+from audioengine.storage import ObjectPlace, Source, Storage
 from audioengine.storage.buckets import Found, Location
 from audioengine.times import Number, exact
 
 DOMAIN = "domain"
 START_TIME = "start-time-ms"
+RECORDING_ID = "recording-id"
 """Names of an object's metadata, of temporary objects and of outputs."""
 
 _DAYS = (0, -1, 1)
@@ -35,8 +36,8 @@ class Known:
     key: str | None = None
 
 
-Resolver: TypeAlias = Callable[[str], Known | None]
-"""Tells what is known of a recording by its id; None: nothing."""
+Resolver: TypeAlias = Callable[[str, str], Known | None]
+"""Tells what is known of a recording by its domain and its id; None: nothing."""
 
 
 def in_ascii(text: str) -> str:
@@ -44,7 +45,7 @@ def in_ascii(text: str) -> str:
     return quote(text, safe=" !#$&'()*+,/:;=?@[]~", errors="surrogatepass")
 
 
-def nothing_known(_recording_id: str) -> None:
+def nothing_known(_domain: str, _recording_id: str) -> None:
     """Resolve nothing: tokens and objects have to tell all."""
 
 
@@ -91,11 +92,58 @@ def _locations(
         yield Location(bucket, temp_name(recording_id, start_time_ms, days))
 
 
-def found_of(storage: Storage, locations: list[Location]) -> tuple[Location, Found]:
-    """Return the first object that is there.
+class RecordingPlace(ObjectPlace):
+    """The object of a recording, judged by its own metadata when it is opened.
 
-    Raises StorageError where there is none.
+    Where there is none, or it is not its domain's, NoRecordingError says so then; `why` says which.
     """
+
+    __slots__ = ("_recording", "why")
+    _recording: tuple[str, str]
+    why: str | None
+    """Why it could not be opened; for the operator alone."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        location: Location,
+        judge: Callable[[Mapping[str, str]], None],
+        recording_id: str,
+        domain: str,
+    ) -> None:
+        super().__init__(storage, location, judge=judge)
+        object.__setattr__(self, "_recording", (recording_id, domain))
+        object.__setattr__(self, "why", None)
+
+    def source(self) -> Source:
+        """Open it for reading."""
+        try:
+            return super().source()
+        except NoRecordingError as error:
+            object.__setattr__(self, "why", str(error.__cause__))
+            raise
+        except StorageError as error:
+            found = None if error.retryable else self.storage.find(self.location)
+            if error.retryable or (found is not None and not found.is_hidden):
+                raise
+            object.__setattr__(self, "why", str(error))
+            raise NoRecordingError(*self._recording) from error
+
+
+def found_of(storage: Storage, locations: list[Location], token: Claims) -> tuple[Location, Found]:
+    """Return the first object of the token's own recording that is there.
+
+    Raises NoRecordingError where there is none.
+    """
+    try:
+        return _first(storage, locations)
+    except StorageError as error:
+        if error.retryable:
+            raise
+        raise NoRecordingError(token.recording_id, str(token.domain)) from error
+
+
+def _first(storage: Storage, locations: list[Location]) -> tuple[Location, Found]:
     for location in locations:
         found = storage.find(location)
         if found is not None and found.is_hidden:
@@ -114,25 +162,22 @@ def other_place(
     start_time_ms: Number,
     known: Known | None,
     settings: Settings,
-) -> ObjectPlace:
+) -> RecordingPlace:
     """Return where the object of another recording than the token's is.
 
-    Where there is none, the likeliest place, which will tell. The very object that is opened there
-    is judged by its own metadata, whatever was there before.
-
-    Raises NotAllowedError, also where the place is opened, where it is another tenant's, or nothing
-    proves whose it is.
+    Where there is none, the likeliest place. The very object that is opened there must be proven to
+    be of the token's domain.
     """
 
     def judge(metadata: Mapping[str, str]) -> None:
         for told in _domains(known, metadata) or [None]:
             _check_domain(recording_id, told, token, settings)
+        _check_id(recording_id, metadata, token)
 
-    if known is not None:
-        judge({})
     bucket = _bucket(token, known)
     locations = list(_locations(bucket, recording_id, known, start_time_ms))
-    return ObjectPlace(storage, _likeliest(storage, locations, judge), judge=judge)
+    location = _likeliest(storage, locations)
+    return RecordingPlace(storage, location, judge, recording_id, str(token.domain))
 
 
 def own_place(
@@ -141,45 +186,55 @@ def own_place(
     known: Known | None,
     start_time_ms: Number | None,
     settings: Settings,
-) -> ObjectPlace:
+) -> RecordingPlace:
     """Return where the object of the token's own recording is; where there is none, the likeliest.
 
-    It is judged where it is opened, as in `other_place`.
-
-    Raises NotAllowedError where something tells that it is another tenant's.
+    Nothing may tell that the very object that is opened there is another tenant's.
     """
 
     def judge(metadata: Mapping[str, str]) -> None:
         check_own(token, known, metadata, settings)
 
-    judge({})
-    locations = own_locations(token, known, start_time_ms)
-    return ObjectPlace(storage, _likeliest(storage, locations, judge), judge=judge)
+    location = _likeliest(storage, own_locations(token, known, start_time_ms))
+    return RecordingPlace(storage, location, judge, token.recording_id, str(token.domain))
 
 
-def _likeliest(
-    storage: Storage, locations: list[Location], judge: Callable[[Mapping[str, str]], None]
-) -> Location:
+def _likeliest(storage: Storage, locations: list[Location]) -> Location:
+    if len(locations) == 1:
+        return locations[0]
     try:
-        location, found = found_of(storage, locations)
+        location, _ = _first(storage, locations)
     except StorageError as error:
         if error.retryable:
             raise
         return locations[0]
-    judge(found.metadata)  # before anything is rendered
     return location
 
 
 def check_own(
     token: Claims, known: Known | None, metadata: Mapping[str, str], settings: Settings
 ) -> None:
-    """Raise NotAllowedError where something tells that the token's recording is another tenant's.
+    """Raise NoRecordingError where something tells that the token's recording is another tenant's.
 
     known, metadata: what a RECORDINGREADY and the object tell; what both leave out, the token
     proves.
     """
     for told in _domains(known, metadata):
         _check_domain(token.recording_id, told, token, settings)
+    _check_id(token.recording_id, metadata, token)
+
+
+def _check_id(recording_id: str, metadata: Mapping[str, str], token: Claims) -> None:
+    """Raise NoRecordingError where an object says that it is another recording."""
+    if is_of_another(recording_id, metadata):
+        told = metadata[RECORDING_ID]
+        message = f"the object of recording {recording_id!r} says that it is of {told!r}"
+        raise NoRecordingError(recording_id, str(token.domain)) from NotAllowedError(message)
+
+
+def is_of_another(recording_id: str, metadata: Mapping[str, str]) -> bool:
+    """Whether an object says that it is another recording than that of an id."""
+    return metadata.get(RECORDING_ID) not in (None, in_ascii(recording_id))
 
 
 def _domains(known: Known | None, metadata: Mapping[str, str]) -> list[str | None]:
@@ -189,12 +244,12 @@ def _domains(known: Known | None, metadata: Mapping[str, str]) -> list[str | Non
 
 
 def _check_domain(recording_id: str, told: str | None, token: Claims, settings: Settings) -> None:
-    """Raise NotAllowedError where a recording is not proven to be of the token's domain."""
+    """Raise NoRecordingError where a recording is not proven to be of the token's domain."""
     if settings.single_tenant or told == in_ascii(str(token.domain)):
         return
     if told is None:
         message = f"nothing proves that recording {recording_id!r} is of {token.domain!r}: its"
         message += f" object must have the metadata {DOMAIN}, or its RECORDINGREADY be known"
     else:
-        message = f"recording {recording_id!r} must be of the token's domain, {token.domain!r}"
-    raise NotAllowedError(message)
+        message = f"recording {recording_id!r} is of {told!r}, the token of {token.domain!r}"
+    raise NoRecordingError(recording_id, str(token.domain)) from NotAllowedError(message)

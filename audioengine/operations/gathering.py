@@ -27,6 +27,7 @@ from audioengine.errors import (
     AudioEngineError,
     InvalidRequestError,
     MalformedAudioError,
+    NoRecordingError,
     Problem,
     StorageError,
     UnsupportedAudioError,
@@ -112,6 +113,10 @@ def _open(
     try:
         source = open_recording(part.part.source, allow_truncated=allow_truncated, s3=s3)
         return stack.enter_context(source)
+    except NoRecordingError as error:  # which names the recording
+        if missing == "fail":
+            raise
+        return Omitted(part.name, str(error))
     except (StorageError, MalformedAudioError, UnsupportedAudioError) as error:
         # What may pass is no reason to leave a conversation's half out for good.
         if missing == "fail" or error.retryable:

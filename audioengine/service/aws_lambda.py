@@ -7,7 +7,7 @@ what can't be told is not done, and comes again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Protocol
 
@@ -61,10 +61,10 @@ class Batches:
         A command that comes again holds up those behind it on the same recordings.
         """
         again: list[str] = []
-        held_up: set[str] = set()
+        held_up: set[tuple[str, ...]] = set()
         for record in event["Records"]:
             message = _message(record)
-            keys = _keys(message)
+            keys = _keys(message, self._handling.tenant_of(message))
             is_late = context.get_remaining_time_in_millis() < _LEAST_LEFT_MS
             is_dead = record.get("eventSourceARN") == (self._dead_arn or "none")
             is_over = self._is_settled if is_dead else self._is_over
@@ -128,10 +128,10 @@ def _batches() -> Batches:
     return Batches(queue, handling, deployment, queue.dead_arn)
 
 
-def _keys(message: Message) -> set[str]:
-    """What orders a message: its recordings and its group, which can't be mixed up."""
-    group: Iterable[str] = () if message.group is None else (f"group {message.group}",)
-    return {*(f"recording {one}" for one in recordings_of(message.body)), *group}
+def _keys(message: Message, tenant: str) -> set[tuple[str, ...]]:
+    """What orders a message: its tenant's recordings and its group, which can't be mixed up."""
+    group = () if message.group is None else ((message.group,),)
+    return {*((tenant, one) for one in recordings_of(message.body)), *group}
 
 
 def _message(record: Mapping[str, Any]) -> Message:

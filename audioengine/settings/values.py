@@ -61,6 +61,7 @@ else:
     import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_MODE = re.compile("0?6[0246]{2}", re.ASCII)
 _ANY_RATE_HZ = 8000
 
 _FILE_VALUES: ContextVar[Mapping[str, Any] | None] = ContextVar("file_values", default=None)
@@ -97,6 +98,12 @@ def _above_zero(value: Number | None) -> Number | None:
 def _root(value: object) -> object:
     if value == "":  # which pathlib takes for the working folder
         raise ValueError("must not be empty")
+    return value
+
+
+def _mode(value: object) -> str:
+    if not isinstance(value, str) or not _MODE.fullmatch(value):
+        raise ValueError("must be octal text from 0600 to 0666: who else may read and write files")
     return value
 
 
@@ -166,6 +173,8 @@ class StorageSettings(Table):
 
     root: Annotated[Path | None, BeforeValidator(_root)] = None
     """A bucket is a folder in it. None: buckets are S3's."""
+    mode: Annotated[str, BeforeValidator(_mode)] = "0600"
+    """The permissions of files in it, in octal, whatever the umask."""
     endpoint_url: Annotated[str | None, AfterValidator(web_url("endpoint_url"))] = None
     """Of a store that speaks like S3."""
     region: Annotated[OptionalText, Field(min_length=1)] = None
@@ -175,6 +184,11 @@ class StorageSettings(Table):
     """Whether this account pays for requests on buckets whose owner does not."""
     dual_layer: bool = False
     """Whether KMS keys that commands name encrypt in two layers (DSSE-KMS)."""
+
+    @property
+    def file_mode(self) -> int:
+        """The permissions of files in `root`, as a number."""
+        return int(self.mode, 8)
 
     @property
     def s3(self) -> S3Options | None:

@@ -22,7 +22,16 @@ TEMPORARY_SUFFIX = ".audioengine-part"
 
 # What may be gone when the same call is made again.
 _PASSING_ERRORS = frozenset(
-    {errno.EAGAIN, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ESTALE}
+    {
+        errno.EAGAIN,
+        errno.EDQUOT,
+        errno.EINTR,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOSPC,
+        errno.ESTALE,
+    }
 )
 
 # Network file systems may know no locks.
@@ -66,11 +75,15 @@ class Failing:
 class FileSource(Source):
     """A local file; it must not change while it is open."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = os.fspath(path)
-        self._reading = Failing(f"can't read source {self._path!r}")
+    def __init__(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+        """Raises StorageError.
+
+        name: what messages call it; by default its path.
+        """
+        self._name = os.fspath(path) if name is None else name
+        self._reading = Failing(f"can't read source {self._name!r}")
         with self._reading:
-            self._fd = opened(lambda: os.open(self._path, READING))
+            self._fd = opened(lambda: os.open(path, READING))
             try:
                 self._status = _regular(self._fd)
             except BaseException:
@@ -93,7 +106,7 @@ class FileSource(Source):
             now = os.fstat(self._fd)
         if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
             raise StorageError(
-                f"source {self._path!r} was changed while it was read", retryable=True
+                f"source {self._name!r} was changed while it was read", retryable=True
             )
 
     def close(self) -> None:
@@ -164,13 +177,23 @@ class FileStaging(Staging):
     a process that was killed, and is removed by the next that writes there.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, only_new: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        only_new: bool = False,
+        name: str | None = None,
+        mode: int | None = None,
+    ) -> None:
         """Raises StorageError.
 
         only_new: whether it must not replace any file, whoever has made it meanwhile.
+        name: what messages call it; by default its path.
+        mode: its permissions; None: those of the file that it replaces, or what the umask leaves.
         """
         target = Path(path)
-        doing = f"can't write destination {os.fspath(path)!r}"
+        self._name = os.fspath(path) if name is None else name
+        doing = f"can't write destination {self._name!r}"
         self._writing = Failing(doing)
         with self._writing:
             if not os.fspath(path):
@@ -182,11 +205,12 @@ class FileStaging(Staging):
                 raise StorageError(f"{doing}: it is a folder; name a file in it")
             folder = self._target.parent
             if not folder.is_dir():
-                raise StorageError(f"{doing}: there is no folder {str(folder)!r}; make it first")
+                missing = "" if name is not None else f" {str(folder)!r}"
+                raise StorageError(f"{doing}: there is no folder{missing}; make it first")
             if self._target.exists() and not self._target.is_file():
                 raise StorageError(f"{doing}: it is no regular file")
             _remove_leftovers(self._target)
-            self._part, self._fd = _create_part(self._target)
+            self._part, self._fd = _create_part(self._target, mode)
         self._only_new = only_new
         self.size = 0
 
@@ -219,7 +243,7 @@ class FileStaging(Staging):
             # The name must not come before the bytes, should the machine stop.
             os.fsync(self._fd)
             if self._only_new:
-                _link_new(self._part, self._target)
+                _link_new(self._part, self._target, self._name)
             else:
                 self._part.replace(self._target)
         # It is visible, so nothing that fails from here on makes it a failure.
@@ -239,7 +263,7 @@ class FileStaging(Staging):
                 os.close(fd)
 
 
-def _link_new(part: Path, target: Path) -> None:
+def _link_new(part: Path, target: Path, name: str) -> None:
     """Rename a file where nothing has the name: a link is refused where something has.
 
     Raises DestinationChangedError, OSError.
@@ -247,26 +271,33 @@ def _link_new(part: Path, target: Path) -> None:
     try:
         os.link(part, target)
     except FileExistsError:
-        raise DestinationChangedError(str(target)) from None
+        raise DestinationChangedError(name) from None
     except OSError as error:
         if error.errno not in _LINKLESS_ERRORS:
             raise
         # Nothing better is there: between the look and the rename somebody may take the name.
         if target.exists():
-            raise DestinationChangedError(str(target)) from None
+            raise DestinationChangedError(name) from None
         part.replace(target)
     else:
         with suppress(OSError):
             part.unlink()
 
 
-def make_folders(path: str) -> None:
+def make_folders(path: str, name: str | None = None, mode: int = 0o777) -> None:
     """Make the folders that a file's path names.
+
+    name: what messages call the file; by default its path.
+    mode: of folders that are made, before the umask.
 
     Raises StorageError.
     """
-    with Failing(f"can't write destination {path!r}"):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with Failing(f"can't write destination {path if name is None else name!r}"):
+        folder = Path(path).parent
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        for one in reversed(missing):
+            one.mkdir(mode, exist_ok=True)
+        folder.mkdir(exist_ok=True)  # raises where it is a file
 
 
 def _part_name(name: str) -> str:
@@ -300,13 +331,14 @@ def _remove_leftover(path: str) -> None:
             os.close(fd)
 
 
-def _create_part(target: Path) -> tuple[Path, int]:
-    """A new, locked file beside `target`: with its permissions, or those the umask leaves."""
+def _create_part(target: Path, mode: int | None) -> tuple[Path, int]:
+    """A new, locked file beside `target`.
+
+    With the permissions of `mode`, else those that `target` has, else those that the umask leaves.
+    """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        mode = stat.S_IMODE(target.stat().st_mode)
-    except FileNotFoundError:
-        mode = None
+    with suppress(FileNotFoundError):
+        mode = stat.S_IMODE(target.stat().st_mode) if mode is None else mode
     while True:
         part = target.parent / _part_name(target.name)
         fd = opened(partial(os.open, part, flags, 0o666 if mode is None else 0o600))

@@ -16,6 +16,7 @@ from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.json_input import parse_json
 from audioengine.storage.base import Source, Staging
 from audioengine.storage.buckets import (
+    SCHEME,
     Found,
     Judge,
     Listed,
@@ -34,7 +35,7 @@ from audioengine.storage.files import (
     make_folders,
     opened,
 )
-from audioengine.storage.listing import list_objects
+from audioengine.storage.listing import list_folder
 from audioengine.storage.options import S3Options
 
 META_SUFFIX = ".meta.json"
@@ -53,8 +54,14 @@ class FolderStorage(Storage):
     long as nobody else makes links there meanwhile.
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, mode: int = 0o600) -> None:
+        """Look at nothing yet.
+
+        mode: the permissions of its files, whatever the umask; folders that it makes may be
+            entered by whoever may read files.
+        """
         self._root = Path(root)
+        self._mode = mode
 
     def __repr__(self) -> str:
         return f"FolderStorage({str(self._root)!r})"
@@ -68,14 +75,14 @@ class FolderStorage(Storage):
     def source(self, location: Location, options: S3Options | None = None) -> Source:
         refuse_encryption(options, "a local folder")
         _refuse_version(options)
-        return _FolderSource(self._path(location))
+        return _FolderSource(self._path(location), location)
 
     def staging(self, location: Location, options: S3Options | None = None) -> Staging:
         refuse_encryption(options, "a local folder")
         path = self._path(location)
         self._check_bucket(location.bucket)
-        make_folders(str(path))
-        return _FolderStaging(path, options or S3Options())
+        make_folders(str(path), str(location), self._mode | (self._mode & 0o444) >> 2)
+        return _FolderStaging(path, location, options or S3Options(), self._mode)
 
     def copy(
         self,
@@ -85,7 +92,7 @@ class FolderStorage(Storage):
         options: S3Options | None = None,
     ) -> None:
         with (
-            closing(_FolderSource(self._path(source))) as original,
+            closing(_FolderSource(self._path(source), source)) as original,
             closing(self.staging(destination, options)) as staging,
         ):
             if original.found != found:
@@ -129,7 +136,7 @@ class FolderStorage(Storage):
         start = self._path(Location(bucket, f"{inside}any")).parent
         if not start.is_dir():
             return
-        for name in list_objects(str(start)):
+        for name in list_folder(str(start), f"{SCHEME}{bucket}/{inside}"):
             key = f"{inside}{name}"
             if not key.startswith(prefix) or key.endswith(META_SUFFIX):
                 continue
@@ -195,8 +202,8 @@ def _refuse_version(options: S3Options | None) -> None:
 class _FolderSource(FileSource):
     """A file with the metadata beside it, of the very file that is open."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, location: Location) -> None:
+        super().__init__(path, str(location))
         try:
             with self._reading:
                 self.found = _found(path, self._fd)
@@ -209,10 +216,11 @@ class _FolderSource(FileSource):
 class _FolderStaging(FileStaging):
     """A file that is published with its metadata beside it."""
 
-    def __init__(self, path: Path, options: S3Options) -> None:
-        super().__init__(path, only_new=options.only_new)
+    def __init__(self, path: Path, location: Location, options: S3Options, mode: int) -> None:
+        super().__init__(path, only_new=options.only_new, name=str(location), mode=mode)
         self._path = path
         self._options = options
+        self._mode = mode
 
     def publish(self, facts: Mapping[str, str] | None = None) -> None:
         with self._writing:
@@ -223,13 +231,17 @@ class _FolderStaging(FileStaging):
             }
             with (
                 _locked(self._path.parent),
-                closing(FileStaging(_meta_path(self._path))) as staging,
+                closing(self._meta_staging()) as staging,
             ):
-                check_replaced(str(self._path), self._options, _etag_at(self._path))
+                check_replaced(self._name, self._options, _etag_at(self._path))
                 staging.write(json.dumps(meta, indent=1).encode())
                 # Killed between the two, the old object has no metadata; never the new one's.
                 staging.publish()
                 super().publish()
+
+    def _meta_staging(self) -> FileStaging:
+        name = f"{self._name}{META_SUFFIX}"
+        return FileStaging(_meta_path(self._path), name=name, mode=self._mode)
 
 
 @contextmanager
@@ -294,7 +306,7 @@ def _read_meta(path: Path, fd: int, status: os.stat_result) -> tuple[Mapping[str
     except FileNotFoundError:
         return {}, None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise StorageError(f"can't read {str(_meta_path(path))!r}: it is no metadata") from None
+        raise StorageError(f"can't read {_meta_path(path).name!r}: it is no metadata") from None
     if sha256 is not None and written != _identity(status) and sha256 != _sha256(fd):
         return {}, None
     return metadata, sha256

@@ -35,6 +35,11 @@ def list_objects(prefix: str, s3: S3Options | None = None) -> Iterator[str]:
     return (name for name, _ in list_sizes(prefix, s3))
 
 
+def list_folder(folder: str, name: str) -> Iterator[str]:
+    """The same of a local folder, which messages call `name`."""
+    return (path for path, _ in _files(folder, "", name))
+
+
 def list_sizes(prefix: str, s3: S3Options | None = None) -> Iterator[tuple[str, int]]:
     """The names of all that lies under a prefix, sorted, as they are asked for, and their bytes.
 
@@ -46,7 +51,7 @@ def list_sizes(prefix: str, s3: S3Options | None = None) -> Iterator[tuple[str, 
     """
     place = bucket_and_prefix(prefix, "source")
     if place is None:
-        yield from _files(prefix, "")
+        yield from _files(prefix, "", prefix)
         return
     for one in listed_in_s3(*place, s3 or S3Options()):
         yield one["Key"], one["Size"]
@@ -70,8 +75,8 @@ def listed_in_s3(bucket: str, prefix: str, options: S3Options) -> Iterator[Mappi
         page["ContinuationToken"] = answer["NextContinuationToken"]
 
 
-def _files(folder: str, path: str) -> Iterator[tuple[str, int]]:
-    with Failing(f"can't list folder {folder!r}"):
+def _files(folder: str, path: str, name: str) -> Iterator[tuple[str, int]]:
+    with Failing(f"can't list folder {name!r}"):
         try:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
@@ -81,9 +86,10 @@ def _files(folder: str, path: str) -> Iterator[tuple[str, int]]:
             raise
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            yield from _files(entry.path, f"{path}{entry.name}/")
+            inner = f"{name.rstrip('/')}/{entry.name}"
+            yield from _files(entry.path, f"{path}{entry.name}/", inner)
         elif entry.is_file() and not entry.name.endswith(TEMPORARY_SUFFIX):
-            with Failing(f"can't look at {entry.path!r}"):
+            with Failing(f"can't look at {entry.name!r} in {name!r}"):
                 try:
                     size = entry.stat().st_size
                 except FileNotFoundError:  # gone meanwhile, as if it had not been there

@@ -7,9 +7,12 @@ from abc import ABC
 from tempfile import SpooledTemporaryFile
 
 from audioengine.storage.base import Staging
+from audioengine.storage.files import Failing
 
 # An output larger than this waits on disk, in a file without a name.
 _IN_MEMORY_BYTES = 32 << 20
+
+_KEEPING = Failing("can't keep an output on the disk until it is whole")
 
 
 class SpooledStaging(Staging, ABC):
@@ -20,13 +23,15 @@ class SpooledStaging(Staging, ABC):
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        self._spool.seek(0, 2)
-        self._spool.write(data)
+        with _KEEPING:
+            self._spool.seek(0, 2)
+            self._spool.write(data)
         self.size += len(data)
 
     def rewrite_start(self, data: bytes) -> None:
-        self._spool.seek(0)
-        self._spool.write(data)
+        with _KEEPING:
+            self._spool.seek(0)
+            self._spool.write(data)
 
     def read(self, offset: int, length: int) -> bytes:
         self._spool.seek(offset)

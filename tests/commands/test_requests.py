@@ -83,15 +83,26 @@ def test_the_merge_example() -> None:
 
 
 def test_the_dialect_decides_the_unit() -> None:
-    """And nothing in the body can change it."""
-    data = {**STORE, "dialect": "rest", "modificationParams": {"trim": {"from": 1, "to": 2}}}
-    for dialect, unit in (("sqs", "s"), ("rest", "ms")):
-        value, warnings = parse_command(data, dialect, unknown="ignore")  # type: ignore[arg-type]
+    """Of the door; a body may say REST's, as alarms show it, and nothing else than its door."""
+    data = {**STORE, "modificationParams": {"trim": {"from": 1, "to": 2}}}
+    for told, door, unit in (
+        (None, "sqs", "s"),
+        (None, "rest", "ms"),
+        ("sqs", "sqs", "s"),
+        ("rest", "sqs", "ms"),
+        ("rest", "rest", "ms"),
+    ):
+        body = data if told is None else {**data, "dialect": told}
+        value, warnings = parse_command(body, door)  # type: ignore[arg-type]
         assert isinstance(value, StoreRecording)
         assert value.modification is not None
         assert value.modification.relative_unit == unit
-        assert value.dialect == dialect
-        assert [warning.message for warning in warnings] == ["dialect is not known and ignored."]
+        assert value.dialect == ("rest" if unit == "ms" else "sqs")
+        assert not warnings
+    wrong: list[tuple[object, str]] = [("sqs", "rest"), (None, "sqs"), ("REST", "sqs"), (1, "rest")]
+    for value_told, door in wrong:
+        with pytest.raises(InvalidRequestError, match="dialect"):
+            parse_command({**data, "dialect": value_told}, door)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("nothing", [None, {}, [], {"absoluteTimes": True}, {"trim": {}}])

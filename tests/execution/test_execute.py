@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,6 +139,63 @@ def test_what_may_pass_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
     assert event_of(outcome)["event"] == "STORERECORDINGFAILED"
 
 
+@pytest.mark.parametrize("named", [None, "STORERECORDING"])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_rest_command_is_the_same_when_it_is_queued_again_as_its_alarm_shows_it(
+    named: str | None, absolute: bool
+) -> None:
+    """By hand, to a queue, without any attribute: its milliseconds stay milliseconds."""
+    first = START if absolute else 0
+    mask = {"caller": [{"from": first + 1000, "to": first + 2000}]}
+    params = {"absoluteTimes": absolute, "mask": mask}
+    command = store_command(modificationParams=params, method=named)
+    storage = service.storage()
+    storage.put(TEMP, TEMP_KEY, b"no audio", {"domain": DOMAIN})
+    outcome = run(json.dumps(command), storage, dialect="rest", method="STORERECORDING")
+    assert outcome.alarm is not None
+    assert json.loads(str(outcome.alarm.event)) == {
+        **command,
+        "method": "STORERECORDING",
+        "dialect": "rest",
+    }
+    storage = service.storage()
+    again = run(str(outcome.alarm.event), storage)
+    assert again.error is None
+    assert again.digest == outcome.digest
+    name = service.TEMP_KEY  # REST's default, too
+    assert storage.get(KEPT, name) == masked({"mask": {"caller": [{"from": 1, "to": 2}]}})
+
+
+def test_a_text_with_repeated_keys_is_shown_as_it_is() -> None:
+    """One of them may be its edit."""
+    text = json.dumps(store_command())[:-1] + ', "modificationParams": null}'
+    outcome = run(text, service.storage(), dialect="rest", method="STORERECORDING")
+    assert outcome.alarm is not None
+    assert outcome.alarm.event == text
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("command", [store_command(), service.merge_command()])
+def test_a_disk_or_a_quota_that_is_full_may_pass_and_no_local_path_is_told(
+    code: int, command: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bucket in (service.TEMP, service.KEPT):
+        (tmp_path / bucket).mkdir()
+    (tmp_path / service.TEMP / service.TEMP_KEY).write_bytes(service.DATA)
+
+    def full(*_: Any) -> int:
+        raise OSError(code, os.strerror(code), str(tmp_path))
+
+    monkeypatch.setattr(os, "write", full)
+    outcome = run(command, ae.FolderStorage(tmp_path))
+    monkeypatch.undo()
+    assert outcome.retryable
+    assert os.strerror(code) in event_of(outcome)["reason"]
+    assert str(tmp_path) not in json.dumps(outcome.to_dict())
+    again = run(command, ae.FolderStorage(tmp_path))
+    assert again.error is None
+
+
 def test_a_bug_ends_a_command_too(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = service.storage()
     nothing: dict[str, object] = {}
@@ -149,7 +209,7 @@ def test_a_resolver_that_breaks_ends_a_command_too() -> None:
     """Also where it breaks only when the failure is to be told."""
     answers: list[ae.Known | None] = [None]
 
-    def broken(_recording_id: str) -> ae.Known | None:
+    def broken(_domain: str, _recording_id: str) -> ae.Known | None:
         if answers:
             return answers.pop()
         raise ConnectionError

@@ -110,7 +110,7 @@ def test_absolute_times_count_from_what_is_known_then_the_command_then_the_objec
         storage = service.storage(start=of_object)
         command = store_command(modificationParams=params, startTime=of_command)
         known = ae.Known(DOMAIN, of_event)
-        outcome = run(command, storage, resolver=lambda _id, known=known: known)
+        outcome = run(command, storage, resolver=lambda *_, known=known: known)
         assert outcome.error is None
         wanted = masked({"mask": {"caller": [{"from": first, "to": first + 1}]}})
         assert storage.get(KEPT, KEPT_NAME) == wanted

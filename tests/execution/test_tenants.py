@@ -8,7 +8,7 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import jwt
 import pytest
 
 import audioengine as ae
+from audioengine.execution.execute import failed
 from audioengine.storage.buckets import Location
 from tests.execution import service
 from tests.execution.service import (
@@ -68,15 +69,16 @@ FORGED: dict[str, Callable[[], str]] = {
 def test_a_token_that_proves_nothing_does_nothing(forged: str, command: Any) -> None:
     storage = service.storage()
     text = FORGED[forged]()
-    chosen = service.settings(fallbacks={"event_topic": "arn:ours"})
+    chosen = service.settings(fallbacks={"event_topic": "arn:ours", "alarm_topic": "arn:alarms"})
     outcome = run(command(replyId=text), storage, settings=chosen)
     untouched(storage)
     assert isinstance(outcome.error, ae.NotAllowedError)
-    # What it claims of itself is not believed: the failure goes where the settings say.
-    assert outcome.event_topic == "arn:ours"
-    assert event_of(outcome)["domain"] == ""
-    assert event_of(outcome)["replyId"] == text
+    # What it claims of itself is not believed: nobody is told of the recording that it names, but
+    # those who read the settings' alarms.
+    assert outcome.event is None
+    assert outcome.alarm_topic == "arn:alarms"
     assert outcome.alarm is not None
+    assert text in str(outcome.alarm.event)
 
 
 def test_a_token_of_another_recording_is_refused_in_the_reference_s_words() -> None:
@@ -124,13 +126,17 @@ def test_a_token_of_unknown_age_is_too_old() -> None:
 def test_without_a_key_no_token_counts() -> None:
     storage = service.storage()
     outcome = run(delete_command(), storage, settings=service.settings(token_key=None))
-    assert "token_key" in event_of(outcome)["reason"]
+    assert outcome.alarm is not None
+    assert "token_key" in outcome.alarm.error
     untouched(storage)
 
 
 def test_a_token_without_a_domain_needs_a_single_tenant() -> None:
     command = store_command(replyId=token(domain=None))
-    assert "replyId.domain" in event_of(run(command, service.storage()))["reason"]
+    refused = run(command, service.storage())
+    assert refused.event is None
+    assert refused.alarm is not None
+    assert "replyId.domain" in refused.alarm.error
     alone = service.settings(single_tenant=True, fallbacks={"domain": DOMAIN})
     assert run(command, service.storage(), settings=alone).error is None
 
@@ -202,7 +208,7 @@ def test_another_recording_s_domain_must_be_proven(
         merging(),
         storage,
         settings=service.settings(single_tenant=single),
-        resolver=lambda one: what if one == ANOTHER else None,
+        resolver=lambda _domain, one: what if one == ANOTHER else None,
     )
     assert (outcome.error is None) is allowed, outcome.error
     if not allowed:
@@ -242,13 +248,48 @@ def test_nothing_may_tell_that_the_token_s_own_recording_is_another_tenant_s(
         own(method),
         storage,
         settings=service.settings(single_tenant=single),
-        resolver=lambda _: None if known is None else ae.Known(known),
+        resolver=lambda *_: None if known is None else ae.Known(known),
     )
     assert (outcome.error is None) is allowed, outcome.error
     if not allowed:
         assert isinstance(outcome.error, ae.NotAllowedError)
         assert storage.keys(KEPT) == ()
         assert storage.get(TEMP, TEMP_KEY) == DATA
+
+
+@pytest.mark.parametrize("method", ["masked", "plain", "DELETERECORDING", "MERGERECORDINGS"])
+@pytest.mark.parametrize("named", [RECORDING, ANOTHER])
+def test_an_object_must_not_say_that_it_is_another_recording(method: str, named: str) -> None:
+    """Whatever key the token or the catalogue names."""
+    storage = service.storage()
+    storage.put(TEMP, TEMP_KEY, DATA, {"domain": DOMAIN, "recording-id": named})
+    outcome = run(own(method), storage)
+    if named == RECORDING:
+        assert outcome.error is None, outcome.error
+        return
+    assert isinstance(outcome.error, ae.NotAllowedError)
+    assert storage.keys(KEPT) == ()
+    assert storage.get(TEMP, TEMP_KEY) == DATA
+
+
+def test_a_merge_s_other_recording_must_not_say_that_it_is_another() -> None:
+    storage = service.storage()
+    key = f"190110-{ANOTHER}.mp3"
+    storage.put(TEMP, key, DATA, {"domain": DOMAIN, "recording-id": RECORDING})
+    outcome = run(merging(), storage)
+    assert isinstance(outcome.error, ae.NotAllowedError)
+    assert storage.keys(KEPT) == ()
+
+
+@pytest.mark.parametrize("method", ["masked", "plain", "DELETERECORDING", "MERGERECORDINGS"])
+def test_a_resolver_is_asked_with_the_token_s_domain(method: str) -> None:
+    asked: set[tuple[str, str]] = set()
+
+    def resolver(domain: str, recording_id: str) -> None:
+        asked.add((domain, recording_id))
+
+    assert run(own(method), service.storage(), resolver=resolver).error is None
+    assert asked == {(DOMAIN, RECORDING)}
 
 
 @pytest.mark.parametrize("there", [False, True])
@@ -268,9 +309,79 @@ def test_another_recording_is_judged_again_when_it_is_opened(
         return read(location, *arguments)
 
     monkeypatch.setattr(storage, "source", come_meanwhile)
-    outcome = run(merging(), storage, settings=service.settings(merge={"missing": "omit"}))
+    outcome = run(merging(), storage)
     assert isinstance(outcome.error, ae.NotAllowedError)
     assert storage.keys(KEPT) == ()
+
+
+def cases() -> Iterator[tuple[str, dict[str, str] | None]]:
+    """Of a recording that a command may not have: what is there in its place, if anything."""
+    yield "not there", None
+    yield "another domain's", {"domain": OTHER}
+    yield "not proven", {}
+    yield "another recording", {"domain": DOMAIN, "recording-id": "third"}
+
+
+@pytest.mark.parametrize("missing", ["fail", "omit"])
+@pytest.mark.parametrize("known", [False, True])
+def test_a_tenant_can_not_tell_another_s_recording_from_none(missing: str, known: bool) -> None:
+    """Not by event, alarm or output; what the operator's log gets tells."""
+    key = f"190110-{ANOTHER}.mp3"
+    command = merging()
+    told, whys, outputs = set(), set(), set()
+    for name, metadata in cases():
+        if known and name == "not proven":  # the resolver proves it
+            continue
+        storage = service.storage()
+        if metadata is not None:
+            storage.put(TEMP, key, fixture("conference-a-8k"), metadata)
+        outcome = run(
+            command,
+            storage,
+            settings=service.settings(merge={"missing": missing}),
+            resolver=lambda domain, one: ae.Known(domain) if known and one == ANOTHER else None,
+        )
+        alarm = outcome.alarm and outcome.alarm.to_dict()
+        told.add(json.dumps([event_of(outcome), alarm]))
+        outputs.add(tuple(storage.get(KEPT, key) for key in storage.keys(KEPT)))
+        if outcome.error is not None:
+            whys.add(str(outcome.error.__cause__))
+        else:
+            assert outcome.result is not None
+            whys.update(one.message for one in outcome.result.notices)
+    assert len(told) == len(outputs) == 1
+    assert len(whys) == (3 if known else 4)
+
+
+@pytest.mark.parametrize("method", ["masked", "plain", "MERGERECORDINGS"])
+def test_nor_can_it_tell_of_what_its_own_token_names(method: str) -> None:
+    """Where another's object has come under its key."""
+    command = own(method)
+    told = set()
+    for name, metadata in cases():
+        if name == "not proven":  # the token proves it
+            continue
+        storage = ae.MemoryStorage(TEMP, KEPT, OTHERS)
+        if metadata is not None:
+            storage.put(TEMP, TEMP_KEY, fixture("conference-a-8k"), metadata)
+        outcome = run(command, storage)
+        assert isinstance(outcome.error, ae.NoRecordingError)
+        assert outcome.alarm is not None
+        told.add(json.dumps([event_of(outcome), outcome.alarm.to_dict()]))
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("existing", ["overwrite", "refuse"])
+def test_nor_whose_the_object_is_that_has_an_output_s_name(existing: str) -> None:
+    reasons = set()
+    for domain in (OTHER, DOMAIN):
+        storage = service.storage()
+        storage.put(KEPT, f"{RECORDING}.mp3", b"other", {"domain": domain})
+        outcome = run(store_command(), storage, settings=service.settings(existing=existing))
+        if (existing, domain) != ("overwrite", DOMAIN):
+            reasons.add(event_of(outcome)["reason"])
+    rule = "must be another name: an object has this one, and may not be replaced"
+    assert reasons == {f"fileName = '{RECORDING}.mp3': {rule}"}
 
 
 @pytest.mark.parametrize("method", ["masked", "plain", "DELETERECORDING", "MERGERECORDINGS"])
@@ -359,8 +470,51 @@ def test_a_recording_that_is_not_there_fails_a_merge_or_is_named(missing: str) -
         assert [one.id for one in outcome.result.report.omitted] == [ANOTHER]
 
 
+@pytest.mark.parametrize("command", [store_command, delete_command, merge_command])
+@pytest.mark.parametrize("settled", [False, True])
+def test_what_proves_nothing_puts_no_event_on_the_fallback_topic(
+    command: Any, settled: bool
+) -> None:
+    chosen = service.settings(fallbacks={"event_topic": "arn:ours", "alarm_topic": "arn:alarms"})
+    told = command(replyId=token("a key that is another one, long enough for HS256 as well"))
+    outcome = (
+        failed(json.dumps(told), ae.StorageError("gone"), chosen)
+        if settled
+        else run(told, service.storage(), settings=chosen)
+    )
+    assert outcome.event is None
+    assert outcome.alarm is not None
+
+
 CANARY = bytes(range(100, 132))
 ENCODED = base64.b64encode(CANARY).decode()
+
+
+@pytest.mark.parametrize(
+    "name", ["encryptonKey", "kmsKey", "key", "encryption", "sseCustomerKey", "cryptKey"]
+)
+@pytest.mark.parametrize("place", ["top", "params", "text", "entry", "broken"])
+@pytest.mark.parametrize("dialect", ["sqs", "rest"])
+def test_a_secret_under_a_misspelt_name_is_not_told(name: str, place: str, dialect: Any) -> None:
+    command: Any = store_command(**{name: ENCODED})
+    if place == "params":
+        command = store_command(modificationParams={**service.MASK, name: ENCODED})
+    elif place == "text":
+        text = json.dumps({**service.MASK, name: ENCODED})
+        command = store_command(modificationParams=text)
+    elif place == "entry":
+        command = merge_command()
+        command["toMerge"][0][name] = ENCODED
+    given = json.dumps(command)[: -1 if place == "broken" else None]
+    method = "STORERECORDING" if place == "broken" else None
+    outcome = run(given, service.storage(), dialect=dialect, method=method)
+    assert outcome.error is not None
+    assert outcome.alarm is not None
+    told = json.dumps([outcome.to_dict(), repr(outcome), str(outcome.error)])
+    told += "".join(traceback.format_exception(outcome.error))
+    assert ENCODED not in told
+    if place != "broken":
+        assert name in str(outcome.alarm.event)  # its name is what has to be mended
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ NAMES = {
     "MergeReport",
     "MergeVerification",
     "Modification",
+    "NoRecordingError",
     "NotAllowedError",
     "Notice",
     "ObjectPlace",
@@ -82,6 +83,7 @@ ERRORS: dict[str, type[Exception]] = {
     "UnsupportedAudioError": ValueError,
     "LimitError": ValueError,
     "NotAllowedError": PermissionError,
+    "NoRecordingError": PermissionError,
     "StorageError": OSError,
     "VerificationError": RuntimeError,
 }

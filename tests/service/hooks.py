@@ -25,7 +25,7 @@ class FailingWhile:
     flag: Path
     retryable: bool = True
 
-    def __call__(self, recording_id: str) -> None:
+    def __call__(self, _domain: str, recording_id: str) -> None:
         if self.flag.exists() and recording_id.startswith("r"):
             raise StorageError("the bucket does not answer", retryable=self.retryable)
 
@@ -34,7 +34,7 @@ class FailingWhile:
 class Deadly:
     """Kills the process that asks, if that is a worker's."""
 
-    def __call__(self, _recording_id: str) -> None:
+    def __call__(self, _domain: str, _recording_id: str) -> None:
         if multiprocessing.parent_process() is not None:
             os.kill(os.getpid(), signal.SIGKILL)
 

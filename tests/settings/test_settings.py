@@ -292,6 +292,17 @@ def test_unknown_keys_are_refused_wherever_they_are() -> None:
     assert known["fallbacks.token_key"].startswith("domain")
 
 
+@pytest.mark.parametrize(("text", "mode"), [("0640", 0o640), ("600", 0o600), ("0666", 0o666)])
+def test_a_mode_is_octal_text(text: str, mode: int) -> None:
+    assert load("").storage.file_mode == 0o600
+    assert load(f'storage.mode = "{text}"').storage.file_mode == mode
+
+
+@pytest.mark.parametrize("wrong", ['"0755"', '"0400"', '"rw"', "384", '""', '"06000"', "true"])
+def test_other_modes_are_refused(wrong: str) -> None:
+    assert "octal" in refused(f"storage.mode = {wrong}")["storage.mode"].rule
+
+
 def test_what_excludes_each_other() -> None:
     assert "single_tenant" in refused('fallbacks.domain = "x"')["fallbacks.domain"].rule
     assert load('fallbacks.domain = "x"', SINGLE_TENANT="1").fallbacks.domain == "x"

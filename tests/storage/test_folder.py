@@ -8,11 +8,13 @@ import fcntl
 import json
 import os
 import pickle
+import stat
 import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -432,6 +434,90 @@ def test_what_a_folder_can_t_is_refused(
             attempt()
         assert "canary" not in str(caught.value)
     assert sorted(tree(bucket)) == ["in.mp3", f"in.mp3{META}"]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+@pytest.mark.parametrize(
+    ("mode", "files", "folders"), [(None, 0o600, 0o700), (0o640, 0o640, 0o750)]
+)
+def test_files_have_the_storage_s_mode(
+    umask: int, mode: int | None, files: int, folders: int, tmp_path: Path
+) -> None:
+    """Objects and their metadata, new ones, copies and those that replace a file."""
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "bucket" / "old").write_bytes(b"readable by all")
+    (tmp_path / "bucket" / "old").chmod(0o644)
+    storage = ae.FolderStorage(tmp_path, **({} if mode is None else {"mode": mode}))
+    before = os.umask(umask)
+    try:
+        for key in ("old", "a/b/new"):
+            with closing(storage.place("bucket", key).staging()) as staging:
+                staging.write(b"whole")
+                staging.publish()
+        source = Location("bucket", "old")
+        found = storage.find(source)
+        assert found is not None
+        storage.copy(source, Location("bucket", "a/copy"), found)
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "bucket").rglob("*"):
+        wanted = folders & ~umask if path.is_dir() else files
+        assert stat.S_IMODE(path.stat().st_mode) == wanted, path
+
+
+def caught(what: Callable[[], object]) -> ae.AudioEngineError | None:
+    try:
+        what()
+    except ae.AudioEngineError as error:
+        return error
+    return None
+
+
+def published(storage: ae.Storage, at: Location) -> None:
+    with closing(storage.staging(at)) as staging:
+        staging.write(b"new")
+        staging.publish()
+
+
+STORED: dict[str, Callable[[ae.Storage, Location], object]] = {
+    "find": lambda storage, at: storage.find(at),
+    "source": lambda storage, at: storage.source(at).read(0, 1),
+    "staging": published,
+    "delete": lambda storage, at: storage.delete(at),
+    "objects": lambda storage, at: list(storage.objects(at.bucket)),
+}
+
+
+@pytest.mark.parametrize("name", ["open", "pread", "write", "fsync", "scandir", "unlink", "mkdir"])
+@pytest.mark.parametrize("door", STORED)
+def test_no_message_tells_where_the_root_is(
+    door: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tenants are told them; the key alone tells which object it was."""
+    (tmp_path / "bucket").mkdir()
+    storage = ae.FolderStorage(tmp_path)
+    published(storage, Location("bucket", "there.mp3"))
+    key = "a/there.mp3" if name == "mkdir" else "there.mp3"
+
+    def broken(*_arguments: Any, **_more: Any) -> Any:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(tmp_path))
+
+    monkeypatch.setattr(os, name, broken)
+    error = caught(lambda: STORED[door](storage, Location("bucket", key)))
+    monkeypatch.undo()
+    assert error is None or error.retryable or key.startswith("a/")
+    assert str(tmp_path) not in str(error)
+
+
+def test_nor_does_any_other(tmp_path: Path) -> None:
+    (tmp_path / "bucket" / "folder").mkdir(parents=True)
+    storage = ae.FolderStorage(tmp_path)
+    published(storage, Location("bucket", "there"))
+    (tmp_path / "bucket" / f"there{META}").write_text("none")
+    for door, make in STORED.items():
+        for bucket, key in (("bucket", "gone"), ("bucket", "folder"), ("bucket", "there")):
+            for at in (Location(bucket, key), Location("none", key), Location(bucket, f"{key}/x")):
+                assert str(tmp_path) not in str(caught(partial(make, storage, at))), door
 
 
 def test_a_folder_storage_may_be_sent_to_another_process(local: Doors) -> None:

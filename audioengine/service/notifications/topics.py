@@ -125,7 +125,7 @@ class LineTopics(Sender):
         line = json.dumps(told, ensure_ascii=False)
         if _SURROGATES.search(line):
             line = json.dumps(told)
-        with self._lock, Failing(f"can't write topics to {self._path!r}"):
+        with self._lock, Failing("can't write topics to their file"):
             fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 _write(fd, f"{line}\n".encode())

@@ -163,4 +163,4 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(ca_file))
     except OSError as error:  # also where it holds no certificates
-        raise StorageError(f"can't read ca_file {str(ca_file)!r}: {error.strerror}") from error
+        raise StorageError(f"can't read callbacks.ca_file: {error.strerror}") from error

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What RECORDINGREADY reports have told, one object a recording, in the temporary bucket.
 
+An entry is found by domain and id: what is told of one domain's recordings never counts for those
+of another. With `single_tenant` it is found by the id alone.
+
 Their keys begin with what no command can name. Whoever sees the bucket sees the same catalogue.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -24,7 +28,7 @@ from audioengine.commands.wire import (
     Wire,
     read,
 )
-from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
+from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.execution.temporary_objects import Known
 from audioengine.json_input import parse_json
 from audioengine.settings import Settings
@@ -69,18 +73,18 @@ class Catalogue:
             raise InvalidRequestError.of("fallbacks.temp_bucket", None, rule)
         return bucket
 
-    def resolve(self, recording_id: str) -> Known | None:
-        """Tell `execute` what is known of a recording; None: nothing."""
+    def resolve(self, domain: str, recording_id: str) -> Known | None:
+        """Tell `execute` what is known of a domain's recording; None: nothing."""
         if self.settings.fallbacks.temp_bucket is None:
             return None
-        entry = self.find(recording_id)
+        entry = self.find(domain, recording_id)
         if entry is None:
             return None
         return Known(entry.domain, entry.start_time_ms, entry.temp_bucket, entry.temp_key)
 
-    def find(self, recording_id: str) -> Entry | None:
-        """Return what is known of a recording; None: nothing."""
-        location = self._location(recording_id)
+    def find(self, domain: str, recording_id: str) -> Entry | None:
+        """Return what is known of a domain's recording; None: nothing."""
+        location = self._location(domain, recording_id)
         return None if self.storage.find(location) is None else self.read(location)
 
     def read(self, location: Location) -> Entry:
@@ -94,18 +98,13 @@ class Catalogue:
         return entry
 
     def put(self, entry: Entry) -> Entry:
-        """Keep an entry, and return it as it is kept; the same again changes nothing.
-
-        Raises NotAllowedError where the recording is known to be another domain's.
-        """
-        before = self.find(entry.recording_id)
+        """Keep an entry, and return it as it is kept; the same again changes nothing."""
+        before = self.find(entry.domain, entry.recording_id)
         if before is not None:
-            if before.domain != entry.domain:
-                message = f"recording {entry.recording_id!r} is known to be of another domain"
-                raise NotAllowedError(message)
             entry = replace(entry, told=before.told)
         if entry != before:
-            with closing(self.storage.staging(self._location(entry.recording_id))) as staging:
+            location = self._location(entry.domain, entry.recording_id)
+            with closing(self.storage.staging(location)) as staging:
                 staging.write(entry.to_json().encode())
                 staging.publish()
         return entry
@@ -114,7 +113,8 @@ class Catalogue:
         """Return the entries' objects, by their keys."""
         return self.storage.objects(self.bucket, PREFIX)
 
-    def _location(self, recording_id: str) -> Location:
-        # An id may have characters that no key of a storage can.
-        name = hashlib.sha256(recording_id.encode(errors="surrogatepass")).hexdigest()
+    def _location(self, domain: str, recording_id: str) -> Location:
+        # Both may have characters that no key of a storage can.
+        owner = None if self.settings.single_tenant else domain
+        name = hashlib.sha256(json.dumps([owner, recording_id]).encode()).hexdigest()
         return Location(self.bucket, f"{PREFIX}{name}.json")

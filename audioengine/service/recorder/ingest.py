@@ -12,7 +12,7 @@ from uuid import uuid1
 
 from audioengine.commands.alarms import TempStorageAlarm
 from audioengine.errors import StorageError
-from audioengine.execution.temporary_objects import DOMAIN, START_TIME, in_ascii
+from audioengine.execution.temporary_objects import DOMAIN, RECORDING_ID, START_TIME, in_ascii
 from audioengine.operations.inspection import inspect
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.catalogue import Entry
@@ -22,9 +22,6 @@ from audioengine.settings import Settings
 from audioengine.storage import S3Options, Storage, open_source
 from audioengine.storage.buckets import Location
 from audioengine.times import exact, plain
-
-RECORDING_ID = "recording-id"
-"""Name of a temporary object's metadata."""
 
 _BLOCK_BYTES = 1 << 20
 

@@ -8,6 +8,7 @@ recording is: `tempKey`, `tempBucket`, and `startTime` where its `meta` does not
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -27,7 +28,7 @@ from audioengine.commands.wire import OptionalText, OptionalWireNumber, Wire, re
 from audioengine.errors import InvalidRequestError, NotAllowedError, Problem
 from audioengine.execution.addresses import addresses_of
 from audioengine.execution.reply_id import Claims, make_token, region_of
-from audioengine.execution.temporary_objects import DOMAIN, in_ascii
+from audioengine.execution.temporary_objects import DOMAIN, in_ascii, is_of_another
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.catalogue import Catalogue, Entry
 from audioengine.service.recorder.event_routing import telling_of
@@ -92,10 +93,7 @@ class ReportDesk:
         _check_domain(str(came.event.domain), only_domain, self._settings)
         entry = None
         if isinstance(came.event, RecordingReady):
-            entry = self._entry(came, came.event)
-            if only_domain is not None:
-                self._check_proven(Location(entry.temp_bucket, entry.temp_key), only_domain)
-            entry = self._catalogue.put(entry)
+            entry = self._catalogue.put(self._entry(came, came.event, only_domain))
         event = self._with_token(came.event, entry)
         told = telling_of(event.to_dict(), str(event.domain), self._settings, alarm=_alarm(event))
         self._delivery.tell(told, about=told.event)
@@ -110,9 +108,9 @@ class ReportDesk:
         _check_domain(str(told.event.domain), None, self._settings)
         if not isinstance(told.event, RecordingReady):
             raise InvalidRequestError.of("event", told.event.event, "must be RECORDINGREADY")
-        return self._entry(told, told.event)
+        return self._entry(told, told.event, None)
 
-    def _entry(self, report: _Report, event: RecordingReady) -> Entry:
+    def _entry(self, report: _Report, event: RecordingReady, only_domain: str | None) -> Entry:
         place = report.place
         bucket = place.temp_bucket or self._catalogue.bucket
         if bucket not in {self._catalogue.bucket, *self._settings.recorder.temp_buckets}:
@@ -125,7 +123,7 @@ class ReportDesk:
                 raise InvalidRequestError.of("tempKey", None, rule)
             key = temp_name(event.recording_id, report.start_time_ms)
         location = Location(bucket, object_key(key, "tempKey"))
-        self._check_owner(location, str(event.domain))
+        self._check_owner(location, event, only_domain)
         return Entry(
             domain=str(event.domain),
             recording_id=event.recording_id,
@@ -137,24 +135,29 @@ class ReportDesk:
             told=int(time.time()),
         )
 
-    def _check_owner(self, location: Location, domain: str) -> None:
-        """Raise NotAllowedError where an object says that it is another domain's."""
-        told = self._domain_at(location)
-        if told not in (None, in_ascii(domain)) and not self._settings.single_tenant:
-            raise NotAllowedError(f"there is a recording of another domain at {str(location)!r}")
+    def _check_owner(
+        self, location: Location, event: RecordingReady, only_domain: str | None
+    ) -> None:
+        """Raise NotAllowedError where an object says that it is another domain's or recording's.
 
-    def _check_proven(self, location: Location, domain: str) -> None:
-        """Raise NotAllowedError where no object says that it is of a domain, in its metadata.
-
-        Else who may speak of one domain alone could name another's recording as its own.
+        Who may speak of one domain alone must name an object whose metadata says that it is of it:
+        else it could name another's recording as its own. Why it may not is not told.
         """
-        if self._domain_at(location) != in_ascii(domain) and not self._settings.single_tenant:
+        metadata, domain = self._metadata_at(location), str(event.domain)
+        told = metadata.get(DOMAIN)
+        is_open = self._settings.single_tenant
+        is_proven = is_open or only_domain is None or told == in_ascii(domain)
+        if not is_proven:
             message = f"the metadata of {str(location)!r} must name the token's domain, {domain!r}"
             raise NotAllowedError(message)
+        if told not in (None, in_ascii(domain)) and not is_open:
+            raise NotAllowedError(f"there is a recording of another domain at {str(location)!r}")
+        if is_of_another(event.recording_id, metadata):
+            raise NotAllowedError(f"there is another recording at {str(location)!r}")
 
-    def _domain_at(self, location: Location) -> str | None:
+    def _metadata_at(self, location: Location) -> Mapping[str, str]:
         found = self._catalogue.storage.find(location)
-        return None if found is None else found.metadata.get(DOMAIN)
+        return {} if found is None else found.metadata
 
     def _with_token(self, event: LiveEvent, entry: Entry | None) -> LiveEvent:
         settings = self._settings

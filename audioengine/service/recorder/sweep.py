@@ -19,11 +19,10 @@ from urllib.parse import unquote
 from audioengine.commands.alarms import TempRecordingDeletedAlarm
 from audioengine.commands.names import OWN_PREFIX
 from audioengine.errors import AudioEngineError, InvalidRequestError, Problem
-from audioengine.execution.temporary_objects import DOMAIN
+from audioengine.execution.temporary_objects import DOMAIN, RECORDING_ID
 from audioengine.service.notifications.delivery import Delivery, Telling
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.event_routing import alarm_of
-from audioengine.service.recorder.ingest import RECORDING_ID
 from audioengine.settings import Settings
 from audioengine.storage import Storage
 from audioengine.storage.buckets import Listed, Location

@@ -151,6 +151,7 @@ def _schemas_of(name: str) -> dict[str, Any]:
     del schema["$schema"]
     # The path says it too.
     schema["properties"]["method"] = {"enum": [name, None]}
+    schema["properties"]["dialect"] = {"const": "rest"}
     schema["required"] = [key for key in schema["required"] if key != "method"]
     return {**schema.pop("$defs", {}), name: schema}
 

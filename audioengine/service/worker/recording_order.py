@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose turn it is: commands on one recording one after another, tenants by turns.
 
+A recording is a tenant's: another one's command on the same id does not stand before it.
+
 A tenant has trouble while one of its commands is tried again, and for a while after several have
 failed. Then it has only some of the processes, so that its tries, which may each take their whole
 time-out, leave room for others. While many are tried again, no others of it are begun: each try
@@ -31,7 +33,7 @@ class Held:
     since: float
     """When it was handed out, on the monotonic clock."""
     tenant: str = ""
-    """The domain that its token proves; empty: it proves none."""
+    """The domain that its token proves; empty: none, or all are one tenant."""
     waits: bool = False
     """Whether something else must happen first, which `Turns.let` tells."""
     begun: float | None = None
@@ -95,8 +97,8 @@ class Turns:
         # By tenant, when its last commands failed in the end.
         self._ended_badly: dict[str, deque[float]] = {}
         self._held: dict[str, Held] = {}
-        # By recording, in order: only the first may be begun.
-        self._chains: dict[str, deque[Held]] = {}
+        # By tenant and recording, in order: only the first may be begun.
+        self._chains: dict[tuple[str, str], deque[Held]] = {}
         # The first tenant is the next one.
         self._tenants: dict[str, _Tenant] = {}
         self._away: list[tuple[float, int, Held]] = []
@@ -164,7 +166,7 @@ class Turns:
         tenant.in_hand += 1
         tenant.failed += held.has_failed
         for recording in held.recordings:
-            chain = self._chains.setdefault(recording, deque())
+            chain = self._chains.setdefault((held.tenant, recording), deque())
             held.before += bool(chain)
             chain.append(held)
         self._make_ready(held)
@@ -253,11 +255,11 @@ class Turns:
         if not tenant.in_hand and not tenant.away:
             del self._tenants[held.tenant]
         for recording in held.recordings:
-            chain = self._chains[recording]
+            chain = self._chains[held.tenant, recording]
             was_first = chain[0] is held
             chain.remove(held)
             if not chain:
-                del self._chains[recording]
+                del self._chains[held.tenant, recording]
             elif was_first:
                 chain[0].before -= 1
                 self._make_ready(chain[0])

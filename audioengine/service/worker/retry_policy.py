@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from audioengine.commands.alarms import command_alarm
+from audioengine.commands.shown import labelled
 from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.execution.execute import storage_of
 from audioengine.execution.reply_id import read_token
@@ -105,7 +106,9 @@ class Handling:
         self._unkept.note(named, message.message_id, now_ms, is_pending=is_pending)
 
     def tenant_of(self, message: Message) -> str:
-        """Return the domain that a command's token proves; empty: it proves none."""
+        """Return the domain that a command's token proves; empty: none, or all are one tenant."""
+        if self._deployment.settings.single_tenant:
+            return ""
         with suppress(ValueError, TypeError, KeyError, RecursionError, AudioEngineError):
             reply_id = unambiguous(message.body)["replyId"]
             return read_token(reply_id, self._deployment.settings).domain or ""
@@ -193,28 +196,31 @@ class Handling:
                 self._unkept.forget(_named(done, recordings), message.message_id)
         with self._metrics.timed("deliver"):
             attributes = {**done.telling.attributes, MESSAGE_ID: message.message_id}
-            self._deliver(replace(done.telling, attributes=attributes), message.body)
+            task = Task.of(message)
+            command = labelled(task.body, task.dialect, task.method)
+            self._deliver(replace(done.telling, attributes=attributes), command)
         self._warn(done, recordings)
         if done.error is not None:
             self._metrics.command(done.kind, "failed")
-            log().error("command failed", error=done.error, **about)
+            why = {} if done.why is None else {"why": done.why}
+            log().error("command failed", error=done.error, **why, **about)
         else:
             self._metrics.command(done.kind, "repeated" if done.is_repeated else "done")
             self._metrics.audio(done.audio_s, done.remade_s)
             log().info("command done", repeated=done.is_repeated, **about)
 
-    def _deliver(self, telling: Telling, body: str) -> None:
+    def _deliver(self, telling: Telling, about: object) -> None:
         try:
-            self._delivery.tell(telling, body)
+            self._delivery.tell(telling, about)
         except AudioEngineError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug must not keep a command from its end
             log_bug(error)
-            bug = command_alarm("eventNotificationError", body, bug_of(error)).to_dict()
+            bug = command_alarm("eventNotificationError", about, bug_of(error)).to_dict()
             for alarm in (telling.alarm, bug):
                 # Without attributes, and without a domain, which might be called back.
                 bare = replace(telling, alarm=alarm, attributes={}, domain=None, callback=None)
-                self._delivery.tell(bare, body)
+                self._delivery.tell(bare, about)
                 telling = replace(telling, event=None)
 
     def _warn(self, done: Done, recordings: Collection[str]) -> None:

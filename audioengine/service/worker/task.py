@@ -12,7 +12,7 @@ from typing import Any
 
 from audioengine.commands.requests import COMMANDS
 from audioengine.edits import Dialect
-from audioengine.errors import AudioEngineError
+from audioengine.errors import AudioEngineError, NoRecordingError
 from audioengine.execution.control import Control
 from audioengine.execution.execute import execute, failed, storage_of
 from audioengine.execution.outcome import Outcome
@@ -71,6 +71,8 @@ class Done:
     kind: str | None
     """Its method; None where it names none that there is."""
     error: str | None = None
+    why: str | None = None
+    """What the error does not tell, because tenants are told of it; for the operator alone."""
     retryable: bool = False
     is_proven: bool = False
     """Whether its token counts: what it says is its own tenant's."""
@@ -155,6 +157,7 @@ def _done(task: Task, outcome: Outcome, seconds: float) -> Done:
         ),
         kind=task.kind,
         error=None if outcome.error is None else str(outcome.error),
+        why=_why(outcome.error),
         retryable=outcome.retryable,
         is_proven=outcome.is_proven,
         temp_bucket=outcome.temp_bucket,
@@ -164,6 +167,10 @@ def _done(task: Task, outcome: Outcome, seconds: float) -> Done:
         remade_s=remade_s,
         seconds=seconds,
     )
+
+
+def _why(error: AudioEngineError | None) -> str | None:
+    return str(error.__cause__) if isinstance(error, NoRecordingError) else None
 
 
 def _seconds(report: StoreReport | MergeReport | None) -> tuple[float, float]:

@@ -65,17 +65,17 @@ def catalogue() -> Catalogue:
 )
 def test_what_is_put_is_found(entry: Entry) -> None:
     catalogue = Catalogue(ae.MemoryStorage(TEMP), deployment.settings())
-    assert catalogue.find(entry.recording_id) is None
+    assert catalogue.find(entry.domain, entry.recording_id) is None
     assert catalogue.put(entry) == entry
-    assert catalogue.find(entry.recording_id) == entry
+    assert catalogue.find(entry.domain, entry.recording_id) == entry
 
 
 def test_all_of_an_entry_is_kept(catalogue: Catalogue) -> None:
     catalogue.put(ENTRY)
-    assert catalogue.find(RECORDING) == ENTRY
+    assert catalogue.find(DOMAIN, RECORDING) == ENTRY
     known = ae.Known(DOMAIN, Decimal(1_557_932_777_523), TEMP, "190515-a.mp3")
-    assert catalogue.resolve(RECORDING) == known
-    assert catalogue.resolve("another") is None
+    assert catalogue.resolve(DOMAIN, RECORDING) == known
+    assert catalogue.resolve(DOMAIN, "another") is None
     assert pickle.loads(pickle.dumps(Catalogue(ae.S3Storage(), deployment.settings()))).resolve
 
 
@@ -89,14 +89,24 @@ def test_the_same_again_changes_nothing(catalogue: Catalogue) -> None:
     assert "publish" not in {door for door, _ in storage.requests}
     later = replace(ENTRY, related_recordings=())
     assert catalogue.put(replace(later, told=1)) == later
-    assert catalogue.find(RECORDING) == later
+    assert catalogue.find(DOMAIN, RECORDING) == later
 
 
-def test_a_recording_stays_its_domain_s(catalogue: Catalogue) -> None:
+def test_each_domain_has_its_own_entries(catalogue: Catalogue) -> None:
+    theirs = replace(ENTRY, domain=OTHER, temp_key="190515-theirs.mp3")
+    assert catalogue.put(theirs) == theirs
+    assert catalogue.find(DOMAIN, RECORDING) is None
     catalogue.put(ENTRY)
-    with pytest.raises(ae.NotAllowedError, match="another domain"):
-        catalogue.put(replace(ENTRY, domain=OTHER))
-    assert catalogue.find(RECORDING) == ENTRY
+    assert catalogue.find(DOMAIN, RECORDING) == ENTRY
+    assert catalogue.find(OTHER, RECORDING) == theirs
+
+
+def test_a_single_tenant_has_one_entry_whatever_domain_is_named() -> None:
+    settings = deployment.settings(single_tenant=True)
+    catalogue = Catalogue(ae.MemoryStorage(TEMP, KEPT), settings)
+    catalogue.put(ENTRY)
+    assert catalogue.find(OTHER, RECORDING) == ENTRY
+    assert len(list(catalogue.listed())) == 1
 
 
 def test_it_is_kept_in_folders_too(tmp_path: Path) -> None:
@@ -104,7 +114,7 @@ def test_it_is_kept_in_folders_too(tmp_path: Path) -> None:
     catalogue = Catalogue(ae.FolderStorage(tmp_path), deployment.settings())
     entry = replace(ENTRY, recording_id="../../\x00/ü")
     catalogue.put(entry)
-    assert catalogue.find(entry.recording_id) == entry
+    assert catalogue.find(entry.domain, entry.recording_id) == entry
     assert len(list(catalogue.listed())) == 1
     assert [path.name for path in tmp_path.iterdir()] == [TEMP]
 
@@ -143,11 +153,11 @@ def test_what_is_no_entry_is_an_error(catalogue: Catalogue) -> None:
     for data in (b"", b"[]", b'{"domain": 3}', b"\xff", b"[" * 100_000):
         storage.put(TEMP, entry.key, data)
         with pytest.raises(ae.StorageError, match="no entry"):
-            catalogue.find(RECORDING)
+            catalogue.find(DOMAIN, RECORDING)
 
 
 def test_without_a_bucket_nothing_is_known() -> None:
     catalogue = Catalogue(ae.MemoryStorage(), ae.Settings())
-    assert catalogue.resolve(RECORDING) is None
+    assert catalogue.resolve(DOMAIN, RECORDING) is None
     with pytest.raises(ae.InvalidRequestError, match="temp_bucket"):
         catalogue.put(ENTRY)

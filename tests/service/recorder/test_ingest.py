@@ -64,7 +64,7 @@ def test_it_is_kept_with_what_execution_needs() -> None:
     assert event["event"] == "RECORDINGREADY"
     assert event["meta"] == META
     parse_event(event)
-    known = Catalogue(storage, SETTINGS).resolve(RECORDING)
+    known = Catalogue(storage, SETTINGS).resolve(DOMAIN, RECORDING)
     assert known == ae.Known(DOMAIN, START, TEMP, KEY)
 
 

@@ -22,7 +22,7 @@ from audioengine.service.queues.sqs import SqsQueue
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.intake import take_reports
 from audioengine.service.recorder.reports import ReportDesk
-from tests.execution.service import EVENTS, RECORDING, TEMP
+from tests.execution.service import DOMAIN, EVENTS, RECORDING, TEMP
 from tests.service.cloud import Cloud
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import Post, report
@@ -77,7 +77,7 @@ def test_reports_are_taken_in_order_and_gone(cloud: Cloud) -> None:
     post = Post()
     run(queue, desk(post, ae.S3Storage()), lambda: queue.depth() == 0)
     assert names(post) == ["RECORDINGSTARTED", "RECORDINGREADY"]
-    known = Catalogue(ae.S3Storage(), SETTINGS).resolve(RECORDING)
+    known = Catalogue(ae.S3Storage(), SETTINGS).resolve(DOMAIN, RECORDING)
     assert known is not None
     assert known.start_time_ms == deployment.START
 

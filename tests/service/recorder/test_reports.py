@@ -228,7 +228,7 @@ def test_merges_find_the_other_recordings_and_whose_they_are() -> None:
 def test_the_catalogue_has_what_the_event_has() -> None:
     made = Deployment()
     made.desk.take({**READY, "tempKey": TEMP_KEY})
-    entry = made.catalogue.find(RECORDING)
+    entry = made.catalogue.find(DOMAIN, RECORDING)
     event, _ = parse_event(READY)
     assert entry is not None
     assert entry.start_time_ms == START
@@ -247,7 +247,7 @@ def test_where_a_recording_is_may_be_left_to_its_start() -> None:
     ):
         made = Deployment()
         made.desk.take(report("RECORDINGREADY", tempKey=None, **told))
-        entry = made.catalogue.find(RECORDING)
+        entry = made.catalogue.find(DOMAIN, RECORDING)
         assert entry is not None
         assert entry.start_time_ms == start
         day = "190515" if start == START else "230329"
@@ -257,7 +257,7 @@ def test_where_a_recording_is_may_be_left_to_its_start() -> None:
 def test_other_buckets_must_be_named_by_settings() -> None:
     made = Deployment(recorder={"temp_buckets": ["temp-west"]})
     made.desk.take(report("RECORDINGREADY", tempBucket="temp-west"))
-    known = made.catalogue.resolve(RECORDING)
+    known = made.catalogue.resolve(DOMAIN, RECORDING)
     assert known is not None
     assert known.bucket == "temp-west"
     assert paths(report("RECORDINGREADY", tempBucket=KEPT)) == ["tempBucket"]
@@ -292,7 +292,7 @@ def test_domains_that_nobody_knows_are_refused() -> None:
     assert "not known" in str(error)
     single = Deployment(single_tenant=True, fallbacks={"domain": "sip.example.net"})
     single.desk.take(report("RECORDINGREADY", domain=None))
-    entry = single.catalogue.find(RECORDING)
+    entry = single.catalogue.find("sip.example.net", RECORDING)
     assert entry is not None
     assert entry.domain == "sip.example.net"
 
@@ -306,6 +306,58 @@ def test_a_recorder_of_one_domain_speaks_of_no_other() -> None:
     with pytest.raises(ae.NotAllowedError, match="another domain"):
         made.desk.take(report("RECORDINGREADY", domain=OTHER))
     assert len(made.post.to(EVENTS)) == 1
+
+
+@pytest.mark.parametrize("theirs_first", [True, False])
+def test_another_domain_s_report_of_the_same_id_changes_nothing(theirs_first: bool) -> None:
+    """With an object of its own, a recorder may call it what it likes; its token opens that."""
+    made = Deployment()
+    made.storage.put(TEMP, TEMP_KEY, DATA, {"domain": DOMAIN})
+    made.storage.put(TEMP, "190515-theirs.mp3", DATA, {"domain": OTHER})
+    mine = report("RECORDINGREADY"), DOMAIN
+    theirs = report("RECORDINGREADY", domain=OTHER, tempKey="190515-theirs.mp3"), OTHER
+    events = {}
+    for told, domain in (theirs, mine) if theirs_first else (mine, theirs):
+        events[domain] = made.desk.take(told, only_domain=domain)
+    stored = run(
+        store_command(replyId=events[DOMAIN].reply_id),
+        made.storage,
+        settings=made.settings,
+        resolver=made.catalogue.resolve,
+    )
+    assert stored.error is None
+    claims = claims_of(events[OTHER].reply_id)
+    assert (claims["domain"], claims["tempKey"]) == (OTHER, "190515-theirs.mp3")
+    run(
+        service.delete_command(replyId=events[OTHER].reply_id),
+        made.storage,
+        settings=made.settings,
+        resolver=made.catalogue.resolve,
+    )
+    assert made.storage.get(TEMP, TEMP_KEY) == DATA
+
+
+@pytest.mark.parametrize("only_domain", [None, DOMAIN])
+def test_a_report_must_be_of_the_recording_that_its_object_names(only_domain: str | None) -> None:
+    made = Deployment()
+    made.storage.put(TEMP, TEMP_KEY, DATA, {"domain": DOMAIN, "recording-id": "another"})
+    with pytest.raises(ae.NotAllowedError, match="another recording"):
+        made.desk.take(report("RECORDINGREADY"), only_domain=only_domain)
+    assert made.post.letters == []
+    made.storage.put(TEMP, TEMP_KEY, DATA, {"domain": DOMAIN, "recording-id": RECORDING})
+    made.desk.take(report("RECORDINGREADY"), only_domain=only_domain)
+
+
+def test_who_speaks_of_one_domain_can_not_tell_another_s_object_from_none() -> None:
+    reasons = set()
+    for metadata in (None, {}, {"domain": OTHER}):
+        made = Deployment()
+        if metadata is not None:
+            made.storage.put(TEMP, TEMP_KEY, DATA, metadata)
+        with pytest.raises(ae.NotAllowedError) as caught:
+            made.desk.take(report("RECORDINGREADY"), only_domain=DOMAIN)
+        reasons.add(str(caught.value))
+    assert len(reasons) == 1
 
 
 def test_a_recording_that_is_another_domain_s_can_not_be_reported() -> None:
@@ -331,7 +383,7 @@ def test_a_recorder_of_one_domain_can_not_vouch_for_a_recording(
     with pytest.raises(ae.NotAllowedError):
         made.desk.take(mine, only_domain=DOMAIN)
     assert made.post.letters == []
-    assert made.catalogue.find("mine") is None
+    assert made.catalogue.find(DOMAIN, "mine") is None
     made.desk.take(report("RECORDINGSTARTED"), only_domain=DOMAIN)
 
 

@@ -278,6 +278,6 @@ def test_all_that_it_needs(tmp_path: Path) -> None:
         while not post.to(EVENTS):
             assert time.monotonic() < end
             time.sleep(0.1)
-    assert Catalogue(ae.FolderStorage(tmp_path / "buckets"), settings).resolve(RECORDING)
+    assert Catalogue(ae.FolderStorage(tmp_path / "buckets"), settings).resolve(DOMAIN, RECORDING)
     with routes_served(ae.Settings(), senders) as routes:
         assert routes == ()

@@ -142,11 +142,11 @@ def test_entries_of_the_catalogue_go_with_their_recordings(
     desk.take(report("RECORDINGREADY", recordingId="young", tempKey="young.mp3"))
     catalogue = Catalogue(made, wanted)
     assert swept(made, wanted, dry_run=True).entries == 1
-    assert catalogue.find("gone") is not None
+    assert catalogue.find(DOMAIN, "gone") is not None
     assert swept(made, wanted).entries == 1
-    assert catalogue.find("gone") is None
-    assert catalogue.find("kept") is not None
-    assert catalogue.find("young") is not None
+    assert catalogue.find(DOMAIN, "gone") is None
+    assert catalogue.find(DOMAIN, "kept") is not None
+    assert catalogue.find(DOMAIN, "young") is not None
 
 
 def test_what_is_replaced_meanwhile_stays(monkeypatch: pytest.MonkeyPatch) -> None:

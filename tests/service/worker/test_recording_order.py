@@ -239,3 +239,11 @@ def test_recordings_of_a_merge_are_all_that_it_names() -> None:
     assert recordings_of(json.dumps({"toMerge": entries})) == {"b", "c"}
     assert recordings_of('{"recordingId": "a"') == {"a"}
     assert recordings_of("no \ud800 JSON") == frozenset()
+
+
+def test_no_tenant_s_command_stands_before_another_s_on_the_same_id() -> None:
+    turns = Turns(9, 9)
+    theirs, mine = held(0, "a", "theirs"), held(1, "a", "mine")
+    turns.add(theirs)
+    turns.add(mine)
+    assert {turns.begin(1.0), turns.begin(1.0)} == {theirs, mine}

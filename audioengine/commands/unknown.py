@@ -47,10 +47,10 @@ def key_problems(
         for name in sorted(map(str, value.keys() - known - EVENT_KEYS))
         if unknown == "refuse" or _resembles(name, known)
     )
-    problems = []
-    for name in islice(wrong, _NAMED_AT_MOST):
-        hidden = f"<{type(value.get(name)).__name__}>"  # a misspelt key may hold a secret
-        problems.append(Problem(joined(path, shown_key(name)), hidden, _rule(name, known)))
+    problems = [
+        Problem(joined(path, shown_key(name)), value.get(name), _rule(name, known))
+        for name in islice(wrong, _NAMED_AT_MOST)
+    ]
     ignored = {
         joined(path, shown_key(name)): value.get(name)
         for name in sorted(map(str, value.keys() - known))

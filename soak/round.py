@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.operations.successions import illegal_successions, window_tracks
+from tests.operations.successions import illegal_in, window_tracks
 
 
 class Refused(Exception):  # noqa: N818 - no error: the request allows it
@@ -44,9 +44,10 @@ class Round:
 
     def count_successions(self, data: bytes) -> None:
         """Judge how the windows of an output follow one another; no source has an illegal one."""
-        illegal = illegal_successions(data)
+        tracks = window_tracks(data)
+        illegal = illegal_in(tracks)
         assert not illegal, illegal[:10]
-        self.successions += sum(len(track) - 1 for track in window_tracks(data))
+        self.successions += sum(len(track) - 1 for track in tracks)
 
     def leave(self, folder: Path, trouble: str) -> Path:
         """Write all of it, and why it failed, for whoever looks into it."""

@@ -39,9 +39,11 @@ from audioengine.operations.options import DAY_S, HOUR_S
 from audioengine.operations.recording import Recording
 from audioengine.operations.recording_custody import merge_entry, recorded, require_record
 from audioengine.operations.refusing import check_codes, refuse_warnings
+from audioengine.operations.store_rendering import no_room as no_room_notice
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
 from audioengine.render.execute import Progress
+from audioengine.render.weave import NoRoomError
 from audioengine.render.workers import executor_of
 from audioengine.report import MergePlanReport, MergeReport
 from audioengine.storage import DestinationLike, S3Options, Staging, open_destination
@@ -132,8 +134,18 @@ def merge(
             digests = {
                 part.path: beside.submit(sha256_hex, recording.source) for part, recording in there
             }
-            while not (done := _try(gathered, options, there, omitted, staging, workers, progress)):
-                gathered = gather(there, options)
+            no_room = None
+            done = None
+            while done is None:
+                try:
+                    done = _try(gathered, options, there, omitted, staging, workers, progress)
+                except NoRoomError as error:
+                    if gathered.plan.render == "full":
+                        raise
+                    no_room = no_room_notice(error)
+                    staging.restart()
+                if done is None:
+                    gathered = gather(there, options, no_room)
             members = gathered.members
             if fail_on_crosstalk:
                 _refuse_crosstalk(members, done.coherence)
@@ -189,6 +201,9 @@ def plan_merge(
     s3: S3Options | None = None,
 ) -> MergePlanReport:
     """Say what `merge` would do with the same arguments, without decoding or writing anything.
+
+    Only rendering shows, at a stream's highest bitrate, that what is made has no room beside what
+    is copied: then nothing is, and the report's parts have `not_copied` with `no_room`.
 
     Raises what `merge` would raise before it renders.
     """

@@ -11,13 +11,14 @@ from audioengine.mp3.info_tag import OWN_ENCODER
 from audioengine.operations.coherence import coherence_under
 from audioengine.operations.gathering import decoded_or_named
 from audioengine.operations.merge_reporting import Merged
+from audioengine.operations.store_rendering import Restartable
 from audioengine.pcm.tone import Tone
 from audioengine.plan.encode import header_for
 from audioengine.plan.merge import MergePlan
 from audioengine.render.execute import Progress, Rendered, execute
 from audioengine.render.stream import Patch, PatchedStream, RecordingStream
 from audioengine.render.timeline import TimelinePcm
-from audioengine.storage import Source, Staging
+from audioengine.storage import Source
 
 
 def render_merge(
@@ -25,13 +26,14 @@ def render_merge(
     sources: Sequence[Source],
     *,
     beep: Beep,
-    staging: Staging,
+    staging: Restartable,
     workers: int,
-    progress: Progress | None,
+    progress: Progress | None = None,
 ) -> Merged:
     """Write what the plan says, of which `sources` are the recordings, to an empty `staging`.
 
-    Raises UndecodableError for a recording that can't be decoded, and StorageError.
+    Raises UndecodableError for a recording that can't be decoded, NoRoomError where what is made
+    does not fit beside what is copied, and StorageError.
     """
     pcm = TimelinePcm(
         plan,
@@ -58,7 +60,7 @@ def _execute(
     sources: Sequence[Source],
     pcm: TimelinePcm,
     tone: Tone,
-    staging: Staging,
+    staging: Restartable,
     workers: int,
     progress: Progress | None,
 ) -> Rendered:

@@ -10,6 +10,7 @@ from functools import partial
 from audioengine.choices import Align, CallerChannel, MaskScope, Missing, Render, SharedFrames
 from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, LimitError
+from audioengine.notices import Notice
 from audioengine.operations.choices import check_options
 from audioengine.operations.gathering import Member, output_format, placed_members
 from audioengine.operations.recording import Recording
@@ -68,8 +69,14 @@ class Gathered:
         return placed.edits.is_identity and not placed.zero and self.plan.render == "smart"
 
 
-def gather(there: Sequence[tuple[TimedPart, Recording]], options: MergeChoices) -> Gathered:
+def gather(
+    there: Sequence[tuple[TimedPart, Recording]],
+    options: MergeChoices,
+    no_room: Notice | None = None,
+) -> Gathered:
     """Place opened recordings, in order of start, and plan their merge.
+
+    no_room: why nothing may be copied, as rendering found out.
 
     Raises InvalidRequestError with what is wrong with their edits, LimitError.
     """
@@ -87,7 +94,9 @@ def gather(there: Sequence[tuple[TimedPart, Recording]], options: MergeChoices) 
     windows = [
         partial(read_windows, member.recording.source, member.placed.index) for member in members
     ]
-    plan = make_plan(placed, format, windows, align=options.align, render=options.render)
+    plan = make_plan(
+        placed, format, windows, align=options.align, render=options.render, no_room=no_room
+    )
     return Gathered(members, plan)
 
 

@@ -15,11 +15,14 @@ from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.scan import scan
 from audioengine.operations.gathering import opened
 from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.merge_request import Gathered, MergeChoices, gather
 from audioengine.operations.options import DAY_S, HOUR_S
-from audioengine.operations.verification import decoder_of
+from audioengine.operations.store_rendering import Nowhere, no_room
+from audioengine.operations.verification import decoder_of, may_have_had_no_room
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart
+from audioengine.render.weave import NoRoomError
 from audioengine.report import Check, OmittedReport
 from audioengine.storage import S3Options, SourceLike, open_source
 from audioengine.times import Number
@@ -113,7 +116,25 @@ def judged_merge(
     except (MalformedAudioError, UnsupportedAudioError) as error:
         return (judge_unreadable(str(error)),)
     case = merge_case(sources, output, index, gathered.plan, choices.beep)
-    return judge_merge(case, workers)
+    checks = judge_merge(case, workers)
+    if may_have_had_no_room(checks, gathered.plan):
+        full = _without_copies(gathered, choices, workers)
+        if full is not None:
+            case = merge_case(sources, output, index, full.plan, choices.beep)
+            checks = judge_merge(case, workers)
+    return checks
+
+
+def _without_copies(gathered: Gathered, choices: MergeChoices, workers: int) -> Gathered | None:
+    """The same with nothing copied, if there is no room beside copies; else None."""
+    members = gathered.members
+    sources = [member.recording.source for member in members]
+    try:
+        render_merge(gathered.plan, sources, beep=choices.beep, staging=Nowhere(), workers=workers)
+    except NoRoomError as error:
+        there = [(member.timed, member.recording) for member in members]
+        return gather(there, choices, no_room(error))
+    return None
 
 
 def require_decoder_for_merge(gathered: Gathered) -> None:

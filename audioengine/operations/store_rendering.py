@@ -17,8 +17,6 @@ from audioengine.render.execute import Progress, Rendered, execute
 from audioengine.render.stream import RecordingStream
 from audioengine.render.weave import NoRoomError
 
-_NO_ROOM = "What is re-made has no room beside what is kept"
-
 
 class Restartable(Protocol):
     """A place for an output that nobody sees yet."""
@@ -34,6 +32,11 @@ class Restartable(Protocol):
     def restart(self) -> None:
         """Forget all that was written."""
         ...
+
+
+def no_room(error: NoRoomError) -> Notice:
+    """Why nothing is copied where what is re-made would not fit beside it."""
+    return Notice("no_room", f"What is re-made has no room beside what is kept: {error}")
 
 
 def render_store(
@@ -67,27 +70,27 @@ def render_store(
     except NoRoomError as error:
         if plan.render == "full":
             raise
-        plan = planned(recording, edits, choices, [Notice("no_room", f"{_NO_ROOM}: {error}")])
+        plan = planned(recording, edits, choices, [no_room(error)])
         staging.restart()
         return plan, render(plan=plan)
 
 
-class _Nowhere:
+class Nowhere:
     """Keeps nothing."""
 
     def write(self, data: bytes) -> None:
-        pass
+        """Do nothing."""
 
     def rewrite_start(self, data: bytes) -> None:
-        pass
+        """Do nothing."""
 
     def restart(self) -> None:
-        pass
+        """Do nothing."""
 
 
 def plan_of_rendering(
     recording: Recording, edits: Edits, choices: StoreChoices, workers: int
 ) -> StorePlan:
     """The plan that a store of these edits ends with: the rendering is done and thrown away."""
-    plan, _ = render_store(recording, edits, choices, _Nowhere(), workers)
+    plan, _ = render_store(recording, edits, choices, Nowhere(), workers)
     return plan

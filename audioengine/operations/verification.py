@@ -19,6 +19,7 @@ from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store_rendering import plan_of_rendering
 from audioengine.operations.store_request import StoreChoices, planned, resolved
 from audioengine.operations.workers import worker_count
+from audioengine.plan.rendering import RenderPlan
 from audioengine.report import Check, VerdictReport
 from audioengine.storage import S3Options, SourceLike, open_source
 from audioengine.times import Number
@@ -28,8 +29,8 @@ from audioengine.verification.judge import judge, judge_copy, judge_unreadable
 from audioengine.verification.verdict import Verification
 from audioengine.version import VERSION
 
-# What fails where frames that could have been copied are not.
-_COPY_CHECKS = {"copied_frames", "other_party"}
+# What fails where frames that could have been copied, or left out in gaps, are not.
+_COPY_CHECKS = {"copied_frames", "other_party", "gaps"}
 
 
 def verify(
@@ -94,13 +95,17 @@ def judged(
         return (judge_unreadable(str(error)),)
     case = store_case(recording.source, recording.index, output, index, plan, choices.beep)
     checks = judge(case, workers)
-    failed = {check.name for check in checks if not check.passed}
-    if failed and failed <= _COPY_CHECKS and plan.render == "smart":
-        # It may be an output of which all had to be re-made, which only rendering can tell.
+    if may_have_had_no_room(checks, plan):
         plan = plan_of_rendering(recording, edits, choices, workers)
         if plan.render == "full":
             checks = judge(replace(case, plan=plan), workers)
     return checks
+
+
+def may_have_had_no_room(checks: tuple[Check, ...], plan: RenderPlan) -> bool:
+    """Whether it may be one of which all had to be re-made, which only rendering can tell."""
+    failed = {check.name for check in checks if not check.passed}
+    return bool(failed) and failed <= _COPY_CHECKS and plan.render == "smart"
 
 
 def require_decoder(edits: Edits) -> None:

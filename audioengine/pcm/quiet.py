@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
@@ -44,7 +45,8 @@ class _Quiet:
 
     def leave(self) -> None:
         with self._lock:
-            self._inside -= 1
+            # A process that was forked inside has begun anew.
+            self._inside = max(0, self._inside - 1)
             streams = _streams()
             if streams is not None and not self._inside:
                 streams.variable.value = streams.shown
@@ -70,12 +72,30 @@ def _streams() -> _Streams | None:
         # Only glibc has it.
         library.gnu_get_libc_version  # noqa: B018
         variable = ctypes.c_void_p.in_dll(library, "stderr")
+        if not is_writable(ctypes.addressof(variable)):
+            return None
     except (AttributeError, OSError, TypeError, ValueError):
         return None
     library.fopen.restype = ctypes.c_void_p
     hidden = library.fopen(os.fsencode(os.devnull), b"we")
     shown = variable.value
     return None if hidden is None or shown is None else _Streams(variable, shown, hidden)
+
+
+def is_writable(address: int) -> bool:
+    """Whether memory may be written to, by Linux's list of it.
+
+    A layer over another C library may have glibc's names, and `stderr` be a constant there.
+
+    Raises OSError where there is no such list.
+    """
+    with Path("/proc/self/maps").open() as maps:
+        for line in maps:
+            span, rights, *_ = line.split()
+            start, end = (int(bound, 16) for bound in span.split("-"))
+            if start <= address < end:
+                return "w" in rights
+    return False
 
 
 @contextmanager

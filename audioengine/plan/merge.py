@@ -62,11 +62,14 @@ def plan_merge(
     *,
     align: Align = "sample",
     render: Render = "smart",
+    no_room: Notice | None = None,
 ) -> MergePlan:
     """Plan a merge of recordings in order of start, of which at least one has a sample.
 
     format: of the output; its rate is the recordings' highest.
     read_windows: by recording, gives the windows of its frames; asked near what is re-made.
+    no_room: why nothing may be copied, where rendering found out that what is made does not fit
+        beside it; the frames stay where they would be.
     """
     excluded = {
         number: notice
@@ -74,7 +77,7 @@ def plan_merge(
         if (notice := _never_copied(part, format)) is not None
     }
     while True:
-        plan = _plan(parts, format, read_windows, align, render, excluded)
+        plan = _plan(parts, format, read_windows, align, render, excluded, no_room)
         damaged = _damaged(plan)
         if not damaged:
             return plan
@@ -102,6 +105,7 @@ def _plan(
     align: Align,
     render: Render,
     excluded: Mapping[int, Notice],
+    no_room: Notice | None,
 ) -> MergePlan:
     candidates = [n for n in range(len(parts)) if n not in excluded and render == "smart"]
     stretches = _stretches(parts)
@@ -131,6 +135,9 @@ def _plan(
     if grid.origin:
         # So short that its frames begin where it does.
         owner, candidates = None, []
+    if no_room is not None:
+        obstacles |= dict.fromkeys(candidates, no_room)
+        candidates, render = [], "full"
     layout = Layout(format, grid, origin, parts, stretches, hearing, candidates)
     required = tuple(layout.required(channel) for channel in range(format.channels))
     lost = sorted(

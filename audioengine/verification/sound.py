@@ -64,6 +64,7 @@ _BLOCK_MS = 20
 _LATE_S = 1.0
 _QUIET_DBFS = -45.0
 _QUIET_VOICE_DBFS = -65.0
+_MOST_CHANCE = 2.0
 _OTHER_CHANNEL_DB = 12.0
 """A channel gets fewer bits where the other one takes them."""
 
@@ -267,7 +268,7 @@ class _Listener:
             deep=deep,
             core_rest_dbfs=decibels(loudest(inner, block)) if deep else -120.0,
             likeness=alike.best,
-            likeness_chance=alike.chance,
+            likeness_chance=alike.chance if alone else _chance_among_others(alike),
             envelope=levels.now,
             envelope_chance=levels.chance,
             envelope_spread=levels.spread,
@@ -417,6 +418,11 @@ class _Listener:
                 if levels[number] > max(loudest(wave, block) for wave in right):
                     return part
         return None
+
+
+def _chance_among_others(found: Likeness) -> float:
+    """What a voice reaches by chance in coding noise of others, who may be the same speaker."""
+    return max(found.chance, min(found.elsewhere, _MOST_CHANCE * found.chance))
 
 
 def _cut(span: Span, window: Span) -> slice:

@@ -199,6 +199,9 @@ class Likeness:
     at_zero: float
     chance: float
     """What sounds with nothing in common reach."""
+    elsewhere: float = 0.0
+    """The largest correlation at lags beyond those asked for, as it would be among as many lags as
+    those: voices of one speaker, or of one pitch, have more in common than chance gives."""
 
 
 def likeness(first: Wave, second: Wave, rate_hz: int, lag_s: float = LAG_S) -> Likeness:
@@ -222,7 +225,15 @@ def likeness(first: Wave, second: Wave, rate_hz: int, lag_s: float = LAG_S) -> L
     near = np.concatenate((at_lag[-lags:], at_lag[: lags + 1]))
     best = int(np.argmax(np.abs(near)))
     chance = math.sqrt(2 * math.log(2 * lags + 1) / max(1.0, share * len(first) / 2))
-    return Likeness(float(abs(near[best])), best - lags, float(abs(near[lags])), chance)
+    far = np.abs(at_lag[lags + 1 : -lags])
+    elsewhere = math.sqrt(math.log(2 * lags + 1) / math.log(max(len(far), 2 * lags + 1)))
+    return Likeness(
+        float(abs(near[best])),
+        best - lags,
+        float(abs(near[lags])),
+        chance,
+        elsewhere * float(far.max(initial=0.0)),
+    )
 
 
 def share_of(heard: Wave, voice: Wave, rate_hz: int) -> float:

@@ -71,9 +71,14 @@ def window_tracks(data: bytes) -> list[list[int]]:
 
 def illegal_successions(data: bytes) -> list[Succession]:
     """Where windows of a file follow one another whose slopes don't fit."""
+    return illegal_in(window_tracks(data))
+
+
+def illegal_in(tracks: Sequence[Sequence[int]]) -> list[Succession]:
+    """The same, of windows that are read."""
     return [
         Succession(channel, granule, pair)
-        for channel, track in enumerate(window_tracks(data))
+        for channel, track in enumerate(tracks)
         for granule, pair in enumerate(pairwise(track), 1)
         if pair not in LEGAL
     ]

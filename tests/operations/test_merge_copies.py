@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import audioengine as ae
+from fixtures import mpeg
 from tests.operations.helpers import Pcm, Recording, lame, recorded, recording, talk
 from tests.operations.merge_promises import (
     LEAST_SNR_DB,
@@ -127,6 +128,29 @@ def test_one_that_covers_the_others_conference_is_copied_practically_whole(rate:
     near = reach(source)
     got, want = merged.decoded("pyav"), source.decoded("pyav")
     assert (got[near:-near] == want[near:-near]).all()
+
+
+@pytest.mark.parametrize("name", ["stereo-8k", "mpeg2-16k-48k", "mpeg1-44k-128k"])
+def test_a_recording_that_is_cut_off_does_not_ring_on_into_the_gap(name: str) -> None:
+    """Its last frame would play on: nothing cancels what it folds into the next one."""
+    whole = recording(name)
+    sounds = list(mpeg.sound(whole.data))
+    # Where it is loud, so that it is heard.
+    pcm = np.abs(whole.decoded("pyav")).max(axis=1)
+    loud = int(np.argmax(np.convolve(pcm, np.ones(whole.spf), "valid")))
+    cut_off = recorded("cut off", mpeg.join(sounds[: (loud + whole.start) // whole.spf + 1]))
+    late = -(-(cut_off.samples + 20 * whole.spf) * 1000 // whole.rate)
+    # The one before it has the output's frames; both are copied.
+    merged = merge(Part(cut_off), Part(recording(name), late), align="frame")
+    for decoder in ("miniaudio", "pyav", "soundfile"):
+        level = np.abs(cut_off.decoded(decoder)[-whole.spf :]).max()
+        gap = merged.decoded(decoder)[cut_off.samples + whole.rate // 100 :][: 10 * whole.spf]
+        assert np.abs(gap).max() < 0.5 * level, decoder
+        assert not gap[3 * whole.spf + 1056 :].any()
+    assert merged.part("cut off").copied_frames > 0
+    asked = [part.asked for part in merged.parts]
+    verdict = ae.verify_merge(asked, merged.data, align="frame")
+    assert verdict.passed, verdict.failures
 
 
 # Aligned by frames

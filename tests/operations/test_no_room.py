@@ -23,10 +23,10 @@ CALLER = ae.Modification(mask={"caller": [ae.Interval(0.5, 0.8)]})
 
 
 @cache
-def crowded() -> bytes:
+def crowded(count: int = FRAMES) -> bytes:
     """24 kHz at 160 kbit/s: the callee's loud noise, and stuffing, fill every frame."""
-    noise = np.random.default_rng(1).standard_normal((FRAMES + 8) * 576) * 0.2
-    units = encode_channel([Stretch(noise.astype(np.float32), 4, FRAMES)], STEREO, 11)[0]
+    noise = np.random.default_rng(1).standard_normal((count + 8) * 576) * 0.2
+    units = encode_channel([Stretch(noise.astype(np.float32), 4, count)], STEREO, 11)[0]
     shift = granule_layout(lsf=True).length_shift
     slot = 8 * (STEREO.frame_bytes(14) - 4 - STEREO.side_info_bytes)
     frames = []
@@ -91,3 +91,36 @@ def test_at_the_highest_bitrates_masks_of_one_party_go_the_smart_way(name: str, 
         report = ae.store(source, out, ae.Modification(mask={party: masks}))
         assert report.render == "smart"
         assert not illegal_successions(out.getvalue())
+
+
+def test_a_merge_copies_nothing_where_what_is_kept_leaves_no_room() -> None:
+    """Its plan says that it copies; the report says why it does not, and `verify_merge` agrees."""
+    parts = [
+        ae.MergePart(crowded(), 1_728_890_677_283, modification=CALLER),
+        ae.MergePart(crowded(20), 1_728_890_677_283 + 3000),
+    ]
+    planned = ae.plan_merge(parts)
+    assert planned.render == "smart"
+    assert planned.parts[0].copied_frames > 0
+    out = BytesIO()
+    report = ae.merge(parts, out, verify=True)
+    assert report.render == "full"
+    assert report.frames.verbatim == report.frames.spliced == 0
+    assert report.parts[0].not_copied is not None
+    assert report.parts[0].not_copied.code == "no_room"
+    data = out.getvalue()
+    for decode in (decode_miniaudio, decode_pyav, decode_soundfile):
+        assert len(decode(data)) == report.output.samples
+    assert not illegal_successions(data)
+    assert ae.verify_merge(parts, data).passed
+
+
+def test_a_merge_that_copies_nothing_without_need_does_not_pass() -> None:
+    parts = [
+        ae.MergePart(fixture("stereo-8k"), 1_728_890_677_283, modification=CALLER),
+        ae.MergePart(fixture("nores-8k"), 1_728_890_677_283 + 9000),
+    ]
+    out = BytesIO()
+    ae.merge(parts, out, render="full")
+    failed = {check.name for check in ae.verify_merge(parts, out.getvalue()).failures}
+    assert "copied_frames" in failed

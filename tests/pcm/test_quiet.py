@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from audioengine.pcm.quiet import _streams
+from audioengine.pcm.quiet import _streams, is_writable
 from fixtures import mpeg
 from tests.support import fixture
 
@@ -80,6 +81,16 @@ if not child:
 os.waitpid(child, 0)
 done.set()
 thread.join()
+with quiet():
+    child = os.fork()
+    if not child:
+        puts(b"shown by a child from inside\\n")
+if not child:
+    with quiet():
+        puts(b"hidden in that child\\n")
+    puts(b"shown by that child\\n")
+    os._exit(0)
+os.waitpid(child, 0)
 puts(b"shown by the parent\\n")
 """
 
@@ -114,7 +125,19 @@ def test_nothing_but_what_python_writes_is_seen_while_threads_decode() -> None:
 def test_a_forked_process_begins_anew() -> None:
     """Whoever was decoding in the parent is not there to set things back."""
     lines, _ = run("-c", AFTER_A_FORK)
-    assert lines == ["shown by the child", "shown by the child", "shown by the parent"]
+    from_inside = ["shown by a child from inside", "shown by that child"]
+    assert lines == ["shown by the child"] * 2 + from_inside + ["shown by the parent"]
+
+
+def test_what_may_not_be_written_is_left_alone() -> None:
+    """There are layers with glibc's names over libraries whose `stderr` is a constant."""
+    library = ctypes.CDLL(None)
+    code = ctypes.cast(library.fopen, ctypes.c_void_p).value
+    assert code is not None
+    assert not is_writable(code)
+    assert not is_writable(0)
+    buffer = ctypes.create_string_buffer(8)
+    assert is_writable(ctypes.addressof(buffer))
 
 
 def test_the_command_line_shows_nothing_of_it(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from audioengine.errors import InvalidRequestError, StorageError
+from audioengine.errors import InvalidRequestError, Problem, StorageError
 from audioengine.version import VERSION
 
 _FORMAT = 1
@@ -30,8 +30,17 @@ class Journal:
     Only one batch writes to a journal at a time.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, resume: bool) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        resume: bool,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         """Open a journal; with `resume` one that is there is gone on with, else it must be new.
+
+        options: what decides about the sound of all outputs. A journal that was begun with others
+            is not gone on with: what is done would keep theirs. None: nothing will be done.
 
         Raises InvalidRequestError, StorageError.
         """
@@ -46,12 +55,12 @@ class Journal:
         except OSError as error:
             raise self._failed(error) from error
         try:
-            self._begin(resume=resume)
+            self._begin(resume, options)
         except BaseException:
             self.close()
             raise
 
-    def _begin(self, *, resume: bool) -> None:
+    def _begin(self, resume: bool, options: Mapping[str, str] | None) -> None:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -59,7 +68,8 @@ class Journal:
             raise StorageError(message, retryable=True) from None
         size = os.fstat(self._fd).st_size
         if not size:
-            self._write({"journal": _FORMAT, "version": VERSION, "started": _now()})
+            head = {"journal": _FORMAT, "version": VERSION, "started": _now()}
+            self._write(head if options is None else {**head, "options": dict(options)})
             return
         if not resume:
             rule = "must be a new file, unless the batch is resumed"
@@ -67,9 +77,31 @@ class Journal:
         first = os.pread(self._fd, len(_HEAD), 0).partition(b"\n")[0]
         if not first or not _HEAD.startswith(first):
             raise InvalidRequestError.of("journal", str(self._path), "must be a journal of a batch")
+        if options is not None:
+            self._check(options)
         if os.pread(self._fd, 1, size - 1) != b"\n":
             # A killed process may leave half a line.
             self._write_bytes(b"\n")
+
+    def _check(self, options: Mapping[str, str]) -> None:
+        """Raise InvalidRequestError where the journal was begun with other options."""
+        try:
+            with self._path.open("rb") as file:
+                before = json.loads(file.readline())["options"]
+        except (ValueError, KeyError):  # a kill has left half of it: nothing was done
+            return
+        problems = [
+            Problem(
+                name,
+                value,
+                f"must be {before[name]} as in the journal, whose jobs are done with that: "
+                "begin a new journal to do them again",
+            )
+            for name, value in options.items()
+            if before.get(name, value) != value
+        ]
+        if problems:
+            raise InvalidRequestError(problems)
 
     @property
     def id(self) -> str:

@@ -151,7 +151,7 @@ def run_batch(
     at_once = _AT_ONCE if any(_is_in_s3(job, settings) for job in first) else 1
     with (
         closing(_executor(how, scheduler, (processes, at_once), concurrency)) as does,
-        closing(Journal(journal, resume=resume)) as open_journal,
+        closing(Journal(journal, resume=resume, options=options.sound())) as open_journal,
     ):
         kept = None if record is None else BatchRecord(record, open_journal)
         batch = _Batch(open_journal, does, max_failures, progress, kept)

@@ -23,6 +23,8 @@ _OPTIONS = {
     "allow_short_masks": "--allow-short-masks",
     "beep.frequency_hz": "--beep-hz",
     "beep.level_dbfs": "--beep-dbfs",
+    "beep.fill": "--fill",
+    "caller_channel": "--caller-channel",
     "clip_tolerance_s": "--clip-tolerance-s",
     "encoder_delay": "--encoder-delay",
     "fail_on_crosstalk": "--fail-on-crosstalk",
@@ -30,6 +32,7 @@ _OPTIONS = {
     "guard_ms": "--guard-ms",
     "max_gap_s": "--max-gap-s",
     "max_timeline_s": "--max-timeline-s",
+    "shared_frames": "--shared-frames",
     "start_time_ms": "--start-time-ms",
 }
 # Within --params, absoluteTimes is a name of the request's own.

@@ -81,11 +81,16 @@ _PARTIES = {
     "properties": {"caller": _STRETCHES, "callee": _STRETCHES},
     "additionalProperties": False,
 }
+_ABSOLUTE = {
+    "type": ["boolean", "null"],
+    "description": "Whether all times are epoch milliseconds.",
+    "examples": [True],
+}
 _PARAMS = {
     "type": "object",
     "properties": {
-        "absoluteTimes": {"type": ["boolean", "null"]},
-        "absoluteTime": {"type": ["boolean", "null"]},
+        "absoluteTimes": _ABSOLUTE,
+        "absoluteTime": _ABSOLUTE,
         "mask": {"anyOf": [*_STRETCHES["anyOf"], _PARTIES]},
         "trim": {"anyOf": [*_EMPTY, _TRIM]},
     },

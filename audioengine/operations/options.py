@@ -25,13 +25,20 @@ from audioengine.edits import (
     short_mask_problems,
 )
 from audioengine.errors import InvalidRequestError
-from audioengine.times import Number
+from audioengine.times import Number, exact, plain
 
 DAY_S = 86_400
 HOUR_S = 3600
 
 # For pydantic, where settings hold these.
 _FORM = {"extra": "forbid", "allow_inf_nan": False}
+
+
+def _text(value: object) -> str:
+    """A word, a number or two of them, the same however it is given."""
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return value if isinstance(value, str) else plain(exact(value, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,13 @@ class StoreOptions:
             if one.name not in ("guard_ms", "clip_tolerance_s", "allow_short_masks")
         }
         return {**given, "encoder_delay": IfUntagged(self.encoder_delay)}
+
+    def sound(self) -> dict[str, str]:
+        """What decides what is masked, where, and what is heard there, as text."""
+        names = ("beep", "caller_channel", "shared_frames", "encoder_delay", "guard_ms")
+        told = {name: getattr(self, name) for name in names}
+        beep = {f"beep.{one.name}": getattr(self.beep, one.name) for one in fields(Beep)}
+        return {name: _text(value) for name, value in {**told, **beep}.items() if name != "beep"}
 
     def guarded(self, modification: Modification) -> Modification:
         """A modification with the tolerance, and with the guard where it says nothing of one."""

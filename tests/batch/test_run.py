@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -105,6 +106,34 @@ def test_jobs_are_done_as_store_does_them_and_a_bad_one_stops_no_other(tmp_path:
     assert not (tmp_path / "edited.mp3").exists()
     assert (tmp_path / "gone.mp3").read_bytes() == made(SHORT, EDIT)
     assert not list(tmp_path.glob(TEMPORARY))
+
+
+@pytest.mark.parametrize(
+    ("options", "path", "rule"),
+    [
+        (ae.StoreOptions(guard_ms=(10, 40)), "guard_ms", "must be 0 as in the journal"),
+        (ae.StoreOptions(caller_channel="right"), "caller_channel", "must be left as in"),
+        (ae.StoreOptions(beep=ae.Beep(fill="silence")), "beep.fill", "must be beep as in"),
+        (ae.StoreOptions(shared_frames="mask_both"), "shared_frames", "must be keep as in"),
+    ],
+    ids=["guard", "channel", "fill", "shared"],
+)
+def test_a_batch_is_not_resumed_with_options_that_mask_otherwise(
+    tmp_path: Path, options: ae.StoreOptions, path: str, rule: str
+) -> None:
+    """Else what is done would count as done with them."""
+    manifest = manifest_of(tmp_path, [job(tmp_path / "a.mp3", modification=MASK)])
+    journal = tmp_path / "journal"
+    assert ae.run_batch(manifest, journal, concurrency=1).done == 1
+    with pytest.raises(ae.InvalidRequestError) as caught:
+        ae.run_batch(manifest, journal, concurrency=1, resume=True, options=options)
+    (problem,) = caught.value.problems
+    assert problem.path == path
+    assert problem.rule.startswith(rule)
+    # What only lets more pass is another matter, and so is how a number is written.
+    loose = ae.StoreOptions(allow_truncated=True, guard_ms=Decimal("0.0"))
+    again = ae.run_batch(manifest, journal, concurrency=1, resume=True, options=loose)
+    assert (again.skipped, again.done) == (1, 0)
 
 
 def test_too_many_failures_stop_a_batch(tmp_path: Path) -> None:

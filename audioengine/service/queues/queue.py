@@ -39,9 +39,12 @@ class Message:
 def unwrapped(body: str, attributes: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
     """Return what a topic was told, with its attributes, where a queue got it in SNS's envelope.
 
-    Without raw message delivery, SNS puts what it passes on into JSON of its own. Anything else is
-    returned as it is.
+    Without raw message delivery, SNS puts what it passes on into JSON of its own, attributes too.
+    Anything else is returned as it is: so is what REST took in, where a body that looks like an
+    envelope was judged as the command that it is.
     """
+    if attributes.keys() & {DIALECT, METHOD}:
+        return body, attributes
     try:
         envelope = parse_json(body, "message")
     except InvalidRequestError:  # what names a key twice is nothing that SNS has written

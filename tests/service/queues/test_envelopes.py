@@ -73,6 +73,13 @@ def test_anything_else_stays_as_it_is(body: str) -> None:
     assert unwrapped(body, {"a": "b"}) == (body, {"a": "b"})
 
 
+@pytest.mark.parametrize("own", [{"dialect": "rest"}, {"method": "STORERECORDING"}])
+def test_what_rest_has_judged_stays_as_it_is(own: dict[str, str]) -> None:
+    """Else another command would be carried out than the one that was judged."""
+    body = json.dumps({**ENVELOPE, "recordingId": "4711", "destinationBucket": "b"})
+    assert unwrapped(body, own) == (body, own)
+
+
 @given(st.text())
 def test_whatever_is_in_it_comes_out(text: str) -> None:
     assert unwrapped(json.dumps({**ENVELOPE, "Message": text}), {})[0] == text

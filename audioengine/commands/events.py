@@ -15,9 +15,8 @@ from pydantic import Field
 
 from audioengine.commands.redaction import redacted
 from audioengine.commands.wire import (
-    AbsentIfNull,
+    OptionalSegments,
     OptionalText,
-    Segments,
     Text,
     Wire,
     WireNumber,
@@ -120,7 +119,7 @@ class RelatedRecording(Wire):
     """`active` or `stopped`."""
     recording_role: OptionalText = None
     """`parent`, `child` or `sibling`."""
-    conference_segments: Segments = ()
+    conference_segments: OptionalSegments = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +139,8 @@ class RecordingReady(Wire):
     meta: OptionalText = None
     """As it came; `meta.parse_meta` reads it."""
     recording_id: Text
-    conference_segments: Segments = ()
-    related_recordings: Annotated[tuple[RelatedRecording, ...], AbsentIfNull] = ()
+    conference_segments: OptionalSegments = None
+    related_recordings: tuple[RelatedRecording, ...] | None = None
     reply_id: Text = field(repr=False)
     warning: OptionalText = None
     """Why the recording may lack something, for instance `rtpTimeout`."""

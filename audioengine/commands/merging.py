@@ -48,7 +48,7 @@ def merge_command(
     own = set(entries)
     active: dict[str, Problem] = {}
     for number, event in enumerate(events):
-        for place, related in enumerate(event.related_recordings):
+        for place, related in enumerate(event.related_recordings or ()):
             if related.recording_id in own:
                 continue
             if related.state == "active":
@@ -88,7 +88,7 @@ def _own_entry(event: RecordingReady, path: str, problems: list[Problem]) -> Mer
     return MergeEntry(
         recording_id=event.recording_id,
         start_time_ms=0 if start is None else start,
-        conference_segments=event.conference_segments,
+        conference_segments=event.conference_segments or (),
     )
 
 
@@ -96,5 +96,5 @@ def _related_entry(related: RelatedRecording) -> MergeEntry:
     return MergeEntry(
         recording_id=related.recording_id,
         start_time_ms=related.start_time_ms,
-        conference_segments=related.conference_segments,
+        conference_segments=related.conference_segments or (),
     )

@@ -122,6 +122,8 @@ _SegmentField: TypeAlias = Annotated[
     ConferenceSegment, PlainValidator(_segment), WithJsonSchema(_SEGMENT_SCHEMA)
 ]
 Segments: TypeAlias = Annotated[tuple[_SegmentField, ...], AbsentIfNull]
+OptionalSegments: TypeAlias = tuple[_SegmentField, ...] | None
+"""None where there is no list; an empty one stays as it came."""
 
 
 _ADAPTERS: dict[object, TypeAdapter[Any]] = {}  # slow to build
@@ -198,33 +200,43 @@ def unknown_keys(value: object, kind: type[Any]) -> list[Notice]:
 
     Where there are many, the last notice says how many more there are.
     """
-    every = _unknown_keys(value, kind, "")
+    every = _unknown_values(value, kind, "")
     out = [
         Notice("unknown_key", f"{path} is not known and ignored.")
-        for path in islice(every, _NAMED_AT_MOST)
+        for path, _ in islice(every, _NAMED_AT_MOST)
     ]
     if more := sum(1 for _ in every):
         out.append(Notice("unknown_key", f"{more} more keys are not known and ignored."))
     return out
 
 
-def _unknown_keys(value: object, kind: type[Any], path: str) -> Iterator[str]:
+def unknown_values(value: object, kind: type[Any]) -> list[tuple[str, object]]:
+    """Return the paths of the first keys that a kind does not know, however deep, and the values.
+
+    There are 100 at most.
+    """
+    return list(islice(_unknown_values(value, kind, ""), _NAMED_AT_MOST))
+
+
+def _unknown_values(value: object, kind: type[Any], path: str) -> Iterator[tuple[str, object]]:
     if not isinstance(value, dict):
         return
     unknown = value.keys() - keys(kind) - getattr(kind, "HARMLESS", frozenset())
-    yield from (joined(path, shown_key(name)) for name in sorted(map(str, unknown)))
+    for name in sorted(map(str, unknown)):
+        yield joined(path, shown_key(name)), value.get(name)
     for name, inner_kind in getattr(kind, "NESTED", {}).items():
-        for place, inner in enumerate(value.get(name) or ()):
-            yield from _unknown_keys(inner, inner_kind, joined(path, f"{name}[{place}]"))
+        entries = value.get(name)
+        for place, inner in enumerate(entries if isinstance(entries, (list, tuple)) else ()):
+            yield from _unknown_values(inner, inner_kind, joined(path, f"{name}[{place}]"))
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """Empty lists are absent ones."""
+    """Empty lists are absent ones, but of fields where None says that there is none."""
     return {
         key(one.name): _plain(inner)
         for one in fields(value)
         if (inner := getattr(value, one.name)) is not None
-        and inner != ()
+        and (inner != () or one.default is None)
         and one.name not in _NOT_ON_THE_WIRE
     }
 

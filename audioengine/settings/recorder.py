@@ -46,6 +46,8 @@ class CallbackSettings(Table):
     """Tries at once; what fails them all waits in the outbox."""
     concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     """Callbacks of a domain at once; those of a recording go out one after another."""
+    failures: bool = False
+    """Whether tenants are called back too where a store, a merge or a delete has failed."""
     allow_http: bool = False
     """Whether callback_url may begin with http://."""
     ca_file: Path | None = None

@@ -31,6 +31,8 @@ class RestSettings(Table):
 
     A token without a `kid` may be of any of them. None: nobody gets in.
     """
+    prefix: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
+    """What comes before the domain in the paths of commands, such as ``/callrecording``."""
     audience: Annotated[str, Field(min_length=1)] = "audioengine"
     """What `aud` of an access token must be, or hold."""
     max_body_bytes: Annotated[int, Field(ge=1, le=1_000_000)] = 250_000

@@ -74,6 +74,7 @@ def test_ready() -> None:
     segment = ConferenceSegment(1728890680444, 1728890687255)
     assert value.warning == "rtpTimeout"
     assert value.conference_segments == (segment,)
+    assert value.related_recordings is not None
     assert value.related_recordings[0] == RelatedRecording(
         recording_id="cbefcbd0-8b1c-11ef-982b-1b7455556a32",
         start_time_ms=1729014126886,
@@ -88,6 +89,7 @@ def test_who_takes_part_and_null_lists() -> None:
     data = {**READY, "conferenceSegments": [segment], "relatedRecordings": None, "warning": None}
     value, _ = parse_event(data)
     assert isinstance(value, RecordingReady)
+    assert value.conference_segments is not None
     assert value.conference_segments[0] == ConferenceSegment(1728890680444, None, "user1", "active")
     written = value.to_dict()
     assert written["conferenceSegments"] == [segment]

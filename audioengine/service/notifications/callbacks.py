@@ -3,7 +3,8 @@
 
 ``POST <callback_url>/recordingStarted`` and the like. Of the implied ones, recordingStored and
 recordingDeleted, the reference shows no body: it is the event's. So is that of recordingsMerged,
-which is ours.
+and where `callbacks.failures` is set of storeRecordingFailed, deleteRecordingFailed and
+mergeRecordingsFailed, which are ours.
 """
 
 from __future__ import annotations
@@ -42,7 +43,11 @@ _KEYS: Mapping[str, tuple[str, ...] | None] = {
     "recordingStored": None,
     "recordingDeleted": None,
     "recordingsMerged": None,
+    "storeRecordingFailed": None,
+    "deleteRecordingFailed": None,
+    "mergeRecordingsFailed": None,
 }
+_OF_FAILURES = frozenset({"storeRecordingFailed", "deleteRecordingFailed", "mergeRecordingsFailed"})
 _BY_EVENT = {name.upper(): name for name in _KEYS}
 
 # The tenant takes another secret for right, which somebody will mend.
@@ -56,15 +61,18 @@ def callback_letter(
 ) -> Letter | None:
     """Return what a tenant is to be told of an event, given as JSON values; None: nothing.
 
-    Events that say that a command failed have no callback, nor have tenants without callback_url.
+    Tenants without callback_url have no callback, nor, unless `callbacks.failures` is set, have
+    events that say that a command failed.
     """
     name = _BY_EVENT.get(event["event"])
     if name is None or domain is None or callback_url(settings, domain, name) is None:
         return None
+    if name in _OF_FAILURES and not settings.callbacks.failures:
+        return None
     keys = _KEYS[name] or tuple(event)
     body = json.dumps({key: event[key] for key in keys if key in event})
     # Callbacks of a recording keep their order; those of others need not wait for them.
-    of = str(event.get("recordingId") or event.get("fileName", ""))
+    of = str(event.get("recordingId") or event.get("fileName") or event.get("replyId", ""))
     lane = crc32(of.encode(errors="surrogatepass")) % settings.callbacks.concurrency
     attributes = {CALLBACK: name}
     return Letter(channel="callback", address=domain, body=body, attributes=attributes, lane=lane)

@@ -21,9 +21,8 @@ from pydantic import Field
 from audioengine.commands.events import RelatedRecording
 from audioengine.commands.names import OWN_PREFIX
 from audioengine.commands.wire import (
-    AbsentIfNull,
+    OptionalSegments,
     OptionalWireNumber,
-    Segments,
     Text,
     Wire,
     read,
@@ -48,8 +47,8 @@ class Entry(Wire):
     """Epoch time, the earliest of its streams."""
     temp_bucket: Text
     temp_key: Text
-    conference_segments: Segments = ()
-    related_recordings: Annotated[tuple[RelatedRecording, ...], AbsentIfNull] = ()
+    conference_segments: OptionalSegments = None
+    related_recordings: tuple[RelatedRecording, ...] | None = None
     told: Annotated[int, Field(strict=True)]
     """When it was first told, in seconds of epoch time."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from audioengine.commands.alarms import RecordingFailedAlarm
 from audioengine.commands.events import (
@@ -24,11 +24,20 @@ from audioengine.commands.events import (
 from audioengine.commands.meta import parse_meta
 from audioengine.commands.names import object_key, temp_name
 from audioengine.commands.redaction import redacted
-from audioengine.commands.wire import OptionalText, OptionalWireNumber, Wire, read
+from audioengine.commands.wire import (
+    OptionalText,
+    OptionalWireNumber,
+    Wire,
+    keys,
+    read,
+    shown,
+    unknown_values,
+)
 from audioengine.errors import InvalidRequestError, NotAllowedError, Problem
 from audioengine.execution.addresses import addresses_of
 from audioengine.execution.reply_id import Claims, make_token, region_of
 from audioengine.execution.temporary_objects import DOMAIN, in_ascii, is_of_another
+from audioengine.params import UNKNOWN_KEY
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.catalogue import Catalogue, Entry
 from audioengine.service.recorder.event_routing import telling_of
@@ -196,6 +205,7 @@ def _read(report: object, settings: Settings) -> _Report:
         place = read(_Place, report)
     except InvalidRequestError as error:
         problems += error.problems
+    problems += _unknown(report, EVENTS[name])
     try:
         parsed, _ = parse_event({**report, "replyId": _NO_TOKEN})
         assert isinstance(parsed, _KINDS)
@@ -216,6 +226,14 @@ def _read(report: object, settings: Settings) -> _Report:
     if problems or event is None:
         raise InvalidRequestError(problems)
     return _Report(event, place, start)
+
+
+def _unknown(report: dict[str, Any], kind: type[Any]) -> list[Problem]:
+    """What no event would pass on: it would be lost, and nobody would know."""
+    own = keys(_Place)
+    given = {key: value for key, value in report.items() if key not in own}
+    rule = f"{UNKNOWN_KEY} of a {report['event']} report"
+    return [shown(Problem(path, value, rule)) for path, value in unknown_values(given, kind)]
 
 
 def _check_domain(domain: str, only_domain: str | None, settings: Settings) -> None:

@@ -134,7 +134,7 @@ class _Intake:
         )
         return [
             Route(
-                f"/{{domain}}/{segment}",
+                f"{self._settings.rest.prefix}/{{domain}}/{segment}",
                 partial(self._answer, method),
                 methods=["POST", "OPTIONS"],
                 name=method,
@@ -192,6 +192,7 @@ class _Intake:
         except UnicodeDecodeError:
             raise InvalidRequestError.of("command", "<bytes>", "must be UTF-8") from None
         command = judged(text, method, domain, self._settings)
+        text = command.text
         attributes = {DIALECT: "rest", METHOD: method}
         text, escapes = _NONCHARACTERS.subn(lambda found: f"\\u{ord(found[0]):04x}", text)
         if escapes and len(text.encode()) > self._settings.rest.max_body_bytes:

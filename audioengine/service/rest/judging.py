@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +23,7 @@ from audioengine.commands.requests import (
 )
 from audioengine.commands.wire import joined, keys, shown
 from audioengine.edits import time_problems
-from audioengine.errors import InvalidRequestError, NotAllowedError, Problem
+from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError, Problem
 from audioengine.execution.destination import check_bucket, digest_of
 from audioengine.execution.reply_id import check_recording, read_token
 from audioengine.execution.temporary_objects import nothing_known
@@ -39,6 +40,8 @@ class Judged:
     """A command that may be queued."""
 
     command: Command = field(repr=False)
+    text: str = field(repr=False)
+    """It as it came; where it named no recording, with that of its token."""
     recording_id: str
     """Of its token."""
     digest: str | None
@@ -57,6 +60,7 @@ def judged(text: str, method: str, domain: str, settings: Settings) -> Judged:
         rule = f"must have fewer values: there may be {_MOST_COMMAS} commas"
         raise InvalidRequestError.of("command", "<str>", rule)
     values = command_values(text)
+    text, values = _with_recording(text, values, method, settings)
     problems: list[Problem] = []
     parsed: tuple[Command, tuple[Notice, ...]] | None = None
     try:
@@ -77,10 +81,31 @@ def judged(text: str, method: str, domain: str, settings: Settings) -> Judged:
         check_bucket(command, token, settings)
     return Judged(
         command=command,
+        text=text,
         recording_id=token.recording_id,
         digest=digest_of(command, token, nothing_known, settings),
         notices=notices,
     )
+
+
+def _with_recording(
+    text: str, values: dict[str, Any], method: str, settings: Settings
+) -> tuple[str, dict[str, Any]]:
+    """A command with its `recordingId`: where it has none, that which its `replyId` proves.
+
+    All that comes after the queue orders commands by what their text names.
+    """
+    if "recordingId" not in keys(COMMANDS[method]) or "recordingId" in values:
+        return text, values
+    reply_id = values.get("replyId")
+    try:
+        named = read_token(reply_id, settings).recording_id if isinstance(reply_id, str) else None
+    except AudioEngineError:
+        named = None  # told when the command is judged
+    if named is None:
+        return text, values
+    rest = text[text.index("{") + 1 :]
+    return f'{{"recordingId": {json.dumps(named)}, {rest}', {"recordingId": named, **values}
 
 
 def _wrong_times(command: Command, options: StoreOptions) -> list[Problem]:

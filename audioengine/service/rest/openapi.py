@@ -68,7 +68,7 @@ def document(settings: RestSettings, more: Part | None = None) -> dict[str, Any]
     paths: dict[str, Any] = {}
     for segment, name in COMMAND_PATHS.items():
         schemas |= _schemas_of(name)
-        paths[f"/{{domain}}/{segment}"] = _command_path(segment, name, settings)
+        paths[f"{settings.prefix}/{{domain}}/{segment}"] = _command_path(segment, name, settings)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -152,7 +152,9 @@ def _schemas_of(name: str) -> dict[str, Any]:
     # The path says it too.
     schema["properties"]["method"] = {"enum": [name, None]}
     schema["properties"]["dialect"] = {"const": "rest"}
-    schema["required"] = [key for key in schema["required"] if key != "method"]
+    # And the replyId names the recording.
+    told = ("method", "recordingId")
+    schema["required"] = [key for key in schema["required"] if key not in told]
     return {**schema.pop("$defs", {}), name: schema}
 
 

@@ -106,6 +106,28 @@ def test_implied_callbacks_are_the_event_and_failures_have_none(event: dict[str,
         assert callback_letter(event, other, settings) is None
 
 
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [
+        ("STORERECORDINGFAILED", "storeRecordingFailed"),
+        ("DELETERECORDINGFAILED", "deleteRecordingFailed"),
+        ("MERGERECORDINGSFAILED", "mergeRecordingsFailed"),
+    ],
+)
+def test_failures_have_callbacks_where_that_is_set(event: str, name: str, tenant: Host) -> None:
+    (example,) = (one for one in EVENTS if one["event"] == event)
+    settings = deployment.settings(tenant.url, callbacks={"failures": True})
+    letter = callback_letter(example, DOMAIN, settings)
+    assert letter is not None
+    assert letter.attributes == {"callback": name}
+    CallbackSender(settings).send(letter)
+    (asked,) = tenant.asked
+    assert asked.path.endswith(f"/{name}")
+    assert json.loads(asked.body) == example
+    check_signature(asked)
+    assert callback_letter(example, DOMAIN, deployment.settings(tenant.url)) is None
+
+
 def test_the_signature_is_that_of_standard_webhooks() -> None:
     """The figures are those of its own library."""
     secret = SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")

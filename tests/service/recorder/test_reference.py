@@ -302,7 +302,7 @@ def fails(whole: Whole, temp_bucket: Any, recorder: Host, tenant: Host) -> None:
         whole.command(path, body)
         alarm = f"{kind}Recording{'s' if kind == 'merge' else ''}Error"
         *told, raised = whole.told(event, alarm)
-        assert json.loads(raised["event"]) == body
+        assert json.loads(raised["event"]) == {"method": path.upper(), "dialect": "rest", **body}
         assert all(one["reason"] == raised["error"] and one["replyId"] == reply for one in told)
     tenant.always = answering(404)
     whole.report("RECORDINGSTARTED", "eventNotificationError", metaData="<xml>")

@@ -75,7 +75,11 @@ def paths(data: object) -> list[str]:
 def test_events_are_those_of_the_reference(example: dict[str, Any]) -> None:
     """Key for key, in its order, but for a token of our own."""
     made = Deployment()
-    more = {"tempKey": TEMP_KEY, "sipRecCallId": 7, "metaData": example.get("metaData", "<xml>")}
+    more: dict[str, Any] = {"tempKey": TEMP_KEY}
+    if example["event"] == "RECORDINGREADY":
+        more["sipRecCallId"] = 7
+    elif example["event"] == "RECORDINGCANCELLED":
+        more["metaData"] = "<xml>"
     made.desk.take({**more, **example, "replyId": None})
     sent = made.sent(EVENTS)
     wanted = {**example, "commandQueue": QUEUE, "replyId": sent["replyId"]}
@@ -89,6 +93,51 @@ def test_events_are_those_of_the_reference(example: dict[str, Any]) -> None:
         "domain": DOMAIN,
         "recordingId": RECORDING,
     }
+
+
+@pytest.mark.parametrize("related", ["absent", None, [], "one"])
+@pytest.mark.parametrize("segments", ["absent", None, []])
+def test_lists_stay_as_they_came(related: Any, segments: Any) -> None:
+    """Empty, or not there; null is not there. In events, callbacks and the catalogue alike."""
+    one = {"recordingId": "r", "startTime": START}
+    lists = {"conferenceSegments": segments, "relatedRecordings": related}
+    if related == "one":
+        lists["relatedRecordings"] = [one if segments == "absent" else {**one, **lists}]
+        lists["relatedRecordings"][0].pop("relatedRecordings", None)
+    told = {name: value for name, value in lists.items() if value != "absent"}
+    made = Deployment()
+    made.desk.take({**report("RECORDINGREADY"), **told})
+    sent = made.sent(EVENTS)
+    wanted = {name: value for name, value in told.items() if value is not None}
+    for inner in wanted.get("relatedRecordings", ()):
+        if inner.get("conferenceSegments", 0) is None:
+            del inner["conferenceSegments"]
+    assert {name: sent[name] for name in lists if name in sent} == wanted
+    entry = made.catalogue.find(DOMAIN, RECORDING)
+    assert entry is not None
+    assert {name: one for name, one in entry.to_dict().items() if name in lists} == wanted
+
+
+@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("key", ["recordingid", "encryptonKey", "vendor", "sipCallId"])
+def test_what_no_event_passes_on_is_refused_by_name(name: str, key: str) -> None:
+    """Not dropped; nor is its value shown."""
+    with pytest.raises(ae.InvalidRequestError) as caught:
+        Deployment().desk.take(report(name, **{key: "value-of-it"}))
+    assert [problem.path for problem in caught.value.problems] == [key]
+    assert "value-of-it" not in str(caught.value)
+
+
+def test_nor_what_is_deeper_in_it() -> None:
+    odd = {"startTime": START, "color": 1}
+    related = {"recordingId": "r", "startTime": START, "size": 2, "conferenceSegments": [odd]}
+    lists = {"conferenceSegments": [odd], "relatedRecordings": [related]}
+    assert sorted(paths(report("RECORDINGREADY", **lists))) == [
+        "conferenceSegments[0].color",
+        "relatedRecordings[0].conferenceSegments[0].color",
+        "relatedRecordings[0].size",
+    ]
+    assert paths(report("RECORDINGREADY", conferenceSegments=3))[:1] == ["conferenceSegments"]
 
 
 @pytest.mark.parametrize("name", CALLBACKS)

@@ -239,9 +239,12 @@ class TrackMaker:
         ]
 
     def _masked(self, frames: FrameRange) -> list[bool]:
-        """By channel, whether any of the samples is masked that encoding these frames takes."""
-        window = self.window(frames)
-        return [any(mask.clipped(window).length for mask in masks) for masks in self._plan.masked]
+        """By channel, whether any played sample is masked that encoding these frames takes."""
+        played = self.window(frames).clipped(self._plan.kept)
+        return [
+            any(mask.clipped(played).length for mask in touching(masks, played))
+            for masks in self._plan.masked
+        ]
 
     def _made_together(self, frames: FrameRange) -> bool:
         return self._plan.render == "full" or not any(self._masked(frames))

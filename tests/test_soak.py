@@ -25,6 +25,16 @@ def test_a_round_of_each_kind() -> None:
         assert works[0].files == works[1].files
 
 
+def test_windows_alone_are_judged_of_the_same_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, verify in (("edits", "verify"), ("merges", "verify_merge")):
+        monkeypatch.setattr(f"soak.{module}.ae.{verify}", None)
+    for kind in (edit_in_a_row, merge_some):
+        work = Round("tests", 3, windows_only=True)
+        kind(work)
+        assert work.passed >= 1
+        assert work.successions > 0
+
+
 def test_a_failure_is_kept_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the files, what was asked for, and how to repeat it."""
 

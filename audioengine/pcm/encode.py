@@ -31,6 +31,10 @@ LOOK_AHEAD_FRAMES = 2
 QUALITY = 5
 """LAME's noise shaping: 2 is best, 7 fastest."""
 
+PAIR_QUALITY = 4
+"""That of two channels that are coded together: from 22.05 to 44.1 kHz 0.2 to 0.3 dB nearer to the
+source than 5, for 2 to 14 % more of LAME's time; 3 and 2 are 0.2 to 1.8 dB further from it."""
+
 # LAME is given what it codes in these quarter steps of global_gain below its level, 3 dB, and they
 # are given back exactly in the coded gain. Where a voice begins beside a beep, the noise that
 # spreads into the beep is lower by up to 6 dB so (8 kHz, 16 kbit/s).
@@ -118,7 +122,7 @@ def _encode(
         format.rate_hz,
         format.channels,
         format.bitrates_kbps[bitrate_index],
-        QUALITY,
+        QUALITY if format.channels == 1 else PAIR_QUALITY,
         lowpass_hz=lowpass_hz,
         short_blocks=short_blocks,
         attacks_as_kbps=None if windows_of is None else format.bitrates_kbps[windows_of],

@@ -28,6 +28,7 @@ _LEAST_BLOCKS = 8
 _LEAST_BAND_DBFS = -70.0
 _MASKED_DB = 30.0
 _TOP_DB = 45.0
+_BESIDE_DB = 9.0
 _FLOOR = 1e-12
 _ALL_CODED_HZ = 44_100
 # Of half the rate: where LAME's last scale factor band of long windows begins.
@@ -105,9 +106,12 @@ def lost_bands(found: Iterable[HeardBands], rate_hz: int) -> tuple[list[LostBand
 
     Judged are bands in which the source is above -70 dBFS, over eight blocks of 30 ms or more. A
     band may be 6 dB quieter, and 24 dB over the square root of the blocks, for what chance adds. It
-    counts if it was less than 30 dB below the loudest band: what is quieter is masked, encoders
-    leave it out, and it may be the noise of the source's own coding; in all of a channel, 45 dB
-    where all above it is lost too.
+    counts if it was less than 30 dB below the loudest band, and 9 dB below those beside it: what is
+    quieter is masked, encoders leave it out, and it may be the noise of the source's own coding; in
+    all of a channel, or at the top, 45 dB below the loudest where all above it is lost too. Where
+    granules are longer than blocks, those of one granule count as one. Of 850 outputs that were
+    right, one band of 125 Hz was 15.9 dB quieter over 10 such blocks, and was 12 dB below the one
+    beside it.
     Measured over 1,000 stretches of speech, noise, music and sweeps from 8 to 44.1 kHz: where the
     encoder's low-pass is the source's, the most that a band lost was 3.1 dB over half a second and
     more; where it is lower, the bands above it lose 12 to 60 dB.
@@ -155,8 +159,11 @@ def _missing(heard: HeardBands, losses: dict[int, float], top_db: float) -> list
     at_top = True
     for band in sorted(losses, reverse=True):
         by_chance = _MOST_LOST_BY_CHANCE_DB / math.sqrt(heard.blocks[band])
+        beside = float(heard.wanted[max(0, band - 1) : band + 2].max())
         if losses[band] <= _MOST_LOST_DB + by_chance:
             at_top = False
-        elif heard.wanted[band] >= (least if at_top else loud):
+        elif heard.wanted[band] >= (
+            least if at_top else max(loud, beside * amplitude(-_BESIDE_DB) ** 2)
+        ):
             out.append(band)
     return out

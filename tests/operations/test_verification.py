@@ -221,7 +221,7 @@ def test_store_refuses_at_once_where_nothing_can_be_verified(
 ) -> None:
     """Before any work."""
     monkeypatch.setattr("audioengine.verification.decoder.find_spec", lambda _: None)
-    monkeypatch.setattr("audioengine.operations.store.execute", None)
+    monkeypatch.setattr("audioengine.operations.store.render_store", None)
     source = recording("mpeg2-16k-48k")
     with pytest.raises(ae.VerificationError, match="install"):
         store(source, few_cuts(source)[0], verify=True)

@@ -215,6 +215,35 @@ def test_the_other_party_of_mid_side_frames_loses_treble(monkeypatch: pytest.Mon
     assert "kept_sound" in failures(broken)
 
 
+@pytest.mark.parametrize("name", ["foreign/shine-16k", "foreign/lamejs-16k"])
+def test_what_lame_codes_at_no_setting_is_not_asked_for(name: str) -> None:
+    """Other encoders code up to 8 kHz at 16 kHz."""
+    source = recording(name)
+    assert not failures(store(source, Cut((1000, 30_000)), render="full"), render="full")
+
+
+def test_short_windows_at_8_khz_hold_less_of_the_treble() -> None:
+    """The source had long ones there, and what is re-made has short ones."""
+    source = recording("equal-channels-8k").data
+    edit = ae.Modification(
+        mask={"caller": [ae.Interval(0.434, 0.5)], "callee": [ae.Interval(0, 0.11)]},
+        guard_ms=(10, 40),
+    )
+    output = BytesIO()
+    ae.store(source, output, edit)
+    assert ae.verify(source, output.getvalue(), edit).passed
+
+
+@pytest.mark.parametrize("name", ["stereo-8k", "foreign/shine-16k"])
+def test_a_band_that_lame_codes_is_asked_for_in_long_windows_and_in_short_ones(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    source = recording(name)
+    cut = Cut((1000, source.samples - 1000))
+    broken = store_edited(monkeypatch, source, cut, filtered(0.62, 0.8), render="full")
+    assert "kept_sound" in failures(broken, render="full")
+
+
 # Ends that are not there
 
 

@@ -13,7 +13,8 @@ from audioengine.commands.requests import command_values, parse_command
 from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.service.rest.app import make_app
 from tests.commands.reference import ARN, MERGE, REST_COMMANDS, STORE
-from tests.execution.service import RECORDING, store_command
+from tests.execution import service as deployed
+from tests.execution.service import RECORDING
 from tests.service.rest.deployment import (
     BROKEN,
     DOMAIN,
@@ -31,7 +32,13 @@ from tests.service.rest.deployment import (
 
 SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
 DELETE = {"recordingId": RECORDING, "replyId": token()}
+MASK = {"mask": {"caller": [{"from": 1000, "to": 2000}]}}
 PARAMS = {"absoluteTimes": True, "trim": {"from": 1680179455424, "to": 1680179460221}}
+
+
+def store_command(**more: Any) -> dict[str, Any]:
+    """A STORERECORDING whose times are milliseconds, as REST has them."""
+    return deployed.store_command(**{"modificationParams": MASK, **more})
 
 
 def example(path: str) -> dict[str, Any]:

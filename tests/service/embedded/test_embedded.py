@@ -138,7 +138,7 @@ def test_the_recorder_s_side(running: Service) -> None:
 
 def test_operation(running: Service) -> None:
     ready = httpx.get(f"{running.url}/readyz", trust_env=False)
-    assert ready.json() == {"ready": True, "checks": {"queue": "ok", "worker": "ok"}}
+    assert ready.json() == {"ready": True, "checks": {"queue": "ok", "worker": "ok", "disk": "ok"}}
     figures = httpx.get(f"{running.url}/metrics", trust_env=False).text
     for name in ("audioengine_commands_held", "audioengine_outbox_depth", "audioengine_rest_"):
         assert name in figures

@@ -284,6 +284,14 @@ def test_claims_of_wrong_types_are_fields(service: Served) -> None:
     assert answer.json()["problems"][0]["path"] == "replyId.tempKey"
 
 
+@pytest.mark.parametrize("query", ["modificationParams=%7B%7D", "x"])
+def test_nothing_is_ignored_in_a_query(service: Served, query: str) -> None:
+    answer = service.post(f"storerecording?{query}", store_command())
+    assert answer.status_code == 400
+    assert "there must be no query" in answer.text
+    assert not service.queue.sent
+
+
 @pytest.mark.parametrize("bucket", [OTHERS, "nobody's"])
 def test_buckets_of_others(service: Served, bucket: str) -> None:
     answer = service.post("storerecording", store_command(destinationBucket=bucket))

@@ -180,6 +180,9 @@ class _Intake:
         """Raise HTTPException where a token is of another domain, or the domain sends too much."""
         if domain != request.path_params["domain"]:
             raise HTTPException(403, "the access token must be of the domain that the path names")
+        if request.url.query:
+            # What is asked for there, a mask perhaps, would be ignored.
+            raise HTTPException(400, "there must be no query: a command is its body alone")
         wait_s = self._pace.wait_s(domain)
         if wait_s:
             headers = {"Retry-After": str(math.ceil(wait_s))}

@@ -84,6 +84,7 @@ def test_a_fifo_topic_gets_a_group_and_hears_repeats_once(cloud: Cloud) -> None:
     topics.send(letter)
     assert sent[0] == sent[1]
     assert sent[0]["MessageGroupId"] == "a_b_c"
+    assert sent[0]["MessageDeduplicationId"] == repeat_id(letter)
 
 
 ABOUT_MESSAGE = {**ABOUT, "event": "RECORDINGSTORED", "messageId": "m1"}

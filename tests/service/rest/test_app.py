@@ -13,7 +13,7 @@ from audioengine.commands.requests import command_values, parse_command
 from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.service.rest.app import make_app
 from tests.commands.reference import ARN, MERGE, REST_COMMANDS, STORE
-from tests.execution import service as execution
+from tests.execution import service as deployed
 from tests.execution.service import RECORDING
 from tests.service.rest.deployment import (
     BROKEN,
@@ -32,19 +32,19 @@ from tests.service.rest.deployment import (
 
 SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
 DELETE = {"recordingId": RECORDING, "replyId": token()}
+MASK = {"mask": {"caller": [{"from": 1000, "to": 2000}]}}
 PARAMS = {"absoluteTimes": True, "trim": {"from": 1680179455424, "to": 1680179460221}}
+
+
+def store_command(**more: Any) -> dict[str, Any]:
+    """A STORERECORDING whose times are milliseconds, as REST has them."""
+    return deployed.store_command(**{"modificationParams": MASK, **more})
 
 
 def example(path: str) -> dict[str, Any]:
     """An example of the reference's REST page, its token one that counts, and its key one."""
     body = {**REST_COMMANDS[path], "replyId": token(recordingId="string")}
     return body | ({"encryptionKey": ARN} if "encryptionKey" in body else {})
-
-
-def store_command(**more: Any) -> dict[str, Any]:
-    """A STORERECORDING whose mask counts in milliseconds."""
-    mask = {"mask": {"caller": [{"from": 1000, "to": 2000}]}}
-    return execution.store_command(**{"modificationParams": mask, **more})
 
 
 @pytest.mark.parametrize("path", REST_COMMANDS)
@@ -284,6 +284,14 @@ def test_claims_of_wrong_types_are_fields(service: Served) -> None:
     assert answer.json()["problems"][0]["path"] == "replyId.tempKey"
 
 
+@pytest.mark.parametrize("query", ["modificationParams=%7B%7D", "x"])
+def test_nothing_is_ignored_in_a_query(service: Served, query: str) -> None:
+    answer = service.post(f"storerecording?{query}", store_command())
+    assert answer.status_code == 400
+    assert "there must be no query" in answer.text
+    assert not service.queue.sent
+
+
 @pytest.mark.parametrize("bucket", [OTHERS, "nobody's"])
 def test_buckets_of_others(service: Served, bucket: str) -> None:
     answer = service.post("storerecording", store_command(destinationBucket=bucket))
@@ -346,48 +354,6 @@ def test_bugs_show_nothing(service: Served, caplog: pytest.LogCaptureFixture) ->
     )
     assert "RuntimeError" in str([vars(one) for one in caplog.records])
     assert SECRET not in caplog.text
-
-
-@pytest.mark.parametrize("path", ["storerecording", "deleterecording", "stoprecording"])
-@pytest.mark.parametrize("text", ['{"replyId": "%s"%s}', ' {\n"replyId":"%s"%s}'])
-def test_the_reply_id_names_the_recording_where_the_body_does_not(
-    service: Served, path: str, text: str
-) -> None:
-    """It is queued with the id, by which all that comes later orders it."""
-    more = f', "destinationBucket": "{KEPT}"' if path == "storerecording" else ""
-    body = text % (token(recordingId='an "id" é'), more)
-    answer = service.post(path, content=body.encode(), headers=bearer() | JSON)
-    assert answer.json() == {"success": True}
-    [(queued, group, _)] = service.queue.sent
-    assert group == 'an "id" é'
-    assert json.loads(queued) == {"recordingId": 'an "id" é', **json.loads(body)}
-
-
-@pytest.mark.parametrize("replied", [None, "none", token(key="another key" * 5), 3])
-def test_what_proves_nothing_names_no_recording(service: Served, replied: object) -> None:
-    answer = service.post("deleterecording", {"replyId": replied})
-    assert answer.status_code == 400
-    assert "recordingId" in {one["path"] for one in answer.json()["problems"]}
-    assert service.post("deleterecording", {**DELETE, "recordingId": None}).status_code == 400
-
-
-def test_paths_may_have_a_prefix() -> None:
-    with served(prefix="/callrecording/v1") as service:
-        for prefix, code in (("/callrecording/v1", 200), ("", 404), ("/callrecording", 404)):
-            path = f"{prefix}/{DOMAIN}/deleterecording"
-            answer = service.client.post(path, json=DELETE, headers=bearer())
-            assert answer.status_code == code
-        options = service.client.options(f"/callrecording/v1/{DOMAIN}/storerecording")
-        assert options.json() == {}
-        paths = service.client.get("/openapi.json").json()["paths"]
-        assert "/callrecording/v1/{domain}/storerecording" in paths
-        assert service.client.get("/healthz").status_code == 200
-
-
-@pytest.mark.parametrize("prefix", ["callrecording", "/", "/a/", "//a", "/{domain}", "/a b", "/é"])
-def test_other_prefixes_are_refused(prefix: str) -> None:
-    with pytest.raises(InvalidRequestError, match="prefix"):
-        settings(prefix=prefix)
 
 
 def test_domains_have_a_pace_of_their_own() -> None:

@@ -13,7 +13,7 @@ from audioengine.commands.requests import command_values, parse_command
 from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.service.rest.app import make_app
 from tests.commands.reference import ARN, MERGE, REST_COMMANDS, STORE
-from tests.execution import service as execution
+from tests.execution import service as deployed
 from tests.execution.service import RECORDING
 from tests.service.rest.deployment import (
     BROKEN,
@@ -32,19 +32,19 @@ from tests.service.rest.deployment import (
 
 SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
 DELETE = {"recordingId": RECORDING, "replyId": token()}
+MASK = {"mask": {"caller": [{"from": 1000, "to": 2000}]}}
 PARAMS = {"absoluteTimes": True, "trim": {"from": 1680179455424, "to": 1680179460221}}
+
+
+def store_command(**more: Any) -> dict[str, Any]:
+    """A STORERECORDING whose times are milliseconds, as REST has them."""
+    return deployed.store_command(**{"modificationParams": MASK, **more})
 
 
 def example(path: str) -> dict[str, Any]:
     """An example of the reference's REST page, its token one that counts, and its key one."""
     body = {**REST_COMMANDS[path], "replyId": token(recordingId="string")}
     return body | ({"encryptionKey": ARN} if "encryptionKey" in body else {})
-
-
-def store_command(**more: Any) -> dict[str, Any]:
-    """A STORERECORDING whose mask counts in milliseconds."""
-    mask = {"mask": {"caller": [{"from": 1000, "to": 2000}]}}
-    return execution.store_command(**{"modificationParams": mask, **more})
 
 
 @pytest.mark.parametrize("path", REST_COMMANDS)

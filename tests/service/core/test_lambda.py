@@ -20,11 +20,11 @@ from audioengine.service.messages import Message
 from audioengine.service.metrics import Metrics
 from audioengine.service.queue_embedded import EmbeddedQueue
 from audioengine.service.unkept import PREFIX
-from tests.execution.service import ALARMS, EVENTS, KEPT, TEMP
+from tests.execution.service import ALARMS, EVENTS, KEPT, TEMP, token
 from tests.service.core.cloud import Cloud
 from tests.service.core.hooks import FailingWhile
 from tests.service.core.senders import Unsteady
-from tests.service.core.site import Site, delete, send, store
+from tests.service.core.site import Site, delete, send, store, temp_key
 
 DEAD = "arn:aws:sqs:eu-west-1:1:dead"
 
@@ -183,7 +183,8 @@ def test_the_handler_reads_the_environment(
         monkeypatch.setenv(f"AUDIOENGINE_{name.upper()}", text)
     monkeypatch.setattr(aws_lambda, "set_up_logs", lambda _level: None)
     aws_lambda._batches.cache_clear()
-    send(queue, {**store("r0"), "replyId": "no token"})
+    bare = token(recordingId="r0", tempKey=temp_key("r0"), eventTopic=None, alarmTopic=None)
+    send(queue, store("r0", replyId=bare, destinationBucket="nowhere"))
     answer = handler({"Records": records(queue.receive(1, 1))}, Time())
     aws_lambda._batches.cache_clear()
     assert answer["batchItemFailures"] == []

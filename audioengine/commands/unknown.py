@@ -14,7 +14,6 @@ from audioengine.commands.events import EVENTS, RelatedRecording
 from audioengine.commands.redaction import shown_key
 from audioengine.commands.wire import joined, keys
 from audioengine.errors import Problem
-from audioengine.params import UNKNOWN_KEY
 from audioengine.parts import ConferenceSegment
 
 EVENT_KEYS = frozenset[str]().union(
@@ -47,10 +46,10 @@ def key_problems(
         for name in sorted(map(str, value.keys() - known - EVENT_KEYS))
         if unknown == "refuse" or _resembles(name, known)
     )
-    problems = [
-        Problem(joined(path, shown_key(name)), value.get(name), _rule(name, known))
-        for name in islice(wrong, _NAMED_AT_MOST)
-    ]
+    problems = []
+    for name in islice(wrong, _NAMED_AT_MOST):
+        hidden = f"<{type(value.get(name)).__name__}>"  # a misspelt key may hold a secret
+        problems.append(Problem(joined(path, shown_key(name)), hidden, _rule(name, known)))
     ignored = {
         joined(path, shown_key(name)): value.get(name)
         for name in sorted(map(str, value.keys() - known))
@@ -84,7 +83,7 @@ def _hidden_edits(ignored: Mapping[str, Any]) -> Iterator[Problem]:
 def _rule(name: str, known: frozenset[str]) -> str:
     meant = _meant(name, known)
     hint = f"did you mean {meant}?" if meant else f"known here: {', '.join(sorted(known))}"
-    return f"{UNKNOWN_KEY}; {hint}"
+    return f"is not a known key; {hint}"
 
 
 def _meant(name: str, known: Iterable[str]) -> str | None:

@@ -178,11 +178,18 @@ def _problems(error: ValidationError, whole: str) -> list[Problem]:
     return [shown(problem, whole) for problem in out]
 
 
+# What stands in place of a value that was hidden before.
+_TYPES = frozenset(
+    f"<{kind.__name__}>" for kind in (str, list, dict, int, float, bool, Decimal, type(None))
+)
+
+
 def shown(problem: Problem, whole: str = "") -> Problem:
     """Return a problem of which nothing is secret."""
     value = redacted(problem.value)
     if problem.rule.startswith(UNKNOWN_KEY):
-        value = f"<{type(problem.value).__name__}>"
+        hidden = isinstance(problem.value, str) and problem.value in _TYPES
+        value = problem.value if hidden else f"<{type(problem.value).__name__}>"
     elif value is not None and is_secret_key(problem.path):
         value = HIDDEN
     elif whole and problem.path == whole:  # text, perhaps, that holds anything

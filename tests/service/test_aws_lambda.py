@@ -20,11 +20,11 @@ from audioengine.service.queues.queue import Message
 from audioengine.service.worker.delete_guard import PREFIX
 from audioengine.service.worker.retry_policy import Handling
 from audioengine.service.worker.task import Deployment
-from tests.execution.service import ALARMS, EVENTS, KEPT, TEMP
+from tests.execution.service import ALARMS, EVENTS, KEPT, TEMP, token
 from tests.service.cloud import Cloud
 from tests.service.hooks import FailingWhile
 from tests.service.senders import Unsteady
-from tests.service.site import Site, delete, send, store
+from tests.service.site import Site, delete, send, store, temp_key
 
 DEAD = "arn:aws:sqs:eu-west-1:1:dead"
 
@@ -183,7 +183,8 @@ def test_the_handler_reads_the_environment(
         monkeypatch.setenv(f"AUDIOENGINE_{name.upper()}", text)
     monkeypatch.setattr(aws_lambda, "set_up_logs", lambda _level: None)
     aws_lambda._batches.cache_clear()
-    send(queue, {**store("r0"), "replyId": "no token"})
+    bare = token(recordingId="r0", tempKey=temp_key("r0"), eventTopic=None, alarmTopic=None)
+    send(queue, store("r0", replyId=bare, destinationBucket="nowhere"))
     answer = handler({"Records": records(queue.receive(1, 1))}, Time())
     aws_lambda._batches.cache_clear()
     assert answer["batchItemFailures"] == []

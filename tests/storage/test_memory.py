@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import closing
+from tempfile import SpooledTemporaryFile
+from typing import Any
 
 import pytest
 
@@ -73,3 +77,21 @@ def test_what_a_caller_does_to_its_metadata_later_does_not_matter() -> None:
     metadata["a"] = "2"
     with closing(doors.storage.source(doors.at("in.mp3"))) as source:
         assert source.metadata == {"a": "1"}
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_full_while_an_output_waits_there_may_pass(
+    code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As outputs for S3 do that are large."""
+
+    def full(*_: Any) -> int:
+        raise OSError(code, os.strerror(code))
+
+    with closing(ae.MemoryStorage("bucket").place("bucket", "key").staging()) as staging:
+        staging.write(b"tag")
+        monkeypatch.setattr(SpooledTemporaryFile, "write", full)
+        for attempt in (staging.write, staging.rewrite_start):
+            with pytest.raises(ae.StorageError, match=os.strerror(code)) as caught:
+                attempt(b"more")
+            assert caught.value.retryable

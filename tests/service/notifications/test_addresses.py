@@ -117,4 +117,4 @@ def test_what_a_token_does_not_prove_is_told_to_the_operator(site: Site) -> None
     """Whatever a forged token names."""
     forged = token("a key that is long enough, and not the service's own", eventTopic="elsewhere")
     letters = tell(site, {**store("a"), "replyId": forged}, OWN)
-    assert {one.address for one in letters} <= {EVENTS, ALARMS}
+    assert {one.address for one in letters} == {ALARMS}

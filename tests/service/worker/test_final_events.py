@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+import audioengine as ae
 from audioengine.commands.alarms import parse_alarm
 from audioengine.commands.events import parse_event
 from audioengine.execution.temporary_objects import in_ascii
@@ -20,11 +22,13 @@ from audioengine.service.notifications.delivery import Delivery, Telling
 from audioengine.service.notifications.topics import topic_letter
 from audioengine.service.worker import worker as worker_module
 from audioengine.service.worker.retry_policy import Handling
-from tests.execution.service import ALARMS
+from tests.execution.service import ALARMS, DATA, EVENTS, OTHER, TEMP
 from tests.service.hooks import InThread
-from tests.service.site import Site, delete, merge, send, store, wait_for
+from tests.service.senders import Unsteady
+from tests.service.site import Site, delete, merge, send, store, temp_key, wait_for
 
 LONE = "\ud800"
+METHOD = "STORERECORDING"
 
 
 @pytest.fixture
@@ -137,3 +141,38 @@ def test_what_can_t_be_told_at_all_is_an_error(where: str) -> None:
     delivery = Delivery({}, None, callback=Buggy())
     with pytest.raises((TypeError, ZeroDivisionError)):
         delivery.tell(telling, None)
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_alarms_of_rest_commands_say_their_method_and_dialect(site: Site, is_down: bool) -> None:
+    """Whether the command failed, or its event could not be sent."""
+    queue, topics = site.queue(), Unsteady({EVENTS} if is_down else ())
+    command = store("r0", modificationParams={"mask": {"caller": [{"from": 1000, "to": 2000}]}})
+    del command["method"]
+    if is_down:
+        site.put("r0")
+    queue.send(json.dumps(command), group="g", attributes={"dialect": "rest", "method": METHOD})
+    with site.working(queue, topics=topics):
+        alarm = json.loads(wait_for(lambda: topics.bodies(ALARMS))[0])
+    assert alarm["type"] == ("eventNotificationError" if is_down else "storeRecordingError")
+    assert json.loads(alarm["event"]) == {"method": METHOD, "dialect": "rest", **command}
+
+
+@pytest.mark.parametrize("theirs", [False, True])
+def test_the_operator_s_log_tells_another_s_recording_from_none(
+    site: Site, theirs: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which nobody else is told."""
+    if theirs:
+        options = ae.S3Options(metadata={"domain": OTHER})
+        with closing(site.storage.place(TEMP, temp_key("r0"), options).staging()) as staging:
+            staging.write(DATA)
+            staging.publish()
+    queue = site.queue()
+    send(queue, store("r0"))
+    with site.working(queue):
+        (event,) = wait_for(site.heard)
+    (entry,) = (one.msg for one in caplog.records if isinstance(one.msg, dict) and "why" in one.msg)
+    assert (OTHER in entry["why"]) is theirs
+    assert entry["error"] == event["reason"]
+    assert OTHER not in json.dumps([site.heard(), site.heard(ALARMS)])

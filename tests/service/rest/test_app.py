@@ -356,6 +356,48 @@ def test_bugs_show_nothing(service: Served, caplog: pytest.LogCaptureFixture) ->
     assert SECRET not in caplog.text
 
 
+@pytest.mark.parametrize("path", ["storerecording", "deleterecording", "stoprecording"])
+@pytest.mark.parametrize("text", ['{"replyId": "%s"%s}', ' {\n"replyId":"%s"%s}'])
+def test_the_reply_id_names_the_recording_where_the_body_does_not(
+    service: Served, path: str, text: str
+) -> None:
+    """It is queued with the id, by which all that comes later orders it."""
+    more = f', "destinationBucket": "{KEPT}"' if path == "storerecording" else ""
+    body = text % (token(recordingId='an "id" é'), more)
+    answer = service.post(path, content=body.encode(), headers=bearer() | JSON)
+    assert answer.json() == {"success": True}
+    [(queued, group, _)] = service.queue.sent
+    assert group == 'an "id" é'
+    assert json.loads(queued) == {"recordingId": 'an "id" é', **json.loads(body)}
+
+
+@pytest.mark.parametrize("replied", [None, "none", token(key="another key" * 5), 3])
+def test_what_proves_nothing_names_no_recording(service: Served, replied: object) -> None:
+    answer = service.post("deleterecording", {"replyId": replied})
+    assert answer.status_code == 400
+    assert "recordingId" in {one["path"] for one in answer.json()["problems"]}
+    assert service.post("deleterecording", {**DELETE, "recordingId": None}).status_code == 400
+
+
+def test_paths_may_have_a_prefix() -> None:
+    with served(prefix="/callrecording/v1") as service:
+        for prefix, code in (("/callrecording/v1", 200), ("", 404), ("/callrecording", 404)):
+            path = f"{prefix}/{DOMAIN}/deleterecording"
+            answer = service.client.post(path, json=DELETE, headers=bearer())
+            assert answer.status_code == code
+        options = service.client.options(f"/callrecording/v1/{DOMAIN}/storerecording")
+        assert options.json() == {}
+        paths = service.client.get("/openapi.json").json()["paths"]
+        assert "/callrecording/v1/{domain}/storerecording" in paths
+        assert service.client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["callrecording", "/", "/a/", "//a", "/{domain}", "/a b", "/é"])
+def test_other_prefixes_are_refused(prefix: str) -> None:
+    with pytest.raises(InvalidRequestError, match="prefix"):
+        settings(prefix=prefix)
+
+
 def test_domains_have_a_pace_of_their_own() -> None:
     with served(rate_per_s=0.01, burst=3) as service:
         codes = [service.post("deleterecording", DELETE).status_code for _ in range(4)]

@@ -73,7 +73,7 @@ def test_a_cut_off_recording_has_the_samples_that_players_play(
     cut_off = whole[: frames[-missing].offset]
     info = ae.inspect(cut_off)
     assert decode_lengths(cut_off) == {info.samples}
-    assert codes(info.warnings) == ["tag_disagrees"]
+    assert codes(info.warnings) == ["truncated"]
     source = recorded(name, cut_off)
     assert source.samples == info.samples
     with pytest.raises(ae.MalformedAudioError, match="cut off"):

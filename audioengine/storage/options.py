@@ -61,7 +61,8 @@ class S3Options:
         """For the request that lets an output appear."""
         if self.only_new:
             return {"IfNoneMatch": "*"}
-        return {} if self.replaces is None else {"IfMatch": self.replaces}
+        # Without quotes, as AWS shows it: Ceph 16 compares what it gets, and would find no match.
+        return {} if self.replaces is None else {"IfMatch": self.replaces.strip('"')}
 
     @property
     def version_arguments(self) -> dict[str, Any]:

@@ -172,7 +172,8 @@ def test_the_condition_is_sent_with_what_lets_an_object_appear(
         # moto looks for it in some of these ways.
         moto.put("out.mp3", b"seen")
         options = replaces(doors, "out.mp3")
-        value = options.replaces
+        # Without quotes: Ceph 16 compares what it gets with its own, which has none.
+        value = str(options.replaces).strip('"')
         moto.sent.clear()
     if way in ("put", "parts"):
         write(doors, "out.mp3", b"ours", options)

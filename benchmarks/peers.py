@@ -89,6 +89,11 @@ def lone_merge(pieces: Sequence[Piece], target: Path, align: str) -> Lone:
         }
         for piece in pieces
     ]
+    return lone_parts(parts, target, align)
+
+
+def lone_parts(parts: Sequence[Mapping[str, Any]], target: Path, align: str) -> Lone:
+    """Merge with audioengine in a fresh process, parts as `benchmarks.lone` reads them."""
     order = {"tool": "audioengine merge", "target": str(target), "parts": parts, "align": align}
     return _alone(order)
 

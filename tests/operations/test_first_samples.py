@@ -135,7 +135,6 @@ def test_any_edit_plays_alike_from_its_first_sample(
     assert_alike(result.data, result.length)
 
 
-@pytest.mark.xfail(reason="an illegal succession of windows at a mask's end", strict=True)
 def test_a_short_mask_plays_alike() -> None:
     source = low(24_000, 2, 32)
     result = store(source, Cut(both=((7989, 7991),)))

@@ -239,8 +239,11 @@ class TrackMaker:
         ]
 
     def _masked(self, frames: FrameRange) -> list[bool]:
-        """By channel, whether any of the samples is masked that encoding these frames takes."""
-        window = self.window(frames)
+        """By channel, whether any of the samples is masked that encoding these frames takes.
+
+        What a mask covers outside of what is kept is silent with it or without.
+        """
+        window = self.window(frames).clipped(self._plan.kept)
         return [any(mask.clipped(window).length for mask in masks) for masks in self._plan.masked]
 
     def _made_together(self, frames: FrameRange) -> bool:

@@ -204,6 +204,7 @@ OWN = {
     "cli/demo.py",
     "cli/demo_merge.py",
     "commands/redaction.py",
+    "commands/shown.py",
     "custody/canonical.py",
     "service/notifications/outbox.py",
     "service/queues/embedded.py",

@@ -75,6 +75,10 @@ class GranuleLayout:
         """The same granule with another global_gain (0 to 255)."""
         return granule & ~(0xFF << self.gain_shift) | global_gain << self.gain_shift
 
+    def is_mixed(self, granule: int) -> bool:
+        """Whether the lowest two subbands have long windows where the others' are switched."""
+        return granule >> self.window_shift & 4 > 0 and granule >> self.window_shift - 1 & 1 > 0
+
     def block_type(self, granule: int) -> BlockType:
         """The window of the granule."""
         bits = granule >> self.window_shift & 7

@@ -17,10 +17,14 @@ _BEFORE_LONG = {BlockType.LONG, BlockType.STOP}
 
 
 class Windows(NamedTuple):
-    """First and last window of a channel's frame."""
+    """First and last window of a channel's frame.
 
-    first: BlockType
-    last: BlockType
+    None: that of a mixed block, whose lowest two subbands have a long window beside a short one
+    (2.4.2.7, mixed_block_flag). Only its own source's neighbour fits it.
+    """
+
+    first: BlockType | None
+    last: BlockType | None
 
     @property
     def fits_long(self) -> bool:

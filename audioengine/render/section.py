@@ -17,11 +17,11 @@ import numpy as np
 
 from audioengine.edits import Span
 from audioengine.mp3.main_data import Frame
-from audioengine.mp3.side_info import granule_layout
+from audioengine.mp3.side_info import BlockType, granule_layout
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.coherence import LEAST_MS, Coherence, coherence_of
 from audioengine.pcm.tone import Tone
-from audioengine.plan.grid import Flags, FrameRange, flags_of, merged, ranges_of
+from audioengine.plan.grid import Flags, FrameRange, flags_of, is_in, merged, ranges_of
 from audioengine.plan.rendering import RenderPlan
 from audioengine.render.edited import EditedPcm, ReadPcm
 from audioengine.render.resolve import LONG_WINDOWS, Pick, Windows, legal, resolve
@@ -236,9 +236,11 @@ class SectionMaker:
     def _windows(self, frame: Frame, channel: int) -> Windows:
         # The windows of mid and side are those of left and right.
         layout = granule_layout(self._plan.format.lsf)
-        granules = frame.side_info.granules
+        start, end = (frame.side_info.granules[place][channel] for place in (0, -1))
+        first, last = layout.block_type(start), layout.block_type(end)
         return Windows(
-            layout.block_type(granules[0][channel]), layout.block_type(granules[-1][channel])
+            None if layout.is_mixed(start) and first is not BlockType.START else first,
+            None if layout.is_mixed(end) and last is not BlockType.STOP else last,
         )
 
     def _section(self, draft: _Draft, tracks: Sequence[Sequence[Track]], pcm: EditedPcm) -> Section:
@@ -383,11 +385,16 @@ class SectionMaker:
         for side, beside in enumerate((number - 1, number + 1)):
             made = beside in units[channel]
             if beside not in draft.frames:
-                runs = (*self._plan.made[channel], *self._plan.borders[channel])
-                made = any(beside in part for part in runs)
+                runs = (self._plan.made[channel], self._plan.borders[channel])
+                made = any(is_in(beside, ranges) for ranges in runs)
             if beside in draft.source and not made:
                 windows[side] = self._windows(draft.source[beside], channel)
-        return silent_channel(self._plan.format, windows[0].last, windows[1].first)
+        # Silence beside a mixed block fits its short part, which is all but two subbands.
+        before, after = (
+            BlockType.SHORT if window is None else window
+            for window in (windows[0].last, windows[1].first)
+        )
+        return silent_channel(self._plan.format, before, after)
 
     def _heard(self, frames: FrameRange) -> dict[int, Span]:
         """By mask of one party, the masked samples that these frames play."""

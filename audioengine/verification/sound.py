@@ -354,10 +354,14 @@ class _Listener:
             for ms in _LEFT_MS
         )
         left = right if short else min(lefts)
-        # As far from the edge as no end of a mask is looked for.
+        # As far from the edge as no end of a mask is looked for. What still is the beep there, or
+        # silent, is no noise.
         far = Span(near.end, near.end + margin) if ends else Span(near.start - margin, near.start)
         beside = passage.cut(far.clipped(passage.window).clipped(heard))
-        noise = rms(passage.ours[channel][beside] - passage.total[channel][beside])
+        there = passage.ours[channel][beside]
+        noise = rms(there - passage.total[channel][beside])
+        if len(there) > margin // 2:
+            noise = min(noise, rms(tone_in(there, self.case.beep, self.rate, 0).rest))
         yield HeardEdge(
             channel,
             at,

@@ -13,7 +13,7 @@ BENCH_ARGS ?=
 SOAK_SECONDS ?= 600
 SERVE_ARGS ?=
 
-.PHONY: demo serve test test-s3 lint format docs bench soak fuzz clean
+.PHONY: demo serve test test-slow test-s3 lint format docs bench soak fuzz clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -25,6 +25,9 @@ serve: $(VENV)/.test
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -p no:benchmark $(TEST_ARGS)
+
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest -p no:benchmark -m slow $(TEST_ARGS)
 
 # Against the store that AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY name, with
 # AUDIOENGINE_S3_KMS_KEY for a KMS key of it; else one is started, which takes root and apt-get.

@@ -11,11 +11,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from numbers import Integral
 from operator import attrgetter
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from audioengine.choices import Fill
+from audioengine.declaration import NumberPair, Option, Whole, declared, judge
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.notices import Notice
 from audioengine.times import (
@@ -64,9 +64,15 @@ CLIP_TOLERANCE_S = 5
 LAME_LATENESS = 1105
 """Samples by which a LAME stream without any tag frame holds its audio late: 576 + 529."""
 
-_MIN_BEEP_HZ, _MAX_BEEP_HZ = 200, 3000
+ENCODER_DELAY = Option(
+    "How late a source that does not tell it holds its audio, for absolute times: 1105 if LAME "
+    "made it and there is no tag; else as the warning says.",
+    unit="samples",
+    at_least=0,
+    effect="heard",
+)
+
 _MAX_BEEP_SHARE_OF_RATE = Fraction(35, 100)  # LAME's low-pass swallows more
-_MIN_BEEP_DBFS, _MAX_BEEP_DBFS = -60, -3
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +94,16 @@ class Modification:
     """
     absolute_times: bool = False
     """Whether all bounds are epoch milliseconds, and not relative to the recording's start."""
-    guard_ms: Number | tuple[Number, Number] = 0
-    """By how many milliseconds each mask is widened on both sides, or (before, after)."""
+    guard_ms: NumberPair | None = None
+    """By how many milliseconds each mask is widened on both sides, or (before, after).
+
+    None: as the options say."""
     relative_unit: Literal["s", "ms"] = "s"
     """Unit of relative bounds; "ms" is for commands in the REST dialect, and is whole."""
-    clip_tolerance_s: Number = CLIP_TOLERANCE_S
-    """By how many seconds a bound may lie beyond the recording's end; it is clipped then."""
+    clip_tolerance_s: Number | None = None
+    """By how many seconds a bound may lie beyond the recording's end; it is clipped then.
+
+    None: as the options say."""
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
@@ -180,6 +190,7 @@ def modification_of(given: object, path: str = "modification") -> Modification:
     raise InvalidRequestError.of(path, given, rule)
 
 
+@declared
 @dataclass(frozen=True, slots=True)
 class Beep:
     """What is heard in place of masked audio.
@@ -187,27 +198,26 @@ class Beep:
     Raises InvalidRequestError where a value is out of range.
     """
 
-    frequency_hz: Number = 1000
-    """Of the sine, 200 to 3000 Hz and below 0.35 of the recording's rate."""
-    level_dbfs: Number = -20
-    """Peak level, -60 to -3 dBFS."""
-    fill: Fill = "beep"
-    """Whether there is a beep at all."""
+    frequency_hz: Annotated[
+        Number,
+        Option(
+            "Frequency of the beep, below 0.35 of the recording's rate.",
+            unit="Hz",
+            at_least=200,
+            at_most=3000,
+            flag="--beep-hz",
+        ),
+    ] = 1000
+    level_dbfs: Annotated[
+        Number,
+        Option(
+            "Peak level of the beep.", unit="dBFS", at_least=-60, at_most=-3, flag="--beep-dbfs"
+        ),
+    ] = -20
+    fill: Annotated[Fill, Option("What is heard under a mask.", flag="--fill")] = "beep"
 
     def __post_init__(self) -> None:
-        problems: list[Problem] = []
-        frequency = exact_or_none(self.frequency_hz, "beep.frequency_hz", problems)
-        if frequency is not None and not _MIN_BEEP_HZ <= frequency <= _MAX_BEEP_HZ:
-            rule = f"must be {_MIN_BEEP_HZ} to {_MAX_BEEP_HZ} Hz"
-            problems.append(Problem("beep.frequency_hz", self.frequency_hz, rule))
-        level = exact_or_none(self.level_dbfs, "beep.level_dbfs", problems)
-        if level is not None and not _MIN_BEEP_DBFS <= level <= _MAX_BEEP_DBFS:
-            rule = f"must be {_MIN_BEEP_DBFS} to {_MAX_BEEP_DBFS} dBFS"
-            problems.append(Problem("beep.level_dbfs", self.level_dbfs, rule))
-        if self.fill not in ("beep", "silence"):
-            problems.append(Problem("beep.fill", self.fill, 'must be "beep" or "silence"'))
-        if problems:
-            raise InvalidRequestError(problems)
+        judge(self, "beep.")
 
     def check_rate(self, rate_hz: int) -> None:
         """Raise InvalidRequestError where the beep is too high for a recording of this rate."""
@@ -383,6 +393,8 @@ def _mask_bounds(
 def _tolerance(modification: Modification, rate_hz: int, problems: list[Problem]) -> Fraction:
     """How far a bound may lie beyond the recording's end, in exact samples."""
     given = modification.clip_tolerance_s
+    if given is None:
+        given = CLIP_TOLERANCE_S
     tolerance = exact_or_none(given, "clip_tolerance_s", problems) or Fraction(0)
     if tolerance < 0:
         problems.append(Problem("clip_tolerance_s", given, "must be at least 0 s"))
@@ -399,9 +411,6 @@ def _clock(
     if not (modification.absolute_times and modification.asks):
         unit = "epoch ms" if modification.absolute_times else modification.relative_unit
         return Clock(rate_hz, unit, None, 0)
-    if isinstance(zero, bool) or not isinstance(zero, int) or zero < 0:
-        problems.append(Problem("encoder_delay", zero, "must be a whole number of samples, >= 0"))
-        zero = 0
     start_ms = None
     if start_time_ms is None:
         rule = "needs the recording's start_time_ms, which is not known"
@@ -416,9 +425,10 @@ def _clock(
 
 
 def _guard(
-    guard_ms: Number | tuple[Number, Number], rate_hz: int, problems: list[Problem]
+    given: NumberPair | None, rate_hz: int, problems: list[Problem]
 ) -> tuple[Fraction, Fraction]:
     """Return the guard before and after a mask, in exact samples."""
+    guard_ms = 0 if given is None else given
     values = guard_ms if isinstance(guard_ms, tuple) else (guard_ms,)
     if isinstance(guard_ms, tuple) and len(values) != 2:
         problems.append(Problem("guard_ms", guard_ms, "must be one number or (before, after)"))
@@ -559,27 +569,19 @@ def untagged_notice(
     return Notice("untagged_absolute_times", message)
 
 
-@dataclass(frozen=True, slots=True)
-class IfUntagged:
+class IfUntagged(int):
     """An encoder delay for many recordings: it counts for those whose tags tell none.
 
     A plain number is meant for one recording, and refused where it can have no effect.
+
+    Raises InvalidRequestError where it is no whole number.
     """
 
-    samples: int
+    def __init__(self, samples: int) -> None:
+        Whole().judge(samples, "encoder_delay", ENCODER_DELAY)
 
 
-def delay_samples(encoder_delay: int | IfUntagged) -> int:
-    """Return the samples of a delay in either form."""
-    samples = encoder_delay.samples if isinstance(encoder_delay, IfUntagged) else encoder_delay
-    is_whole = isinstance(samples, Integral) and not isinstance(samples, bool)
-    # NumPy's too. What is no whole number is refused where it counts.
-    return int(samples) if is_whole else samples
-
-
-def effective_delay(
-    encoder_delay: int | IfUntagged, *, tells_delay: bool, is_absolute: bool = True
-) -> int:
+def effective_delay(encoder_delay: int, *, tells_delay: bool, is_absolute: bool = True) -> int:
     """Return the delay in samples.
 
     Raises InvalidRequestError for a number, but 0, that can have no effect on a recording.
@@ -591,4 +593,4 @@ def effective_delay(
         idle = "can have no effect: relative times count what players play"
     if idle and encoder_delay and not isinstance(encoder_delay, IfUntagged):
         raise InvalidRequestError.of("encoder_delay", encoder_delay, f"{idle}; leave it out")
-    return delay_samples(encoder_delay)
+    return int(encoder_delay)

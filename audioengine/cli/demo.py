@@ -16,6 +16,7 @@ import audioengine
 from audioengine.cli.options import json_option
 from audioengine.edits import Interval, Modification
 from audioengine.errors import StorageError
+from audioengine.operations.options import StoreOptions
 
 if TYPE_CHECKING:
     from audioengine.report import Check, MergeReport, StoreReport
@@ -113,9 +114,9 @@ def _edit(job: _Job, folder: Path) -> _Shown:
 
     output = folder / f"{job.source.stem}-masked.mp3"
     # Were everything re-encoded, there would be nothing to show.
-    report = store(job.source, output, job.modification, fallback="refuse")
+    report = store(job.source, output, job.modification, StoreOptions(fallback="refuse"))
     words = "\n".join((*job.words, "", text.stored(report, str(job.source), str(output))))
-    verdict = verify(job.source, output, job.modification, fallback="refuse")
+    verdict = verify(job.source, output, job.modification, StoreOptions(fallback="refuse"))
     return _Shown(words, output, report, verdict.decoder, verdict.checks)
 
 

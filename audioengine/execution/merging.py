@@ -54,10 +54,10 @@ def merge_recordings(
             for entry, place in zip(command.to_merge, places, strict=True)
         ],
         destination.place(storage, exact(command.first.start_time_ms, "startTime")),
+        settings.merge.over(settings.store),
         record=kept,
         workers=workers,
         progress=progress,
-        **settings.merge.arguments(settings.store),
     )
     return Result(
         location=destination.location,
@@ -89,7 +89,7 @@ def _part(entry: MergeEntry, place: ObjectPlace, settings: Settings) -> MergePar
         place,
         entry.start_time_ms,
         entry.conference_segments,
-        entry.modification and settings.store.guarded(entry.modification),
+        entry.modification,
         recording_id=entry.recording_id,
         state=entry.state,
         encoder_delay=IfUntagged(settings.store.encoder_delay),

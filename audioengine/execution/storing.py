@@ -74,18 +74,17 @@ def store_recording(
     with closing(place.source()) as source:
         start = _start(command, known, source.metadata)
         options = settings.store
-        modification = options.guarded(command.modification)
         notices = _notices(command, start)
         refuse_warnings(notices, options.refuse)
         report = store(
             source,
-            destination.place(storage, _output_start(modification, start)),
-            modification,
+            destination.place(storage, _output_start(command.modification, start)),
+            command.modification,
+            options.for_many(),
             start_time_ms=start,
             record=None if kept is None else kept.of_source(source_at, notices),
             workers=workers,
             progress=progress,
-            **options.arguments(),
         )
     return Result(
         location=destination.location,

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from audioengine.edits import Edits
 from audioengine.notices import Notice
+from audioengine.operations.options import StoreOptions
 from audioengine.operations.recording import Recording
-from audioengine.operations.store_request import StoreChoices, planned
+from audioengine.operations.store_request import planned
 from audioengine.pcm.decode import decode_all
 from audioengine.pcm.tone import Tone
 from audioengine.plan.store import StorePlan
@@ -42,7 +43,7 @@ def no_room(error: NoRoomError) -> Notice:
 def render_store(
     recording: Recording,
     edits: Edits,
-    choices: StoreChoices,
+    options: StoreOptions,
     staging: Restartable,
     workers: int,
     progress: Progress | None = None,
@@ -55,11 +56,11 @@ def render_store(
     Raises UnsupportedAudioError where `fallback` does not, and StorageError.
     """
     index = recording.index
-    plan = planned(recording, edits, choices)
+    plan = planned(recording, edits, options)
     render = partial(
         execute,
         RecordingStream(recording.source, index),
-        tone=Tone(choices.beep, index.format.rate_hz),
+        tone=Tone(options.beep, index.format.rate_hz),
         staging=staging,
         read_pcm=partial(decode_all, recording.source, index),
         workers=workers,
@@ -70,7 +71,7 @@ def render_store(
     except NoRoomError as error:
         if plan.render == "full":
             raise
-        plan = planned(recording, edits, choices, [no_room(error)])
+        plan = planned(recording, edits, options, [no_room(error)])
         staging.restart()
         return plan, render(plan=plan)
 
@@ -89,8 +90,8 @@ class Nowhere:
 
 
 def plan_of_rendering(
-    recording: Recording, edits: Edits, choices: StoreChoices, workers: int
+    recording: Recording, edits: Edits, options: StoreOptions, workers: int
 ) -> StorePlan:
     """The plan that a store of these edits ends with: the rendering is done and thrown away."""
-    plan, _ = render_store(recording, edits, choices, Nowhere(), workers)
+    plan, _ = render_store(recording, edits, options, Nowhere(), workers)
     return plan

@@ -202,7 +202,6 @@ OWN = {
     "batch/journal.py",
     "batch/manifest_all.py",
     "cli/demo.py",
-    "cli/demo_merge.py",
     "commands/redaction.py",
     "commands/shown.py",
     "custody/canonical.py",

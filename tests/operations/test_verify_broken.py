@@ -30,7 +30,7 @@ from tests.operations.helpers import (
 
 Paint = Callable[[Tone, npt.NDArray[np.float32], int, Iterable[Span]], None]
 
-RATES = ((8000, 32), (16_000, 48), (44_100, 128))
+RATES = ((8000, 32), pytest.param(16_000, 48, marks=pytest.mark.slow), (44_100, 128))
 rates = pytest.mark.parametrize(("rate", "kbps"), RATES)
 
 
@@ -389,6 +389,7 @@ def test_a_frame_lost_or_repeated() -> None:
         assert {"tag", "length", "copied_frames"} <= failures(with_data(result, data))
 
 
+@pytest.mark.slow
 def test_wrong_checksums_and_counts() -> None:
     """Each field of the tag is judged."""
     result = good()

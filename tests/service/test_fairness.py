@@ -14,6 +14,8 @@ from tests.service.fairness import BAD, WAYS, Town, new_call_p99_s, rest_p99_s
 from tests.service.hooks import InThread
 from tests.service.recorder.servers import answering, host, silent
 
+pytestmark = pytest.mark.slow
+
 MOST = 2.0
 NOISE_S = 0.5
 """Of a machine that does something else too; what is measured takes many seconds without a mend."""

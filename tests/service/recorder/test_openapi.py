@@ -42,6 +42,7 @@ def url() -> Iterator[str]:
         yield found
 
 
+@pytest.mark.slow
 @SCHEMA.include(path_regex="^/recorder/").parametrize()
 @settings(
     max_examples=15,

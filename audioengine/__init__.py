@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from audioengine.report import PlanReport as PlanReport
     from audioengine.report import RecordingInfo as RecordingInfo
     from audioengine.report import StoreReport as StoreReport
+    from audioengine.review.peaks import Peaks as Peaks
+    from audioengine.review.peaks import peaks as peaks
     from audioengine.settings import Settings as Settings
     from audioengine.settings import load_settings as load_settings
     from audioengine.storage.buckets import ObjectPlace as ObjectPlace
@@ -106,6 +108,7 @@ _HOMES = {
     "Notice": "notices",
     "ObjectPlace": "storage.buckets",
     "Outcome": "execution.outcome",
+    "Peaks": "review.peaks",
     "PlanReport": "report",
     "Problem": "errors",
     "RecordVerification": "custody.verdict",
@@ -126,6 +129,7 @@ _HOMES = {
     "inspect": "operations.inspection",
     "load_settings": "settings",
     "merge": "operations.merge",
+    "peaks": "review.peaks",
     "plan_batch": "batch.plan",
     "plan_merge": "operations.merge",
     "plan_store": "operations.store",

@@ -24,7 +24,7 @@ from audioengine.commands.requests import command_values
 from audioengine.errors import InvalidRequestError
 from audioengine.json_input import MAX_DEPTH, parse_json, unambiguous
 from audioengine.service.rest.judging import judged
-from audioengine.service.worker.task import Task
+from audioengine.service.worker.queued_command import QueuedCommand
 from tests.execution.service import DOMAIN, RECORDING, settings, storage, store_command
 from tests.service.rest.deployment import settings as rest_settings
 
@@ -194,7 +194,7 @@ def test_who_repeats_a_key_is_told_so() -> None:
     assert "modificationParams.mask.caller" in told["reason"]
     assert '"from": 5' in str(outcome.alarm.event)
     assert kept.keys("kept") == ()
-    assert Task(a_command()).kind == "STORERECORDING"
+    assert QueuedCommand(a_command()).kind == "STORERECORDING"
 
 
 # What reads JSON that the engine or a library has written, or shows text and carries nothing out.

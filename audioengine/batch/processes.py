@@ -23,9 +23,9 @@ _MOST_DEATHS = 3
 
 def do(job: Job, how: How) -> JobOutcome:
     """Do a job where this is called: who only hands jobs out imports nothing of what does them."""
-    from audioengine.batch import run_job as work
+    from audioengine.batch import run_job
 
-    return work.do(job, how)
+    return run_job.do(job, how)
 
 
 class Processes:

@@ -17,7 +17,7 @@ from audioengine.choices import (
     SharedFrames,
     WarningCode,
 )
-from audioengine.custody.record import Recorder
+from audioengine.custody.record import CustodyWriter
 from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import merge_reporting as reporting
@@ -67,7 +67,7 @@ def merge(
     verify: bool = False,
     max_timeline_s: Number = DAY_S,
     max_gap_s: Number = HOUR_S,
-    record: Recorder | None = None,
+    record: CustodyWriter | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,

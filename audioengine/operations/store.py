@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import asdict, replace
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames, WarningCode
-from audioengine.custody.record import Recorder
+from audioengine.custody.record import CustodyWriter
 from audioengine.edits import Beep, Edits, IfUntagged, Modification, delay_samples
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import reporting
@@ -53,7 +53,7 @@ def store(
     fail_on_crosstalk: bool = False,
     refuse: Collection[WarningCode] = (),
     verify: bool = False,
-    record: Recorder | None = None,
+    record: CustodyWriter | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,

@@ -19,6 +19,7 @@ import tenacity
 from botocore.exceptions import ClientError
 
 from audioengine.errors import StorageError
+from audioengine.retries import S3_BODY
 from audioengine.storage.base import DestinationChangedError, Source
 from audioengine.storage.block_cache import BlockCache
 from audioengine.storage.buckets import Location
@@ -97,7 +98,7 @@ class S3Source(Source):
             with mapped(self._doing):
                 return tenacity.Retrying(
                     stop=tenacity.stop_after_attempt(_BODY_ATTEMPTS),
-                    wait=tenacity.wait_random_exponential(multiplier=0.1, max=5),
+                    wait=S3_BODY.wait,
                     retry=tenacity.retry_if_exception_type(_BrokenBodyError),
                     reraise=True,
                 )(self._get, offset, length)

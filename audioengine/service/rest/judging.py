@@ -25,8 +25,8 @@ from audioengine.commands.wire import joined, keys, shown
 from audioengine.edits import time_problems
 from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError, Problem
 from audioengine.execution.destination import check_bucket, digest_of
+from audioengine.execution.known_recordings import nothing_known
 from audioengine.execution.reply_id import check_recording, read_token
-from audioengine.execution.temporary_objects import nothing_known
 from audioengine.notices import Notice
 from audioengine.operations.options import StoreOptions
 from audioengine.settings import Settings

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from audioengine.batch.custody import entry_holder
+from audioengine.batch.batch_custody import entry_holder
+from audioengine.batch.job_outcome import How, JobOutcome, error_entry
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, JobOutcome, error_entry
 from audioengine.errors import InvalidRequestError
 
 

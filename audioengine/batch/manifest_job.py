@@ -161,11 +161,11 @@ def parse_job(job: Job, unknown: UnknownKeys = "refuse") -> PlainJob | CommandJo
 def _plain_job(value: dict[str, Any]) -> PlainJob:
     from pydantic import ValidationError
 
-    from audioengine.batch.manifest_wire import Line
+    from audioengine.batch.manifest_wire import PlainJobLine
     from audioengine.params import field_problem
 
     try:
-        wire = Line.model_validate(value)
+        wire = PlainJobLine.model_validate(value)
     except ValidationError as error:
         raise InvalidRequestError(
             [

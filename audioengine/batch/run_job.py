@@ -6,17 +6,17 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import chain, repeat
 
+from audioengine.batch.batch_custody import entry_holder
 from audioengine.batch.command_work import do_command
-from audioengine.batch.custody import entry_holder
+from audioengine.batch.job_outcome import How, JobOutcome, encodable, error_entry
 from audioengine.batch.manifest_job import Job, PlainJob, parse_job
-from audioengine.batch.outcome import How, JobOutcome, encodable, error_entry
 from audioengine.errors import AudioEngineError
 from audioengine.operations.store import store
 from audioengine.storage import S3Options
 from audioengine.storage.files import make_folders
 
 
-def do(job: Job, how: How) -> JobOutcome:
+def do_job(job: Job, how: How) -> JobOutcome:
     """Do a job, and retry it where its failure is retryable; nothing is raised."""
     outcome = _tried(job, how)
     if how.retries and outcome.retryable:

@@ -19,7 +19,7 @@ from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.queues.queue import CommandQueue, Message, unwrapped
 from audioengine.service.recorder.control import control_of
-from audioengine.service.recorder.running import callbacks_of, resolver_of, senders_of
+from audioengine.service.recorder.wiring import callbacks_of, resolver_of, senders_of
 from audioengine.service.worker.queued_command import Deployment, QueuedCommand
 from audioengine.service.worker.settlement import Settlement
 from audioengine.settings import load_settings

@@ -59,7 +59,7 @@ _COUPLED = (Coupling.MID_SIDE, Coupling.INTENSITY)
 
 
 def plan_store(index: FrameIndex, asked: Edits, kinds: Couplings, **options: Any) -> StorePlan:
-    return planning.plan_store(
+    return planning.make_store_plan(
         index, asked, kinds, partial(kinds.windows, index.format.channels), **options
     )
 

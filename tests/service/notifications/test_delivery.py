@@ -79,9 +79,9 @@ def test_a_fifo_topic_gets_a_group_and_hears_repeats_once(cloud: Cloud) -> None:
     arn = sns.create_topic(Name="t.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
     sent: list[dict[str, Any]] = []
     letter = topic_letter(arn, json.dumps(STORED), {"recordingId": "a b/c"})
-    from audioengine.service.aws_clients import client
+    from audioengine.service.aws_clients import aws_client
 
-    client("sns", "us-east-1", None).meta.events.register(
+    aws_client("sns", "us-east-1", None).meta.events.register(
         "provide-client-params.sns.Publish", lambda params, **_: sent.append(dict(params))
     )
     topics = SnsTopics()

@@ -14,7 +14,7 @@ import jwt
 import audioengine as ae
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.letter import Letter, Sender
-from audioengine.service.recorder.running import callbacks_of
+from audioengine.service.recorder.wiring import callbacks_of
 from tests.execution.service import (
     ALARMS,
     DOMAIN,

@@ -23,7 +23,7 @@ from audioengine.service.queues.sqs import SqsQueue
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.intake import take_reports
 from audioengine.service.recorder.reports import ReportDesk
-from audioengine.service.recorder.running import callbacks_of
+from audioengine.service.recorder.wiring import callbacks_of
 from tests.execution.service import DOMAIN, EVENTS, RECORDING, TEMP
 from tests.service.cloud import Cloud
 from tests.service.recorder import deployment

@@ -22,13 +22,13 @@ from audioengine.service.endpoints import queue_of
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.outbox import Outbox
 from audioengine.service.recorder.ingest import ingest
-from audioengine.service.recorder.running import (
+from audioengine.service.recorder.sweep import sweep
+from audioengine.service.recorder.wiring import (
     callbacks_of,
     routes_served,
     senders_of,
     whole_worker,
 )
-from audioengine.service.recorder.sweep import sweep
 from audioengine.service.rest.app import make_app
 from audioengine.service.worker import worker as worker_module
 from tests.commands import reference

@@ -24,7 +24,7 @@ from audioengine.service.notifications.letter import Channel, Letter, Sender
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.recorder.routes import MOST_BODY_BYTES, recorder_routes
-from audioengine.service.recorder.running import routes_served
+from audioengine.service.recorder.wiring import routes_served
 from audioengine.settings import RestSettings
 from tests.execution.service import (
     DOMAIN,

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from audioengine.batch.completed_jobs import DoneJobs
+from audioengine.batch.job_outcome import How
 from audioengine.batch.journal import Journal
 from audioengine.batch.manifest_job import BadLine, Job, digest
-from audioengine.batch.outcome import How
 from audioengine.custody.record import CustodyRecord
 from audioengine.report import RecordedReport
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from audioengine.commands.events import RecordingReady, parse_event
-from audioengine.commands.merging import merge_command
+from audioengine.commands.merge_command import merge_command
 from audioengine.commands.requests import MergeRecordings, parse_command
 from audioengine.errors import InvalidRequestError
 from tests.commands.reference import QUEUE_META, READY, RECORDING

@@ -16,7 +16,7 @@ import pytest
 
 import audioengine as ae
 from audioengine.service.queues.sqs import SqsQueue
-from audioengine.service.recorder.running import senders_of, whole_worker
+from audioengine.service.recorder.wiring import senders_of, whole_worker
 from tests.execution.service import DATA, DOMAIN, KEPT, RECORDING, TEMP, TEMP_KEY
 from tests.service.cloud import Cloud
 from tests.service.recorder import deployment

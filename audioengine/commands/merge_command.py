@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from audioengine.commands.events import RecordingReady, RelatedRecording
 from audioengine.commands.meta import parse_meta
 from audioengine.commands.requests import MergeEntry, MergeRecordings, merge_problems
-from audioengine.commands.wire import joined
+from audioengine.commands.wire import joined_path
 from audioengine.errors import InvalidRequestError, Problem
 
 
@@ -84,7 +84,7 @@ def _own_entry(event: RecordingReady, path: str, problems: list[Problem]) -> Mer
             rule = "must tell the start of at least one stream"
             problems.append(Problem(f"{path}.meta", event.meta, rule))
     except InvalidRequestError as error:
-        problems += [Problem(joined(path, p.path), p.value, p.rule) for p in error.problems]
+        problems += [Problem(joined_path(path, p.path), p.value, p.rule) for p in error.problems]
     return MergeEntry(
         recording_id=event.recording_id,
         start_time_ms=0 if start is None else start,

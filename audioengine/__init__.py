@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from audioengine.batch.manifest_all import ForAll as ForAll
     from audioengine.batch.plan import plan_batch as plan_batch
     from audioengine.batch.run import run_batch as run_batch
+    from audioengine.commands.merge_command import merge_command as merge_command
     from audioengine.custody.record import CustodyRecord as CustodyRecord
     from audioengine.custody.verdict import EntryVerdict as EntryVerdict
     from audioengine.custody.verdict import Finding as Finding
@@ -126,6 +127,7 @@ _HOMES = {
     "inspect": "operations.inspection",
     "load_settings": "settings",
     "merge": "operations.merge",
+    "merge_command": "commands.merge_command",
     "plan_batch": "batch.plan",
     "plan_merge": "operations.merge",
     "plan_store": "operations.store",

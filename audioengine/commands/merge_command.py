@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A MERGERECORDINGS command out of the RECORDINGREADY events of one conversation."""
+"""Building a MERGERECORDINGS command from the RECORDINGREADY events of one conversation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, TypeAlias
 
 from pydantic import SecretStr
 
-from audioengine.commands.events import RecordingReady, RelatedRecording
+from audioengine.commands.events import RecordingReady, RelatedRecording, parse_event
 from audioengine.commands.meta import parse_meta
 from audioengine.commands.requests import MergeEntry, MergeRecordings, merge_problems
 from audioengine.commands.wire import joined_path
 from audioengine.errors import InvalidRequestError, Problem
+from audioengine.json_input import parse_object
+
+ReadyEvent: TypeAlias = RecordingReady | Mapping[str, Any] | str | bytes
+"""A RECORDINGREADY: as a value, as JSON values, or as JSON."""
 
 
 def merge_command(
-    events: RecordingReady | Sequence[RecordingReady],
+    events: ReadyEvent | Sequence[ReadyEvent],
     destination_bucket: str,
     *,
     file_name: str | None = None,
@@ -24,22 +29,29 @@ def merge_command(
     encryption_key: str | None = None,
     remove_duplicates: bool = True,
 ) -> MergeRecordings:
-    """Return the command that merges the recordings of these events and those related to them.
+    """Build the command that merges the recordings of these events and those related to them.
 
-    A recording starts where the `meta` of its own event says, or, where that event is not among
-    these, where the last one that lists it does. The command replies to the last event.
-    remove_duplicates: whether conferences are listed, so that each is heard once.
+    A recording starts where the `meta` of its own event says. If its event is not given, the last
+    event that lists it as related says when. The command's `replyId` is that of the last event.
+    Send `merge_command(…).to_json()` to the command queue.
 
-    Raises InvalidRequestError where there is no event, an event comes twice or has no start, or a
-    related recording is still active: it can be merged once its own event has come.
+    events: one RECORDINGREADY or several of one conversation, in the order in which they came; each
+        as JSON, as JSON values, or as a parsed event.
+    destination_bucket, file_name, destination_region, encryption_key: as in the command.
+    remove_duplicates: list the conferences, so that each is heard once.
+
+    Raises InvalidRequestError, naming every wrong field, where there is no event, an event is
+    malformed, comes twice or has no start, or a related recording is still active: it can be merged
+    once its own event has come.
     """
-    if isinstance(events, RecordingReady):
+    if isinstance(events, (RecordingReady, Mapping, str, bytes)):
         events = [events]
     if not events:
         raise InvalidRequestError.of("events", "none", "must be at least one RECORDINGREADY")
+    ready = _parsed(events)
     problems: list[Problem] = []
     entries: dict[str, MergeEntry] = {}
-    for number, event in enumerate(events):
+    for number, event in enumerate(ready):
         path = f"events[{number}]"
         if event.recording_id in entries:
             rule = "must be another recording than that of the events before"
@@ -47,7 +59,7 @@ def merge_command(
         entries[event.recording_id] = _own_entry(event, path, problems)
     own = set(entries)
     active: dict[str, Problem] = {}
-    for number, event in enumerate(events):
+    for number, event in enumerate(ready):
         for place, related in enumerate(event.related_recordings or ()):
             if related.recording_id in own:
                 continue
@@ -57,23 +69,53 @@ def merge_command(
                 active[related.recording_id] = Problem(path, related.state, rule)
             else:
                 entries[related.recording_id] = _related_entry(related)
-    # Another event may know by now that it has ended.
+    # A later event may say that it has ended.
     problems += [problem for name, problem in active.items() if name not in entries]
     problems = problems or merge_problems(tuple(entries.values()))
     if problems:
         raise InvalidRequestError(problems)
-    merged = [
-        entry if remove_duplicates else replace(entry, conference_segments=())
-        for entry in entries.values()
-    ]
+    merged = list(entries.values())
+    if not remove_duplicates:
+        merged = [replace(entry, conference_segments=()) for entry in merged]
     return MergeRecordings(
         destination_bucket=destination_bucket,
         destination_region=destination_region,
         to_merge=tuple(merged),
         file_name=file_name,
         encryption_key=None if encryption_key is None else SecretStr(encryption_key),
-        reply_id=events[-1].reply_id,
+        reply_id=ready[-1].reply_id,
     )
+
+
+def _parsed(events: Sequence[ReadyEvent]) -> list[RecordingReady]:
+    problems: list[Problem] = []
+    parsed = [_event(event, f"events[{place}]", problems) for place, event in enumerate(events)]
+    if problems:
+        raise InvalidRequestError(problems)
+    return [event for event in parsed if event is not None]
+
+
+def _event(event: ReadyEvent, path: str, problems: list[Problem]) -> RecordingReady | None:
+    if isinstance(event, RecordingReady):
+        return event
+    try:
+        values = parse_object(event, path) if isinstance(event, (str, bytes)) else dict(event)
+    except InvalidRequestError as error:
+        problems += error.problems
+        return None
+    try:
+        parsed, _ = parse_event(values)
+    except InvalidRequestError as error:
+        problems += _under(path, error)
+        return None
+    if isinstance(parsed, RecordingReady):
+        return parsed
+    problems.append(Problem(f"{path}.event", parsed.event, "must be RECORDINGREADY"))
+    return None
+
+
+def _under(path: str, error: InvalidRequestError) -> list[Problem]:
+    return [replace(one, path=joined_path(path, one.path)) for one in error.problems]
 
 
 def _own_entry(event: RecordingReady, path: str, problems: list[Problem]) -> MergeEntry:
@@ -81,10 +123,10 @@ def _own_entry(event: RecordingReady, path: str, problems: list[Problem]) -> Mer
     try:
         start = None if event.meta is None else parse_meta(event.meta).start_time_ms
         if start is None:
-            rule = "must tell the start of at least one stream"
+            rule = "must contain the start of at least one stream"
             problems.append(Problem(f"{path}.meta", event.meta, rule))
     except InvalidRequestError as error:
-        problems += [Problem(joined_path(path, p.path), p.value, p.rule) for p in error.problems]
+        problems += _under(path, error)
     return MergeEntry(
         recording_id=event.recording_id,
         start_time_ms=0 if start is None else start,

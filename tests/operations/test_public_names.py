@@ -68,6 +68,7 @@ NAMES = {
     "inspect",
     "load_settings",
     "merge",
+    "merge_command",
     "plan_batch",
     "plan_merge",
     "plan_store",

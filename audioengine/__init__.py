@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from audioengine.batch.manifest_all import ForAll as ForAll
     from audioengine.batch.plan import plan_batch as plan_batch
     from audioengine.batch.run import run_batch as run_batch
+    from audioengine.commands.merge_command import merge_command as merge_command
     from audioengine.custody.record import CustodyRecord as CustodyRecord
     from audioengine.custody.verdict import EntryVerdict as EntryVerdict
     from audioengine.custody.verdict import Finding as Finding
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from audioengine.errors import UnsupportedAudioError as UnsupportedAudioError
     from audioengine.errors import VerificationError as VerificationError
     from audioengine.execution.execute import execute as execute
+    from audioengine.execution.known_recordings import Known as Known
     from audioengine.execution.outcome import Outcome as Outcome
-    from audioengine.execution.temporary_objects import Known as Known
     from audioengine.notices import Notice as Notice
     from audioengine.operations.codec import Audio as Audio
     from audioengine.operations.codec import decode as decode
@@ -93,7 +94,7 @@ _HOMES = {
     "IfUntagged": "edits",
     "Interval": "edits",
     "InvalidRequestError": "errors",
-    "Known": "execution.temporary_objects",
+    "Known": "execution.known_recordings",
     "LimitError": "errors",
     "MemoryStorage": "storage.memory",
     "MalformedAudioError": "errors",
@@ -130,6 +131,7 @@ _HOMES = {
     "load_settings": "settings",
     "merge": "operations.merge",
     "peaks": "review.peaks",
+    "merge_command": "commands.merge_command",
     "plan_batch": "batch.plan",
     "plan_merge": "operations.merge",
     "plan_store": "operations.store",

@@ -20,10 +20,10 @@ from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import open_recording
 from audioengine.operations.workers import worker_count
 from audioengine.pcm.decode import decode_raw
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.bitrate import usual_kbps
 from audioengine.plan.encode import format_for, header_for, plan_encode
-from audioengine.render.execute import Progress, execute
+from audioengine.render.execute import Progress, render_plan
 from audioengine.render.stream import PatchedStream
 from audioengine.report import BitratesReport, EncodeReport, FileReport
 from audioengine.storage import DestinationLike, S3Options, SourceLike, open_destination
@@ -216,10 +216,10 @@ def encode(
         return out
 
     with closing(open_destination(destination, s3)) as staging:
-        rendered = execute(
+        rendered = render_plan(
             PatchedStream(header_for(format, bitrate_index), OWN_ENCODER, ()),
             plan,
-            Tone(Beep(), format.rate_hz),
+            BeepTone(Beep(), format.rate_hz),
             staging,
             lambda spans: [samples(span) for span in spans],
             workers=workers,

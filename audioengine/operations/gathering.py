@@ -73,7 +73,7 @@ class Member:
 
 
 @contextmanager
-def opened(
+def opened_parts(
     parts: Sequence[MergePart], *, missing: Missing, allow_truncated: bool, s3: S3Options | None
 ) -> Iterator[tuple[list[tuple[TimedPart, Recording]], list[Omitted]]]:
     """Open all recordings, in order of start; those that can't be are left out, if that is asked.
@@ -124,7 +124,7 @@ def _open(
         return Omitted(part.name, str(error))
 
 
-class UndecodableError(Exception):
+class UndecodablePartError(Exception):
     """A recording that was opened and could not be decoded."""
 
     def __init__(self, number: int, error: MalformedAudioError | UnsupportedAudioError) -> None:
@@ -143,7 +143,7 @@ def decoded_or_named(
     try:
         return decode_raw(source, index, start, end)
     except (MalformedAudioError, UnsupportedAudioError) as error:
-        raise UndecodableError(number, error) from error
+        raise UndecodablePartError(number, error) from error
 
 
 def named(

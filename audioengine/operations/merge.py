@@ -17,7 +17,7 @@ from audioengine.choices import (
     SharedFrames,
     WarningCode,
 )
-from audioengine.custody.record import Recorder
+from audioengine.custody.record import CustodyWriter
 from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import merge_reporting as reporting
@@ -27,10 +27,10 @@ from audioengine.operations.facts import facts_of
 from audioengine.operations.gathering import (
     Member,
     Omitted,
-    UndecodableError,
+    UndecodablePartError,
     check_not_all,
     named,
-    opened,
+    opened_parts,
 )
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
@@ -67,7 +67,7 @@ def merge(
     verify: bool = False,
     max_timeline_s: Number = DAY_S,
     max_gap_s: Number = HOUR_S,
-    record: Recorder | None = None,
+    record: CustodyWriter | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -120,7 +120,10 @@ def merge(
     workers = worker_count(workers)
     require_record(record)
     check_codes(refuse)
-    with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
+    with opened_parts(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (
+        there,
+        omitted,
+    ):
         gathered = gather(there, options)
         if verify:
             # A fifth of all imports, for few.
@@ -218,9 +221,12 @@ def plan_merge(
         max_timeline_s,
         max_gap_s,
     )
-    with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
+    with opened_parts(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (
+        there,
+        omitted,
+    ):
         gathered = gather(there, options)
-        return reporting.plan_report(
+        return reporting.merge_plan_report(
             gathered.plan, gathered.members, omitted, options, is_copy=gathered.is_copy
         )
 
@@ -248,7 +254,7 @@ def _try(
             workers=workers,
             progress=progress,
         )
-    except UndecodableError as undecodable:
+    except UndecodablePartError as undecodable:
         part, _ = there.pop(undecodable.number)
         if options.missing == "fail":
             raise named(undecodable.error, part.name) from undecodable

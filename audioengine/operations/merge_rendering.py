@@ -12,11 +12,11 @@ from audioengine.operations.coherence import coherence_under
 from audioengine.operations.gathering import decoded_or_named
 from audioengine.operations.merge_reporting import Merged
 from audioengine.operations.store_rendering import Restartable
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.encode import header_for
 from audioengine.plan.merge import MergePlan
-from audioengine.render.execute import Progress, Rendered, execute
-from audioengine.render.stream import Patch, PatchedStream, RecordingStream
+from audioengine.render.execute import Progress, Rendered, render_plan
+from audioengine.render.stream import CopiedRun, PatchedStream, RecordingStream
 from audioengine.render.timeline import TimelinePcm
 from audioengine.storage import Source
 
@@ -41,10 +41,10 @@ def render_merge(
             partial(decoded_or_named, number, source, part.index)
             for number, (source, part) in enumerate(zip(sources, plan.parts, strict=True))
         ],
-        partial(Tone, beep),
+        partial(BeepTone, beep),
     )
     rendered = _execute(
-        plan, sources, pcm, Tone(beep, plan.format.rate_hz), staging, workers, progress
+        plan, sources, pcm, BeepTone(beep, plan.format.rate_hz), staging, workers, progress
     )
     coherence = {
         (number, place): measured
@@ -59,7 +59,7 @@ def _execute(
     plan: MergePlan,
     sources: Sequence[Source],
     pcm: TimelinePcm,
-    tone: Tone,
+    tone: BeepTone,
     staging: Restartable,
     workers: int,
     progress: Progress | None,
@@ -74,8 +74,8 @@ def _execute(
     if plan.owner is not None:
         own = RecordingStream(sources[plan.owner], plan.parts[plan.owner].index)
         header, encoder = own.header, own.encoder
-    patches = [Patch(one.frames, streams[one.part, one.shift]) for one in plan.copied]
-    return execute(
+    patches = [CopiedRun(one.frames, streams[one.part, one.shift]) for one in plan.copied]
+    return render_plan(
         PatchedStream(header, encoder, patches),
         plan,
         tone,

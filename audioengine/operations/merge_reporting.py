@@ -27,7 +27,7 @@ from audioengine.operations.reporting import (
     to_remake,
     trim_report,
 )
-from audioengine.plan.conference import Stretch
+from audioengine.plan.conference import ConferenceSpan
 from audioengine.plan.masks import PlannedMask
 from audioengine.plan.merge import MergePlan
 from audioengine.plan.placing import PlacedPart, overlaps
@@ -126,7 +126,7 @@ def merge_report(
     )
 
 
-def plan_report(
+def merge_plan_report(
     plan: MergePlan,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
@@ -285,12 +285,12 @@ def _masks(
     return tuple(out)
 
 
-def _until(stretches: Sequence[Stretch], first: int, end: int) -> Iterator[Stretch]:
+def _until(stretches: Sequence[ConferenceSpan], first: int, end: int) -> Iterator[ConferenceSpan]:
     """The stretches from number `first` on that begin before `end`."""
     return takewhile(lambda stretch: stretch.span.start < end, islice(stretches, first, None))
 
 
-def _start(stretch: Stretch) -> int:
+def _start(stretch: ConferenceSpan) -> int:
     return stretch.span.start
 
 
@@ -315,7 +315,7 @@ def _there(mask: PlannedMask, placed: PlacedPart) -> Span:
 
 
 def _mixed(
-    stretch: Stretch, names: Sequence[str], limited: LimiterLog | None, rate: int
+    stretch: ConferenceSpan, names: Sequence[str], limited: LimiterLog | None, rate: int
 ) -> MixedReport:
     milliseconds = decibels = None
     if limited is not None:

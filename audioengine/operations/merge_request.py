@@ -16,7 +16,7 @@ from audioengine.operations.gathering import Member, output_format, placed_membe
 from audioengine.operations.recording import Recording
 from audioengine.parts import TimedPart
 from audioengine.plan.merge import MergePlan
-from audioengine.plan.merge import plan_merge as make_plan
+from audioengine.plan.merge import make_merge_plan as make_plan
 from audioengine.plan.windows import read_windows
 from audioengine.times import Number, exact, ms_to_samples, plain
 

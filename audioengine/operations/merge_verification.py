@@ -13,7 +13,7 @@ from audioengine.edits import Beep
 from audioengine.errors import MalformedAudioError, UnsupportedAudioError
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.scan import scan
-from audioengine.operations.gathering import opened
+from audioengine.operations.gathering import opened_parts
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.merge_request import Gathered, MergeChoices, gather
@@ -77,7 +77,10 @@ def verify_merge(
     )
     workers = worker_count(workers)
     with (
-        opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted),
+        opened_parts(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (
+            there,
+            omitted,
+        ),
         closing(open_source(output, s3)) as made,
         ThreadPoolExecutor(2) as beside,
     ):

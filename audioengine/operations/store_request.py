@@ -23,7 +23,7 @@ from audioengine.operations.choices import check_options
 from audioengine.operations.recording import Recording, likely_delay
 from audioengine.plan.stereo import CouplingReader
 from audioengine.plan.store import StorePlan
-from audioengine.plan.store import plan_store as make_plan
+from audioengine.plan.store import make_store_plan as make_plan
 from audioengine.plan.windows import read_windows
 from audioengine.times import Number
 
@@ -82,7 +82,7 @@ def resolved(
     return edits
 
 
-def planned(
+def store_plan(
     recording: Recording, edits: Edits, choices: StoreChoices, found: Sequence[Notice] = ()
 ) -> StorePlan:
     """The plan of edits that change something.

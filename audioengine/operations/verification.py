@@ -17,7 +17,7 @@ from audioengine.mp3.scan import scan
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store_rendering import plan_of_rendering
-from audioengine.operations.store_request import StoreChoices, planned, resolved
+from audioengine.operations.store_request import StoreChoices, resolved, store_plan
 from audioengine.operations.workers import worker_count
 from audioengine.plan.rendering import RenderPlan
 from audioengine.report import Check, VerdictReport
@@ -72,13 +72,13 @@ def verify(
     ):
         edits = resolved(recording, modification, choices, start_time_ms, encoder_delay)
         digests = [beside.submit(sha256_hex, place) for place in (recording.source, made)]
-        checks = judged(recording, edits, choices, made, workers)
+        checks = output_checks(recording, edits, choices, made, workers)
         return verification(
             checks, digests[0].result(), digests[1].result(), time.perf_counter() - started
         )
 
 
-def judged(
+def output_checks(
     recording: Recording, edits: Edits, choices: StoreChoices, output: ByteSource, workers: int
 ) -> tuple[Check, ...]:
     """The checks of an output for edits of a recording.
@@ -88,7 +88,7 @@ def judged(
     require_decoder(edits)
     if edits.is_identity:
         return (judge_copy(recording.source, output),)
-    plan = planned(recording, edits, choices)
+    plan = store_plan(recording, edits, choices)
     try:
         index = scan(output)
     except (MalformedAudioError, UnsupportedAudioError) as error:

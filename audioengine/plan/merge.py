@@ -20,9 +20,9 @@ from audioengine.mp3.header import StreamFormat
 from audioengine.notices import Notice
 from audioengine.plan.bitrate import nominal_bitrate
 from audioengine.plan.conference import (
+    ConferenceSpan,
     Hearing,
     Presence,
-    Stretch,
     silence_around,
     who_is_heard,
 )
@@ -42,7 +42,7 @@ class MergePlan(RenderPlan):
 
     parts: tuple[PlacedPart, ...]
     """Where they came to lie."""
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[ConferenceSpan, ...]
     """Who is heard when, on the timeline."""
     hearing: Hearing
     """The same by recording."""
@@ -55,7 +55,7 @@ class MergePlan(RenderPlan):
     """Why a recording that is heard could not be copied from, by its number."""
 
 
-def plan_merge(
+def make_merge_plan(
     parts: Sequence[PlacedPart],
     format: StreamFormat,
     read_windows: Sequence[ReadWindows],
@@ -201,7 +201,7 @@ def _last_frame(one: CopiedStretch) -> int:
     return one.frames.last
 
 
-def _stretches(parts: Sequence[PlacedPart]) -> tuple[Stretch, ...]:
+def _stretches(parts: Sequence[PlacedPart]) -> tuple[ConferenceSpan, ...]:
     recordings = [Presence(part.audio, part.conferences) for part in parts]
     return who_is_heard(recordings, Span(0, max(part.audio.end for part in parts)))
 
@@ -215,7 +215,7 @@ def _other_mode(part: PlacedPart, owner: PlacedPart) -> Notice | None:
 
 def _owner(
     parts: Sequence[PlacedPart],
-    stretches: Sequence[Stretch],
+    stretches: Sequence[ConferenceSpan],
     hearing: Hearing,
     candidates: Iterable[int],
 ) -> int | None:

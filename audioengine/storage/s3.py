@@ -19,11 +19,12 @@ import tenacity
 from botocore.exceptions import ClientError
 
 from audioengine.errors import StorageError
+from audioengine.retries import S3_BODY
 from audioengine.storage.base import DestinationChangedError, Source
 from audioengine.storage.block_cache import BlockCache
 from audioengine.storage.buckets import Location
 from audioengine.storage.options import S3Options
-from audioengine.storage.s3_client import BROKEN, client, is_changed, mapped
+from audioengine.storage.s3_client import BROKEN, is_changed, mapped, s3_client
 from audioengine.storage.s3_parts import send_in_parts
 from audioengine.storage.spool import SpooledStaging
 
@@ -49,7 +50,7 @@ class S3Source(Source):
     def __init__(self, location: Location, options: S3Options) -> None:
         self._location = location
         self._doing = f"can't read source {str(self._location)!r}"
-        self._client = client(options)
+        self._client = s3_client(options)
         self._options = options
         self._loading = Lock()
         self._etag: str | None = None
@@ -97,7 +98,7 @@ class S3Source(Source):
             with mapped(self._doing):
                 return tenacity.Retrying(
                     stop=tenacity.stop_after_attempt(_BODY_ATTEMPTS),
-                    wait=tenacity.wait_random_exponential(multiplier=0.1, max=5),
+                    wait=S3_BODY.wait,
                     retry=tenacity.retry_if_exception_type(_BrokenBodyError),
                     reraise=True,
                 )(self._get, offset, length)
@@ -139,7 +140,7 @@ class S3Staging(SpooledStaging):
     def __init__(self, location: Location, options: S3Options) -> None:
         self._location = location
         self._doing = f"can't write destination {str(self._location)!r}"
-        self._client = client(options)
+        self._client = s3_client(options)
         self._options = options
         self._upload_id = uuid4().hex
         super().__init__()

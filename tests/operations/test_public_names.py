@@ -70,6 +70,7 @@ NAMES = {
     "load_settings",
     "merge",
     "peaks",
+    "merge_command",
     "plan_batch",
     "plan_merge",
     "plan_store",

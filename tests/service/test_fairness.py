@@ -23,7 +23,7 @@ NOISE_S = 0.5
 
 @pytest.mark.parametrize("way", WAYS)
 def test_commands_of_others(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "Process", InThread)
+    monkeypatch.setattr(worker_module, "WorkerProcess", InThread)
     town = Town(tmp_path, tenants=3, processes=2, merged=60)
     alone = town.p99_s(None, each=20, every_s=0.25)
     beside = town.p99_s(way, each=20, every_s=0.25)

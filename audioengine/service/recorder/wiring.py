@@ -10,7 +10,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from audioengine.execution.execute import storage_of
-from audioengine.execution.temporary_objects import Resolver
+from audioengine.execution.known_recordings import Resolver
 from audioengine.service.endpoints import queue_at, topic_sender
 from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.callbacks import CallbackSender, callback_letter
@@ -87,7 +87,7 @@ def reports_taken(
         closing(Outbox(settings.worker.outbox)) as outbox,
         closing(queue_at(url, settings)) as queue,
     ):
-        delivery = Delivery(senders, outbox, metrics=metrics)
+        delivery = Delivery(senders, outbox, callback=callbacks_of(settings), metrics=metrics)
         desk = ReportDesk.of(settings, storage_of(settings), delivery)
         thread = Thread(
             target=take_reports,
@@ -124,6 +124,6 @@ def routes_served(
     ):
         if metrics is not None:
             metrics.watch(outbox=outbox.depth)
-        delivery = Delivery(senders, outbox, metrics=metrics)
+        delivery = Delivery(senders, outbox, callback=callbacks_of(settings), metrics=metrics)
         desk = ReportDesk.of(settings, storage_of(settings), delivery)
         yield recorder_routes(settings, desk, delivery)

@@ -21,12 +21,12 @@ from audioengine.commands.requests import (
     modifications,
     parse_command,
 )
-from audioengine.commands.wire import joined, keys, shown
+from audioengine.commands.wire import joined_path, keys, shown
 from audioengine.edits import time_problems
 from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError, Problem
 from audioengine.execution.destination import check_bucket, digest_of
+from audioengine.execution.known_recordings import nothing_known
 from audioengine.execution.reply_id import check_recording, read_token
-from audioengine.execution.temporary_objects import nothing_known
 from audioengine.notices import Notice
 from audioengine.operations.options import StoreOptions
 from audioengine.settings import Settings
@@ -49,7 +49,7 @@ class Judged:
     notices: tuple[Notice, ...]
 
 
-def judged(text: str, method: str, domain: str, settings: Settings) -> Judged:
+def judge_command(text: str, method: str, domain: str, settings: Settings) -> Judged:
     """Judge the body of a command, of the method and the domain of its path.
 
     Raises InvalidRequestError naming every wrong field, and NotAllowedError where the command's
@@ -112,7 +112,7 @@ def _wrong_times(command: Command, options: StoreOptions) -> list[Problem]:
     problems: list[Problem] = []
     for path, modification in modifications(command):
         wrong = time_problems(modification)
-        problems += [Problem(joined(path, one.path), one.value, one.rule) for one in wrong]
+        problems += [Problem(joined_path(path, one.path), one.value, one.rule) for one in wrong]
         if not wrong:
             problems += _refused(partial(options.check_masks, modification, path))
     return problems

@@ -10,10 +10,10 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 from audioengine.commands.requests import StoreRecording
-from audioengine.custody.record import Recorder
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError
-from audioengine.execution.custody import CommandRecord
+from audioengine.execution.command_custody import CommandCustody, custody_of
+from audioengine.execution.context import CommandContext
 from audioengine.execution.destination import (
     Destination,
     destination_of,
@@ -21,11 +21,10 @@ from audioengine.execution.destination import (
     repeated,
     versions_before,
 )
-from audioengine.execution.reply_id import Claims
-from audioengine.execution.result import Result
+from audioengine.execution.known_recordings import Known
+from audioengine.execution.outcome import Result
 from audioengine.execution.temporary_objects import (
     START_TIME,
-    Known,
     check_own,
     found_of,
     own_locations,
@@ -36,55 +35,43 @@ from audioengine.operations.facts import ENGINE_VERSION, SOURCE_DIGEST
 from audioengine.operations.recording_ids import implausible_start
 from audioengine.operations.refusing import refuse_warnings
 from audioengine.operations.store import store
-from audioengine.render.execute import Progress
-from audioengine.settings import Settings
-from audioengine.storage import Storage
 from audioengine.storage.buckets import Found, Location
 from audioengine.times import Number, exact
 from audioengine.version import VERSION
 
 
-def store_recording(
-    command: StoreRecording,
-    token: Claims,
-    known: Known | None,
-    storage: Storage,
-    settings: Settings,
-    record: Recorder | None,
-    workers: int | None,
-    progress: Progress | None,
-) -> Result:
+def store_recording(command: StoreRecording, context: CommandContext) -> Result:
     """Carry out a STORERECORDING.
 
     Raises what `store` raises, and NotAllowedError.
     """
-    check_own(token, known, {}, settings)
-    locations = own_locations(token, known, command.start_time_ms)
-    destination = destination_of(command, token, known, storage, settings)
+    known = context.known(command.recording_id)
+    check_own(context, known, {})
+    locations = own_locations(context.token, known, command.start_time_ms)
+    destination = destination_of(command, known, context)
     refuse_over(destination, locations)
-    kept = None if record is None else CommandRecord(record, command, destination.digest)
+    custody = custody_of(command, destination, context)
     if destination.is_done:
-        if kept is not None:
-            kept.add_repeat(destination)
-        return repeated(destination, storage, settings)
+        if custody is not None:
+            custody.add_repeat(destination)
+        return repeated(destination, context)
     if command.modification is None:
-        return _copied(command, token, known, storage, settings, locations, destination, kept)
-    place = own_place(storage, token, known, command.start_time_ms, settings)
-    source_at = place.location
+        return _copied(command, known, locations, destination, custody, context)
+    place = own_place(context, known, command.start_time_ms)
     with closing(place.source()) as source:
         start = _start(command, known, source.metadata)
-        options = settings.store
+        options = context.settings.store
         modification = options.guarded(command.modification)
         notices = _notices(command, start)
         refuse_warnings(notices, options.refuse)
         report = store(
             source,
-            destination.place(storage, _output_start(modification, start)),
+            destination.place(context.storage, _output_start(modification, start)),
             modification,
             start_time_ms=start,
-            record=None if kept is None else kept.of_source(source_at, notices),
-            workers=workers,
-            progress=progress,
+            record=None if custody is None else custody.of_source(place.location, notices),
+            workers=context.workers,
+            progress=context.progress,
             **options.arguments(),
         )
     return Result(
@@ -92,43 +79,42 @@ def store_recording(
         digest=destination.digest,
         report=report,
         notices=notices,
-        versions_before=versions_before(destination, storage, settings),
+        versions_before=versions_before(destination, context),
     )
 
 
 def _copied(
     command: StoreRecording,
-    token: Claims,
     known: Known | None,
-    storage: Storage,
-    settings: Settings,
     locations: list[Location],
     destination: Destination,
-    kept: CommandRecord | None,
+    custody: CommandCustody | None,
+    context: CommandContext,
 ) -> Result:
-    """The object copied where it is: no audio passes through here."""
-    source_at, found = found_of(storage, locations, token)
-    check_own(token, known, found.metadata, settings)
+    """Copy the object within the storage: no audio passes through here."""
+    storage = context.storage
+    source_at, found = found_of(context, locations)
+    check_own(context, known, found.metadata)
     start = _start(command, known, found.metadata)
     notices = _notices(command, start)
-    refuse_warnings(notices, settings.store.refuse)
+    refuse_warnings(notices, context.settings.store.refuse)
     place = destination.place(storage, None if start is None else exact(start, START_TIME))
     options = place.options
     assert options is not None
-    metadata = {**options.metadata, SOURCE_DIGEST: _told(found), ENGINE_VERSION: VERSION}
+    metadata = {**options.metadata, SOURCE_DIGEST: _store_digest(found), ENGINE_VERSION: VERSION}
     storage.copy(source_at, destination.location, found, replace(options, metadata=metadata))
-    if kept is not None:
-        kept.of_source(source_at, notices).add_copy(source_at, found, destination, storage)
+    if custody is not None:
+        custody.of_source(source_at, notices).add_copy(source_at, found, destination, storage)
     return Result(
         location=destination.location,
         digest=destination.digest,
         notices=notices,
-        versions_before=versions_before(destination, storage, settings),
+        versions_before=versions_before(destination, context),
     )
 
 
-def _told(found: Found) -> str:
-    """What the store itself says of an object that nobody here has read."""
+def _store_digest(found: Found) -> str:
+    """Describe an object as its store does: nobody here has read it."""
     facts = {"etag": found.etag.strip('"'), "version": found.version, "sha256": found.sha256}
     return ";".join(f"{name}:{value}" for name, value in facts.items() if value is not None)
 
@@ -136,23 +122,23 @@ def _told(found: Found) -> str:
 def _start(
     command: StoreRecording, known: Known | None, metadata: Mapping[str, str]
 ) -> Number | None:
-    """When the recording began: as its streams say, else the command, else its object."""
+    """Return when the recording began: as its streams say, else the command, else its object."""
     if known is not None and known.start_time_ms is not None:
         return known.start_time_ms
     if command.start_time_ms is not None:
         return command.start_time_ms
-    told = metadata.get(START_TIME)
-    if told is None:
+    text = metadata.get(START_TIME)
+    if text is None:
         return None
     try:
-        return Decimal(told)
+        return Decimal(text)
     except InvalidOperation:
         rule = "must be epoch milliseconds"
-        raise InvalidRequestError.of(f"metadata.{START_TIME}", told, rule) from None
+        raise InvalidRequestError.of(f"metadata.{START_TIME}", text, rule) from None
 
 
 def _output_start(modification: Modification, start: Number | None) -> Fraction | None:
-    """When an output begins: where the trim does, if that is inside the recording."""
+    """Return when an output begins: where its trim does, if that is inside the recording."""
     if start is None:
         return None
     begins = exact(start, "startTime")

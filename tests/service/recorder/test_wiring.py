@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 import audioengine as ae
+from audioengine.retries import Backoff
 from audioengine.service.queues.sqs import SqsQueue
-from audioengine.service.recorder.running import senders_of, whole_worker
+from audioengine.service.recorder.wiring import senders_of, whole_worker
 from tests.execution.service import DATA, DOMAIN, KEPT, RECORDING, TEMP, TEMP_KEY
 from tests.service.cloud import Cloud
 from tests.service.recorder import deployment
@@ -57,7 +58,7 @@ def test_from_report_to_callbacks_while_a_tenant_sleeps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing is lost, and the order is kept."""
-    monkeypatch.setattr("audioengine.service.notifications.outbox._LONGEST_PAUSE_S", 0.5)
+    monkeypatch.setattr("audioengine.service.notifications.outbox.LETTER", Backoff(1, 0.5, 0.2))
     temp_bucket.create_bucket(Bucket=KEPT)
     temp_bucket.put_object(Bucket=TEMP, Key=TEMP_KEY, Body=DATA)
     # No FIFO queues: moto's spin while messages wait behind others.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The custody record of a batch: workers note what they made, the parent alone appends it.
+"""The custody record of a batch: workers return the entries, only the parent appends them.
 
 A job's entry is appended before its line of the journal. Stopped between the two, the batch does
 the job again when it is resumed; then the record has its entry already, which is not repeated if
@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from audioengine.batch.completed_jobs import DoneJobs
+from audioengine.batch.job_outcome import How
 from audioengine.batch.journal import Journal
 from audioengine.batch.manifest_job import BadLine, Job, digest
-from audioengine.batch.outcome import How
 from audioengine.custody.record import CustodyRecord
 from audioengine.report import RecordedReport
 
 
-class Note:
-    """A `Recorder` in a worker: keeps the entry of the one output that its job makes."""
+class EntryHolder:
+    """A `CustodyWriter` in a worker: holds the entry of the one output that its job makes."""
 
     def __init__(self, *, pcm_digest: bool) -> None:
         """Keep nothing yet."""
@@ -28,20 +28,20 @@ class Note:
         self.entry: dict[str, Any] | None = None
 
     def check(self) -> None:
-        """Take anything: the parent has checked its record."""
+        """Accept every entry: the parent has checked its record."""
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        """Keep an entry until the job's outcome is told."""
+        """Hold an entry until the job's outcome is returned."""
         self.entry = dict(entry)
 
 
-def note_of(how: How) -> Note | None:
-    """What a job's output is noted in; None where nothing is recorded."""
-    return Note(pcm_digest=how.pcm_digest) if how.record else None
+def entry_holder(how: How) -> EntryHolder | None:
+    """Return what holds the entry of a job's output; None where nothing is recorded."""
+    return EntryHolder(pcm_digest=how.pcm_digest) if how.record else None
 
 
 class BatchRecord:
-    """A custody record to which one batch appends, others perhaps between."""
+    """A custody record to which this batch appends; others may append in between."""
 
     def __init__(self, record: CustodyRecord, journal: Journal) -> None:
         """Look up what earlier runs of this batch have recorded and not written down.
@@ -61,14 +61,16 @@ class BatchRecord:
         """
         before = self._pending.pop(_id(job.line, job.key), None)
         if before is None or not _is_same(before, entry):
-            told = {"journal": self._batch, "line": job.line, "key": job.key}
-            self.recorded = self._record.add({**entry, "batch": told})
+            place = {"journal": self._batch, "line": job.line, "key": job.key}
+            self.recorded = self._record.add({**entry, "batch": place})
 
     def _unfinished(self, journal: Journal) -> dict[str, Mapping[str, Any]]:
         """Entries of this batch, by their jobs, that are not done by the journal: few."""
         finished = journal.finished()
         done = DoneJobs(
-            _id(one.get("line"), one["key"]) for one in finished if one.get("status") == "done"
+            _id(entry.get("line"), entry["key"])
+            for entry in finished
+            if entry.get("status") == "done"
         )
         pending = {}
         for entry in self._record.entries():

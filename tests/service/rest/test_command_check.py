@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from audioengine.commands.requests import COMMANDS as METHODS
 from audioengine.errors import AudioEngineError, InvalidRequestError
-from audioengine.service.rest.judging import judged
+from audioengine.service.rest.command_check import judge_command
 from audioengine.service.rest.replies import of_error
 from tests.commands.reference import COMMANDS, MERGE, STORE, altered, json_like
 from tests.execution.service import DOMAIN, KEPT, RECORDING, token
@@ -38,7 +38,7 @@ RIGHT: list[dict[str, Any]] = [
 )
 def test_any_json(data: Any, method: str) -> None:
     try:
-        done = judged(json.dumps(data), method, DOMAIN, SETTINGS)
+        done = judge_command(json.dumps(data), method, DOMAIN, SETTINGS)
     except AudioEngineError as error:
         answer, message = of_error(REQUEST, error), str(error)
         told = json.loads(bytes(answer.body))
@@ -54,19 +54,19 @@ def test_any_json(data: Any, method: str) -> None:
 @given(st.text())
 def test_any_text(text: str) -> None:
     with pytest.raises(InvalidRequestError):
-        judged(text, "STORERECORDING", DOMAIN, SETTINGS)
+        judge_command(text, "STORERECORDING", DOMAIN, SETTINGS)
 
 
 def test_what_is_right_has_its_digest() -> None:
     """The same for the same work, whatever the token."""
     body = {"recordingId": RECORDING, "replyId": token()}
-    done = judged(json.dumps(body), "DELETERECORDING", DOMAIN, SETTINGS)
-    again = judged(
+    done = judge_command(json.dumps(body), "DELETERECORDING", DOMAIN, SETTINGS)
+    again = judge_command(
         json.dumps(body | {"replyId": token(iat=5)}), "DELETERECORDING", DOMAIN, SETTINGS
     )
     assert done.digest == again.digest is not None
     assert not done.notices
-    odd = judged(json.dumps(body | {"fileName": "/"}), "DELETERECORDING", DOMAIN, SETTINGS)
+    odd = judge_command(json.dumps(body | {"fileName": "/"}), "DELETERECORDING", DOMAIN, SETTINGS)
     assert [one.code for one in odd.notices] == ["unknown_key"]
 
 
@@ -76,4 +76,4 @@ def test_the_queues_examples_too(command: dict[str, Any]) -> None:
     method = command["method"]
     if method == "MERGERECORDINGS":
         command = command | {"replyId": token(recordingId=command["toMerge"][0]["recordingId"])}
-    assert judged(json.dumps(command), method, DOMAIN, SETTINGS).command.method == method
+    assert judge_command(json.dumps(command), method, DOMAIN, SETTINGS).command.method == method

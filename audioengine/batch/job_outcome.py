@@ -52,7 +52,12 @@ class JobOutcome:
     """The final event of a command."""
     alarm: dict[str, Any] | None = None
     custody: dict[str, Any] | None = None
-    """What a custody record is told of the output."""
+    """The output's entry for a custody record."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same job may succeed later."""
+        return self.error is not None and bool(self.error["retryable"])
 
 
 def error_entry(error: AudioEngineError) -> dict[str, Any]:

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from audioengine.commands.events import RecordingReady, parse_event
-from audioengine.commands.merging import merge_command
+from audioengine.commands.merge_command import merge_command
 from audioengine.commands.requests import MergeRecordings, parse_command
 from audioengine.errors import InvalidRequestError
-from tests.commands.reference import QUEUE_META, READY, RECORDING
+from tests.commands.reference import EVENTS, QUEUE_META, READY, RECORDING
 
+STARTED = next(event for event in EVENTS if event["event"] == "RECORDINGSTARTED")
 SIBLING, PARENT = (related["recordingId"] for related in READY["relatedRecordings"])
 
 
@@ -50,6 +52,20 @@ def test_of_one_event() -> None:
         "replyId": READY["replyId"],
     }
     assert parse_command(command.to_dict()) == (command, ())
+
+
+def test_an_event_may_be_a_value_json_values_or_json() -> None:
+    command = merge_command(ready(), "b")
+    text = json.dumps(READY)
+    for event in (READY, text, text.encode(), [READY], [text]):
+        assert merge_command(event, "b") == command
+
+
+def test_all_malformed_events_are_named() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        merge_command([{**READY, "recordingId": 7}, STARTED, "no JSON", READY], "b")
+    paths = [problem.path for problem in caught.value.problems]
+    assert paths == ["events[0].recordingId", "events[1].event", "events[2]"]
 
 
 def test_without_conferences() -> None:

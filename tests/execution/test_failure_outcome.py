@@ -8,7 +8,7 @@ import json
 import pytest
 
 import audioengine as ae
-from audioengine.execution.execute import failed
+from audioengine.execution.execute import failure_outcome
 from tests.execution.service import (
     ALARMS,
     DOMAIN,
@@ -28,7 +28,7 @@ DIED = ae.StorageError("the process that worked on it died", retryable=True)
 
 @pytest.mark.parametrize("command", [store_command(), delete_command()], ids=["store", "delete"])
 def test_it_is_told_as_any_other_failure(command: dict[str, object]) -> None:
-    outcome = failed(json.dumps(command), DIED, settings())
+    outcome = failure_outcome(json.dumps(command), DIED, settings())
     event = event_of(outcome)
     assert event["event"] == f"{command['method']}FAILED"
     assert (event["reason"], event["domain"]) == (str(DIED), DOMAIN)
@@ -44,7 +44,7 @@ def test_a_body_of_rest_is_read_as_rest() -> None:
     command = store_command(modificationParams={"trim": {"from": 1000}}, fileName=None)
     del command["method"]
     body = json.dumps(command)
-    outcome = failed(body, DIED, settings(), dialect="rest", method="STORERECORDING")
+    outcome = failure_outcome(body, DIED, settings(), dialect="rest", method="STORERECORDING")
     done = run(body, storage(), dialect="rest", method="STORERECORDING")
     assert done.error is None
     assert outcome.digest == done.digest
@@ -52,7 +52,7 @@ def test_a_body_of_rest_is_read_as_rest() -> None:
 
 @pytest.mark.parametrize("body", ["no JSON", "[]", "{}", '{"method": "DANCE"}', "[" * 10**5])
 def test_what_says_nothing_of_itself_has_no_event(body: str) -> None:
-    outcome = failed(body, DIED, settings())
+    outcome = failure_outcome(body, DIED, settings())
     assert (outcome.event, outcome.alarm, outcome.is_proven) == (None, None, False)
 
 
@@ -67,4 +67,4 @@ def test_a_token_counts_for_its_own_recording_alone() -> None:
         outcome = run(store_command(replyId=reply_id, recordingId=RECORDING), storage())
         assert not outcome.is_proven
         body = json.dumps(store_command(replyId=reply_id, recordingId=RECORDING))
-        assert not failed(body, DIED, settings()).is_proven
+        assert not failure_outcome(body, DIED, settings()).is_proven

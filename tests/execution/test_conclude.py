@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 import audioengine as ae
+from audioengine.execution.execute import conclude
 from tests.execution import service
 from tests.execution.service import (
     KEPT,
@@ -25,6 +27,10 @@ from tests.execution.service import (
 DIED = ae.AudioEngineError("it died")
 
 
+def concluded(command: dict[str, Any], storage: ae.Storage) -> ae.Outcome:
+    return conclude(json.dumps(command), DIED, storage, service.settings())
+
+
 def merge_command() -> dict[str, Any]:
     return {
         "method": "MERGERECORDINGS",
@@ -38,7 +44,7 @@ def merge_command() -> dict[str, Any]:
 @pytest.mark.parametrize("command", [store_command(), merge_command(), delete_command()])
 def test_it_ends_as_it_would_have(command: dict[str, Any]) -> None:
     storage = service.storage()
-    failed = run(command, storage, given_up=DIED)
+    failed = concluded(command, storage)
     assert event_of(failed)["reason"] == "it died"
     assert failed.alarm is not None
     assert not failed.retryable
@@ -46,7 +52,7 @@ def test_it_ends_as_it_would_have(command: dict[str, Any]) -> None:
     assert list(storage.objects(KEPT)) == []
     done = run(command, storage)
     requests = len(storage.requests)
-    again = run(command, storage, given_up=DIED)
+    again = concluded(command, storage)
     assert event_of(again) == event_of(done)
     assert again.digest == done.digest
     assert again.alarm is None
@@ -55,7 +61,7 @@ def test_it_ends_as_it_would_have(command: dict[str, Any]) -> None:
 
 def test_what_is_wrong_with_it_comes_first() -> None:
     command = store_command(destinationBucket=OTHERS)
-    failed = run(command, service.storage(), given_up=DIED)
+    failed = concluded(command, service.storage())
     assert "may write to" in event_of(failed)["reason"]
 
 
@@ -63,12 +69,12 @@ def test_another_object_under_the_name_is_not_its_result() -> None:
     storage = service.storage()
     run(store_command(fileName="a.mp3"), storage)
     other = store_command(fileName="a.mp3", modificationParams={"trim": {"from": 1}})
-    assert event_of(run(other, storage, given_up=DIED))["event"] == "STORERECORDINGFAILED"
+    assert event_of(concluded(other, storage))["event"] == "STORERECORDINGFAILED"
 
 
 def test_of_what_was_passed_on_to_the_recorder_nothing_is_known() -> None:
     command = {**delete_command(), "method": "STOPRECORDING"}
-    outcome = run(command, service.storage(), given_up=DIED)
+    outcome = concluded(command, service.storage())
     assert outcome.event is None
     assert outcome.alarm is not None
     assert outcome.alarm.error == "it died"

@@ -40,7 +40,10 @@ if TYPE_CHECKING:
     from audioengine.operations.codec import Audio as Audio
     from audioengine.operations.codec import decode as decode
     from audioengine.operations.codec import encode as encode
+    from audioengine.operations.converting import convert as convert
     from audioengine.operations.inspection import inspect as inspect
+    from audioengine.operations.legs import LegFile as LegFile
+    from audioengine.operations.legs import Legs as Legs
     from audioengine.operations.merge import merge as merge
     from audioengine.operations.merge import plan_merge as plan_merge
     from audioengine.operations.merge_verification import verify_merge as verify_merge
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from audioengine.report import BatchPlanReport as BatchPlanReport
     from audioengine.report import BatchReport as BatchReport
     from audioengine.report import Check as Check
+    from audioengine.report import ConvertReport as ConvertReport
     from audioengine.report import EncodeReport as EncodeReport
     from audioengine.report import MergePlanReport as MergePlanReport
     from audioengine.report import MergeReport as MergeReport
@@ -82,6 +86,7 @@ _HOMES = {
     "Beep": "edits",
     "Check": "report",
     "ConferenceSegment": "parts",
+    "ConvertReport": "report",
     "CustodyRecord": "custody.record",
     "EncodeReport": "report",
     "EntryVerdict": "custody.verdict",
@@ -92,6 +97,8 @@ _HOMES = {
     "Interval": "edits",
     "InvalidRequestError": "errors",
     "Known": "execution.temporary_objects",
+    "LegFile": "operations.legs",
+    "Legs": "operations.legs",
     "LimitError": "errors",
     "MemoryStorage": "storage.memory",
     "MalformedAudioError": "errors",
@@ -120,6 +127,7 @@ _HOMES = {
     "UnsupportedAudioError": "errors",
     "Verification": "verification.verdict",
     "VerificationError": "errors",
+    "convert": "operations.converting",
     "decode": "operations.codec",
     "encode": "operations.codec",
     "execute": "execution.execute",

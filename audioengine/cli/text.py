@@ -51,6 +51,7 @@ HOW = {
     "copy": "a plain copy, byte for byte",
     "smart": "only what the edit changes is re-encoded",
     "full": "everything is re-encoded",
+    "encoded": "edited as samples, and encoded once",
 }
 
 

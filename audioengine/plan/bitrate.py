@@ -42,3 +42,8 @@ def usual_kbps(format: StreamFormat) -> int:
     if format.version is Version.MPEG_1:
         return 128
     return 48 if format.version is Version.MPEG_2 else 32
+
+
+def first_kbps(format: StreamFormat) -> int:
+    """Of what is encoded for the first time: as much for each channel as recorders use."""
+    return usual_kbps(format) * format.channels // 2

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from audioengine.report import MergeReport as MergeReport
     from audioengine.report import PlanReport as PlanReport
     from audioengine.report import RecordingInfo as RecordingInfo
+    from audioengine.report import SoundInfo as SoundInfo
     from audioengine.report import StoreReport as StoreReport
     from audioengine.settings import Settings as Settings
     from audioengine.settings import load_settings as load_settings
@@ -122,6 +123,7 @@ _HOMES = {
     "Settings": "settings",
     "Storage": "storage.buckets",
     "StorageError": "errors",
+    "SoundInfo": "report",
     "StoreOptions": "operations.options",
     "StoreReport": "report",
     "UnsupportedAudioError": "errors",

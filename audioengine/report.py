@@ -189,7 +189,7 @@ class StoreReport(Json):
     frames: FramesReport
     remade: tuple[RemadeReport, ...]
     render: str
-    """``copy``, ``smart`` or ``full``."""
+    """``copy``, ``smart``, ``full``, or ``encoded``: the source is no MP3."""
     bitrates: BitratesReport
     seconds_reencoded: float
     """Seconds of audio in frames of which a channel was re-made."""
@@ -322,7 +322,7 @@ class _Merging(Json):
     align: str
     omitted: tuple[OmittedReport, ...]
     render: str
-    """``copy``, ``smart`` or ``full``."""
+    """``copy``, ``smart``, ``full``, or ``encoded``: no recording is an MP3."""
     remade: tuple[RemadeReport, ...]
     seconds_reencoded: float
     """Seconds of audio in frames of which a channel is made anew."""
@@ -488,9 +488,26 @@ class ConvertReport(Json):
 
 
 @dataclass(frozen=True)
+class SoundInfo(Json):
+    """What a file of sound is that is no MP3."""
+
+    kind: str
+    """With an article: ``a WAV file with 16-bit PCM``."""
+    bytes: int
+    rate_hz: int
+    channels: int
+    samples: int
+    """Per channel."""
+    duration_ms: float
+    warnings: tuple[Notice, ...]
+
+
+@dataclass(frozen=True)
 class RecordingInfo(Json):
     """What a recording is, by its frames."""
 
+    kind: str
+    """``an MP3 recording``, or the file that holds it."""
     bytes: int
     version: str
     """``MPEG-1``, ``MPEG-2`` or ``MPEG-2.5``, always Layer III."""

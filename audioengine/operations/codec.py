@@ -14,18 +14,12 @@ import numpy.typing as npt
 from audioengine.choices import CallerChannel
 from audioengine.edits import Interval, Modification, Span, resolve
 from audioengine.errors import InvalidRequestError, Problem
-from audioengine.operations.first_encode import (
-    RATES_HZ,
-    encode_samples,
-    kbps_problem,
-    output_file,
-)
+from audioengine.operations.first_encode import encode_samples, kbps_problem, output_file
 from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import open_recording
 from audioengine.operations.workers import worker_count
-from audioengine.pcm.decode import decode_raw
 from audioengine.plan.bitrate import usual_kbps
-from audioengine.plan.encode import format_for
+from audioengine.plan.encode import RATES_HZ, format_for
 from audioengine.render.execute import Progress
 from audioengine.report import BitratesReport, EncodeReport
 from audioengine.storage import DestinationLike, S3Options, SourceLike
@@ -164,7 +158,7 @@ def decode(
         asked = Modification(None if whole else window, clip_tolerance_s=_ANY_LENGTH_S)
         span = resolve(asked, rate_hz=index.format.rate_hz, samples=index.samples).trim
         first = index.start
-        pcm = decode_raw(recording.source, index, first + span.start, first + span.end)
+        (pcm,) = recording.read_pcm([Span(first + span.start, first + span.end)])
         left, right = np.ascontiguousarray(pcm[:, 0]), np.ascontiguousarray(pcm[:, -1])
         if index.format.channels == 1:
             right = left

@@ -14,18 +14,13 @@ from audioengine.edits import Span, join
 from audioengine.errors import InvalidRequestError
 from audioengine.notices import Notice
 from audioengine.operations.facts import facts_of
-from audioengine.operations.first_encode import (
-    RATES_HZ,
-    checked_kbps,
-    encode_samples,
-    output_file,
-)
+from audioengine.operations.first_encode import checked_kbps, encode_samples, output_file
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.legs import PARTIES, Legs, ends_apart, opened_legs, raw_format
 from audioengine.operations.outputs import open_output
 from audioengine.operations.workers import worker_count
 from audioengine.plan.bitrate import first_kbps
-from audioengine.plan.encode import format_for
+from audioengine.plan.encode import RATES_HZ, format_for
 from audioengine.plan.spans import without
 from audioengine.render.execute import Progress
 from audioengine.render.section import SECTION_SAMPLES

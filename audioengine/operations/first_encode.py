@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, Problem
-from audioengine.mp3.header import SAMPLING_RATES_HZ, StreamFormat
+from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.info_tag import OWN_ENCODER
 from audioengine.operations.hashing import sha256_hex
 from audioengine.pcm.tone import Tone
@@ -15,9 +15,6 @@ from audioengine.render.execute import Progress, Rendered, execute
 from audioengine.render.stream import PatchedStream
 from audioengine.report import FileReport
 from audioengine.storage import Staging
-
-RATES_HZ = tuple(sorted(rate for rates in SAMPLING_RATES_HZ.values() for rate in rates))
-"""Those that MP3 has."""
 
 
 def kbps_problem(kbps: object, format: StreamFormat, field: str) -> Problem | None:

@@ -59,6 +59,7 @@ NAMES = {
     "Settings",
     "Storage",
     "StorageError",
+    "SoundInfo",
     "StoreOptions",
     "StoreReport",
     "UnsupportedAudioError",

@@ -41,7 +41,10 @@ if TYPE_CHECKING:
     from audioengine.operations.codec import Audio as Audio
     from audioengine.operations.codec import decode as decode
     from audioengine.operations.codec import encode as encode
+    from audioengine.operations.converting import convert as convert
     from audioengine.operations.inspection import inspect as inspect
+    from audioengine.operations.legs import LegFile as LegFile
+    from audioengine.operations.legs import Legs as Legs
     from audioengine.operations.merge import merge as merge
     from audioengine.operations.merge import plan_merge as plan_merge
     from audioengine.operations.merge_verification import verify_merge as verify_merge
@@ -56,11 +59,13 @@ if TYPE_CHECKING:
     from audioengine.report import BatchPlanReport as BatchPlanReport
     from audioengine.report import BatchReport as BatchReport
     from audioengine.report import Check as Check
+    from audioengine.report import ConvertReport as ConvertReport
     from audioengine.report import EncodeReport as EncodeReport
     from audioengine.report import MergePlanReport as MergePlanReport
     from audioengine.report import MergeReport as MergeReport
     from audioengine.report import PlanReport as PlanReport
     from audioengine.report import RecordingInfo as RecordingInfo
+    from audioengine.report import SoundInfo as SoundInfo
     from audioengine.report import StoreReport as StoreReport
     from audioengine.review.peaks import Peaks as Peaks
     from audioengine.review.peaks import peaks as peaks
@@ -85,6 +90,7 @@ _HOMES = {
     "Beep": "edits",
     "Check": "report",
     "ConferenceSegment": "parts",
+    "ConvertReport": "report",
     "CustodyRecord": "custody.record",
     "EncodeReport": "report",
     "EntryVerdict": "custody.verdict",
@@ -95,6 +101,8 @@ _HOMES = {
     "Interval": "edits",
     "InvalidRequestError": "errors",
     "Known": "execution.known_recordings",
+    "LegFile": "operations.legs",
+    "Legs": "operations.legs",
     "LimitError": "errors",
     "MemoryStorage": "storage.memory",
     "MalformedAudioError": "errors",
@@ -119,11 +127,13 @@ _HOMES = {
     "Settings": "settings",
     "Storage": "storage.buckets",
     "StorageError": "errors",
+    "SoundInfo": "report",
     "StoreOptions": "operations.options",
     "StoreReport": "report",
     "UnsupportedAudioError": "errors",
     "Verification": "verification.verdict",
     "VerificationError": "errors",
+    "convert": "operations.converting",
     "decode": "operations.codec",
     "encode": "operations.codec",
     "execute": "execution.execute",

@@ -33,17 +33,16 @@ from audioengine.errors import (
     UnsupportedAudioError,
 )
 from audioengine.mp3.header import StreamFormat
-from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
 from audioengine.operations.recording import Recording, likely_delay, open_recording
 from audioengine.operations.recording_ids import implausible_start
 from audioengine.parts import MergePart, TimedPart, timed
-from audioengine.pcm.decode import Samples, decode_raw
+from audioengine.pcm.decode import Samples
 from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.masks import plan_masks
 from audioengine.plan.placing import PlacedPart
 from audioengine.plan.stereo import CouplingReader
-from audioengine.storage import S3Options, Source
+from audioengine.storage import S3Options
 from audioengine.times import ms_to_samples, round_half_up
 
 
@@ -133,17 +132,16 @@ class UndecodablePartError(Exception):
         self.error = error
 
 
-def decoded_or_named(
-    number: int, source: Source, index: FrameIndex, start: int, end: int
-) -> Samples:
+def decoded_or_named(number: int, recording: Recording, start: int, end: int) -> Samples:
     """Raw samples of recording `number` of a merge.
 
     Raises UndecodableError.
     """
     try:
-        return decode_raw(source, index, start, end)
+        (pcm,) = recording.read_pcm([Span(start, end)])
     except (MalformedAudioError, UnsupportedAudioError) as error:
         raise UndecodablePartError(number, error) from error
+    return pcm
 
 
 def named(

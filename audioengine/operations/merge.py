@@ -36,6 +36,7 @@ from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.merge_request import Gathered, MergeChoices, gather
 from audioengine.operations.options import DAY_S, HOUR_S
+from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import Recording
 from audioengine.operations.recording_custody import merge_entry, recorded, require_record
 from audioengine.operations.refusing import check_codes, refuse_warnings
@@ -46,7 +47,7 @@ from audioengine.render.execute import Progress
 from audioengine.render.weave import NoRoomError
 from audioengine.render.workers import executor_of
 from audioengine.report import MergePlanReport, MergeReport
-from audioengine.storage import DestinationLike, S3Options, Staging, open_destination
+from audioengine.storage import DestinationLike, S3Options, Staging
 from audioengine.times import Number
 
 
@@ -131,11 +132,11 @@ def merge(
 
             merge_verification.require_decoder_for_merge(gathered)
         with (
-            closing(open_destination(destination, s3)) as staging,
+            closing(open_output(destination, s3)) as staging,
             executor_of(min(workers, 2)) as beside,
         ):
             digests = {
-                part.path: beside.submit(sha256_hex, recording.source) for part, recording in there
+                part.path: beside.submit(sha256_hex, recording.file) for part, recording in there
             }
             no_room = None
             done = None
@@ -241,14 +242,14 @@ def _try(
     progress: Progress | None,
 ) -> reporting.Merged | None:
     """Merge; None, with a recording moved to `omitted`, where that one can't be decoded."""
-    sources = [member.recording.source for member in gathered.members]
+    recordings = [member.recording for member in gathered.members]
     if gathered.is_copy:
-        copy_whole(sources[0], staging)
+        copy_whole(recordings[0].source, staging)
         return reporting.Merged(gathered.plan, None, None, {})
     try:
         return render_merge(
             gathered.plan,
-            sources,
+            recordings,
             beep=options.beep,
             staging=staging,
             workers=workers,

@@ -22,6 +22,7 @@ from audioengine.operations.merge_request import MergeChoices
 from audioengine.operations.reporting import (
     channels_of,
     remade_report,
+    rendering_of,
     seconds_of,
     source_file,
     to_remake,
@@ -195,7 +196,7 @@ def _common(
         "grid_owner": None if plan.owner is None else names[plan.owner],
         "align": options.align,
         "omitted": tuple(OmittedReport(one.name, one.reason) for one in omitted),
-        "render": "copy" if copied else plan.render,
+        "render": "copy" if copied else rendering_of(plan, [part.index for part in plan.parts]),
         "warnings": (
             *_warnings(plan, members, masks, done.coherence, sources),
             *_long_gaps(plan, members, options.max_gap_s),

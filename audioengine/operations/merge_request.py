@@ -66,7 +66,8 @@ class Gathered:
         if len(self.members) > 1:
             return False
         placed = self.members[0].placed
-        return placed.edits.is_identity and not placed.zero and self.plan.render == "smart"
+        is_whole = placed.edits.is_identity and not placed.zero
+        return is_whole and bool(placed.index.frames) and self.plan.render == "smart"
 
 
 def gather(

@@ -10,7 +10,6 @@ from audioengine.edits import Edits
 from audioengine.notices import Notice
 from audioengine.operations.recording import Recording
 from audioengine.operations.store_request import StoreChoices, store_plan
-from audioengine.pcm.decode import decode_all
 from audioengine.pcm.tone import BeepTone
 from audioengine.plan.store import StorePlan
 from audioengine.render.execute import Progress, Rendered, render_plan
@@ -61,7 +60,7 @@ def render_store(
         RecordingStream(recording.source, index),
         tone=BeepTone(choices.beep, index.format.rate_hz),
         staging=staging,
-        read_pcm=partial(decode_all, recording.source, index),
+        read_pcm=recording.read_pcm,
         workers=workers,
         progress=progress,
     )

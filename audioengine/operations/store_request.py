@@ -82,6 +82,11 @@ def resolved(
     return edits
 
 
+def is_copy(recording: Recording, edits: Edits) -> bool:
+    """Whether edits leave a recording as it is; one that is no MP3 is encoded in any case."""
+    return edits.is_identity and recording.sampled is None
+
+
 def store_plan(
     recording: Recording, edits: Edits, choices: StoreChoices, found: Sequence[Notice] = ()
 ) -> StorePlan:

@@ -87,6 +87,8 @@ def make_merge_plan(
 def _never_copied(part: PlacedPart, format: StreamFormat) -> Notice | None:
     """What keeps a recording's frames out of the output, wherever they lie."""
     own = part.index.format
+    if not part.index.frames:
+        return Notice("encoded", "It is no MP3; what is heard of it is encoded")
     if part.obstacle is not None:
         return part.obstacle
     if own.rate_hz != format.rate_hz:
@@ -167,7 +169,7 @@ def _plan(
         silences=frames_without(layout.silent, clusters),
         bitrate_index=bitrate_index,
         padded=padded,
-        full_band=True,
+        full_band=any(part.index.frames for part in parts),
         keeps_start=owner is not None and parts[owner].offset == 0,
         render=render,
         parts=tuple(parts),

@@ -29,7 +29,8 @@ from audioengine.render.stream import FrameStream
 from audioengine.render.tracks import Pieces, Track, TrackMaker, windows_of
 from audioengine.render.weave import Remade
 
-_SECTION_SAMPLES = 576 * 1024
+SECTION_SAMPLES = 576 * 1024
+"""What is made at once of a long stretch."""
 
 # Sections with no more samples than this together are made at once: starting an encoder and a
 # decoder costs as much as a dozen frames.
@@ -56,7 +57,7 @@ class Section:
 
 def sections(cluster: FrameRange, plan: RenderPlan) -> Iterable[FrameRange]:
     """The cluster in sections of fixed length."""
-    step = _SECTION_SAMPLES // plan.format.samples_per_frame
+    step = SECTION_SAMPLES // plan.format.samples_per_frame
     for first in range(cluster.first, cluster.last, step):
         yield FrameRange(first, min(first + step, cluster.last))
 

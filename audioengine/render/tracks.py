@@ -15,6 +15,8 @@ from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.encode import (
     GRID_OFFSET,
     LOOK_AHEAD_FRAMES,
+    PAIR_QUALITY,
+    QUALITY,
     WARM_UP_FRAMES,
     Stretch,
     encode_channel,
@@ -345,6 +347,7 @@ class TrackMaker:
                 list(zip(*stretches, strict=True)),
                 self._format,
                 index,
+                quality=PAIR_QUALITY if self._plan.full_band else QUALITY,
                 lowpass_hz=lowpass_hz,
                 short_blocks=short_blocks,
                 windows_of=windows_as,

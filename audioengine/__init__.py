@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from audioengine.commands.merge_command import merge_command as merge_command
     from audioengine.custody.record import CustodyRecord as CustodyRecord
     from audioengine.custody.verdict import EntryVerdict as EntryVerdict
-    from audioengine.custody.verdict import Finding as Finding
+    from audioengine.custody.verdict import RecordFinding as RecordFinding
     from audioengine.custody.verdict import RecordVerification as RecordVerification
     from audioengine.edits import Beep as Beep
     from audioengine.edits import IfUntagged as IfUntagged
@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from audioengine.operations.verification import verify as verify
     from audioengine.parts import ConferenceSegment as ConferenceSegment
     from audioengine.parts import MergePart as MergePart
+    from audioengine.redaction.finding import Finding as Finding
+    from audioengine.redaction.finding import Findings as Findings
+    from audioengine.redaction.finding import Origin as Origin
     from audioengine.report import BatchPlanReport as BatchPlanReport
     from audioengine.report import BatchReport as BatchReport
     from audioengine.report import Check as Check
@@ -94,7 +97,8 @@ _HOMES = {
     "CustodyRecord": "custody.record",
     "EncodeReport": "report",
     "EntryVerdict": "custody.verdict",
-    "Finding": "custody.verdict",
+    "Finding": "redaction.finding",
+    "Findings": "redaction.finding",
     "FolderStorage": "storage.folder",
     "ForAll": "batch.manifest_all",
     "IfUntagged": "edits",
@@ -116,10 +120,12 @@ _HOMES = {
     "NotAllowedError": "errors",
     "Notice": "notices",
     "ObjectPlace": "storage.buckets",
+    "Origin": "redaction.finding",
     "Outcome": "execution.outcome",
     "Peaks": "review.peaks",
     "PlanReport": "report",
     "Problem": "errors",
+    "RecordFinding": "custody.verdict",
     "RecordVerification": "custody.verdict",
     "RecordingInfo": "report",
     "S3Options": "storage.options",

@@ -75,6 +75,26 @@ def test_a_repeated_key_is_refused_wherever_it_is(
     assert left == {}
 
 
+@given(
+    st.lists(st.sampled_from(['"a"', '"b"', '"\\u0061"', '"㨢"', '":"', '" :"']), max_size=6),
+    st.sampled_from(["", " ", "  ", "\n", "\t \r\n"]),
+    st.sampled_from(['":"', '"\\":"', '"\\" :"', '"㨢㨢㨢"', '"\\":\\":"', "0", '{"a": ":"}']),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32-be"]),
+)
+def test_a_repeat_is_seen_however_it_is_written(
+    keys: list[str], space: str, value: str, encoding: str
+) -> None:
+    """Colons in strings, space before colons, escapes and other encodings hide none."""
+    text = "{" + ",".join(f"{key}{space}:{value}" for key in keys) + "}"
+    repeats = len({json.loads(key) for key in keys}) < len(keys)
+    for one in (text, text.encode(encoding)):
+        if repeats:
+            with pytest.raises(InvalidRequestError, match="must be given once"):
+                parse_json(one, "it")
+        else:
+            assert parse_json(one, "it") == json.loads(text)
+
+
 def test_of_many_repeats_some_are_named_at_once() -> None:
     """In time that grows with the text, not with its square."""
     keys = [f"k{number}" for number in range(50_000)]

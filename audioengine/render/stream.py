@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -131,9 +131,8 @@ class PatchedStream:
     def read(self, first: int, last: int) -> list[Frame]:
         """What the patches have there."""
         out: list[Frame] = []
-        for patch in self.patches[max(0, bisect_right(self._firsts, first) - 1) :]:
-            if patch.frames.first >= last:
-                break
+        start = max(0, bisect_right(self._firsts, first) - 1)
+        for patch in self.patches[start : bisect_left(self._firsts, last)]:
             low, high = max(first, patch.frames.first), min(last, patch.frames.last)
             if low < high:
                 out += patch.stream.read(low, high)

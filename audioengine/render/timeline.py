@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -107,8 +107,11 @@ class LimiterLog:
         """The lowest gain in a span, and in how many of its samples, by blocks, it was below 1."""
         first, last = span.start // self._block, -(-span.end // self._block)
         lowest, limited = 1.0, 0
-        for page, gains in self._gain.items():
-            here = gains[max(0, first - page * _PAGE) : max(0, last - page * _PAGE)]
+        for page in range(first // _PAGE, -(-last // _PAGE)):
+            gains = self._gain.get(page)
+            if gains is None:
+                continue
+            here = gains[max(0, first - page * _PAGE) : last - page * _PAGE]
             lowest = min(lowest, float(here.min(initial=1)))
             limited += int(np.count_nonzero(here < 1)) * self._block
         return lowest, min(limited, span.length)
@@ -181,9 +184,7 @@ class TimelinePcm:
         window = Span(span.start - self._plan.origin, span.end - self._plan.origin)
         out = self._added(window)
         first = max(0, bisect_right(self._sums, window.start, key=_start) - 1)
-        for mixed in self._sums[first:]:
-            if mixed.span.start >= window.end:
-                break
+        for mixed in self._sums[first : bisect_left(self._sums, window.end, key=_start)]:
             part = mixed.span.clipped(window)
             if part.length:
                 self._limit(out[part.start - window.start : part.end - window.start], part, mixed)
@@ -193,9 +194,7 @@ class TimelinePcm:
         """All that is heard, at full level."""
         out = np.zeros((window.length, self._plan.format.channels), dtype=np.float32)
         first = max(0, bisect_right(self._starts, window.start) - 1)
-        for stretch in self._plan.stretches[first:]:
-            if stretch.span.start >= window.end:
-                break
+        for stretch in self._plan.stretches[first : bisect_left(self._starts, window.end)]:
             part = stretch.span.clipped(window)
             if part.length and stretch.heard:
                 inside = slice(part.start - window.start, part.end - window.start)

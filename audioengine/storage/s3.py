@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from audioengine.errors import StorageError
 from audioengine.retries import S3_BODY
 from audioengine.storage.base import DestinationChangedError, Source
-from audioengine.storage.block_cache import BlockCache
+from audioengine.storage.block_cache import Block, BlockCache
 from audioengine.storage.buckets import Location
 from audioengine.storage.options import S3Options
 from audioengine.storage.s3_client import BROKEN, is_changed, mapped, s3_client
@@ -34,7 +34,7 @@ CONTENT_TYPE = "audio/mpeg"
 _BLOCK_BYTES = 8 << 20
 
 # All sources of a process share this: a merge of a thousand recordings takes no more than others.
-_BLOCKS = BlockCache(96 << 20)
+_BLOCKS = BlockCache(64 << 20)
 
 _BODY_ATTEMPTS = 4
 _MULTIPART_BYTES = 64 << 20
@@ -77,7 +77,7 @@ class S3Source(Source):
             offset += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _block(self, number: int) -> bytes:
+    def _block(self, number: int) -> Block:
         # One thread loads, those that want the same block wait for it.
         with self._loading:
             return _BLOCKS.get(self, number, partial(self._load, number))

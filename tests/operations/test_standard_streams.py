@@ -125,13 +125,7 @@ def test_the_generated_set_has_all_that_the_standard_has() -> None:
         assert len(bitrates) >= LEAST_BITRATES, version
 
 
-# Between 4 and 8 kHz, 40 dB below the rest, LAME codes nothing of it, and kept_sound asks for it.
-DULL = pytest.param(
-    "mixed-24000", marks=pytest.mark.xfail(reason="verify refuses it as too dull", strict=True)
-)
-
-
-@pytest.mark.parametrize("name", [DULL if name == "mixed-24000" else name for name in NAMES])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_generated_stream(name: str) -> None:
     data = generated(name)
     assert edited(name, data) == ("full" if name.startswith(OUTSIDE_SMART) else "smart")

@@ -115,8 +115,6 @@ def edited(name: str, data: bytes) -> Way:
 
 def _marked(name: str) -> Any:
     """Streams of rates that calls do not have take longer than they tell apart at every change."""
-    if name == "mixed-24000":
-        return DULL
     calls = int(name.rpartition("-")[2]) in FEW_RATES
     return name if calls else pytest.param(name, marks=pytest.mark.slow)
 
@@ -131,12 +129,6 @@ def test_the_generated_set_has_all_that_the_standard_has() -> None:
     for version in ("MPEG-1", "MPEG-2", "MPEG-2.5"):
         bitrates = [name for name in total if name.startswith(f"{version}, ")]
         assert len(bitrates) >= LEAST_BITRATES, version
-
-
-# Between 4 and 8 kHz, 40 dB below the rest, LAME codes nothing of it, and kept_sound asks for it.
-DULL = pytest.param(
-    "mixed-24000", marks=pytest.mark.xfail(reason="verify refuses it as too dull", strict=True)
-)
 
 
 @pytest.mark.parametrize("name", [_marked(name) for name in NAMES])

@@ -7,14 +7,13 @@ the work is done. It imports pydantic.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audioengine.choices import UnknownKeys
+from audioengine.commands.named_recordings import recordings_in, seeming_recordings
 from audioengine.declaration import camel, declarations
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError, Problem
@@ -31,9 +30,6 @@ _KEYS = ("source", "destination", "modification", "startTime", "version")
 
 LINE_OPTIONS = {camel(one.name): one for one in declarations(StoreOptions) if one.option.by_line}
 """The options that a line may say for its own recording, by their keys."""
-
-# In what is no JSON: a later delete must know of the recording all the same.
-_RECORDING_ID = re.compile(r'"recordingId"\s*:\s*("(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")')
 
 
 class Job(NamedTuple):
@@ -57,11 +53,11 @@ class Job(NamedTuple):
     """Size of its source, if the manifest tells it."""
 
     @property
-    def turns(self) -> frozenset[str | tuple[str]]:
-        """What no two jobs have at a time: recordings, and the place of the output."""
-        return (
-            self.recordings if self.destination is None else self.recordings | {(self.destination,)}
-        )
+    def order_keys(self) -> frozenset[str | tuple[str]]:
+        """Keys that jobs run one after another on: the recordings, and the place of the output."""
+        if self.destination is None:
+            return self.recordings
+        return self.recordings | {(self.destination,)}
 
     @property
     def is_command(self) -> bool:
@@ -128,11 +124,11 @@ def job_of(line: int, data: bytes) -> Job | BadLine:
     try:
         value = parse_json(data, "job", _FORM)
     except InvalidRequestError as error:
-        return BadLine(line, key, _seeming_recordings(data), error)
+        return BadLine(line, key, seeming_recordings(data), error)
     if not isinstance(value, dict):
         refusal = InvalidRequestError.of("job", f"<{type(value).__name__}>", "must be an object")
-        return BadLine(line, key, _seeming_recordings(data), refusal)
-    recordings = _recordings(value)
+        return BadLine(line, key, seeming_recordings(data), refusal)
+    recordings = recordings_in(value)
     deletes = value.get("method") == "DELETERECORDING"
     return Job(line, key, recordings, deletes, data, destination=_destination(value))
 
@@ -140,21 +136,6 @@ def job_of(line: int, data: bytes) -> Job | BadLine:
 def digest(data: bytes) -> str:
     """Return the key of what is to be done."""
     return sha256(data).hexdigest()[:32]
-
-
-def _seeming_recordings(data: bytes) -> frozenset[str]:
-    return frozenset(
-        json.loads(text, strict=False)
-        for text in _RECORDING_ID.findall(data.decode(errors="replace"))
-    )
-
-
-def _recordings(value: dict[str, Any]) -> frozenset[str]:
-    named = [value.get("recordingId")]
-    entries = value.get("toMerge")
-    if isinstance(entries, list):
-        named += [entry.get("recordingId") for entry in entries if isinstance(entry, dict)]
-    return frozenset(one for one in named if isinstance(one, str))
 
 
 def _destination(value: dict[str, Any]) -> str | None:
@@ -197,14 +178,16 @@ def _line_options(value: dict[str, Any], problems: list[Problem]) -> dict[str, A
 def _plain_job(value: dict[str, Any]) -> PlainJob:
     from pydantic import ValidationError
 
-    from audioengine.batch.manifest_wire import Line
+    from audioengine.batch.manifest_wire import PlainJobLine
     from audioengine.params import field_problem
 
     problems: list[Problem] = []
     options = _line_options(value, problems)
     known = ", ".join((*_KEYS, *LINE_OPTIONS))
     try:
-        wire = Line.model_validate({key: value[key] for key in value if key not in LINE_OPTIONS})
+        wire = PlainJobLine.model_validate(
+            {key: value[key] for key in value if key not in LINE_OPTIONS}
+        )
     except ValidationError as error:
         problems += [
             field_problem(one["type"], one["loc"], one["input"], one["msg"], "job", known)

@@ -30,7 +30,7 @@ def _place(value: object, judged: ValidatorFunctionWrapHandler) -> object:
 _Place = Annotated[str, WrapValidator(_place)]
 
 
-class Line(BaseModel):
+class PlainJobLine(BaseModel):
     """A line that is a plain job; `modification` and options are read by themselves."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

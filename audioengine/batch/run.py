@@ -12,15 +12,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from audioengine.batch.batch_custody import BatchRecord
 from audioengine.batch.completed_jobs import DoneJobs
-from audioengine.batch.custody import BatchRecord
 from audioengine.batch.executor import Executor
-from audioengine.batch.journal import Journal, started_at
-from audioengine.batch.manifest import jobs_of
-from audioengine.batch.manifest_all import ForAll, Tally
-from audioengine.batch.manifest_job import BadLine, Job
-from audioengine.batch.order import Schedule, Skipped
-from audioengine.batch.outcome import (
+from audioengine.batch.job_outcome import (
     SHOWN_FAILURES,
     How,
     JobOutcome,
@@ -28,6 +23,11 @@ from audioengine.batch.outcome import (
     error_entry,
     failed_job,
 )
+from audioengine.batch.journal import Journal, started_at
+from audioengine.batch.manifest import jobs_of
+from audioengine.batch.manifest_all import ForAll, Tally
+from audioengine.batch.manifest_job import BadLine, Job
+from audioengine.batch.order import Schedule, Skipped
 from audioengine.batch.processes import Processes
 from audioengine.custody.record import CustodyRecord
 from audioengine.errors import InvalidRequestError

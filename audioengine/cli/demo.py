@@ -130,7 +130,7 @@ def _merge(folder: Path) -> _Shown:
     output = folder / "conference-merged.mp3"
     report = merge(parts, output)
     words = "Three recordings of one conversation, with a conference in the middle, become one.\n\n"
-    words += merge_text.merged(report, str(output))
+    words += merge_text.merge_text(report, str(output))
     verdict = verify_merge(parts, output)
     return _Shown(words, output, report, verdict.decoder, verdict.checks)
 

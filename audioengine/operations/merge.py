@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from audioengine.custody.record import Recorder
+from audioengine.custody.record import CustodyWriter
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import merge_reporting as reporting
 from audioengine.operations.coherence import MeasuredCoherence
@@ -17,15 +17,16 @@ from audioengine.operations.facts import facts_of
 from audioengine.operations.gathering import (
     Member,
     Omitted,
-    UndecodableError,
+    UndecodablePartError,
     check_not_all,
     named,
-    opened,
+    opened_parts,
 )
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.merge_request import Gathered, gather
 from audioengine.operations.options import MergeOptions, options_of
+from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import Recording
 from audioengine.operations.recording_custody import merge_entry, recorded, require_record
 from audioengine.operations.refusing import refuse_warnings
@@ -36,7 +37,7 @@ from audioengine.render.execute import Progress
 from audioengine.render.weave import NoRoomError
 from audioengine.render.workers import executor_of
 from audioengine.report import MergePlanReport, MergeReport
-from audioengine.storage import DestinationLike, S3Options, Staging, open_destination
+from audioengine.storage import DestinationLike, S3Options, Staging
 
 
 def merge(
@@ -44,7 +45,7 @@ def merge(
     destination: DestinationLike,
     options: MergeOptions = MergeOptions(),  # noqa: B008 - frozen
     *,
-    record: Recorder | None = None,
+    record: CustodyWriter | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -73,7 +74,7 @@ def merge(
     options = options_of(options, MergeOptions)
     workers = worker_count(workers)
     require_record(record)
-    with opened(parts, options, s3) as (there, omitted):
+    with opened_parts(parts, options, s3) as (there, omitted):
         gathered = gather(there, options)
         if options.verify:
             # A fifth of all imports, for few.
@@ -81,11 +82,11 @@ def merge(
 
             merge_verification.require_decoder_for_merge(gathered)
         with (
-            closing(open_destination(destination, s3)) as staging,
+            closing(open_output(destination, s3)) as staging,
             executor_of(min(workers, 2)) as beside,
         ):
             digests = {
-                part.path: beside.submit(sha256_hex, recording.source) for part, recording in there
+                part.path: beside.submit(sha256_hex, recording.file) for part, recording in there
             }
             no_room = None
             done = None
@@ -146,9 +147,9 @@ def plan_merge(
     Raises what `merge` would raise before it renders.
     """
     options = options_of(options, MergeOptions)
-    with opened(parts, options, s3) as (there, omitted):
+    with opened_parts(parts, options, s3) as (there, omitted):
         gathered = gather(there, options)
-        return reporting.plan_report(
+        return reporting.merge_plan_report(
             gathered.plan, gathered.members, omitted, options, is_copy=gathered.is_copy
         )
 
@@ -163,20 +164,20 @@ def _try(
     progress: Progress | None,
 ) -> reporting.Merged | None:
     """Merge; None, with a recording moved to `omitted`, where that one can't be decoded."""
-    sources = [member.recording.source for member in gathered.members]
+    recordings = [member.recording for member in gathered.members]
     if gathered.is_copy:
-        copy_whole(sources[0], staging)
+        copy_whole(recordings[0].source, staging)
         return reporting.Merged(gathered.plan, None, None, {})
     try:
         return render_merge(
             gathered.plan,
-            sources,
+            recordings,
             beep=options.beep,
             staging=staging,
             workers=workers,
             progress=progress,
         )
-    except UndecodableError as undecodable:
+    except UndecodablePartError as undecodable:
         part, _ = there.pop(undecodable.number)
         if options.missing == "fail":
             raise named(undecodable.error, part.name) from undecodable

@@ -14,7 +14,7 @@ from audioengine.operations.options import MergeOptions
 from audioengine.operations.recording import Recording
 from audioengine.parts import TimedPart
 from audioengine.plan.merge import MergePlan
-from audioengine.plan.merge import plan_merge as make_plan
+from audioengine.plan.merge import make_merge_plan as make_plan
 from audioengine.plan.windows import read_windows
 from audioengine.times import Number, exact, ms_to_samples, plain
 
@@ -32,7 +32,8 @@ class Gathered:
         if len(self.members) > 1:
             return False
         placed = self.members[0].placed
-        return placed.edits.is_identity and not placed.zero and self.plan.render == "smart"
+        is_whole = placed.edits.is_identity and not placed.zero
+        return is_whole and bool(placed.index.frames) and self.plan.render == "smart"
 
 
 def gather(

@@ -11,7 +11,7 @@ from contextlib import closing
 from audioengine.errors import MalformedAudioError, UnsupportedAudioError
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.scan import scan
-from audioengine.operations.gathering import opened
+from audioengine.operations.gathering import opened_parts
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.merge_request import Gathered, gather
@@ -55,12 +55,12 @@ def verify_merge(
     options = options_of(options, MergeOptions)
     workers = worker_count(workers)
     with (
-        opened(parts, options, s3) as (there, omitted),
+        opened_parts(parts, options, s3) as (there, omitted),
         closing(open_source(output, s3)) as made,
         ThreadPoolExecutor(2) as beside,
     ):
         gathered = gather(there, options)
-        sources = [recording.source for _, recording in there]
+        sources = [recording.file for _, recording in there]
         digests = [beside.submit(sha256_hex, place) for place in (*sources, made)]
         checks = judged_merge(gathered, options, made, workers)
         return MergeVerification(
@@ -87,18 +87,19 @@ def judged_merge(
     """
     require_decoder_for_merge(gathered)
     sources = [member.recording.source for member in gathered.members]
+    read_samples = [member.recording.read_samples for member in gathered.members]
     if gathered.is_copy:
         return (judge_copy(sources[0], output),)
     try:
         index = scan(output)
     except (MalformedAudioError, UnsupportedAudioError) as error:
         return (judge_unreadable(str(error)),)
-    case = merge_case(sources, output, index, gathered.plan, options.beep)
+    case = merge_case(sources, read_samples, output, index, gathered.plan, options.beep)
     checks = judge_merge(case, workers)
     if may_have_had_no_room(checks, gathered.plan):
         full = _without_copies(gathered, options, workers)
         if full is not None:
-            case = merge_case(sources, output, index, full.plan, options.beep)
+            case = merge_case(sources, read_samples, output, index, full.plan, options.beep)
             checks = judge_merge(case, workers)
     return checks
 
@@ -106,9 +107,11 @@ def judged_merge(
 def _without_copies(gathered: Gathered, options: MergeOptions, workers: int) -> Gathered | None:
     """The same with nothing copied, if there is no room beside copies; else None."""
     members = gathered.members
-    sources = [member.recording.source for member in members]
+    recordings = [member.recording for member in members]
     try:
-        render_merge(gathered.plan, sources, beep=options.beep, staging=Nowhere(), workers=workers)
+        render_merge(
+            gathered.plan, recordings, beep=options.beep, staging=Nowhere(), workers=workers
+        )
     except NoRoomError as error:
         there = [(member.timed, member.recording) for member in members]
         return gather(there, options, no_room(error))

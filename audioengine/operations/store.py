@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from audioengine.custody.record import Recorder
+from audioengine.custody.record import CustodyWriter
 from audioengine.declaration import values
 from audioengine.edits import Edits, Modification
 from audioengine.errors import InvalidRequestError, Problem
@@ -18,11 +18,12 @@ from audioengine.operations.copying import copy_whole
 from audioengine.operations.facts import facts_of
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.options import StoreOptions, options_of
+from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.recording_custody import recorded, require_record, store_entry
 from audioengine.operations.refusing import refuse_warnings
 from audioengine.operations.store_rendering import render_store
-from audioengine.operations.store_request import planned, resolved
+from audioengine.operations.store_request import is_copy, resolved, store_plan
 from audioengine.operations.workers import worker_count
 from audioengine.plan.masks import PlannedMask
 from audioengine.render.execute import Progress
@@ -33,7 +34,6 @@ from audioengine.storage import (
     S3Options,
     SourceLike,
     Staging,
-    open_destination,
 )
 from audioengine.times import Number
 
@@ -45,7 +45,7 @@ def store(
     options: StoreOptions = StoreOptions(),  # noqa: B008 - frozen
     *,
     start_time_ms: Number | None = None,
-    record: Recorder | None = None,
+    record: CustodyWriter | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -80,20 +80,20 @@ def store(
             # A fifth of all imports, for few.
             from audioengine.operations import verification
 
-            verification.require_decoder(edits)
+            verification.require_decoder(recording, edits)
         with (
-            closing(open_destination(destination, s3)) as staging,
+            closing(open_output(destination, s3)) as staging,
             executor_of(min(workers, 2)) as beside,
         ):
-            source_digest = beside.submit(sha256_hex, recording.source)
-            if edits.is_identity:
+            source_digest = beside.submit(sha256_hex, recording.file)
+            if is_copy(recording, edits):
                 copy_whole(recording.source, staging)
-                done = reporting.Done(recording.index, edits, None, None, ())
+                done = reporting.StoreWork(recording.index, edits, None, None, ())
             else:
                 done = _edit(recording, edits, options, staging, workers, progress)
             verdict = None
             if options.verify:
-                checks = verification.judged(recording, edits, options, staging, workers)
+                checks = verification.output_checks(recording, edits, options, staging, workers)
                 verdict = verification.kept_promises(checks)
             output_digest = sha256_hex(staging)
             report = reporting.store_report(
@@ -141,7 +141,7 @@ def plan_store(
     options = options_of(options, StoreOptions)
     with open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms)
-        plan = None if edits.is_identity else planned(recording, edits, options)
+        plan = None if is_copy(recording, edits) else store_plan(recording, edits, options)
         return reporting.plan_report(recording, edits, plan)
 
 
@@ -152,12 +152,12 @@ def _edit(
     staging: Staging,
     workers: int,
     progress: Progress | None,
-) -> reporting.Done:
+) -> reporting.StoreWork:
     plan, rendered = render_store(recording, edits, options, staging, workers, progress)
     coherence = measured_coherence(plan.masks, rendered.coherence)
     if options.fail_on_crosstalk:
         _refuse_crosstalk(plan.masks, coherence)
-    return reporting.Done(recording.index, edits, plan, rendered, coherence)
+    return reporting.StoreWork(recording.index, edits, plan, rendered, coherence)
 
 
 def _refuse_crosstalk(

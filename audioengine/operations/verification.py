@@ -17,7 +17,7 @@ from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.options import StoreOptions, options_of
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store_rendering import plan_of_rendering
-from audioengine.operations.store_request import planned, resolved
+from audioengine.operations.store_request import is_copy, resolved, store_plan
 from audioengine.operations.workers import worker_count
 from audioengine.plan.rendering import RenderPlan
 from audioengine.report import Check, VerdictReport
@@ -65,29 +65,37 @@ def verify(
         ThreadPoolExecutor(2) as beside,
     ):
         edits = resolved(recording, modification, options, start_time_ms)
-        digests = [beside.submit(sha256_hex, place) for place in (recording.source, made)]
-        checks = judged(recording, edits, options, made, workers)
+        digests = [beside.submit(sha256_hex, place) for place in (recording.file, made)]
+        checks = output_checks(recording, edits, options, made, workers)
         return verification(
             checks, digests[0].result(), digests[1].result(), time.perf_counter() - started
         )
 
 
-def judged(
+def output_checks(
     recording: Recording, edits: Edits, options: StoreOptions, output: ByteSource, workers: int
 ) -> tuple[Check, ...]:
     """The checks of an output for edits of a recording.
 
     Raises VerificationError where there is no decoder, UnsupportedAudioError where `store` would.
     """
-    require_decoder(edits)
-    if edits.is_identity:
+    require_decoder(recording, edits)
+    if is_copy(recording, edits):
         return (judge_copy(recording.source, output),)
-    plan = planned(recording, edits, options)
+    plan = store_plan(recording, edits, options)
     try:
         index = scan(output)
     except (MalformedAudioError, UnsupportedAudioError) as error:
         return (judge_unreadable(str(error)),)
-    case = store_case(recording.source, recording.index, output, index, plan, options.beep)
+    case = store_case(
+        recording.source,
+        recording.index,
+        output,
+        index,
+        plan,
+        options.beep,
+        recording.read_samples,
+    )
     checks = judge(case, workers)
     if may_have_had_no_room(checks, plan):
         plan = plan_of_rendering(recording, edits, options, workers)
@@ -102,9 +110,9 @@ def may_have_had_no_room(checks: tuple[Check, ...], plan: RenderPlan) -> bool:
     return bool(failed) and failed <= _COPY_CHECKS and plan.render == "smart"
 
 
-def require_decoder(edits: Edits) -> None:
+def require_decoder(recording: Recording, edits: Edits) -> None:
     """Raise VerificationError where there is something to decode and nothing to decode it with."""
-    if not edits.is_identity:
+    if not is_copy(recording, edits):
         decoder_name()
 
 

@@ -31,10 +31,10 @@ from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField
 from audioengine.settings.environment import Variables, native, why_no_json
 from audioengine.settings.option_fields import MergeField, StoreField
-from audioengine.settings.places import DEFAULT_FILE, FILE_VARIABLE, PREFIX
 from audioengine.settings.problems import key_of, path_of, problems_of
 from audioengine.settings.recorder import CallbackSettings, RecorderSettings
 from audioengine.settings.rest import RestSettings
+from audioengine.settings.sources import DEFAULT_FILE, FILE_VARIABLE, PREFIX
 from audioengine.settings.storage import StorageSettings
 from audioengine.settings.table import Secret, not_empty
 from audioengine.settings.tenants import DomainSettings, FallbackSettings

@@ -19,7 +19,7 @@ from audioengine.commands.unknown import misspelt
 from audioengine.declaration import leaves
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.json_input import parse_json
-from audioengine.settings.places import FILE_VARIABLE, PREFIX
+from audioengine.settings.sources import FILE_VARIABLE, PREFIX
 
 
 def native(value: object) -> object:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from audioengine.commands.names import HIDDEN
-from audioengine.commands.wire import joined
+from audioengine.commands.wire import joined_path
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.params import field_problem
 
@@ -38,7 +38,7 @@ def problems_of(error: ValidationError, settings: type[BaseModel]) -> list[Probl
             for each in inner.problems:
                 # A value that names itself in its own messages is not named twice.
                 own = loc and each.path.split(".")[0] == loc[-1]
-                path = joined(path_of(loc[:-1] if own else loc), each.path)
+                path = joined_path(path_of(loc[:-1] if own else loc), each.path)
                 out.setdefault(path, Problem(path, each.value, each.rule))
             continue
         problem = _problem(one["type"], loc, one["input"], one["msg"], settings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from audioengine.cli.batch_verb import batch
+from audioengine.cli.convert_verb import convert
 from audioengine.cli.demo import demo
 from audioengine.cli.merge_verb import merge
 from audioengine.cli.program import Program
@@ -39,6 +40,7 @@ def main() -> None:
 _VERBS = (
     store,
     merge,
+    convert,
     batch,
     plan,
     verify,

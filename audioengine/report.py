@@ -468,6 +468,43 @@ class PartyReport:
     """Where it has no file, and the output is silent."""
 
 
+@dataclass(frozen=True, slots=True)
+class StreamPartReport:
+    """A stretch of a stream on one unbroken clock."""
+
+    start_time_ms: float
+    """Epoch time of its first sample."""
+    interval: IntervalReport
+    """Where in the output it is."""
+    drift_ppm: float
+    """How much slower the sender's clock ran than the capture's; 0.0 in less than 5 s."""
+    resampled: bool
+    """Whether the drift was taken out: from 20 ppm and 5 ms in all."""
+    silent_ms: float
+    """Within it, where no packet brought samples: loss, pauses, holds, keys."""
+    lost: int
+    """Packets that are missing between its first and its last."""
+    repeated: int
+    late: int
+    """Packets that came after a later one; they are at their place all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """What one sender sent, found in a capture."""
+
+    party: str
+    ssrc: int
+    from_port: int
+    to_port: int
+    codec: str
+    packets: int
+    events: int
+    """Packets of keys that were pressed. What they hold was not decoded."""
+    comfort_noise: int
+    parts: tuple[StreamPartReport, ...]
+
+
 @dataclass(frozen=True)
 class ConvertReport(Json):
     """What `convert` wrote."""
@@ -485,6 +522,10 @@ class ConvertReport(Json):
     warnings: tuple[Notice, ...]
     version: str
     wall_seconds: float
+    streams: tuple[StreamReport, ...] = ()
+    """Of a capture, by party and start."""
+    meta: str | None = None
+    """Of a capture: the `meta` that RECORDINGREADY carries, when each part of a stream began."""
 
 
 @dataclass(frozen=True)

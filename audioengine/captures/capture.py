@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ class Leg:
     """One party's sound: all streams that were sent to one port."""
 
     port: int
-    rate_hz: int
+    rate: int
     start_ns: int
     """When its first sample was sent, since the epoch."""
     length: int
@@ -63,27 +64,32 @@ class Leg:
     source: ByteSource
 
     @property
-    def ssrcs(self) -> tuple[int, ...]:
-        """Of its streams, in their order, each once."""
-        return tuple(dict.fromkeys(part.stream.ssrc for part in self.parts))
+    def starts_at(self) -> Fraction:
+        """Epoch time of the first sample in milliseconds."""
+        return Fraction(self.start_ns, 1_000_000)
 
     @property
     def streams(self) -> tuple[Stream, ...]:
         """Its streams, in their order."""
         return tuple({id(part.stream): part.stream for part in self.parts}.values())
 
-    def blocks(self) -> Iterator[Samples]:
-        """[shape=(n,)] All samples in their order, full scale ±1; zeros where nobody sent."""
+    def blocks(self, size: int) -> Iterator[Samples]:
+        """[shape=(n,)] All samples in order, at most `size` at a time; zeros where nobody sent."""
+        for block in self._pieces():
+            for begin in range(0, len(block), size):
+                yield block[begin : begin + size]
+
+    def _pieces(self) -> Iterator[Samples]:
         place = 0
         for part in self.parts:
-            yield from _silence(part.start - place, self.rate_hz)
+            yield from _silence(part.start - place, self.rate)
             left = part.length
-            for block in _resampled(self.source, part.stretch, self.rate_hz):
+            for block in _resampled(self.source, part.stretch, self.rate):
                 yield block[:left]
                 left -= len(block[:left])
-            yield from _silence(left, self.rate_hz)
+            yield from _silence(left, self.rate)
             place = part.start + part.length
-        yield from _silence(self.length - place, self.rate_hz)
+        yield from _silence(self.length - place, self.rate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +99,8 @@ class Capture:
     legs: tuple[Leg, ...]
     silent_streams: tuple[Stream, ...]
     """Streams of payload types that nobody named."""
+    cut_off_bytes: int
+    """Behind the last whole packet."""
 
 
 def read_capture(source: ByteSource, payload_types: Mapping[int, str] | None = None) -> Capture:
@@ -106,15 +114,18 @@ def read_capture(source: ByteSource, payload_types: Mapping[int, str] | None = N
     """
     collector = StreamCollector()
     types = {**STATIC_TYPES, **_checked(payload_types or {})}
+    end = source.size
     for records in read_records(source):
         collector.add(*find_packets(find_datagrams(records)))
+        end = records.end
     streams = list(collector.streams(types))
     sounding = sorted((one for one in streams if one.stretches), key=lambda one: one.to_port)
     legs = [
         _leg(source, port, tuple(group))
         for port, group in groupby(sounding, key=lambda one: one.to_port)
     ]
-    return Capture(tuple(legs), tuple(one for one in streams if not one.stretches))
+    silent = tuple(one for one in streams if not one.stretches)
+    return Capture(tuple(legs), silent, source.size - end)
 
 
 def _checked(types: Mapping[int, str]) -> dict[int, str]:

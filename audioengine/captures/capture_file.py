@@ -56,6 +56,8 @@ class Records:
     """[shape=(n,)] When it was captured, since the epoch."""
     links: npt.NDArray[np.int32]
     """[shape=(n,)] The link type of the interface that it came from."""
+    end: int
+    """Where in the file the next packet begins, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,8 @@ def _read_pcap(source: ByteSource, order: str, unit_ns: int, link: int) -> Itera
         times = seconds * _NS + _u32(data, heads + 4, order) * unit_ns
         lengths = _u32(data, heads + 8, order)
         links = np.full(len(heads), link, np.int32)
-        yield Records(block, base, heads + _PCAP_RECORD, lengths, times, links)
+        starts = heads + _PCAP_RECORD
+        yield Records(block, base, starts, lengths, times, links, base + at)
         base += at
 
 
@@ -184,7 +187,7 @@ class _Sections:
                 runs.append((at + size * np.arange(count), self._interfaces[number]))
                 at += size * count
             if runs:
-                yield self._records(data, base, runs)
+                yield self._records(data, base, runs, base + at)
             if not at:
                 return  # the last block is cut off
             base += at
@@ -252,7 +255,9 @@ class _Sections:
             )
         )
 
-    def _records(self, data: bytes, base: int, runs: list[tuple[Positions, _Interface]]) -> Records:
+    def _records(
+        self, data: bytes, base: int, runs: list[tuple[Positions, _Interface]], end: int
+    ) -> Records:
         heads = np.concatenate([places for places, _ in runs])
         counts = [len(places) for places, _ in runs]
 
@@ -272,4 +277,5 @@ class _Sections:
             _u32(data, heads + 20, order),
             times,
             each([face.link for _, face in runs]).astype(np.int32),
+            end,
         )

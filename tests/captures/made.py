@@ -177,7 +177,7 @@ def legs(data: bytes, types: dict[int, str] | None = None) -> tuple[Leg, ...]:
 
 
 def played(leg: Leg) -> npt.NDArray[np.float32]:
-    blocks = list(leg.blocks())
+    blocks = list(leg.blocks(5_000))
     assert sum(map(len, blocks)) == leg.length
     return np.concatenate(blocks)
 

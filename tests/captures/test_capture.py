@@ -77,7 +77,7 @@ def test_samples_are_those_that_were_sent(payload_type: int) -> None:
     assert second.start_ns == EPOCH_NS + 1_234 * MS
     assert (played(first) == decoded(caller, payload_type)).all()
     assert (played(second) == decoded(callee, payload_type)).all()
-    assert first.ssrcs == (CALLER.ssrc,)
+    assert first.streams[0].ssrc == CALLER.ssrc
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from audioengine.batch.manifest_all import ForAll as ForAll
     from audioengine.batch.plan import plan_batch as plan_batch
     from audioengine.batch.run import run_batch as run_batch
+    from audioengine.commands.merge_command import merge_command as merge_command
     from audioengine.custody.record import CustodyRecord as CustodyRecord
     from audioengine.custody.verdict import EntryVerdict as EntryVerdict
-    from audioengine.custody.verdict import Finding as Finding
+    from audioengine.custody.verdict import RecordFinding as RecordFinding
     from audioengine.custody.verdict import RecordVerification as RecordVerification
     from audioengine.edits import Beep as Beep
     from audioengine.edits import IfUntagged as IfUntagged
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from audioengine.errors import UnsupportedAudioError as UnsupportedAudioError
     from audioengine.errors import VerificationError as VerificationError
     from audioengine.execution.execute import execute as execute
+    from audioengine.execution.known_recordings import Known as Known
     from audioengine.execution.outcome import Outcome as Outcome
-    from audioengine.execution.temporary_objects import Known as Known
     from audioengine.notices import Notice as Notice
     from audioengine.operations.codec import Audio as Audio
     from audioengine.operations.codec import decode as decode
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
     from audioengine.operations.verification import verify as verify
     from audioengine.parts import ConferenceSegment as ConferenceSegment
     from audioengine.parts import MergePart as MergePart
+    from audioengine.redaction.finding import Finding as Finding
+    from audioengine.redaction.finding import Findings as Findings
+    from audioengine.redaction.finding import Origin as Origin
     from audioengine.report import BatchPlanReport as BatchPlanReport
     from audioengine.report import BatchReport as BatchReport
     from audioengine.report import Check as Check
@@ -66,6 +70,8 @@ if TYPE_CHECKING:
     from audioengine.report import RecordingInfo as RecordingInfo
     from audioengine.report import SoundInfo as SoundInfo
     from audioengine.report import StoreReport as StoreReport
+    from audioengine.review.peaks import Peaks as Peaks
+    from audioengine.review.peaks import peaks as peaks
     from audioengine.settings import Settings as Settings
     from audioengine.settings import load_settings as load_settings
     from audioengine.storage.buckets import ObjectPlace as ObjectPlace
@@ -91,13 +97,14 @@ _HOMES = {
     "CustodyRecord": "custody.record",
     "EncodeReport": "report",
     "EntryVerdict": "custody.verdict",
-    "Finding": "custody.verdict",
+    "Finding": "redaction.finding",
+    "Findings": "redaction.finding",
     "FolderStorage": "storage.folder",
     "ForAll": "batch.manifest_all",
     "IfUntagged": "edits",
     "Interval": "edits",
     "InvalidRequestError": "errors",
-    "Known": "execution.temporary_objects",
+    "Known": "execution.known_recordings",
     "LegFile": "operations.legs",
     "Legs": "operations.legs",
     "LimitError": "errors",
@@ -113,9 +120,12 @@ _HOMES = {
     "NotAllowedError": "errors",
     "Notice": "notices",
     "ObjectPlace": "storage.buckets",
+    "Origin": "redaction.finding",
     "Outcome": "execution.outcome",
+    "Peaks": "review.peaks",
     "PlanReport": "report",
     "Problem": "errors",
+    "RecordFinding": "custody.verdict",
     "RecordVerification": "custody.verdict",
     "RecordingInfo": "report",
     "S3Options": "storage.options",
@@ -136,6 +146,8 @@ _HOMES = {
     "inspect": "operations.inspection",
     "load_settings": "settings",
     "merge": "operations.merge",
+    "peaks": "review.peaks",
+    "merge_command": "commands.merge_command",
     "plan_batch": "batch.plan",
     "plan_merge": "operations.merge",
     "plan_store": "operations.store",

@@ -15,6 +15,8 @@ from click.testing import CliRunner
 
 import audioengine as ae
 from audioengine.cli import main
+from audioengine.declaration import leaves
+from docs.option_tables import on_page_markdown
 from docs.picture import PICTURE, draw
 from tests.support import FIXTURES
 
@@ -129,9 +131,20 @@ def test_every_public_name_is_in_the_reference() -> None:
     page = text_of(DOCS / "reference" / "library.md")
     listed = set(re.findall(r"^::: audioengine\.(\w+)$", page, re.MULTILINE))
     made = {name for name in ae.__all__ if name.endswith(("Report", "Error", "Info"))}
-    verdicts = {"Check", "EntryVerdict", "Finding", "MergeVerification", "Notice", "Problem"}
+    verdicts = {"Check", "EntryVerdict", "RecordFinding", "MergeVerification", "Notice", "Problem"}
     elsewhere = {"RecordVerification", "Settings", "Verification", "__version__", "load_settings"}
     assert listed == set(ae.__all__) - made - verdicts - elsewhere
+
+
+def test_every_option_is_in_the_reference() -> None:
+    """The tables are made when the site is, of the library's own declarations."""
+    page = on_page_markdown(text_of(DOCS / "reference" / "options.md"))
+    for kind in (ae.StoreOptions, ae.MergeOptions):
+        for path, one in leaves(kind):
+            assert f"| `{path}`<br>" in page
+            assert one.option.sentence in page
+    assert "{{" not in page
+    assert "docs/option_tables.py" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
 
 def test_every_check_is_named() -> None:

@@ -13,6 +13,7 @@ from audioengine.cli.convert_verb import convert
 from audioengine.cli.demo import demo
 from audioengine.cli.merge_verb import merge
 from audioengine.cli.program import Program
+from audioengine.cli.review_verbs import peaks
 from audioengine.cli.schema import schema
 from audioengine.cli.serve_verb import serve
 from audioengine.cli.settings import settings
@@ -46,6 +47,7 @@ _VERBS = (
     verify_merge,
     verify_record,
     inspect,
+    peaks,
     ingest,
     sweep,
     settings,

@@ -74,7 +74,7 @@ def stored(report: StoreReport, source: str, destination: str) -> str:
     )
 
 
-def planned(report: PlanReport, source: str) -> str:
+def store_plan_text(report: PlanReport, source: str) -> str:
     """What `store` would do."""
     return layout(
         ("Plan for", [f"{format_filename(source)}; nothing is written"]),
@@ -87,13 +87,13 @@ def planned(report: PlanReport, source: str) -> str:
     )
 
 
-def verified(verdict: Verification, source: str, output: str) -> str:
+def store_verdict_text(verdict: Verification, source: str, output: str) -> str:
     """Whether an output keeps its promises."""
     sources = [format_filename(source), f"sha256 {verdict.source_sha256}"]
-    return judged(verdict, output, ("Source", sources))
+    return verdict_text(verdict, output, ("Source", sources))
 
 
-def judged(
+def verdict_text(
     verdict: Verification | MergeVerification, output: str, sources: tuple[str, Sequence[str]]
 ) -> str:
     """The verdict on an output of such sources."""

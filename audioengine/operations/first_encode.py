@@ -8,10 +8,10 @@ from audioengine.errors import InvalidRequestError, Problem
 from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.info_tag import OWN_ENCODER
 from audioengine.operations.hashing import sha256_hex
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.encode import header_for, plan_encode
 from audioengine.render.edited import ReadPcm
-from audioengine.render.execute import Progress, Rendered, execute
+from audioengine.render.execute import Progress, Rendered, render_plan
 from audioengine.render.stream import PatchedStream
 from audioengine.report import FileReport
 from audioengine.storage import Staging
@@ -47,10 +47,10 @@ def encode_samples(
     Raises UnsupportedAudioError where the end of what is made would pass for a tag.
     """
     bitrate_index = format.bitrates_kbps.index(kbps)
-    return execute(
+    return render_plan(
         PatchedStream(header_for(format, bitrate_index), OWN_ENCODER, ()),
         plan_encode(format, samples, bitrate_index),
-        Tone(Beep(), format.rate_hz),
+        BeepTone(Beep(), format.rate_hz),
         staging,
         read_pcm,
         workers=workers,

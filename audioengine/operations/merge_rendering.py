@@ -13,11 +13,11 @@ from audioengine.operations.gathering import decoded_or_named
 from audioengine.operations.merge_reporting import Merged
 from audioengine.operations.recording import Recording
 from audioengine.operations.store_rendering import Restartable
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.encode import header_for
 from audioengine.plan.merge import MergePlan
-from audioengine.render.execute import Progress, Rendered, execute
-from audioengine.render.stream import Patch, PatchedStream, RecordingStream
+from audioengine.render.execute import Progress, Rendered, render_plan
+from audioengine.render.stream import CopiedRun, PatchedStream, RecordingStream
 from audioengine.render.timeline import TimelinePcm
 
 
@@ -41,10 +41,10 @@ def render_merge(
             partial(decoded_or_named, number, recording)
             for number, recording in enumerate(recordings)
         ],
-        partial(Tone, beep),
+        partial(BeepTone, beep),
     )
     rendered = _execute(
-        plan, recordings, pcm, Tone(beep, plan.format.rate_hz), staging, workers, progress
+        plan, recordings, pcm, BeepTone(beep, plan.format.rate_hz), staging, workers, progress
     )
     coherence = {
         (number, place): measured
@@ -59,7 +59,7 @@ def _execute(
     plan: MergePlan,
     recordings: Sequence[Recording],
     pcm: TimelinePcm,
-    tone: Tone,
+    tone: BeepTone,
     staging: Restartable,
     workers: int,
     progress: Progress | None,
@@ -74,8 +74,8 @@ def _execute(
     if plan.owner is not None:
         own = RecordingStream(recordings[plan.owner].source, plan.parts[plan.owner].index)
         header, encoder = own.header, own.encoder
-    patches = [Patch(one.frames, streams[one.part, one.shift]) for one in plan.copied]
-    return execute(
+    patches = [CopiedRun(one.frames, streams[one.part, one.shift]) for one in plan.copied]
+    return render_plan(
         PatchedStream(header, encoder, patches),
         plan,
         tone,

@@ -34,7 +34,7 @@ from audioengine.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class StoreWork:
     """What a store did; without a plan, a plain copy."""
 
     index: FrameIndex
@@ -45,7 +45,7 @@ class Done:
 
 
 def store_report(
-    done: Done,
+    done: StoreWork,
     recording: Recording,
     source_sha256: str,
     output_sha256: str,

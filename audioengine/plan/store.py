@@ -42,7 +42,7 @@ class StorePlan(RenderPlan):
     warnings: tuple[Notice, ...]
 
 
-def plan_store(
+def make_store_plan(
     index: FrameIndex,
     edits: Edits,
     read_coupling: ReadCoupling,

@@ -23,6 +23,7 @@ from tests.support import decode_soundfile, fixture
 
 RATE = 8000
 SECONDS = 3
+VERIFIED = ae.StoreOptions(verify=True)
 
 
 @cache
@@ -37,7 +38,8 @@ def file(name: str = "wav-pcm16") -> bytes:
 
 def stored(source: bytes, modification: ae.Modification | None = None, **options: Any) -> bytes:
     out = io.BytesIO()
-    report = ae.store(source, out, modification, **options)
+    workers = options.pop("workers", None)
+    report = ae.store(source, out, modification, ae.StoreOptions(**options), workers=workers)
     assert report.render == "encoded"
     assert report.frames.verbatim == report.frames.spliced == report.frames.slot_rewritten == 0
     return out.getvalue()
@@ -143,9 +145,9 @@ def test_reports_and_plans_agree() -> None:
 
 def test_inspect_says_what_it_is() -> None:
     info = ae.inspect(file("wav-ulaw"))
-    assert isinstance(info, ae.SoundInfo)
     assert info.kind == "a WAV file with G.711 µ-law"
     assert (info.samples, info.rate_hz, info.channels) == (len(speech()), RATE, 2)
+    assert (info.frames, info.mode, round(info.bitrate_kbps)) == (0, "stereo", 128)
     assert json.loads(info.to_json())["duration_ms"] == 1000 * SECONDS
 
 
@@ -157,6 +159,12 @@ def test_any_window_decodes(data: st.DataObject) -> None:
     found = ae.decode(file("wav-float"), window.start, window.end)
     assert (found.caller == speech()[start:end, 0].astype(np.float32)).all()
     assert (found.callee == speech()[start:end, 1].astype(np.float32)).all()
+
+
+def test_peaks_are_the_files() -> None:
+    found = ae.peaks(file(), pixels_per_second=100)
+    wanted = np.rint(speech()[: 80 * 100, 0].reshape(100, 80) * 32_768)
+    assert np.abs(found.caller[:100, 1] - wanted.max(axis=1)).max() <= 1
 
 
 def test_a_mask_of_either_party_masks_mono() -> None:
@@ -178,7 +186,7 @@ def test_outputs_are_verified(rate: int, channels: int, tmp_path: Path) -> None:
     pcm = talk(rate, 2)[:, :channels]
     source = written(pcm, rate, "WAV", "PCM_16")
     edit = ae.Modification(ae.Interval(0.25, 1.75), {"caller": [ae.Interval(0.6, 1.1)]})
-    report = ae.store(source, tmp_path / "o.mp3", edit, verify=True)
+    report = ae.store(source, tmp_path / "o.mp3", edit, VERIFIED)
     assert report.verification is not None
     assert ae.verify(source, tmp_path / "o.mp3", edit).passed
     # Another mask, another source, another place are found out.
@@ -194,7 +202,7 @@ def test_outputs_are_verified(rate: int, channels: int, tmp_path: Path) -> None:
 def test_noise_up_to_the_top_is_verified(tmp_path: Path) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal((2 * 24_000, 2))
     source = written(noise.astype(np.float32), 24_000, "WAV", "PCM_16")
-    ae.store(source, tmp_path / "o.mp3", ae.Modification(ae.Interval(0.5, 1.5)), verify=True)
+    ae.store(source, tmp_path / "o.mp3", ae.Modification(ae.Interval(0.5, 1.5)), VERIFIED)
 
 
 # merges
@@ -214,7 +222,7 @@ def test_merges_take_them(second: str, tmp_path: Path) -> None:
         ae.MergePart(file(), start, recording_id="a", modification=edit),
         ae.MergePart(parts[second], start + 2500, recording_id="b"),
     ]
-    report = ae.merge(asked, tmp_path / "o.mp3", verify=True)
+    report = ae.merge(asked, tmp_path / "o.mp3", ae.MergeOptions(verify=True))
     other = ae.decode(parts[second])
     rate = max(RATE, other.rate_hz)
     length = round(2.5 * rate) + len(other.caller) * rate // other.rate_hz
@@ -245,7 +253,7 @@ def test_an_mp3_in_a_wav_file_is_edited_as_such(tmp_path: Path) -> None:
     inside = wav(0x55, 2, 8000, 0, source.data)
     edit = ae.Modification(mask={"caller": [ae.Interval(0.5, 1)]})
     wanted = ae.store(source.data, tmp_path / "a.mp3", edit)
-    report = ae.store(inside, tmp_path / "b.mp3", edit, verify=True)
+    report = ae.store(inside, tmp_path / "b.mp3", edit, VERIFIED)
     assert (tmp_path / "a.mp3").read_bytes() == (tmp_path / "b.mp3").read_bytes()
     assert report.render == "smart"
     assert report.frames == wanted.frames
@@ -278,10 +286,11 @@ def test_files_that_are_cut_off_are_refused_unless_allowed(tmp_path: Path) -> No
     cut = file()[:-1000]
     with pytest.raises(ae.MalformedAudioError, match="cut off"):
         ae.store(cut, tmp_path / "o.mp3")
-    report = ae.store(cut, tmp_path / "o.mp3", allow_truncated=True)
+    report = ae.store(cut, tmp_path / "o.mp3", options=ae.StoreOptions(allow_truncated=True))
     assert [one.code for one in report.warnings] == ["truncated"]
+    refuse = ae.StoreOptions(allow_truncated=True, refuse=("truncated",))
     with pytest.raises(ae.InvalidRequestError, match=r"warnings\.truncated"):
-        ae.store(cut, tmp_path / "p.mp3", allow_truncated=True, refuse=["truncated"])
+        ae.store(cut, tmp_path / "p.mp3", options=refuse)
 
 
 def test_a_mask_after_the_end_is_refused() -> None:

@@ -68,7 +68,6 @@ if TYPE_CHECKING:
     from audioengine.report import MergeReport as MergeReport
     from audioengine.report import PlanReport as PlanReport
     from audioengine.report import RecordingInfo as RecordingInfo
-    from audioengine.report import SoundInfo as SoundInfo
     from audioengine.report import StoreReport as StoreReport
     from audioengine.review.peaks import Peaks as Peaks
     from audioengine.review.peaks import peaks as peaks
@@ -133,7 +132,6 @@ _HOMES = {
     "Settings": "settings",
     "Storage": "storage.buckets",
     "StorageError": "errors",
-    "SoundInfo": "report",
     "StoreOptions": "operations.options",
     "StoreReport": "report",
     "UnsupportedAudioError": "errors",

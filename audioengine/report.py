@@ -529,29 +529,14 @@ class ConvertReport(Json):
 
 
 @dataclass(frozen=True)
-class SoundInfo(Json):
-    """What a file of sound is that is no MP3."""
-
-    kind: str
-    """With an article: ``a WAV file with 16-bit PCM``."""
-    bytes: int
-    rate_hz: int
-    channels: int
-    samples: int
-    """Per channel."""
-    duration_ms: float
-    warnings: tuple[Notice, ...]
-
-
-@dataclass(frozen=True)
 class RecordingInfo(Json):
-    """What a recording is, by its frames."""
+    """What a recording is, by its frames; one that is no MP3 has none, by its header."""
 
     kind: str
-    """``an MP3 recording``, or the file that holds it."""
+    """What file it is: ``an MP3 recording``, ``a WAV file with 16-bit PCM``."""
     bytes: int
     version: str
-    """``MPEG-1``, ``MPEG-2`` or ``MPEG-2.5``, always Layer III."""
+    """``MPEG-1``, ``MPEG-2`` or ``MPEG-2.5``, always Layer III; empty where it is no MP3."""
     rate_hz: int
     channels: int
     mode: str
@@ -560,7 +545,7 @@ class RecordingInfo(Json):
     duration_ms: float
     frames: int
     bitrate_kbps: float
-    """Mean over the audio frames."""
+    """Mean over the audio frames; of the file where it is no MP3."""
     bitrates: Mapping[int, int]
     """Frames by bitrate in kbit/s; empty in free format."""
     constant_bitrate: bool

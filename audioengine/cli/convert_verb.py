@@ -100,7 +100,7 @@ def _read_number(_ctx: click.Context, _option: click.Parameter, text: str) -> Nu
     "--kbps",
     type=int,
     metavar="N",
-    help="Bitrate of DST; default 32 at 8 kHz, 48 at 16 kHz, 128 from 32 kHz on, half for mono.",
+    help="Bitrate of DST; default 32 at 8 kHz, 48 at 16 kHz, 128 from 32 kHz on.",
 )
 @click.option(
     "--max-apart-s",

@@ -110,8 +110,8 @@ def convert(
     raw: what `source` holds, if it has no header: ``ulaw:8000:2``.
     caller_channel: the channel of the output that is the caller's.
     swap: exchange the two channels of `source`.
-    kbps: bitrate of the output; by default 32 at 8 kHz, 48 at 16 kHz and 128 from 32 kHz on, and
-        half of it for mono.
+    kbps: bitrate of the output; by default 32 to 12 kHz, 48 at 16 kHz, 64 to 24 kHz and 128 above,
+        for mono 16, 32, 48 and 64.
     max_apart_s: by how much a file's length may contradict its times before it is refused, and by
         how much the parties may end apart before that is a warning.
     allow_truncated: take files that their headers say are cut off.

@@ -63,7 +63,6 @@ NAMES = {
     "Settings",
     "Storage",
     "StorageError",
-    "SoundInfo",
     "StoreOptions",
     "StoreReport",
     "UnsupportedAudioError",

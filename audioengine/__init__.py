@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from audioengine.execution.known_recordings import Known as Known
     from audioengine.execution.outcome import Outcome as Outcome
     from audioengine.notices import Notice as Notice
+    from audioengine.operations.captured import CaptureFile as CaptureFile
     from audioengine.operations.codec import Audio as Audio
     from audioengine.operations.codec import decode as decode
     from audioengine.operations.codec import encode as encode
@@ -90,6 +91,7 @@ _HOMES = {
     "BatchPlanReport": "report",
     "BatchReport": "report",
     "Beep": "edits",
+    "CaptureFile": "operations.captured",
     "Check": "report",
     "ConferenceSegment": "parts",
     "ConvertReport": "report",

@@ -203,19 +203,19 @@ def _decoded(source: ByteSource, stretch: Stretch) -> Iterator[Samples]:
     """The samples of a stretch, each payload at its timestamp, and zeros between them."""
     decoder = stretch.codec.decoder()
     order = np.argsort(stretch.places, kind="stable")
-    places, counts = stretch.places[order], stretch.counts[order]
+    places, counts, samples = stretch.places[order], stretch.counts[order], stretch.samples
     packets = stretch.packets[order]
     size = BLOCK_S * stretch.codec.rate_hz
     carried = np.zeros(0, np.float32)
-    for begin in range(0, stretch.samples, size):
-        end = min(begin + size, stretch.samples)
+    for begin in range(0, samples, size):
+        end = min(begin + size, samples)
         first, last = np.searchsorted(places, (begin, end))
         # A payload may reach into the next block.
         reach = int((places[first:last] + counts[first:last]).max(initial=end)) - begin
         block = np.zeros(max(reach, len(carried)), np.float32)
         block[: len(carried)] = carried
-        for rows, data, offsets in _read(source, packets[first:last]):
-            here = slice(first, last)
+        here = slice(first, last)
+        for rows, data, offsets in _read(source, packets[here]):
             decoder.place(
                 block, places[here][rows] - begin, data, offsets, packets["size"][here][rows]
             )

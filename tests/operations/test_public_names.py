@@ -21,6 +21,7 @@ NAMES = {
     "BatchPlanReport",
     "BatchReport",
     "Beep",
+    "CaptureFile",
     "Check",
     "ConferenceSegment",
     "ConvertReport",

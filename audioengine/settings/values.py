@@ -44,7 +44,7 @@ from audioengine.commands.names import HIDDEN
 from audioengine.commands.redaction import number
 from audioengine.commands.unknown import misspelt
 from audioengine.commands.wire import OptionalText, Text, joined_path
-from audioengine.declaration import leaves, read, values
+from audioengine.declaration import leaves, options_from_json, values
 from audioengine.errors import InvalidRequestError, Problem, StorageError
 from audioengine.json_input import parse_json
 from audioengine.operations.options import OWN_OF_MERGE, MergeOptions, StoreOptions
@@ -111,7 +111,7 @@ def _mode(value: object) -> str:
 
 def _merge_options(given: object) -> MergeOptions:
     """What only a merge has; the options that it shares with a store are those of `store`."""
-    options = read(MergeOptions, _native(given), OWN_OF_MERGE)
+    options = options_from_json(MergeOptions, _native(given), OWN_OF_MERGE)
     defaults = values(MergeOptions())
     problems = [
         Problem(name, value, "must be given in store: it counts for merges too")
@@ -138,7 +138,7 @@ def _own_of_merge(options: MergeOptions) -> dict[str, Any]:
 
 _StoreField: TypeAlias = Annotated[
     StoreOptions,
-    PlainValidator(lambda given: read(StoreOptions, _native(given))),
+    PlainValidator(lambda given: options_from_json(StoreOptions, _native(given))),
     PlainSerializer(lambda options: _plain(values(options))),
 ]
 _MergeField: TypeAlias = Annotated[

@@ -137,8 +137,8 @@ def _effects(random: Random, rate: int, samples: int) -> Pcm:
     out: Pcm = np.zeros(samples)
     at = random.randrange(rate // 4)
     while at < samples:
-        time = np.arange(min(round(rate * random.choice((0.002, 0.03, 0.1, 0.4))), samples - at))
-        time = time / rate
+        lasts = min(round(rate * random.choice((0.002, 0.03, 0.1, 0.4))), samples - at)
+        time = np.arange(lasts) / rate
         low, high = (random.uniform(200, 0.4 * rate) for _ in range(2))
         length = max(len(time) / rate, 1e-3)
         effect = np.sin(2 * np.pi * (low * time + (high - low) / 2 / length * time**2))

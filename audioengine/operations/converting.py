@@ -40,8 +40,8 @@ from audioengine.sources.meter import Metered
 from audioengine.sources.mp3 import Mp3Sound
 from audioengine.sources.opening import open_sound
 from audioengine.sources.raw import RawFormat
-from audioengine.sources.together import lay
-from audioengine.sources.windows import Windows
+from audioengine.sources.together import lay_together
+from audioengine.sources.windows import SoundWindows
 from audioengine.storage import DestinationLike, S3Options, Source, SourceLike, open_source
 from audioengine.times import Number
 from audioengine.version import VERSION
@@ -52,7 +52,7 @@ _CHANNELS = ("left", "right")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class CallPiece:
     """A file in a call."""
 
     party: str
@@ -73,7 +73,7 @@ class Call:
     sound: Sound
     parties: tuple[str, ...]
     """Whose each channel is."""
-    pieces: tuple[Piece, ...]
+    pieces: tuple[CallPiece, ...]
     starts_at: Fraction | None
     warnings: tuple[Notice, ...]
     streams: tuple[StreamReport, ...] = ()
@@ -159,7 +159,7 @@ def encode_call(
     format = format_for(sound.rate, sound.channels)
     assert format is not None
     kbps = checked_kbps(first_kbps(format) if kbps is None else kbps, format)
-    windows = Windows(sound, (workers + 1) * SECTION_SAMPLES)
+    windows = SoundWindows(sound, (workers + 1) * SECTION_SAMPLES)
     with (
         closing(open_output(destination, s3)) as staging,
         executor_of(min(workers, 2)) as beside,
@@ -254,7 +254,7 @@ def _call_of_file(
             raise InvalidRequestError.of("swap", swap, "can't be: the file has one channel")
         whole = _at_mp3_rate(Swapped(sound) if swap else sound)
         parties = ("both",) if sound.channels == 1 else _in_channels(caller_channel)
-        piece = Piece(
+        piece = CallPiece(
             "both",
             opened.kind,
             place,
@@ -283,7 +283,7 @@ def call_of_legs(
         rate = mp3_rate(max(one.leg.rate for one in opened))
         parties = _in_channels(caller_channel)
         by_channel = [[one for one in opened if one.party == party] for party in parties]
-        together = lay([[one.leg for one in channel] for channel in by_channel], rate)
+        together = lay_together([[one.leg for one in channel] for channel in by_channel], rate)
         placed = zip(by_channel, together.legs, strict=True)
         spans = {
             id(one): place.span
@@ -296,7 +296,7 @@ def call_of_legs(
             together,
             parties,
             tuple(
-                Piece(
+                CallPiece(
                     one.party,
                     one.opened.kind,
                     one.source,
@@ -327,10 +327,12 @@ def _at_mp3_rate(sound: Sound) -> Sound:
     rate = mp3_rate(sound.rate)
     if rate == sound.rate:
         return sound
-    return lay([[ChannelLeg(sound, channel, None)] for channel in range(sound.channels)], rate)
+    return lay_together(
+        [[ChannelLeg(sound, channel, None)] for channel in range(sound.channels)], rate
+    )
 
 
-def _leg_report(piece: Piece, sha256: str, rate: int) -> LegReport:
+def _leg_report(piece: CallPiece, sha256: str, rate: int) -> LegReport:
     return LegReport(
         party=piece.party,
         kind=piece.kind,

@@ -28,7 +28,7 @@ from audioengine.pcm.tone import BeepTone
 from audioengine.plan.grid import FrameRange, Grid, frames_within
 from audioengine.plan.rendering import RenderPlan
 from audioengine.render.edited import EditedPcm
-from audioengine.render.resolve import Windows, legal
+from audioengine.render.resolve import FrameWindows, legal
 
 # A steady stretch shorter than this costs less encoded than a second start behind it.
 _MIN_FILL_FRAMES = 12
@@ -70,10 +70,10 @@ class Track:
         return Track(frames.first, self.units[frames.first - self.first : frames.last - self.first])
 
 
-def windows_of(unit: ChannelFrame, format: StreamFormat) -> Windows:
+def windows_of(unit: ChannelFrame, format: StreamFormat) -> FrameWindows:
     """The windows at both ends of a channel's frame."""
     types = unit.block_types(format)
-    return Windows(types[0], types[-1])
+    return FrameWindows(types[0], types[-1])
 
 
 def seam(format: StreamFormat, before: Track, after: Track, wanted: int) -> int:
@@ -367,7 +367,7 @@ class TrackMaker:
         return [track for (track,) in made]
 
     def coarser(
-        self, frame: int, wanted: Mapping[int, Windows], pcm: EditedPcm
+        self, frame: int, wanted: Mapping[int, FrameWindows], pcm: EditedPcm
     ) -> Iterator[dict[int, ChannelFrame]]:
         """Some channels of a frame at ever lower bitrates, with windows like those wanted."""
         one = FrameRange(frame, frame + 1)

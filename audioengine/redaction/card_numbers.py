@@ -7,12 +7,13 @@ ISO/IEC 7812-1 gives a card number its last digit by that check (annex B), and 1
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 from operator import itemgetter
+from typing import TypeVar
 
 from audioengine.redaction.finding import Finding
 from audioengine.redaction.number_words import (
@@ -45,6 +46,9 @@ _CUE_S = 15
 _FOLLOWS_S = 10
 """How long after a card number what follows is of the card, without a word for it."""
 
+_Place = TypeVar("_Place", int, Fraction)
+"""A word, or an instant in seconds."""
+
 _DOUBLED = dict(zip("0123456789", (0, 2, 4, 6, 8, 1, 3, 5, 7, 9), strict=True))
 
 
@@ -64,11 +68,9 @@ def find_card_numbers(
     expiry that may be either is found as both.
     """
     vocabulary = Vocabulary(table)
-    heard = [_Heard(stream, [word.text for word in stream.words]) for stream in streams]
+    heard = [_heard(stream, vocabulary) for stream in streams]
     cards = [
-        _Said(one, hit, CARD_NUMBER)
-        for one in heard
-        for hit in _card_numbers(one.texts, vocabulary)
+        _Said(one, hit, CARD_NUMBER) for one in heard for hit in _card_numbers(one, vocabulary)
     ]
     said = [*cards, *_near(heard, cards, vocabulary)] if cards else []
     found: dict[tuple[object, ...], Finding] = {}
@@ -84,11 +86,30 @@ def find_card_numbers(
 class _Heard:
     stream: Stream
     texts: list[str]
+    numeric: list[int]
+    """The words that say digits by themselves, or how often one is said."""
+
+    def where(self, wanted: set[str]) -> list[int]:
+        """Return the places of words."""
+        return [place for place, text in enumerate(self.texts) if text in wanted] if wanted else []
 
     def span(self, first: int, last: int) -> tuple[Fraction, Fraction]:
         interval = self.stream.interval(first, last)
         start = Fraction(interval.start or 0)
         return start, start if interval.end is None else Fraction(interval.end)
+
+
+def _heard(stream: Stream, vocabulary: Vocabulary) -> _Heard:
+    # Each word is judged once, however often it is said: an hour has some thousand different ones.
+    texts = [word.text for word in stream.words]
+    numeric = {
+        text
+        for text in set(texts)
+        if (atoms := vocabulary.atoms(text)) and (is_strong(atoms) or atoms[0].kind == "repeat")
+    }
+    one = _Heard(stream, texts, [])
+    one.numeric.extend(one.where(numeric))
+    return one
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +120,22 @@ class _Said:
     kind: str
 
 
-def _card_numbers(texts: Sequence[str], vocabulary: Vocabulary) -> list[tuple[int, int]]:
+def _card_numbers(one: _Heard, vocabulary: Vocabulary) -> list[tuple[int, int]]:
     """The words of card numbers, first and last; none overlap."""
     hits: list[tuple[int, int]] = []
     known: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for gap in _GAPS_WORDS:
         more: list[tuple[int, int]] = []
-        for run in _runs(texts, vocabulary, gap):
+        for run in _runs(one, vocabulary, gap):
             if run not in known:
-                known[run] = _hits(texts, run, vocabulary)
+                known[run] = _hits(one.texts, run, vocabulary)
                 more += known[run]
-        hits += [one for one in more if not _overlaps(one, hits)]
+        hits += [hit for hit in more if not _overlaps(hit, hits)]
     return _joined(hits)
 
 
-def _overlaps(one: tuple[int, int], sorted_hits: Sequence[tuple[int, int]]) -> bool:
-    """Whether it has a word in common with one of some that do not overlap."""
+def _overlaps(one: tuple[_Place, _Place], sorted_hits: Sequence[tuple[_Place, _Place]]) -> bool:
+    """Whether it has a word or an instant in common with one of some that do not overlap."""
     at = bisect_left(sorted_hits, one[0], key=itemgetter(1))
     return at < len(sorted_hits) and sorted_hits[at][0] <= one[1]
 
@@ -134,21 +155,18 @@ def _hits(
     return _joined(hits)
 
 
-def _runs(texts: Sequence[str], vocabulary: Vocabulary, max_gap: int) -> Iterator[tuple[int, int]]:
+def _runs(one: _Heard, vocabulary: Vocabulary, max_gap: int) -> Iterator[tuple[int, int]]:
     """Stretches of words between digits of which at most so many say none."""
-    atoms = vocabulary.atoms
     first = last = -1
-    for place, text in enumerate(texts):
-        if not (found := atoms(text)) or not (is_strong(found) or found[0].kind == "repeat"):
-            continue
+    for place in one.numeric:
         if first >= 0 and place - last - 1 > max_gap:
-            yield _with_sound_alikes(texts, vocabulary, first, last)
+            yield _with_sound_alikes(one.texts, vocabulary, first, last)
             first = -1
         if first < 0:
             first = place
         last = place
     if first >= 0:
-        yield _with_sound_alikes(texts, vocabulary, first, last)
+        yield _with_sound_alikes(one.texts, vocabulary, first, last)
 
 
 def _with_sound_alikes(
@@ -199,8 +217,8 @@ def _holds_one(digits: str) -> bool:
     )
 
 
-def _joined(hits: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    out: list[tuple[int, int]] = []
+def _joined(hits: list[tuple[_Place, _Place]]) -> list[tuple[_Place, _Place]]:
+    out: list[tuple[_Place, _Place]] = []
     for first, last in sorted(hits):
         if out and first <= out[-1][1]:
             out[-1] = (out[-1][0], max(out[-1][1], last))
@@ -213,7 +231,10 @@ def _near(
     heard: Sequence[_Heard], cards: Sequence[_Said], vocabulary: Vocabulary
 ) -> Iterator[_Said]:
     """Codes and expiries near card numbers, whoever says them."""
-    spans = [card.heard.span(*card.words) for card in cards]
+    spans = sorted(card.heard.span(*card.words) for card in cards)
+    near = [(begin - _NEAR_BEFORE_S, end + _NEAR_AFTER_S) for begin, end in spans]
+    zones = _joined(near)
+    ends = sorted(end for _, end in spans)
     cvv, expiry = (
         sorted(_cues(heard, vocabulary, words))
         for words in (vocabulary.table.cvv_cues, vocabulary.table.expiry_cues)
@@ -222,26 +243,24 @@ def _near(
         taken = [card.words for card in cards if card.heard is one]
         for first, last, digits in _groups(one, taken, vocabulary):
             start, _ = one.span(first, last)
-            around = [
-                start - end
-                for begin, end in spans
-                if begin - _NEAR_BEFORE_S <= start <= end + _NEAR_AFTER_S
-            ]
-            if not around:
+            if not _overlaps((start, start), zones):
                 continue
-            follows = any(0 <= gap <= _FOLLOWS_S for gap in around)
             after_month = _month_before(one, first, vocabulary)
-            after_cvv, after_expiry = (
-                any(0 <= start - cue <= _CUE_S for cue in cues) for cues in (cvv, expiry)
-            )
             if after_month is not None and len(digits) in (1, 2, 4):
                 yield _Said(one, (after_month, last), EXPIRY)
                 continue
-            is_told = after_cvv or after_expiry
-            if _is_expiry(digits) and (after_expiry or (follows and not is_told)):
+            after_cvv, after_expiry = (_is_soon_after(start, _CUE_S, cue) for cue in (cvv, expiry))
+            follows = not (after_cvv or after_expiry) and _is_soon_after(start, _FOLLOWS_S, ends)
+            if _is_expiry(digits) and (after_expiry or follows):
                 yield _Said(one, (first, last), EXPIRY)
-            if len(digits) in (3, 4) and (after_cvv or (follows and not is_told)):
+            if len(digits) in (3, 4) and (after_cvv or follows):
                 yield _Said(one, (first, last), CVV)
+
+
+def _is_soon_after(start: Fraction, seconds: int, instants: Sequence[Fraction]) -> bool:
+    """Whether one of some sorted instants is at most so many seconds before."""
+    at = bisect_right(instants, start)
+    return at > 0 and start - instants[at - 1] <= seconds
 
 
 def _cues(
@@ -249,16 +268,16 @@ def _cues(
 ) -> Iterator[Fraction]:
     """When a word of some is said."""
     for one in heard:
-        for place, text in enumerate(one.texts):
-            if vocabulary.plain(text) in words:
-                yield one.span(place, place)[0]
+        cues = {text for text in set(one.texts) if vocabulary.plain(text) in words}
+        for place in one.where(cues):
+            yield one.span(place, place)[0]
 
 
 def _groups(
     one: _Heard, taken: Sequence[tuple[int, int]], vocabulary: Vocabulary
 ) -> Iterator[tuple[int, int, str]]:
     """Short numbers that are not of a card number: their first and last words, and digits."""
-    for first, last in _runs(one.texts, vocabulary, 1):
+    for first, last in _runs(one, vocabulary, 1):
         said = [
             token
             for token in tokens(vocabulary, one.texts, first, last, combine=True, sound_alikes=True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from audioengine.edits import Party
@@ -52,33 +51,37 @@ def read(value: dict[str, Any], reading: Reading) -> Transcript:
         stream = stream_of(party, words, path_in("words", places), times.milliseconds)
         streams += [stream, *by_speaker(stream, [entries[p].get("speaker") for p in places])]
     entities = value.get("entities")
-    findings = [
-        _finding(entity, f"entities[{place}]", streams, reading)
-        for place, entity in enumerate(objects(entities, "entities"))
-    ]
+    findings = _findings(objects(entities, "entities"), streams, reading)
     marks = entities is not None or value.get("redact_pii") is True
     return Transcript(streams, findings, marks)
 
 
-def _finding(entity: dict[str, Any], path: str, streams: list[Stream], reading: Reading) -> Finding:
-    start = times.milliseconds(entity.get("start"), f"{path}.start")
-    end = times.milliseconds(entity.get("end"), f"{path}.end")
-    party = _party(start, end, [one for one in streams if not one.is_of_speaker])
-    return reading.finding(party, Interval(start, end), entity.get("entity_type"), None, path)
+def _findings(
+    entities: list[dict[str, Any]], streams: list[Stream], reading: Reading
+) -> list[Finding]:
+    starts, ends = _edges(streams) if entities else ({}, {})
+    findings = []
+    for place, entity in enumerate(entities):
+        path = f"entities[{place}]"
+        start = times.milliseconds(entity.get("start"), f"{path}.start")
+        end = times.milliseconds(entity.get("end"), f"{path}.end")
+        # Who speaks the words that begin and end with it, if that is one party alone.
+        parties = starts.get(entity["start"], set()) & ends.get(entity["end"], set())
+        party = parties.pop() if len(parties) == 1 else None
+        kind = entity.get("entity_type")
+        findings.append(reading.finding(party, Interval(start, end), kind, None, path))
+    return findings
 
 
-def _party(start: Decimal, end: Decimal, streams: list[Stream]) -> Party | None:
-    """Who speaks the words that begin and end with an entity; None unless it is one party alone."""
-    parties = {
-        stream.party
-        for stream in streams
-        if any(
-            times.milliseconds(word.start, "") == start
-            for word in stream.words
-            if word.start is not None
-        )
-        and any(
-            times.milliseconds(word.end, "") == end for word in stream.words if word.end is not None
-        )
-    }
-    return parties.pop() if len(parties) == 1 else None
+def _edges(
+    streams: list[Stream],
+) -> tuple[dict[object, set[Party | None]], dict[object, set[Party | None]]]:
+    """Whose words begin and end at each instant, in milliseconds."""
+    starts: dict[object, set[Party | None]] = {}
+    ends: dict[object, set[Party | None]] = {}
+    for stream in streams:
+        for word in stream.words:
+            if isinstance(word.start, int) and isinstance(word.end, int):
+                starts.setdefault(word.start, set()).add(stream.party)
+                ends.setdefault(word.end, set()).add(stream.party)
+    return starts, ends

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from audioengine.edits import Party
@@ -120,7 +121,7 @@ def read_speech(value: dict[str, Any], reading: Reading) -> Transcript:
             place = label if _is_place(phrase) else -1
             party = reading.of_channel(label, place, f"{at}.channel")
         _gather(phrase, at, spoken.setdefault(party, Gathered(party)))
-    return Transcript([own for one in spoken.values() for own in one.streams(times.as_it_is)])
+    return Transcript([own for one in spoken.values() for own in one.streams(_seconds)])
 
 
 def _is_place(phrase: dict[str, Any]) -> bool:
@@ -129,27 +130,28 @@ def _is_place(phrase: dict[str, Any]) -> bool:
 
 
 def _gather(phrase: dict[str, Any], at: str, spoken: Gathered) -> None:
-    spoken.begin(*_bounds(phrase, at))
+    spoken.begin(*_bounds(phrase))
     best = (objects(phrase.get("nBest"), f"{at}.nBest") or [{}])[0]
     for key, text in (("words", "word"), ("displayWords", "displayText")):
         path = f"{at}.nBest[0].{key}"
         words = objects(best.get(key), path)
         for place, one in enumerate(words):
-            spoken.add(Word(one.get(text), *_bounds(one, f"{path}[{place}]")), path, place)
+            spoken.add(Word(one.get(text), *_bounds(one)), path, place)
         if words:
             return
     spoken.add_text(best.get("lexical", best.get("display", "")), f"{at}.nBest[0].lexical")
 
 
-def _bounds(value: dict[str, Any], path: str) -> tuple[Any, Any]:
-    """When a word or phrase begins and ends, in seconds; None where it has no times."""
-    for start_key, length_key, read in (
-        ("offsetInTicks", "durationInTicks", times.ticks),
-        ("offset", "duration", times.iso_duration),
-    ):
-        if value.get(start_key) is not None:
-            start = read(value[start_key], f"{path}.{start_key}")
-            if value.get(length_key) is None:
-                return start, None
-            return start, start + read(value[length_key], f"{path}.{length_key}")
-    return None, None
+def _bounds(value: dict[str, Any]) -> tuple[Any, Any]:
+    """When a word or phrase begins and ends: pairs of offset and duration, of which one counts."""
+    offset = value.get("offsetInTicks", value.get("offset"))
+    duration = value.get("durationInTicks", value.get("duration"))
+    return offset, None if offset is None or duration is None else (offset, duration)
+
+
+def _seconds(value: Any, path: str) -> Decimal:
+    """The seconds of an offset, or of the sum of an offset and a duration."""
+    if isinstance(value, tuple):
+        return sum((_seconds(one, path) for one in value), Decimal(0))
+    # Ticks are numbers; the same as a duration of ISO 8601 is text.
+    return times.iso_duration(value, path) if isinstance(value, str) else times.ticks(value, path)

@@ -238,7 +238,8 @@ class Reading:
 
 def placeholder(text: str) -> tuple[bool, str | None]:
     """Return whether a word stands for what was taken out, and of which kind that was, if told."""
-    found = _PLACEHOLDER.fullmatch(text)
+    may_be = "[" in text or "**" in text or "##" in text
+    found = _PLACEHOLDER.fullmatch(text) if may_be else None
     if found is None:
         return False, None
     kind = found[1]
@@ -247,9 +248,11 @@ def placeholder(text: str) -> tuple[bool, str | None]:
 
 def placeholders(stream: Stream) -> Iterator[tuple[int, str | None]]:
     """Return the words of a stream that stand for what was taken out, and their kinds."""
-    for place, word in enumerate(stream.words):
-        if "[" in word.text or "**" in word.text or "##" in word.text:
-            is_one, kind = placeholder(word.text)
+    # Each word is looked at once, however often it is said.
+    known = {text: placeholder(text) for text in {word.text for word in stream.words}}
+    if any(is_one for is_one, _ in known.values()):
+        for place, word in enumerate(stream.words):
+            is_one, kind = known[word.text]
             if is_one:
                 yield place, kind
 
@@ -322,6 +325,8 @@ def by_speaker(whole: Stream, speakers: Sequence[object]) -> list[Stream]:
     A number that one speaker says is whole there, whatever another says between.
     """
     places: dict[str, list[int]] = {}
+    if speakers.count(None) == len(speakers):
+        return []
     for place, speaker in enumerate(speakers):
         places.setdefault(str(speaker), []).append(place)
     if len(places) < 2:

@@ -56,11 +56,6 @@ def iso_duration(value: Any, path: str) -> Decimal:
     return _checked(_EXACT.add(hours * 3600 + minutes * 60, rest), path)
 
 
-def as_it_is(value: Decimal, _path: str) -> Decimal:
-    """Return seconds that were made before."""
-    return value
-
-
 def confidence(value: Any) -> Decimal | int | None:
     """Return a confidence, also one in text; None where the file tells none that can be used.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import cmath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from operator import attrgetter
 from statistics import median
 from typing import Any, TypeAlias
@@ -75,6 +76,9 @@ _ECHO_SHARE = 0.4
 """Of rows times columns, the mean of all keys; what has nothing to do with them has about 1/16."""
 _NO_KEYPAD = frozenset("ABCD")
 """Keys of the fourth column, which telephones lack: no string is made by them alone."""
+_AT_ONCE = 1024
+_SMALL_PRODUCT = 400_000
+"""Rows times columns times what is summed."""
 _LONGEST = 4096
 """Windows, half a minute: a steady tone is cut there rather than kept until it ends."""
 
@@ -117,10 +121,10 @@ class Frames:
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
         self.hop = round(_HOP_S * rate_hz)
-        self.window = round(_WINDOW_S * rate_hz)
+        self.window = 2 * round(_WINDOW_S * rate_hz / 2)
         time = (np.arange(self.window) - (self.window - 1) / 2) / rate_hz
         shape = 0.5 + 0.5 * np.cos(2 * np.pi * time * rate_hz / self.window)
-        tones = np.outer(ROWS_HZ + COLUMNS_HZ, 1 + np.array(_TRIED)).ravel()
+        tones = np.outer(1 + np.array(_TRIED), ROWS_HZ + COLUMNS_HZ).ravel()
         step = rate_hz / self.window
         band = step * np.arange(round(_BAND_HZ[0] / step), round(_BAND_HZ[1] / step) + 1)
         # A sine's power, from both: of one tone, and as the sum over a band of such windows.
@@ -130,11 +134,14 @@ class Frames:
         )
         angles = 2 * np.pi * np.outer(time, np.concatenate((tones, band)))
         waves = shape[:, None] * scales
-        self._tones = len(tones)
-        self._waves: Floats = np.concatenate(
-            (waves * np.cos(angles), -waves * np.sin(angles)), axis=1
-        ).astype(np.float32)
+        self._in_band: Floats = np.repeat([0, 1], [len(tones), len(band)]).astype(np.float32)
+        # Cosines are even about the middle and sines odd: half the products do.
+        half = self.window // 2
+        self._even: Floats = (waves * np.cos(angles)).astype(np.float32)[:half]
+        self._odd: Floats = (waves * -np.sin(angles)).astype(np.float32)[:half]
         self._all: Floats = (shape**2 / (shape**2).sum()).astype(np.float32)
+        # BLAS takes threads of its own for larger products, and waits for them in a loop.
+        self._rows = max(1, _SMALL_PRODUCT // self._even.size)
 
     @property
     def hop_s(self) -> float:
@@ -153,26 +160,39 @@ class Frames:
     def of(self, pcm: Floats) -> Windows:
         """pcm: [shape=(n,)] full scale ±1; as many windows as lie in it."""
         windows = np.lib.stride_tricks.sliding_window_view(pcm, self.window)[:: self.hop]
-        parts = [self._part(windows[at : at + 4096]) for at in range(0, len(windows), 4096)]
+        squares = np.lib.stride_tricks.sliding_window_view(pcm * pcm, self.window)[:: self.hop]
+        size = max(1, _AT_ONCE // self._rows) * self._rows
+        parts = [
+            self._part(windows[at : at + size], squares[at : at + size])
+            for at in range(0, len(windows), size)
+        ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _part(self, windows: Floats) -> Windows:
-        windows = np.ascontiguousarray(windows, dtype=np.float32)
-        total = (windows**2) @ self._all
-        both = windows @ self._waves
-        half = both.shape[1] // 2
-        real, imaginary = both[:, :half], both[:, half:]
-        power = real**2 + imaginary**2
-        band = power[:, self._tones :].sum(axis=1)
-        tried = power[:, : self._tones].reshape(-1, 8, len(_TRIED))
-        at = len(_TRIED) // 2
-        nominal = slice(at, self._tones, len(_TRIED))
+    def _part(self, windows: Floats, squares: Floats) -> Windows:
+        before = windows[:, : self.window // 2]
+        behind = windows[:, : self.window // 2 - 1 : -1]
+        real = self._times(before + behind, self._even)
+        imaginary = self._times(before - behind, self._odd)
+        nominal = slice(8 * (len(_TRIED) // 2), 8 * (len(_TRIED) // 2 + 1))
+        wave = real[:, nominal] + 1j * imaginary[:, nominal]
+        real *= real
+        imaginary *= imaginary
+        real += imaginary
+        tried = [real[:, 8 * each : 8 * each + 8] for each in range(len(_TRIED))]
         return {
-            "power": tried.max(axis=2),
-            "band": band,
-            "all": total,
-            "wave": real[:, nominal] + 1j * imaginary[:, nominal],
+            "power": reduce(np.maximum, tried),
+            # By einsum, as BLAS would take threads and sums over so few are slow.
+            "band": np.einsum("ij,j->i", real, self._in_band),
+            "all": np.einsum("ij,j->i", squares, self._all),
+            "wave": wave,
         }
+
+    def _times(self, windows: Floats, waves: Floats) -> Floats:
+        """A product of matrices, some rows at a time."""
+        whole = len(windows) // self._rows * self._rows
+        stacked = windows[:whole].reshape(-1, self._rows, windows.shape[1]) @ waves
+        rest = windows[whole:] @ waves
+        return np.concatenate((stacked.reshape(-1, waves.shape[1]), rest))
 
 
 class ToneScan:
@@ -364,8 +384,10 @@ def _alike(key: Key, group: Sequence[Key], within_db: float) -> bool:
     )
 
 
-def echo_lag(string: KeyString, pcm: Floats, rate_hz: int) -> float | None:
-    """By how many seconds another channel repeats a string of keys; None: it does not.
+def echo_lags(string: KeyString, pcm: Floats, rate_hz: int) -> tuple[float, float] | None:
+    """By how many seconds, from and to, another channel repeats a string; None: it does not.
+
+    As keys last, an echo fits at several lags.
 
     pcm: [shape=(n,)] that channel from the string's start to LONGEST_ECHO_S after its end.
     """
@@ -376,13 +398,15 @@ def echo_lag(string: KeyString, pcm: Floats, rate_hz: int) -> float | None:
     middles = [(key.start_s + key.end_s) / 2 - string.start_s for key in string.keys]
     places = np.array([round(middle / frames.hop_s) for middle in middles])
     rows, columns = np.divmod(np.array([KEYS.index(key.key) for key in string.keys]), 4)
-    best, lag = 0.0, 0
+    mean = []
     for hops in range(round(LONGEST_ECHO_S / frames.hop_s) + 1):
         heard = power[np.minimum(places + hops, len(power) - 1)]
         every = np.arange(len(heard))
         row, column = heard[every, rows], heard[every, columns + 4]
         shares = row * column / (heard[:, :4].sum(axis=1) * heard[:, 4:].sum(axis=1) + 1e-24)
-        share = float(np.where(row + column > _LEAST_ECHO, shares, 0).mean())
-        if share > best:
-            best, lag = share, hops
-    return lag * frames.hop_s if best > _ECHO_SHARE else None
+        mean.append(float(np.where(row + column > _LEAST_ECHO, shares, 0).mean()))
+    best = max(mean)
+    if best <= _ECHO_SHARE:
+        return None
+    fits = [hops * frames.hop_s for hops, share in enumerate(mean) if share >= 0.9 * best]
+    return fits[0], fits[-1]

@@ -68,6 +68,7 @@ NAMES = {
     "decode",
     "encode",
     "execute",
+    "find_dtmf",
     "inspect",
     "load_settings",
     "merge",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from audioengine.batch.manifest_all import ForAll as ForAll
     from audioengine.batch.plan import plan_batch as plan_batch
     from audioengine.batch.run import run_batch as run_batch
+    from audioengine.commands.merge_command import merge_command as merge_command
     from audioengine.custody.record import CustodyRecord as CustodyRecord
     from audioengine.custody.verdict import EntryVerdict as EntryVerdict
     from audioengine.custody.verdict import RecordFinding as RecordFinding
@@ -34,13 +35,16 @@ if TYPE_CHECKING:
     from audioengine.errors import UnsupportedAudioError as UnsupportedAudioError
     from audioengine.errors import VerificationError as VerificationError
     from audioengine.execution.execute import execute as execute
+    from audioengine.execution.known_recordings import Known as Known
     from audioengine.execution.outcome import Outcome as Outcome
-    from audioengine.execution.temporary_objects import Known as Known
     from audioengine.notices import Notice as Notice
     from audioengine.operations.codec import Audio as Audio
     from audioengine.operations.codec import decode as decode
     from audioengine.operations.codec import encode as encode
+    from audioengine.operations.converting import convert as convert
     from audioengine.operations.inspection import inspect as inspect
+    from audioengine.operations.legs import LegFile as LegFile
+    from audioengine.operations.legs import Legs as Legs
     from audioengine.operations.merge import merge as merge
     from audioengine.operations.merge import plan_merge as plan_merge
     from audioengine.operations.merge_verification import verify_merge as verify_merge
@@ -59,12 +63,16 @@ if TYPE_CHECKING:
     from audioengine.report import BatchPlanReport as BatchPlanReport
     from audioengine.report import BatchReport as BatchReport
     from audioengine.report import Check as Check
+    from audioengine.report import ConvertReport as ConvertReport
     from audioengine.report import EncodeReport as EncodeReport
     from audioengine.report import MergePlanReport as MergePlanReport
     from audioengine.report import MergeReport as MergeReport
     from audioengine.report import PlanReport as PlanReport
     from audioengine.report import RecordingInfo as RecordingInfo
+    from audioengine.report import SoundInfo as SoundInfo
     from audioengine.report import StoreReport as StoreReport
+    from audioengine.review.peaks import Peaks as Peaks
+    from audioengine.review.peaks import peaks as peaks
     from audioengine.settings import Settings as Settings
     from audioengine.settings import load_settings as load_settings
     from audioengine.storage.buckets import ObjectPlace as ObjectPlace
@@ -86,6 +94,7 @@ _HOMES = {
     "Beep": "edits",
     "Check": "report",
     "ConferenceSegment": "parts",
+    "ConvertReport": "report",
     "CustodyRecord": "custody.record",
     "EncodeReport": "report",
     "EntryVerdict": "custody.verdict",
@@ -96,7 +105,9 @@ _HOMES = {
     "IfUntagged": "edits",
     "Interval": "edits",
     "InvalidRequestError": "errors",
-    "Known": "execution.temporary_objects",
+    "Known": "execution.known_recordings",
+    "LegFile": "operations.legs",
+    "Legs": "operations.legs",
     "LimitError": "errors",
     "MemoryStorage": "storage.memory",
     "MalformedAudioError": "errors",
@@ -112,6 +123,7 @@ _HOMES = {
     "ObjectPlace": "storage.buckets",
     "Origin": "redaction.finding",
     "Outcome": "execution.outcome",
+    "Peaks": "review.peaks",
     "PlanReport": "report",
     "Problem": "errors",
     "RecordFinding": "custody.verdict",
@@ -122,11 +134,13 @@ _HOMES = {
     "Settings": "settings",
     "Storage": "storage.buckets",
     "StorageError": "errors",
+    "SoundInfo": "report",
     "StoreOptions": "operations.options",
     "StoreReport": "report",
     "UnsupportedAudioError": "errors",
     "Verification": "verification.verdict",
     "VerificationError": "errors",
+    "convert": "operations.converting",
     "decode": "operations.codec",
     "encode": "operations.codec",
     "execute": "execution.execute",
@@ -134,6 +148,8 @@ _HOMES = {
     "inspect": "operations.inspection",
     "load_settings": "settings",
     "merge": "operations.merge",
+    "peaks": "review.peaks",
+    "merge_command": "commands.merge_command",
     "plan_batch": "batch.plan",
     "plan_merge": "operations.merge",
     "plan_store": "operations.store",

@@ -189,7 +189,7 @@ class StoreReport(Json):
     frames: FramesReport
     remade: tuple[RemadeReport, ...]
     render: str
-    """``copy``, ``smart`` or ``full``."""
+    """``copy``, ``smart``, ``full``, or ``encoded``: the source is no MP3."""
     bitrates: BitratesReport
     seconds_reencoded: float
     """Seconds of audio in frames of which a channel was re-made."""
@@ -322,7 +322,7 @@ class _Merging(Json):
     align: str
     omitted: tuple[OmittedReport, ...]
     render: str
-    """``copy``, ``smart`` or ``full``."""
+    """``copy``, ``smart``, ``full``, or ``encoded``: no recording is an MP3."""
     remade: tuple[RemadeReport, ...]
     seconds_reencoded: float
     """Seconds of audio in frames of which a channel is made anew."""
@@ -461,10 +461,83 @@ class DtmfReport(Json):
     wall_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class LegReport:
+    """A file that was converted."""
+
+    party: str
+    """``caller``, ``callee``, or ``both``."""
+    kind: str
+    """What it is: ``a WAV file with 16-bit PCM``."""
+    sha256: str
+    bytes: int
+    samples: int
+    """Per channel, at its own rate."""
+    rate_hz: int
+    channels: int
+    start_time_ms: float | None
+    """Epoch time of its first sample; None: not known."""
+    interval: IntervalReport
+    """Where in the output it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartyReport:
+    """What there is of a party in the output."""
+
+    party: str
+    """``caller``, ``callee``, or ``both`` in a mono recording."""
+    channel: str
+    """``left``, ``right`` or ``mono``."""
+    level_dbfs: float | None
+    """RMS over all that its files hold, of a full-scale square wave; None: digital silence."""
+    peak_dbfs: float | None
+    clipped_samples: int
+    """Samples at full scale: the recorder may have cut them off."""
+    silence: tuple[IntervalReport, ...]
+    """Where it has no file, and the output is silent."""
+
+
+@dataclass(frozen=True)
+class ConvertReport(Json):
+    """What `convert` wrote."""
+
+    sources: tuple[LegReport, ...]
+    output: FileReport
+    start_time_ms: float | None
+    """Epoch time of the output's first sample, the earliest start; None: not known."""
+    parties: tuple[PartyReport, ...]
+    overlap: tuple[IntervalReport, ...]
+    """Where both parties have files."""
+    render: str
+    """``encoded``."""
+    bitrates: BitratesReport
+    warnings: tuple[Notice, ...]
+    version: str
+    wall_seconds: float
+
+
+@dataclass(frozen=True)
+class SoundInfo(Json):
+    """What a file of sound is that is no MP3."""
+
+    kind: str
+    """With an article: ``a WAV file with 16-bit PCM``."""
+    bytes: int
+    rate_hz: int
+    channels: int
+    samples: int
+    """Per channel."""
+    duration_ms: float
+    warnings: tuple[Notice, ...]
+
+
 @dataclass(frozen=True)
 class RecordingInfo(Json):
     """What a recording is, by its frames."""
 
+    kind: str
+    """``an MP3 recording``, or the file that holds it."""
     bytes: int
     version: str
     """``MPEG-1``, ``MPEG-2`` or ``MPEG-2.5``, always Layer III."""

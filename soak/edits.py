@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import audioengine as ae
+from soak.material import draw
 from soak.round import Refused, Round
-from tests.operations.helpers import EDITABLE
-from tests.support import FOREIGN, fixture
 
 START_MS = 1_728_890_677_283
 MOST_IN_A_ROW = 3
@@ -19,9 +17,9 @@ MOST_IN_A_ROW = 3
 def edit_in_a_row(work: Round) -> None:
     """Edit a recording, then mostly the output, then that one's."""
     random = work.random
-    name = random.choice((*EDITABLE, *FOREIGN))
-    data = fixture(name)
-    work.keep(f"{Path(name).name}.mp3", data)
+    name, data = draw(random)
+    work.say(name)
+    work.keep("source.mp3", data)
     for number in range(1, MOST_IN_A_ROW + 1):
         data = _edited(work, data, f"output-{number}.mp3")
         if random.random() < 0.4:
@@ -47,8 +45,7 @@ def _edited(work: Round, data: bytes, target: str) -> bytes:
     work.count_successions(out.getvalue())
     if not work.windows_only:
         verdict = ae.verify(data, out.getvalue(), modification, **options)
-        failures = [f"{check.name}: {check.message} {check.measured}" for check in verdict.failures]
-        assert not failures, failures
+        work.judge(verdict)
         assert verdict.output_sha256 == report.output.sha256
     work.passed += 1
     return out.getvalue()

@@ -4,14 +4,25 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import audioengine as ae
 from tests.operations.successions import illegal_in, window_tracks
 
 
 class Refused(Exception):  # noqa: N818 - no error: the request allows it
     """What was asked for is refused, as the request says."""
+
+
+class Alarm(AssertionError):  # noqa: N818 - it may be false
+    """`verify` refuses an output: it is broken, or the check that failed is wrong."""
+
+    def __init__(self, failures: Sequence[ae.Check]) -> None:
+        self.checks = tuple(check.name for check in failures)
+        lines = (f"{check.name}: {check.message} {check.measured}" for check in failures)
+        super().__init__("\n".join(lines))
 
 
 @dataclass
@@ -48,6 +59,11 @@ class Round:
         illegal = illegal_in(tracks)
         assert not illegal, illegal[:10]
         self.successions += sum(len(track) - 1 for track in tracks)
+
+    def judge(self, verdict: ae.Verification | ae.MergeVerification) -> None:
+        """Raise an alarm where a check failed."""
+        if verdict.failures:
+            raise Alarm(verdict.failures)
 
     def leave(self, folder: Path, trouble: str) -> Path:
         """Write all of it, and why it failed, for whoever looks into it."""

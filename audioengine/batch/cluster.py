@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from audioengine.batch.executor import died
+from audioengine.batch.job_outcome import How, JobOutcome, encodable
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, JobOutcome, encodable
-from audioengine.batch.run_job import do
+from audioengine.batch.run_job import do_job
 from audioengine.errors import InvalidRequestError, StorageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class _Sealed:
 
 def do_sealed(sealed: _Sealed) -> JobOutcome:
     """Do a job on a worker; nothing is raised."""
-    return do(sealed.job, sealed.how)
+    return do_job(sealed.job, sealed.how)
 
 
 class Cluster:

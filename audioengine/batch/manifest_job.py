@@ -7,13 +7,12 @@ the work is done. It imports pydantic.
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audioengine.choices import UnknownKeys
+from audioengine.commands.named_recordings import recordings_in, seeming_recordings
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError
 from audioengine.json_input import parse_json, unambiguous
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 
 _FORM = "the JSON of one job"
 _KEYS = "source, destination, modification, startTime, guardMs, clipToleranceS, version"
-
-# In what is no JSON: a later delete must know of the recording all the same.
-_RECORDING_ID = re.compile(r'"recordingId"\s*:\s*("(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")')
 
 
 class Job(NamedTuple):
@@ -51,11 +47,11 @@ class Job(NamedTuple):
     """Size of its source, if the manifest tells it."""
 
     @property
-    def turns(self) -> frozenset[str | tuple[str]]:
-        """What no two jobs have at a time: recordings, and the place of the output."""
-        return (
-            self.recordings if self.destination is None else self.recordings | {(self.destination,)}
-        )
+    def order_keys(self) -> frozenset[str | tuple[str]]:
+        """Keys that jobs run one after another on: the recordings, and the place of the output."""
+        if self.destination is None:
+            return self.recordings
+        return self.recordings | {(self.destination,)}
 
     @property
     def is_command(self) -> bool:
@@ -124,11 +120,11 @@ def job_of(line: int, data: bytes) -> Job | BadLine:
     try:
         value = parse_json(data, "job", _FORM)
     except InvalidRequestError as error:
-        return BadLine(line, key, _seeming_recordings(data), error)
+        return BadLine(line, key, seeming_recordings(data), error)
     if not isinstance(value, dict):
         refusal = InvalidRequestError.of("job", f"<{type(value).__name__}>", "must be an object")
-        return BadLine(line, key, _seeming_recordings(data), refusal)
-    recordings = _recordings(value)
+        return BadLine(line, key, seeming_recordings(data), refusal)
+    recordings = recordings_in(value)
     deletes = value.get("method") == "DELETERECORDING"
     return Job(line, key, recordings, deletes, data, destination=_destination(value))
 
@@ -136,21 +132,6 @@ def job_of(line: int, data: bytes) -> Job | BadLine:
 def digest(data: bytes) -> str:
     """Return the key of what is to be done."""
     return sha256(data).hexdigest()[:32]
-
-
-def _seeming_recordings(data: bytes) -> frozenset[str]:
-    return frozenset(
-        json.loads(text, strict=False)
-        for text in _RECORDING_ID.findall(data.decode(errors="replace"))
-    )
-
-
-def _recordings(value: dict[str, Any]) -> frozenset[str]:
-    named = [value.get("recordingId")]
-    entries = value.get("toMerge")
-    if isinstance(entries, list):
-        named += [entry.get("recordingId") for entry in entries if isinstance(entry, dict)]
-    return frozenset(one for one in named if isinstance(one, str))
 
 
 def _destination(value: dict[str, Any]) -> str | None:
@@ -180,11 +161,11 @@ def parse_job(job: Job, unknown: UnknownKeys = "refuse") -> PlainJob | CommandJo
 def _plain_job(value: dict[str, Any]) -> PlainJob:
     from pydantic import ValidationError
 
-    from audioengine.batch.manifest_wire import Line
+    from audioengine.batch.manifest_wire import PlainJobLine
     from audioengine.params import field_problem
 
     try:
-        wire = Line.model_validate(value)
+        wire = PlainJobLine.model_validate(value)
     except ValidationError as error:
         raise InvalidRequestError(
             [

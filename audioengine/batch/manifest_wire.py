@@ -47,7 +47,7 @@ def _place(value: object, judged: ValidatorFunctionWrapHandler) -> object:
 _Place = Annotated[str, WrapValidator(_place)]
 
 
-class Line(BaseModel):
+class PlainJobLine(BaseModel):
     """A line that is a plain job; `modification` is read by itself."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

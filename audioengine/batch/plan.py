@@ -7,10 +7,10 @@ import os
 from collections import Counter
 from fractions import Fraction
 
+from audioengine.batch.job_outcome import SHOWN_FAILURES, error_entry, failed_job
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_all import ForAll, Tally
 from audioengine.batch.manifest_job import BadLine, CommandJob, Job, PlainJob, parse_job
-from audioengine.batch.outcome import SHOWN_FAILURES, error_entry, failed_job
 from audioengine.choices import UnknownKeys
 from audioengine.commands.requests import MergeRecordings, StoreRecording
 from audioengine.edits import Modification

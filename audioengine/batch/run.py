@@ -12,15 +12,15 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from audioengine.batch.batch_custody import BatchRecord
 from audioengine.batch.completed_jobs import DoneJobs
-from audioengine.batch.custody import BatchRecord
 from audioengine.batch.executor import Executor
+from audioengine.batch.job_outcome import SHOWN_FAILURES, How, JobOutcome, error_entry, failed_job
 from audioengine.batch.journal import Journal, started_at
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_all import ForAll, Tally
 from audioengine.batch.manifest_job import BadLine, Job
 from audioengine.batch.order import Schedule, Skipped
-from audioengine.batch.outcome import SHOWN_FAILURES, How, JobOutcome, error_entry, failed_job
 from audioengine.batch.processes import Processes
 from audioengine.custody.record import CustodyRecord
 from audioengine.errors import InvalidRequestError

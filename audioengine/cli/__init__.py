@@ -9,9 +9,11 @@ from __future__ import annotations
 import click
 
 from audioengine.cli.batch_verb import batch
+from audioengine.cli.convert_verb import convert
 from audioengine.cli.demo import demo
 from audioengine.cli.merge_verb import merge
 from audioengine.cli.program import Program
+from audioengine.cli.review_verbs import peaks
 from audioengine.cli.schema import schema
 from audioengine.cli.serve_verb import serve
 from audioengine.cli.settings import settings
@@ -38,12 +40,14 @@ def main() -> None:
 _VERBS = (
     store,
     merge,
+    convert,
     batch,
     plan,
     verify,
     verify_merge,
     verify_record,
     inspect,
+    peaks,
     ingest,
     sweep,
     settings,

@@ -129,7 +129,7 @@ def _merge(folder: Path) -> _Shown:
     output = folder / "conference-merged.mp3"
     report = merge(parts, output)
     words = "Three recordings of one conversation, with a conference in the middle, become one.\n\n"
-    words += merge_text.merged(report, str(output))
+    words += merge_text.merge_text(report, str(output))
     sources = [played(Path(str(part.source)).read_bytes()) for part in parts]
     checks = check_merge(sources, played(output.read_bytes()), report)
     return _Shown(words, output, report, decoder_name(), checks)

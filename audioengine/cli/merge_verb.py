@@ -252,7 +252,7 @@ def merge(
 
     if dry_run:
         planned = plan_merge(request.parts, **request.options)
-        click.echo(planned.to_json() if as_json else merge_text.planned(planned))
+        click.echo(planned.to_json() if as_json else merge_text.merge_plan_text(planned))
         return
     kept = read_record(record, pcm_digest)
     from audioengine.cli.progress import progress_bar
@@ -269,7 +269,7 @@ def merge(
             workers=workers,
             progress=progress,
         )
-    click.echo(report.to_json() if as_json else merge_text.merged(report, destination))
+    click.echo(report.to_json() if as_json else merge_text.merge_text(report, destination))
 
 
 def _parts(named: Sequence[_Named], conferences: Sequence[_Conference]) -> list[MergePart]:

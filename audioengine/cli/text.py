@@ -20,6 +20,7 @@ from audioengine.report import (
     RecordedReport,
     RecordingInfo,
     RemadeReport,
+    SoundInfo,
     StoreReport,
     TrimReport,
     VerdictReport,
@@ -51,6 +52,7 @@ HOW = {
     "copy": "a plain copy, byte for byte",
     "smart": "only what the edit changes is re-encoded",
     "full": "everything is re-encoded",
+    "encoded": "edited as samples, and encoded once",
 }
 
 
@@ -72,7 +74,7 @@ def stored(report: StoreReport, source: str, destination: str) -> str:
     )
 
 
-def planned(report: PlanReport, source: str) -> str:
+def store_plan_text(report: PlanReport, source: str) -> str:
     """What `store` would do."""
     return layout(
         ("Plan for", [f"{format_filename(source)}; nothing is written"]),
@@ -85,13 +87,13 @@ def planned(report: PlanReport, source: str) -> str:
     )
 
 
-def verified(verdict: Verification, source: str, output: str) -> str:
+def store_verdict_text(verdict: Verification, source: str, output: str) -> str:
     """Whether an output keeps its promises."""
     sources = [format_filename(source), f"sha256 {verdict.source_sha256}"]
-    return judged(verdict, output, ("Source", sources))
+    return verdict_text(verdict, output, ("Source", sources))
 
 
-def judged(
+def verdict_text(
     verdict: Verification | MergeVerification, output: str, sources: tuple[str, Sequence[str]]
 ) -> str:
     """The verdict on an output of such sources."""
@@ -127,8 +129,17 @@ def check_lines(checks: Iterable[Check]) -> list[str]:
     return out
 
 
-def inspected(info: RecordingInfo, source: str) -> str:
+def inspected(info: RecordingInfo | SoundInfo, source: str) -> str:
     """What a recording is."""
+    if isinstance(info, SoundInfo):
+        channels = "mono" if info.channels == 1 else "stereo"
+        seconds = in_seconds(info.duration_ms)
+        return layout(
+            ("Source", [f"{format_filename(source)}: {info.bytes:,} bytes"]),
+            ("Format", [f"{info.kind}, {info.rate_hz:,} Hz, {channels}"]),
+            ("Length", [f"{seconds} s, {info.samples:,} samples"]),
+            ("Warnings", notice_lines(info.warnings)),
+        )
     if info.free_format:
         bitrate = f"{info.bitrate_kbps:g} kbit/s, free format"
     elif info.constant_bitrate:

@@ -96,7 +96,7 @@ def _plan(source: str, request: Request, *, as_json: bool) -> None:
     from audioengine.operations.store import plan_store
 
     report = plan_store(source, request.modification, **request.options)
-    click.echo(report.to_json() if as_json else text.planned(report, source))
+    click.echo(report.to_json() if as_json else text.store_plan_text(report, source))
 
 
 @click.command()

@@ -39,7 +39,7 @@ def verify(source: str, output: str, workers: int | None, as_json: bool, **optio
 
     request = read_request(**options)
     verdict = judge(source, output, request.modification, **request.options, workers=workers)
-    _print(verdict, text.verified(verdict, source, output), as_json=as_json)
+    _print(verdict, text.store_verdict_text(verdict, source, output), as_json=as_json)
 
 
 @click.command(
@@ -62,7 +62,7 @@ def verify_merge(output: str, workers: int | None, as_json: bool, **options: Any
 
     request = read_merge(**options)
     verdict = judge(request.parts, output, **request.options, workers=workers)
-    _print(verdict, merge_text.verified(verdict, output), as_json=as_json)
+    _print(verdict, merge_text.merge_verdict_text(verdict, output), as_json=as_json)
 
 
 def _print(verdict: Verification | MergeVerification, shown: str, *, as_json: bool) -> None:

@@ -40,7 +40,7 @@ class Head:
     """Of the last one."""
 
 
-def digest_of(line: bytes) -> str:
+def line_digest(line: bytes) -> str:
     """The SHA-256 of a line without its line end, in hexadecimal."""
     return hashlib.sha256(line).hexdigest()
 
@@ -140,7 +140,7 @@ class Follower:
             return None, [RecordFinding("changed", "it is no line of a record as one is written")]
         findings = [*self._signature(link), *self._place(link)]
         late = link.number < self._number
-        self._previous = None if late else digest_of(line)
+        self._previous = None if late else line_digest(line)
         self._number = max(self._number, link.number + 1)
         return link, findings
 

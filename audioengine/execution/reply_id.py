@@ -13,7 +13,7 @@ from audioengine.commands.requests import Command, MergeRecordings
 from audioengine.commands.wire import OptionalText, Text, Wire, WireNumber, read
 from audioengine.errors import InvalidRequestError, NotAllowedError
 from audioengine.execution.addresses import addresses_of
-from audioengine.execution.signed import MillisecondsError, signed_claims
+from audioengine.execution.signed_token import MillisecondsError, signed_claims
 from audioengine.settings import FallbackSettings, Settings
 from audioengine.times import exact
 

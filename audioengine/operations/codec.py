@@ -12,21 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from audioengine.choices import CallerChannel
-from audioengine.edits import Beep, Interval, Modification, Span, resolve
+from audioengine.edits import Interval, Modification, Span, resolve
 from audioengine.errors import InvalidRequestError, Problem
-from audioengine.mp3.header import SAMPLING_RATES_HZ
-from audioengine.mp3.info_tag import OWN_ENCODER
-from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.first_encode import encode_samples, kbps_problem, output_file
+from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import open_recording
 from audioengine.operations.workers import worker_count
-from audioengine.pcm.decode import decode_raw
-from audioengine.pcm.tone import Tone
 from audioengine.plan.bitrate import usual_kbps
-from audioengine.plan.encode import format_for, header_for, plan_encode
-from audioengine.render.execute import Progress, execute
-from audioengine.render.stream import PatchedStream
-from audioengine.report import BitratesReport, EncodeReport, FileReport
-from audioengine.storage import DestinationLike, S3Options, SourceLike, open_destination
+from audioengine.plan.encode import RATES_HZ, format_for
+from audioengine.render.execute import Progress
+from audioengine.report import BitratesReport, EncodeReport
+from audioengine.storage import DestinationLike, S3Options, SourceLike
 from audioengine.times import Number
 from audioengine.version import VERSION
 
@@ -162,7 +158,7 @@ def decode(
         asked = Modification(None if whole else window, clip_tolerance_s=_ANY_LENGTH_S)
         span = resolve(asked, rate_hz=index.format.rate_hz, samples=index.samples).trim
         first = index.start
-        pcm = decode_raw(recording.source, index, first + span.start, first + span.end)
+        (pcm,) = recording.read_pcm([Span(first + span.start, first + span.end)])
         left, right = np.ascontiguousarray(pcm[:, 0]), np.ascontiguousarray(pcm[:, -1])
         if index.format.channels == 1:
             right = left
@@ -193,19 +189,15 @@ def encode(
     problems = []
     format = format_for(audio.rate_hz, 2)
     if format is None:
-        rates = sorted(rate for rates in SAMPLING_RATES_HZ.values() for rate in rates)
-        rule = f"must be one of {', '.join(map(str, rates))} Hz"
+        rule = f"must be one of {', '.join(map(str, RATES_HZ))} Hz"
         raise InvalidRequestError.of("audio.rate_hz", audio.rate_hz, rule)
     if not len(audio.caller):
         problems.append(Problem("audio", "no samples", "must have at least one sample"))
     kbps = usual_kbps(format) if bitrate_kbps is None else bitrate_kbps
-    if kbps not in format.bitrates_kbps[1:]:
-        rule = f"must be one of {', '.join(map(str, format.bitrates_kbps[1:]))} kbit/s"
-        problems.append(Problem("bitrate_kbps", kbps, rule))
+    wrong = kbps_problem(kbps, format, "bitrate_kbps")
+    problems += [wrong] if wrong else []
     if problems:
         raise InvalidRequestError(problems)
-    bitrate_index = format.bitrates_kbps.index(kbps)
-    plan = plan_encode(format, len(audio.caller), bitrate_index)
     both = np.stack((audio.caller, audio.callee), axis=1)
 
     def samples(span: Span) -> Samples:
@@ -215,26 +207,17 @@ def encode(
             out[low - span.start : high - span.start] = both[low:high]
         return out
 
-    with closing(open_destination(destination, s3)) as staging:
-        rendered = execute(
-            PatchedStream(header_for(format, bitrate_index), OWN_ENCODER, ()),
-            plan,
-            Tone(Beep(), format.rate_hz),
-            staging,
+    with closing(open_output(destination, s3)) as staging:
+        rendered = encode_samples(
             lambda spans: [samples(span) for span in spans],
-            workers=workers,
-            progress=progress,
+            len(both),
+            format,
+            kbps,
+            staging,
+            workers,
+            progress,
         )
-        output = FileReport(
-            sha256=sha256_hex(staging),
-            bytes=staging.size,
-            samples=len(both),
-            rate_hz=format.rate_hz,
-            channels=2,
-            tagged=True,
-            encoder_delay=rendered.encoder_delay,
-            padding=rendered.padding,
-        )
+        output = output_file(staging, len(both), format, rendered)
         staging.publish()
     bitrates = BitratesReport(kbps, rendered.bitrates, rendered.raised, rendered.lowered)
     return EncodeReport(output, bitrates, VERSION, time.perf_counter() - started)

@@ -33,17 +33,16 @@ from audioengine.errors import (
     UnsupportedAudioError,
 )
 from audioengine.mp3.header import StreamFormat
-from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
 from audioengine.operations.recording import Recording, likely_delay, open_recording
 from audioengine.operations.recording_ids import implausible_start
 from audioengine.parts import MergePart, TimedPart, timed
-from audioengine.pcm.decode import Samples, decode_raw
+from audioengine.pcm.decode import Samples
 from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.masks import plan_masks
 from audioengine.plan.placing import PlacedPart
 from audioengine.plan.stereo import CouplingReader
-from audioengine.storage import S3Options, Source
+from audioengine.storage import S3Options
 from audioengine.times import ms_to_samples, round_half_up
 
 
@@ -73,7 +72,7 @@ class Member:
 
 
 @contextmanager
-def opened(
+def opened_parts(
     parts: Sequence[MergePart], *, missing: Missing, allow_truncated: bool, s3: S3Options | None
 ) -> Iterator[tuple[list[tuple[TimedPart, Recording]], list[Omitted]]]:
     """Open all recordings, in order of start; those that can't be are left out, if that is asked.
@@ -124,7 +123,7 @@ def _open(
         return Omitted(part.name, str(error))
 
 
-class UndecodableError(Exception):
+class UndecodablePartError(Exception):
     """A recording that was opened and could not be decoded."""
 
     def __init__(self, number: int, error: MalformedAudioError | UnsupportedAudioError) -> None:
@@ -133,17 +132,16 @@ class UndecodableError(Exception):
         self.error = error
 
 
-def decoded_or_named(
-    number: int, source: Source, index: FrameIndex, start: int, end: int
-) -> Samples:
+def decoded_or_named(number: int, recording: Recording, start: int, end: int) -> Samples:
     """Raw samples of recording `number` of a merge.
 
     Raises UndecodableError.
     """
     try:
-        return decode_raw(source, index, start, end)
+        (pcm,) = recording.read_pcm([Span(start, end)])
     except (MalformedAudioError, UnsupportedAudioError) as error:
-        raise UndecodableError(number, error) from error
+        raise UndecodablePartError(number, error) from error
+    return pcm
 
 
 def named(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from audioengine.mp3.header import Mode
 from audioengine.mp3.index import FrameIndex
 from audioengine.operations.recording import open_recording
-from audioengine.report import RecordingInfo
+from audioengine.report import RecordingInfo, SoundInfo
 from audioengine.storage import S3Options, SourceLike
 from audioengine.times import samples_to_ms
 
@@ -18,19 +18,32 @@ _MODES = {
 }
 
 
-def inspect(source: SourceLike, *, s3: S3Options | None = None) -> RecordingInfo:
+def inspect(source: SourceLike, *, s3: S3Options | None = None) -> RecordingInfo | SoundInfo:
     """Describe a recording by counting its frames; nothing is decoded.
 
-    Raises StorageError, MalformedAudioError, UnsupportedAudioError.
+    A file of sound that is no MP3 is described by its header.
+
+    Raises StorageError, MalformedAudioError, UnsupportedAudioError, LimitError.
     """
     with open_recording(source, allow_truncated=True, s3=s3) as recording:
         index = recording.index
+        if recording.sampled is not None:
+            return SoundInfo(
+                kind=recording.sampled.opened.kind,
+                bytes=recording.file.size,
+                rate_hz=index.format.rate_hz,
+                channels=index.format.channels,
+                samples=index.samples,
+                duration_ms=samples_to_ms(index.samples, index.format.rate_hz),
+                warnings=recording.warnings,
+            )
         format, tag = index.format, index.info_tag
         bitrates = bitrates_of(index)
         audio_bytes = sum(part.length for part in index.ranges(0, index.frames))
         encoder = tag.encoder.rstrip(b"\0 ").decode("latin-1") if tag and tag.encoder else None
         return RecordingInfo(
-            bytes=recording.source.size,
+            kind=recording.kind or "an MP3 recording",
+            bytes=recording.file.size,
             version=str(format.version),
             rate_hz=format.rate_hz,
             channels=format.channels,

@@ -17,7 +17,7 @@ from audioengine.choices import (
     SharedFrames,
     WarningCode,
 )
-from audioengine.custody.record import Recorder
+from audioengine.custody.record import CustodyWriter
 from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import merge_reporting as reporting
@@ -27,15 +27,16 @@ from audioengine.operations.facts import facts_of
 from audioengine.operations.gathering import (
     Member,
     Omitted,
-    UndecodableError,
+    UndecodablePartError,
     check_not_all,
     named,
-    opened,
+    opened_parts,
 )
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.merge_request import Gathered, MergeChoices, gather
 from audioengine.operations.options import DAY_S, HOUR_S
+from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import Recording
 from audioengine.operations.recording_custody import merge_entry, recorded, require_record
 from audioengine.operations.refusing import check_codes, refuse_warnings
@@ -46,7 +47,7 @@ from audioengine.render.execute import Progress
 from audioengine.render.weave import NoRoomError
 from audioengine.render.workers import executor_of
 from audioengine.report import MergePlanReport, MergeReport
-from audioengine.storage import DestinationLike, S3Options, Staging, open_destination
+from audioengine.storage import DestinationLike, S3Options, Staging
 from audioengine.times import Number
 
 
@@ -67,7 +68,7 @@ def merge(
     verify: bool = False,
     max_timeline_s: Number = DAY_S,
     max_gap_s: Number = HOUR_S,
-    record: Recorder | None = None,
+    record: CustodyWriter | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -120,7 +121,10 @@ def merge(
     workers = worker_count(workers)
     require_record(record)
     check_codes(refuse)
-    with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
+    with opened_parts(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (
+        there,
+        omitted,
+    ):
         gathered = gather(there, options)
         if verify:
             # A fifth of all imports, for few.
@@ -128,11 +132,11 @@ def merge(
 
             merge_verification.require_decoder_for_merge(gathered)
         with (
-            closing(open_destination(destination, s3)) as staging,
+            closing(open_output(destination, s3)) as staging,
             executor_of(min(workers, 2)) as beside,
         ):
             digests = {
-                part.path: beside.submit(sha256_hex, recording.source) for part, recording in there
+                part.path: beside.submit(sha256_hex, recording.file) for part, recording in there
             }
             no_room = None
             done = None
@@ -218,9 +222,12 @@ def plan_merge(
         max_timeline_s,
         max_gap_s,
     )
-    with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
+    with opened_parts(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (
+        there,
+        omitted,
+    ):
         gathered = gather(there, options)
-        return reporting.plan_report(
+        return reporting.merge_plan_report(
             gathered.plan, gathered.members, omitted, options, is_copy=gathered.is_copy
         )
 
@@ -235,20 +242,20 @@ def _try(
     progress: Progress | None,
 ) -> reporting.Merged | None:
     """Merge; None, with a recording moved to `omitted`, where that one can't be decoded."""
-    sources = [member.recording.source for member in gathered.members]
+    recordings = [member.recording for member in gathered.members]
     if gathered.is_copy:
-        copy_whole(sources[0], staging)
+        copy_whole(recordings[0].source, staging)
         return reporting.Merged(gathered.plan, None, None, {})
     try:
         return render_merge(
             gathered.plan,
-            sources,
+            recordings,
             beep=options.beep,
             staging=staging,
             workers=workers,
             progress=progress,
         )
-    except UndecodableError as undecodable:
+    except UndecodablePartError as undecodable:
         part, _ = there.pop(undecodable.number)
         if options.missing == "fail":
             raise named(undecodable.error, part.name) from undecodable

@@ -16,7 +16,7 @@ from audioengine.operations.gathering import Member, output_format, placed_membe
 from audioengine.operations.recording import Recording
 from audioengine.parts import TimedPart
 from audioengine.plan.merge import MergePlan
-from audioengine.plan.merge import plan_merge as make_plan
+from audioengine.plan.merge import make_merge_plan as make_plan
 from audioengine.plan.windows import read_windows
 from audioengine.times import Number, exact, ms_to_samples, plain
 
@@ -66,7 +66,8 @@ class Gathered:
         if len(self.members) > 1:
             return False
         placed = self.members[0].placed
-        return placed.edits.is_identity and not placed.zero and self.plan.render == "smart"
+        is_whole = placed.edits.is_identity and not placed.zero
+        return is_whole and bool(placed.index.frames) and self.plan.render == "smart"
 
 
 def gather(

@@ -13,7 +13,7 @@ from audioengine.edits import Beep
 from audioengine.errors import MalformedAudioError, UnsupportedAudioError
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.scan import scan
-from audioengine.operations.gathering import opened
+from audioengine.operations.gathering import opened_parts
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
 from audioengine.operations.merge_request import Gathered, MergeChoices, gather
@@ -77,12 +77,15 @@ def verify_merge(
     )
     workers = worker_count(workers)
     with (
-        opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted),
+        opened_parts(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (
+            there,
+            omitted,
+        ),
         closing(open_source(output, s3)) as made,
         ThreadPoolExecutor(2) as beside,
     ):
         gathered = gather(there, choices)
-        sources = [recording.source for _, recording in there]
+        sources = [recording.file for _, recording in there]
         digests = [beside.submit(sha256_hex, place) for place in (*sources, made)]
         checks = judged_merge(gathered, choices, made, workers)
         return MergeVerification(
@@ -109,18 +112,19 @@ def judged_merge(
     """
     require_decoder_for_merge(gathered)
     sources = [member.recording.source for member in gathered.members]
+    read_samples = [member.recording.read_samples for member in gathered.members]
     if gathered.is_copy:
         return (judge_copy(sources[0], output),)
     try:
         index = scan(output)
     except (MalformedAudioError, UnsupportedAudioError) as error:
         return (judge_unreadable(str(error)),)
-    case = merge_case(sources, output, index, gathered.plan, choices.beep)
+    case = merge_case(sources, read_samples, output, index, gathered.plan, choices.beep)
     checks = judge_merge(case, workers)
     if may_have_had_no_room(checks, gathered.plan):
         full = _without_copies(gathered, choices, workers)
         if full is not None:
-            case = merge_case(sources, output, index, full.plan, choices.beep)
+            case = merge_case(sources, read_samples, output, index, full.plan, choices.beep)
             checks = judge_merge(case, workers)
     return checks
 
@@ -128,9 +132,11 @@ def judged_merge(
 def _without_copies(gathered: Gathered, choices: MergeChoices, workers: int) -> Gathered | None:
     """The same with nothing copied, if there is no room beside copies; else None."""
     members = gathered.members
-    sources = [member.recording.source for member in members]
+    recordings = [member.recording for member in members]
     try:
-        render_merge(gathered.plan, sources, beep=choices.beep, staging=Nowhere(), workers=workers)
+        render_merge(
+            gathered.plan, recordings, beep=choices.beep, staging=Nowhere(), workers=workers
+        )
     except NoRoomError as error:
         there = [(member.timed, member.recording) for member in members]
         return gather(there, choices, no_room(error))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from audioengine.custody.chain import Follower, Head, Link, digest_of, unsealed
+from audioengine.custody.chain import Follower, Head, Link, line_digest, unsealed
 from audioengine.custody.record import CustodyRecord
 from audioengine.custody.verdict import EntryVerdict, RecordFinding, RecordVerification
 from audioengine.errors import InvalidRequestError
@@ -173,7 +173,7 @@ class _Audit:
 
     def _judge(self, line: int, data: bytes, named: NamedFiles | None) -> EntryVerdict:
         link, findings = self._follower.judge(data)
-        self._end = Head(line, digest_of(data))
+        self._end = Head(line, line_digest(data))
         self._is_seal_there |= self._sealed == self._end
         if self._end.digest == self._published:
             self._head_line = line

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import asdict, replace
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames, WarningCode
-from audioengine.custody.record import Recorder
+from audioengine.custody.record import CustodyWriter
 from audioengine.edits import Beep, Edits, IfUntagged, Modification, delay_samples
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import reporting
@@ -17,11 +17,12 @@ from audioengine.operations.coherence import MeasuredCoherence, measured_coheren
 from audioengine.operations.copying import copy_whole
 from audioengine.operations.facts import facts_of
 from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.recording_custody import recorded, require_record, store_entry
 from audioengine.operations.refusing import check_codes, refuse_warnings
 from audioengine.operations.store_rendering import render_store
-from audioengine.operations.store_request import StoreChoices, planned, resolved
+from audioengine.operations.store_request import StoreChoices, is_copy, resolved, store_plan
 from audioengine.operations.workers import worker_count
 from audioengine.plan.masks import PlannedMask
 from audioengine.render.execute import Progress
@@ -32,7 +33,6 @@ from audioengine.storage import (
     S3Options,
     SourceLike,
     Staging,
-    open_destination,
 )
 from audioengine.times import Number
 
@@ -53,7 +53,7 @@ def store(
     fail_on_crosstalk: bool = False,
     refuse: Collection[WarningCode] = (),
     verify: bool = False,
-    record: Recorder | None = None,
+    record: CustodyWriter | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -98,15 +98,15 @@ def store(
             # A fifth of all imports, for few.
             from audioengine.operations import verification
 
-            verification.require_decoder(edits)
+            verification.require_decoder(recording, edits)
         with (
-            closing(open_destination(destination, s3)) as staging,
+            closing(open_output(destination, s3)) as staging,
             executor_of(min(workers, 2)) as beside,
         ):
-            source_digest = beside.submit(sha256_hex, recording.source)
-            if edits.is_identity:
+            source_digest = beside.submit(sha256_hex, recording.file)
+            if is_copy(recording, edits):
                 copy_whole(recording.source, staging)
-                done = reporting.Done(recording.index, edits, None, None, ())
+                done = reporting.StoreWork(recording.index, edits, None, None, ())
             else:
                 done = _edit(
                     recording,
@@ -119,7 +119,7 @@ def store(
                 )
             verdict = None
             if verify:
-                checks = verification.judged(recording, edits, options, staging, workers)
+                checks = verification.output_checks(recording, edits, options, staging, workers)
                 verdict = verification.kept_promises(checks)
             output_digest = sha256_hex(staging)
             report = reporting.store_report(
@@ -176,7 +176,7 @@ def plan_store(
     options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms, encoder_delay)
-        plan = None if edits.is_identity else planned(recording, edits, options)
+        plan = None if is_copy(recording, edits) else store_plan(recording, edits, options)
         return reporting.plan_report(recording, edits, plan)
 
 
@@ -189,12 +189,12 @@ def _edit(
     progress: Progress | None,
     *,
     fail_on_crosstalk: bool,
-) -> reporting.Done:
+) -> reporting.StoreWork:
     plan, rendered = render_store(recording, edits, options, staging, workers, progress)
     coherence = measured_coherence(plan.masks, rendered.coherence)
     if fail_on_crosstalk:
         _refuse_crosstalk(plan.masks, coherence)
-    return reporting.Done(recording.index, edits, plan, rendered, coherence)
+    return reporting.StoreWork(recording.index, edits, plan, rendered, coherence)
 
 
 def _refuse_crosstalk(

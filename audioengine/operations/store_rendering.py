@@ -9,11 +9,10 @@ from typing import Protocol
 from audioengine.edits import Edits
 from audioengine.notices import Notice
 from audioengine.operations.recording import Recording
-from audioengine.operations.store_request import StoreChoices, planned
-from audioengine.pcm.decode import decode_all
-from audioengine.pcm.tone import Tone
+from audioengine.operations.store_request import StoreChoices, store_plan
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.store import StorePlan
-from audioengine.render.execute import Progress, Rendered, execute
+from audioengine.render.execute import Progress, Rendered, render_plan
 from audioengine.render.stream import RecordingStream
 from audioengine.render.weave import NoRoomError
 
@@ -55,13 +54,13 @@ def render_store(
     Raises UnsupportedAudioError where `fallback` does not, and StorageError.
     """
     index = recording.index
-    plan = planned(recording, edits, choices)
+    plan = store_plan(recording, edits, choices)
     render = partial(
-        execute,
+        render_plan,
         RecordingStream(recording.source, index),
-        tone=Tone(choices.beep, index.format.rate_hz),
+        tone=BeepTone(choices.beep, index.format.rate_hz),
         staging=staging,
-        read_pcm=partial(decode_all, recording.source, index),
+        read_pcm=recording.read_pcm,
         workers=workers,
         progress=progress,
     )
@@ -70,7 +69,7 @@ def render_store(
     except NoRoomError as error:
         if plan.render == "full":
             raise
-        plan = planned(recording, edits, choices, [no_room(error)])
+        plan = store_plan(recording, edits, choices, [no_room(error)])
         staging.restart()
         return plan, render(plan=plan)
 

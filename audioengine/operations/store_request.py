@@ -23,7 +23,7 @@ from audioengine.operations.choices import check_options
 from audioengine.operations.recording import Recording, likely_delay
 from audioengine.plan.stereo import CouplingReader
 from audioengine.plan.store import StorePlan
-from audioengine.plan.store import plan_store as make_plan
+from audioengine.plan.store import make_store_plan as make_plan
 from audioengine.plan.windows import read_windows
 from audioengine.times import Number
 
@@ -82,7 +82,12 @@ def resolved(
     return edits
 
 
-def planned(
+def is_copy(recording: Recording, edits: Edits) -> bool:
+    """Whether edits leave a recording as it is; one that is no MP3 is encoded in any case."""
+    return edits.is_identity and recording.sampled is None
+
+
+def store_plan(
     recording: Recording, edits: Edits, choices: StoreChoices, found: Sequence[Notice] = ()
 ) -> StorePlan:
     """The plan of edits that change something.

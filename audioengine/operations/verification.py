@@ -17,7 +17,7 @@ from audioengine.mp3.scan import scan
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store_rendering import plan_of_rendering
-from audioengine.operations.store_request import StoreChoices, planned, resolved
+from audioengine.operations.store_request import StoreChoices, is_copy, resolved, store_plan
 from audioengine.operations.workers import worker_count
 from audioengine.plan.rendering import RenderPlan
 from audioengine.report import Check, VerdictReport
@@ -71,29 +71,37 @@ def verify(
         ThreadPoolExecutor(2) as beside,
     ):
         edits = resolved(recording, modification, choices, start_time_ms, encoder_delay)
-        digests = [beside.submit(sha256_hex, place) for place in (recording.source, made)]
-        checks = judged(recording, edits, choices, made, workers)
+        digests = [beside.submit(sha256_hex, place) for place in (recording.file, made)]
+        checks = output_checks(recording, edits, choices, made, workers)
         return verification(
             checks, digests[0].result(), digests[1].result(), time.perf_counter() - started
         )
 
 
-def judged(
+def output_checks(
     recording: Recording, edits: Edits, choices: StoreChoices, output: ByteSource, workers: int
 ) -> tuple[Check, ...]:
     """The checks of an output for edits of a recording.
 
     Raises VerificationError where there is no decoder, UnsupportedAudioError where `store` would.
     """
-    require_decoder(edits)
-    if edits.is_identity:
+    require_decoder(recording, edits)
+    if is_copy(recording, edits):
         return (judge_copy(recording.source, output),)
-    plan = planned(recording, edits, choices)
+    plan = store_plan(recording, edits, choices)
     try:
         index = scan(output)
     except (MalformedAudioError, UnsupportedAudioError) as error:
         return (judge_unreadable(str(error)),)
-    case = store_case(recording.source, recording.index, output, index, plan, choices.beep)
+    case = store_case(
+        recording.source,
+        recording.index,
+        output,
+        index,
+        plan,
+        choices.beep,
+        recording.read_samples,
+    )
     checks = judge(case, workers)
     if may_have_had_no_room(checks, plan):
         plan = plan_of_rendering(recording, edits, choices, workers)
@@ -108,9 +116,9 @@ def may_have_had_no_room(checks: tuple[Check, ...], plan: RenderPlan) -> bool:
     return bool(failed) and failed <= _COPY_CHECKS and plan.render == "smart"
 
 
-def require_decoder(edits: Edits) -> None:
+def require_decoder(recording: Recording, edits: Edits) -> None:
     """Raise VerificationError where there is something to decode and nothing to decode it with."""
-    if not edits.is_identity:
+    if not is_copy(recording, edits):
         decoder_name()
 
 

@@ -18,6 +18,9 @@ def nominal_bitrate(index: FrameIndex, outside: Iterable[FrameRange]) -> tuple[i
     outside: the source's frames that no edit touches.
     """
     format = index.format
+    if not index.frames:
+        # Nothing but its format says how a recording of samples is encoded.
+        return index.header.bitrate_index, True
     if index.free_format:
         kbps = index.size(0) * 8 * format.rate_hz / format.samples_per_frame / 1000
         return format.bitrate_index_at_least(kbps), False
@@ -42,3 +45,8 @@ def usual_kbps(format: StreamFormat) -> int:
     if format.version is Version.MPEG_1:
         return 128
     return 48 if format.version is Version.MPEG_2 else 32
+
+
+def first_kbps(format: StreamFormat) -> int:
+    """Of what is encoded for the first time: as much for each channel as recorders use."""
+    return usual_kbps(format) * format.channels // 2

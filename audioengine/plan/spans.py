@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from audioengine.edits import Span, join
+from audioengine.edits import Span, join, touching
 from audioengine.plan.grid import FrameRange, merged
 
 
@@ -13,16 +13,11 @@ def without(spans: Iterable[Span], holes: Iterable[Span]) -> tuple[Span, ...]:
     """The samples of `spans` that are in none of `holes`."""
     out = []
     cuts = join(hole for hole in holes if hole.length)
-    at = 0
     for span in join(spans):
         position = span.start
-        while at < len(cuts) and cuts[at].end <= position:
-            at += 1
-        for hole in cuts[at:]:
-            if hole.start >= span.end:
-                break
+        for hole in touching(cuts, span):
             if position < hole.start:
-                out.append(Span(position, hole.start))
+                out.append(Span(position, min(hole.start, span.end)))
             position = max(position, hole.end)
         if position < span.end:
             out.append(Span(position, span.end))

@@ -61,7 +61,7 @@ def legal(before: Windows, after: Windows) -> bool:
     return (before.last, after.first) in LEGAL_SUCCESSIONS
 
 
-def resolve(
+def legal_picks(
     source: Sequence[Windows | None],
     natural: Sequence[Windows],
     before: Windows | None,

@@ -20,16 +20,17 @@ from audioengine.mp3.main_data import Frame
 from audioengine.mp3.side_info import BlockType, granule_layout
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.coherence import LEAST_MS, Coherence, coherence_of
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.grid import Flags, FrameRange, flags_of, is_in, merged, ranges_of
 from audioengine.plan.rendering import RenderPlan
 from audioengine.render.edited import EditedPcm, ReadPcm
-from audioengine.render.resolve import LONG_WINDOWS, Pick, Windows, legal, resolve
+from audioengine.render.resolve import LONG_WINDOWS, Pick, Windows, legal, legal_picks
 from audioengine.render.stream import FrameStream
 from audioengine.render.tracks import Pieces, Track, TrackMaker, windows_of
 from audioengine.render.weave import Remade
 
-_SECTION_SAMPLES = 576 * 1024
+SECTION_SAMPLES = 576 * 1024
+"""What is made at once of a long stretch."""
 
 # Sections with no more samples than this together are made at once: starting an encoder and a
 # decoder costs as much as a dozen frames.
@@ -56,7 +57,7 @@ class Section:
 
 def sections(cluster: FrameRange, plan: RenderPlan) -> Iterable[FrameRange]:
     """The cluster in sections of fixed length."""
-    step = _SECTION_SAMPLES // plan.format.samples_per_frame
+    step = SECTION_SAMPLES // plan.format.samples_per_frame
     for first in range(cluster.first, cluster.last, step):
         yield FrameRange(first, min(first + step, cluster.last))
 
@@ -143,7 +144,7 @@ class SectionMaker:
         self,
         stream: FrameStream,
         plan: RenderPlan,
-        tone: Tone,
+        tone: BeepTone,
         read_pcm: ReadPcm,
     ) -> None:
         self._stream = stream
@@ -338,7 +339,7 @@ class SectionMaker:
             ):
                 return (Pick.NATURAL,) * frames.count
         numbers = range(frames.first, frames.last)
-        picks = resolve(
+        picks = legal_picks(
             [
                 self._windows(source[number], channel) if border else None
                 for number, border in zip(numbers, run.borders.tolist(), strict=True)

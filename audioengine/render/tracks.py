@@ -15,6 +15,8 @@ from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.encode import (
     GRID_OFFSET,
     LOOK_AHEAD_FRAMES,
+    PAIR_QUALITY,
+    QUALITY,
     WARM_UP_FRAMES,
     Stretch,
     encode_channel,
@@ -22,7 +24,7 @@ from audioengine.pcm.encode import (
     highest_bitrate_index,
     lame_bitrate_index,
 )
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.grid import FrameRange, Grid, frames_within
 from audioengine.plan.rendering import RenderPlan
 from audioengine.render.edited import EditedPcm
@@ -93,7 +95,7 @@ def seam(format: StreamFormat, before: Track, after: Track, wanted: int) -> int:
 class ToneFrames:
     """Frames of the steady beep, by phase; each is encoded once, whatever it serves."""
 
-    def __init__(self, format: StreamFormat, tone: Tone, grid: Grid) -> None:
+    def __init__(self, format: StreamFormat, tone: BeepTone, grid: Grid) -> None:
         self._format = format
         self._tone = tone
         self._origin = grid.origin
@@ -121,7 +123,7 @@ class ToneFrames:
 
 @lru_cache(maxsize=_KEPT_TONES)
 def _steady_frames(
-    tone: Tone, format: StreamFormat, bitrate_index: int, phase: int, period: int
+    tone: BeepTone, format: StreamFormat, bitrate_index: int, phase: int, period: int
 ) -> tuple[ChannelFrame, ...]:
     """The frames of a steady beep from a phase on, through its period; all windows are long."""
     spf = format.samples_per_frame
@@ -154,7 +156,7 @@ class Coder(NamedTuple):
     bitrate_index: int
 
 
-class Job(NamedTuple):
+class EncodingJob(NamedTuple):
     """Frames to encode."""
 
     coder: Coder
@@ -170,7 +172,7 @@ class TrackMaker:
     party's sound steers how the other's is coded beside a mask.
     """
 
-    def __init__(self, plan: RenderPlan, tone: Tone) -> None:
+    def __init__(self, plan: RenderPlan, tone: BeepTone) -> None:
         self._plan = plan
         self._format = plan.format
         self._tone = tone
@@ -219,7 +221,7 @@ class TrackMaker:
         spf, zero = self._format.samples_per_frame, self._plan.grid.origin
         return Span(zero + frames.first * spf, zero + frames.last * spf + self._format.support)
 
-    def jobs(self, pieces: Pieces) -> list[Job]:
+    def jobs(self, pieces: Pieces) -> list[EncodingJob]:
         """What to encode for these pieces."""
         asked = [
             [piece.usable for part in parts for piece in part if piece.fill is None]
@@ -231,9 +233,11 @@ class TrackMaker:
         ]
         if self._pairs and spans[0] == spans[1] and all(map(self._made_together, spans[0])):
             pair = Coder((0, 1), self._plan.bitrate_index)
-            return [Job(pair, part) for part in (asked[0] if asked[0] == asked[1] else spans[0])]
+            return [
+                EncodingJob(pair, part) for part in (asked[0] if asked[0] == asked[1] else spans[0])
+            ]
         return [
-            Job(Coder((channel,), self._alone(channel, part)), part)
+            EncodingJob(Coder((channel,), self._alone(channel, part)), part)
             for channel, parts in enumerate(asked)
             for part in parts
         ]
@@ -343,6 +347,7 @@ class TrackMaker:
                 list(zip(*stretches, strict=True)),
                 self._format,
                 index,
+                quality=PAIR_QUALITY if self._plan.full_band else QUALITY,
                 lowpass_hz=lowpass_hz,
                 short_blocks=short_blocks,
                 windows_of=windows_as,

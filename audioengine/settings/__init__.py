@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from audioengine.settings.places import are_named
+from audioengine.settings.sources import are_named
 
 if TYPE_CHECKING:
     from audioengine.settings.rest import RestSettings

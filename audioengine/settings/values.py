@@ -40,15 +40,15 @@ from pydantic_settings import (
 from audioengine.choices import UnknownKeys
 from audioengine.commands.names import HIDDEN
 from audioengine.commands.unknown import misspelt
-from audioengine.commands.wire import OptionalText, Text, joined
+from audioengine.commands.wire import OptionalText, Text, joined_path
 from audioengine.edits import Beep, Modification, resolve
 from audioengine.errors import InvalidRequestError, Problem, StorageError
 from audioengine.json_input import parse_json
 from audioengine.operations.options import MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
-from audioengine.settings.places import DEFAULT_FILE, FILE_VARIABLE, PREFIX
 from audioengine.settings.recorder import CallbackSettings, RecorderSettings, web_secret
 from audioengine.settings.rest import RestSettings
+from audioengine.settings.sources import DEFAULT_FILE, FILE_VARIABLE, PREFIX
 from audioengine.settings.table import Bucket, OptionalBucket, Secret, Table, web_url
 from audioengine.settings.worker import WorkerSettings
 from audioengine.storage import S3Options
@@ -494,7 +494,7 @@ def _problems(error: ValidationError) -> list[Problem]:
             for each in inner.problems:
                 # A value that names itself in its own messages is not named twice.
                 own = loc and each.path.split(".")[0] == loc[-1]
-                path = joined(_path(loc[:-1] if own else loc), each.path)
+                path = joined_path(_path(loc[:-1] if own else loc), each.path)
                 out.setdefault(path, Problem(path, each.value, each.rule))
             continue
         problem = _problem(one["type"], loc, one["input"], one["msg"])

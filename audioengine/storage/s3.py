@@ -19,11 +19,12 @@ import tenacity
 from botocore.exceptions import ClientError
 
 from audioengine.errors import StorageError
+from audioengine.retries import S3_BODY
 from audioengine.storage.base import DestinationChangedError, Source
-from audioengine.storage.block_cache import BlockCache
+from audioengine.storage.block_cache import Block, BlockCache
 from audioengine.storage.buckets import Location
 from audioengine.storage.options import S3Options
-from audioengine.storage.s3_client import BROKEN, client, is_changed, mapped
+from audioengine.storage.s3_client import BROKEN, is_changed, mapped, s3_client
 from audioengine.storage.s3_parts import send_in_parts
 from audioengine.storage.spool import SpooledStaging
 
@@ -33,7 +34,7 @@ CONTENT_TYPE = "audio/mpeg"
 _BLOCK_BYTES = 8 << 20
 
 # All sources of a process share this: a merge of a thousand recordings takes no more than others.
-_BLOCKS = BlockCache(96 << 20)
+_BLOCKS = BlockCache(64 << 20)
 
 _BODY_ATTEMPTS = 4
 _MULTIPART_BYTES = 64 << 20
@@ -49,7 +50,7 @@ class S3Source(Source):
     def __init__(self, location: Location, options: S3Options) -> None:
         self._location = location
         self._doing = f"can't read source {str(self._location)!r}"
-        self._client = client(options)
+        self._client = s3_client(options)
         self._options = options
         self._loading = Lock()
         self._etag: str | None = None
@@ -76,7 +77,7 @@ class S3Source(Source):
             offset += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _block(self, number: int) -> bytes:
+    def _block(self, number: int) -> Block:
         # One thread loads, those that want the same block wait for it.
         with self._loading:
             return _BLOCKS.get(self, number, partial(self._load, number))
@@ -97,7 +98,7 @@ class S3Source(Source):
             with mapped(self._doing):
                 return tenacity.Retrying(
                     stop=tenacity.stop_after_attempt(_BODY_ATTEMPTS),
-                    wait=tenacity.wait_random_exponential(multiplier=0.1, max=5),
+                    wait=S3_BODY.wait,
                     retry=tenacity.retry_if_exception_type(_BrokenBodyError),
                     reraise=True,
                 )(self._get, offset, length)
@@ -139,7 +140,7 @@ class S3Staging(SpooledStaging):
     def __init__(self, location: Location, options: S3Options) -> None:
         self._location = location
         self._doing = f"can't write destination {str(self._location)!r}"
-        self._client = client(options)
+        self._client = s3_client(options)
         self._options = options
         self._upload_id = uuid4().hex
         super().__init__()

@@ -56,10 +56,10 @@ class S3Storage(Storage):
         """
         from botocore.exceptions import ClientError
 
-        from audioengine.storage.s3_client import client
+        from audioengine.storage.s3_client import s3_client
 
         try:
-            answer = client(self._options).list_objects_v2(
+            answer = s3_client(self._options).list_objects_v2(
                 Bucket=location.bucket,
                 Prefix=location.key,
                 MaxKeys=1,
@@ -75,11 +75,11 @@ class S3Storage(Storage):
     def _head(self, location: Location, options: S3Options) -> dict[str, Any] | None:
         from botocore.exceptions import ClientError
 
-        from audioengine.storage.s3_client import client, mapped
+        from audioengine.storage.s3_client import mapped, s3_client
 
         with mapped(f"can't look for {str(location)!r}"):
             try:
-                answer: dict[str, Any] = client(options).head_object(
+                answer: dict[str, Any] = s3_client(options).head_object(
                     Bucket=location.bucket,
                     Key=location.key,
                     ChecksumMode="ENABLED",
@@ -118,7 +118,7 @@ class S3Storage(Storage):
         options: S3Options | None = None,
     ) -> None:
         from audioengine.storage.s3 import CONTENT_TYPE, UPLOAD_KEY, appearing, upload_of
-        from audioengine.storage.s3_client import client, mapped
+        from audioengine.storage.s3_client import mapped, s3_client
         from audioengine.storage.s3_parts import send_in_parts
 
         own = replace(self._for(options), version=None)
@@ -142,7 +142,7 @@ class S3Storage(Storage):
 
         def send(this: Mapping[str, Any], span: tuple[int, int]) -> Mapping[str, Any]:
             part = f"bytes={span[0]}-{span[1] - 1}"
-            answer = client(own).upload_part_copy(**this, **of, CopySourceRange=part)
+            answer = s3_client(own).upload_part_copy(**this, **of, CopySourceRange=part)
             sent: Mapping[str, Any] = answer["CopyPartResult"]
             return sent
 
@@ -161,7 +161,7 @@ class S3Storage(Storage):
             appearing(destination, own, is_there),
         ):
             if found.size <= _MOST_COPIED_BYTES:
-                client(own).copy_object(
+                s3_client(own).copy_object(
                     Bucket=destination.bucket,
                     Key=destination.key,
                     MetadataDirective="REPLACE",
@@ -173,7 +173,7 @@ class S3Storage(Storage):
                 )
             else:
                 bounds = [*range(0, found.size, _COPIED_PART_BYTES), found.size]
-                send_in_parts(client(own), destination, own, made, pairwise(bounds), send)
+                send_in_parts(s3_client(own), destination, own, made, pairwise(bounds), send)
         self._check_copy(source, destination, found, own, copy_id)
 
     def _check_copy(
@@ -217,13 +217,13 @@ class S3Storage(Storage):
 
     def _versions(self, location: Location, *kinds: str) -> Iterator[tuple[str, str]]:
         """Versions, and of which of these kinds each is."""
-        from audioengine.storage.s3_client import client, mapped
+        from audioengine.storage.s3_client import mapped, s3_client
 
         page: dict[str, Any] = {"Bucket": location.bucket, "Prefix": location.key}
         page |= self._options.request_arguments
         while True:
             with mapped(f"can't list versions of {str(location)!r}"):
-                answer = client(self._options).list_object_versions(**page)
+                answer = s3_client(self._options).list_object_versions(**page)
             for kind in kinds:
                 for one in answer.get(kind, ()):
                     if one["Key"] == location.key:
@@ -241,7 +241,7 @@ class S3Storage(Storage):
         *,
         judge: Judge | None = None,
     ) -> None:
-        from audioengine.storage.s3_client import client, mapped, refusal
+        from audioengine.storage.s3_client import mapped, s3_client, s3_error
 
         if versions is None:
             there = list(self._versions(location, "Versions", "DeleteMarkers"))
@@ -256,14 +256,14 @@ class S3Storage(Storage):
         doing = f"can't delete {str(location)!r}"
         for first in range(0, len(names), _MOST_DELETED):
             with mapped(doing):
-                answer = client(self._options).delete_objects(
+                answer = s3_client(self._options).delete_objects(
                     Bucket=location.bucket,
                     Delete={"Objects": names[first : first + _MOST_DELETED], "Quiet": True},
                     **self._options.request_arguments,
                 )
             for error in answer.get("Errors", ()):
                 if error["Code"] not in _GONE:
-                    raise refusal(doing, error["Code"])
+                    raise s3_error(doing, error["Code"])
 
     def _judge(self, location: Location, names: Sequence[dict[str, str]], judge: Judge) -> None:
         """Let each version be judged; what may be replaced by another is named by its ETag."""

@@ -17,8 +17,8 @@ from typing import Any
 import audioengine as ae
 from audioengine.batch import run_job as work
 from audioengine.batch.cluster import _Sealed
+from audioengine.batch.job_outcome import How, JobOutcome
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, JobOutcome
 from audioengine.storage import open_destination
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -80,7 +80,7 @@ def do_or_die(job: Job, how: How) -> JobOutcome:
             file.write("x")
         open_destination(destination).write(b"half of it")
         os.kill(os.getpid(), signal.SIGKILL)
-    return work.do(job, how)
+    return work.do_job(job, how)
 
 
 def do_sealed_or_die(sealed: _Sealed) -> JobOutcome:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import audioengine as ae
 from audioengine.batch import manifest as module
 from audioengine.batch import manifest_text
+from audioengine.batch.job_outcome import error_entry
 from audioengine.batch.manifest import count_jobs, jobs_of
 from audioengine.batch.manifest_all import ForAll
 from audioengine.batch.manifest_job import (
@@ -28,7 +29,6 @@ from audioengine.batch.manifest_job import (
     job_of,
     parse_job,
 )
-from audioengine.batch.outcome import error_entry
 from audioengine.commands.requests import DeleteRecording, parse_command
 from audioengine.storage import Source, open_source
 from tests.batch.helpers import MASK, job, manifest_of

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 import audioengine as ae
 from audioengine.batch import manifest_all, manifest_inventory
+from audioengine.batch.job_outcome import How
 from audioengine.batch.manifest import count_jobs, jobs_of
 from audioengine.batch.manifest_all import ForAll, Tally
 from audioengine.batch.manifest_job import BadLine, Job, PlainJob, parse_job
-from audioengine.batch.outcome import How
-from audioengine.batch.run_job import do
+from audioengine.batch.run_job import do_job
 from audioengine.operations.options import StoreOptions
 from tests.batch.helpers import SHORT
 from tests.batch.test_manifest import InMemory
@@ -405,15 +405,15 @@ def test_folders_are_made_for_what_mirrors_a_source_and_for_nothing_else(tmp_pat
     (calls / "a" / "b" / "c.mp3").write_bytes(SHORT.read_bytes())
     (mirrored,) = read(calls, ForAll(f"{tmp_path}/out/"))
     assert isinstance(mirrored, Job)
-    outcome = do(mirrored._replace(makes_folders=False), HOW)
+    outcome = do_job(mirrored._replace(makes_folders=False), HOW)
     assert outcome.error is not None
     assert "make it first" in outcome.error["message"]
-    assert do(mirrored, HOW).error is None
+    assert do_job(mirrored, HOW).error is None
     assert (tmp_path / "out" / "a" / "b" / "c.mp3").read_bytes() == SHORT.read_bytes()
     (tmp_path / "file").touch()
     (blocked,) = read(calls, ForAll(f"{tmp_path}/file/"))
     assert isinstance(blocked, Job)
-    outcome = do(blocked, HOW)
+    outcome = do_job(blocked, HOW)
     assert outcome.error is not None
     assert outcome.error["type"] == "StorageError"
 

@@ -13,7 +13,7 @@ import pytest
 
 import audioengine as ae
 from audioengine.edits import Span
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.render.edited import EditedPcm
 from audioengine.render.timeline import TimelinePcm
 from fixtures import mpeg
@@ -189,7 +189,7 @@ def test_a_trace_that_is_late(
 ) -> None:
     """40 dB below the beep."""
 
-    def late(voice: Wave, tone: Tone) -> Wave:
+    def late(voice: Wave, tone: BeepTone) -> Wave:
         level = np.sqrt(np.mean(voice**2)) or 1.0
         return np.roll(voice, rate * late_ms // 1000) * (0.007 * tone.amplitude / level)
 
@@ -202,7 +202,7 @@ def test_a_voice_that_is_turned_round(
 ) -> None:
     """It has neither waveform nor levels of the voice, and is louder than coding noise."""
 
-    def reversed_voice(voice: Wave, tone: Tone) -> Wave:
+    def reversed_voice(voice: Wave, tone: BeepTone) -> Wave:
         level = np.sqrt(np.mean(voice**2)) or 1.0
         return voice[::-1] * (0.02 * tone.amplitude / level)
 

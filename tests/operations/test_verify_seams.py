@@ -38,6 +38,7 @@ from tests.operations.helpers import (
     store,
     talk,
 )
+from tests.operations.streams import generated
 from tests.operations.test_verify_broken import failures, with_data, with_frames
 from tests.operations.test_verify_forged import Channel, store_edited
 from tests.support import decode_miniaudio, decode_soundfile
@@ -237,6 +238,17 @@ def test_a_band_that_lame_codes_is_asked_for_in_long_windows_and_in_short_ones(
     cut = Cut((1000, source.samples - 1000))
     broken = store_edited(monkeypatch, source, cut, filtered(0.62, 0.8), render="full")
     assert "kept_sound" in failures(broken, render="full")
+
+
+def test_mixed_blocks_are_judged_as_most_decoders_play_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """minimp3 plays those of MPEG-2 otherwise: what is re-made of them would seem to be dull."""
+    source = recorded("mixed-24000", generated("mixed-24000"))
+    cut = Cut((source.samples // 7, source.samples - source.samples // 9))
+    assert not failures(store(source, cut))
+    broken = store_edited(monkeypatch, source, cut, filtered(0.15, 1))
+    assert failures(broken) == {"kept_sound"}
 
 
 # Ends that are not there

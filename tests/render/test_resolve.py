@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
-from audioengine.render.resolve import LONG_WINDOWS, Pick, Windows, legal, resolve
+from audioengine.render.resolve import LONG_WINDOWS, Pick, Windows, legal, legal_picks
 from tests.strategies import examples
 
 LONG, START, SHORT, STOP = BlockType
@@ -72,7 +72,7 @@ def test_picks_are_the_cheapest_legal_ones(
     run: tuple[list[Windows | None], list[Windows]], before: Windows | None, after: Windows | None
 ) -> None:
     source, natural = run
-    picks = resolve(source, natural, before, after)
+    picks = legal_picks(source, natural, before, after)
     every = [
         choice
         for choice in product(*((list(Pick) if kept else list(Pick)[1:]) for kept in source))
@@ -92,26 +92,26 @@ def test_between_long_slopes_there_is_always_a_way(
 ) -> None:
     """Whatever the encoder chose and the source has."""
     source, natural = run
-    assert resolve(source, natural, before, after) is not None
+    assert legal_picks(source, natural, before, after) is not None
 
 
 def test_what_fits_as_the_encoder_made_it_stays() -> None:
     natural = [Windows(LONG, START), ATTACK, Windows(STOP, LONG)]
-    assert resolve([None] * 3, natural, QUIET, QUIET) == [NATURAL] * 3
-    assert resolve([None], [ATTACK], Windows(START, START), ATTACK) == [NATURAL]
+    assert legal_picks([None] * 3, natural, QUIET, QUIET) == [NATURAL] * 3
+    assert legal_picks([None], [ATTACK], Windows(START, START), ATTACK) == [NATURAL]
 
 
 def test_an_attack_that_fits_nothing_gets_long_windows() -> None:
-    assert resolve([None], [ATTACK], QUIET, QUIET) == [REMADE_LONG]
+    assert legal_picks([None], [ATTACK], QUIET, QUIET) == [REMADE_LONG]
     natural = [ATTACK, Windows(STOP, LONG), QUIET]
-    assert resolve([None] * 3, natural, QUIET, QUIET) == [REMADE_LONG, REMADE_LONG, NATURAL]
+    assert legal_picks([None] * 3, natural, QUIET, QUIET) == [REMADE_LONG, REMADE_LONG, NATURAL]
 
 
 def test_a_border_is_copied_where_windows_fit_behind_it() -> None:
     """And re-made where they don't."""
     border = Windows(START, START)
-    assert resolve([border, None], [QUIET, ATTACK], QUIET, None) == [SOURCE, NATURAL]
-    assert resolve([border, None], [QUIET, QUIET], QUIET, None) == [NATURAL, NATURAL]
+    assert legal_picks([border, None], [QUIET, ATTACK], QUIET, None) == [SOURCE, NATURAL]
+    assert legal_picks([border, None], [QUIET, QUIET], QUIET, None) == [NATURAL, NATURAL]
 
 
 @pytest.mark.parametrize("last", BlockType)

@@ -19,7 +19,7 @@ from audioengine.mp3.header import StreamFormat, Version
 from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.decode import decode_all
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.encode import format_for, plan_encode
 from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.rendering import RenderPlan
@@ -103,7 +103,7 @@ def test_a_filled_beep_is_in_phase_and_at_its_level(
     """A frame encoded once plays the tone wherever it stands, as if all were encoded."""
     format = format_for(rate, 1)
     assert format is not None
-    tone = Tone(Beep(frequency), rate)
+    tone = BeepTone(Beep(frequency), rate)
     mask = Span(start, start + 200 * format.samples_per_frame)
     frames = FrameRange(30, 30 + 60)
     track = ToneFrames(format, tone, Grid(origin, FrameRange(0, 300), 0, 0)).fill(mask, frames)
@@ -126,7 +126,7 @@ def test_a_filled_beep_is_in_phase_and_at_its_level(
 def test_1000_hz_is_filled_with_one_frame(rate: int) -> None:
     format = format_for(rate, 1)
     assert format is not None
-    maker = ToneFrames(format, Tone(Beep(), rate), Grid(0, FrameRange(0, 99), 0, 0))
+    maker = ToneFrames(format, BeepTone(Beep(), rate), Grid(0, FrameRange(0, 99), 0, 0))
     track = maker.fill(Span(100, 10**6), FrameRange(5, 40))
     assert track is not None
     assert len(set(track.units)) == 1
@@ -138,7 +138,7 @@ def test_1000_hz_is_filled_with_one_frame(rate: int) -> None:
 
 
 def test_silence_is_filled_with_empty_frames_of_any_number() -> None:
-    tone = Tone(Beep(fill="silence"), 16000)
+    tone = BeepTone(Beep(fill="silence"), 16000)
     track = ToneFrames(LSF, tone, Grid(0, FrameRange(0, 9), 0, 0)).fill(
         Span(0, 1), FrameRange(3, 4)
     )
@@ -166,9 +166,9 @@ class Work:
     fill: str = "beep"
 
     @property
-    def tone(self) -> Tone:
+    def tone(self) -> BeepTone:
         beep = Beep(fill="silence") if self.fill == "silence" else Beep()
-        return Tone(beep, indexed(self.name).format.rate_hz)
+        return BeepTone(beep, indexed(self.name).format.rate_hz)
 
     @property
     def plan(self) -> RenderPlan:

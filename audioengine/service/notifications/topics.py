@@ -78,7 +78,7 @@ class SnsTopics(Sender):
 
         Raises StorageError, `retryable` where the same letter may go through later.
         """
-        from audioengine.service.aws_clients import client
+        from audioengine.service.aws_clients import aws_client
         from audioengine.storage.s3_client import mapped
 
         region = _REGION.match(letter.address)
@@ -94,7 +94,7 @@ class SnsTopics(Sender):
                 "MessageDeduplicationId": repeat_id(letter),
             }
         with mapped(f"can't publish to {letter.address!r}"):
-            client("sns", region and region[1], self._endpoint_url).publish(
+            aws_client("sns", region and region[1], self._endpoint_url).publish(
                 TopicArn=letter.address,
                 Message=letter.body,
                 MessageAttributes=attributes,

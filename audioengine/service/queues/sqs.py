@@ -208,11 +208,11 @@ class SqsQueue(CommandQueue):
         return dict(answer.get("Attributes", {}))
 
     def _call(self, operation: str, **arguments: Any) -> Any:
-        from audioengine.service.aws_clients import client
+        from audioengine.service.aws_clients import aws_client
         from audioengine.storage.s3_client import mapped
 
         with mapped(self._doing):
-            asked = getattr(client("sqs", *self._where), operation)
+            asked = getattr(aws_client("sqs", *self._where), operation)
             began = time.monotonic()
             answer = asked(QueueUrl=self._url, **arguments)
         if operation != "receive_message":  # which may have waited long

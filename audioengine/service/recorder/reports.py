@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from audioengine.commands.alarms import RecordingFailedAlarm
 from audioengine.commands.events import (
@@ -20,6 +20,7 @@ from audioengine.commands.events import (
     RecordingReady,
     RecordingStarted,
     parse_event,
+    topic_form,
 )
 from audioengine.commands.meta import parse_meta
 from audioengine.commands.names import object_key, temp_name
@@ -40,14 +41,13 @@ from audioengine.execution.temporary_objects import DOMAIN, in_ascii, is_of_anot
 from audioengine.params import UNKNOWN_KEY
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.catalogue import Catalogue, Entry
-from audioengine.service.recorder.event_routing import telling_of
+from audioengine.service.recorder.event_routing import LiveEvent, event_notification
 from audioengine.settings import Settings
 from audioengine.storage import Storage
 from audioengine.storage.buckets import Location
 from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact
 
 _KINDS = (RecordingStarted, RecordingReady, RecordingCancelled, RecordingFailed)
-LiveEvent: TypeAlias = RecordingStarted | RecordingReady | RecordingCancelled | RecordingFailed
 
 REPORTS = tuple(name for name, kind in EVENTS.items() if kind in _KINDS)
 """What a recorder may report."""
@@ -104,8 +104,8 @@ class ReportDesk:
         if isinstance(came.event, RecordingReady):
             entry = self._catalogue.put(self._entry(came, came.event, only_domain))
         event = self._with_token(came.event, entry)
-        told = telling_of(event.to_dict(), str(event.domain), self._settings, alarm=_alarm(event))
-        self._delivery.tell(told, about=told.event)
+        notification = event_notification(event, self._settings, _alarm(event))
+        self._delivery.deliver(notification, command=topic_form(event))
         return event
 
     def entry_of(self, report: object) -> Entry:

@@ -16,7 +16,7 @@ from prometheus_client import (
 )
 
 from audioengine.errors import AudioEngineError
-from audioengine.service.rest.judging import Judged
+from audioengine.service.rest.command_check import Judged
 
 _LOG = logging.getLogger("audioengine.rest")
 
@@ -64,12 +64,12 @@ def taken(judged: Judged, domain: str, message_id: str) -> None:
     _LOG.info("command queued", extra=told)
 
 
-def refused(domain: str, kind: str, code: int) -> None:
+def log_refusal(domain: str, kind: str, code: int) -> None:
     """Tell that a command was not taken; its token proves the domain."""
     _LOG.info("command refused", extra={"domain": domain, "kind": kind, "code": code})
 
 
-def failed(error: BaseException, domain: str, kind: str) -> None:
+def log_failure(error: BaseException, domain: str, kind: str) -> None:
     """Tell that a command could not be queued."""
     told = {"domain": domain, "kind": kind, "error": type(error).__name__}
     if isinstance(error, (AudioEngineError, asyncio.TimeoutError)):

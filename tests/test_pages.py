@@ -15,6 +15,8 @@ from click.testing import CliRunner
 
 import audioengine as ae
 from audioengine.cli import main
+from audioengine.declaration import leaves
+from docs.option_tables import on_page_markdown
 from docs.picture import PICTURE, draw
 from tests.support import FIXTURES
 
@@ -132,6 +134,17 @@ def test_every_public_name_is_in_the_reference() -> None:
     verdicts = {"Check", "EntryVerdict", "RecordFinding", "MergeVerification", "Notice", "Problem"}
     elsewhere = {"RecordVerification", "Settings", "Verification", "__version__", "load_settings"}
     assert listed == set(ae.__all__) - made - verdicts - elsewhere
+
+
+def test_every_option_is_in_the_reference() -> None:
+    """The tables are made when the site is, of the library's own declarations."""
+    page = on_page_markdown(text_of(DOCS / "reference" / "options.md"))
+    for kind in (ae.StoreOptions, ae.MergeOptions):
+        for path, one in leaves(kind):
+            assert f"| `{path}`<br>" in page
+            assert one.option.sentence in page
+    assert "{{" not in page
+    assert "docs/option_tables.py" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
 
 def test_every_check_is_named() -> None:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from audioengine.batch.manifest_job import BadLine, Job
 from audioengine.commands.names import HIDDEN
 from audioengine.commands.redaction import is_secret_key, redacted
-from audioengine.errors import AudioEngineError, InvalidRequestError, Problem
-from audioengine.operations.options import StoreOptions
-from audioengine.params import UNKNOWN_KEY
+from audioengine.errors import UNKNOWN_KEY, AudioEngineError, InvalidRequestError, Problem
+from audioengine.operations.options import StoreOptions, options_of
 from audioengine.report import FailedJobReport
 from audioengine.storage import S3Options
 
@@ -39,6 +38,16 @@ class How:
     """Whether outcomes tell what a custody record is told of outputs."""
     pcm_digest: bool = False
     """Whether that is the digest of their samples too."""
+
+
+def batch_options(given: StoreOptions | None, settings: Settings | None) -> StoreOptions:
+    """The options of a batch: those given, else those of the settings, else the defaults.
+
+    Raises InvalidRequestError where what is given is none.
+    """
+    if given is not None:
+        return options_of(given, StoreOptions)
+    return StoreOptions() if settings is None else settings.store
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
-from audioengine.batch.manifest_job import BadLine, Job, digest, parse_job
+from audioengine.batch.manifest_job import LINE_OPTIONS, BadLine, Job, digest, parse_job
 from audioengine.batch.manifest_text import lines
-from audioengine.edits import CLIP_TOLERANCE_S, Modification, modification_of
+from audioengine.edits import Modification, modification_of
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.storage import S3Options, open_source
 from audioengine.storage.listing import bucket_and_prefix, list_sizes
@@ -33,8 +33,6 @@ class ForAll:
     """``s3://bucket/prefix/`` or a local folder, with the slash: the source's name follows."""
     modification: Modification | None = None
     start_time_ms: Number | None = None
-    guard_ms: Number | tuple[Number, Number] | None = None
-    """None: the modification's own, and where that is 0, the batch's."""
     include: tuple[str, ...] = ()
     """Patterns of names that are recordings, as shells have them, in any case: of what follows the
     last slash, and with a slash in the pattern, of all. None at all: ``*.mp3`` of what is listed in
@@ -150,19 +148,18 @@ def _same(for_all: ForAll) -> dict[str, Any]:
     from audioengine.commands.modification import params_of
 
     same: dict[str, Any] = {}
-    guard = for_all.guard_ms
     if (modification := for_all.modification) is not None:
         if modification.relative_unit != "s":
             rule = 'must be "s": relative times of a batch are seconds'
             raise InvalidRequestError.of("relative_unit", modification.relative_unit, rule)
         same["modification"] = params_of(modification)
-        guard = guard if guard is not None else modification.guard_ms or None
-        if modification.clip_tolerance_s != CLIP_TOLERANCE_S:
-            same["clipToleranceS"] = modification.clip_tolerance_s
+        same |= {
+            key: own
+            for key, one in LINE_OPTIONS.items()
+            if (own := getattr(modification, one.name, None)) is not None
+        }
     if for_all.start_time_ms is not None:
         same["startTime"] = for_all.start_time_ms
-    if guard is not None:
-        same["guardMs"] = guard
     plain: dict[str, Any] = json.loads(json.dumps(same, default=_as_json))
     return plain
 

@@ -7,23 +7,29 @@ the work is done. It imports pydantic.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audioengine.choices import UnknownKeys
 from audioengine.commands.named_recordings import recordings_in, seeming_recordings
+from audioengine.declaration import camel, declarations
 from audioengine.edits import Modification
-from audioengine.errors import InvalidRequestError
+from audioengine.errors import InvalidRequestError, Problem
 from audioengine.json_input import parse_json, unambiguous
 from audioengine.notices import Notice
+from audioengine.operations.options import StoreOptions
 from audioengine.times import Number
 
 if TYPE_CHECKING:
     from audioengine.commands.requests import Command
 
 _FORM = "the JSON of one job"
-_KEYS = "source, destination, modification, startTime, guardMs, clipToleranceS, version"
+_KEYS = ("source", "destination", "modification", "startTime", "version")
+
+LINE_OPTIONS = {camel(one.name): one for one in declarations(StoreOptions) if one.option.by_line}
+"""The options that a line may say for its own recording, by their keys."""
 
 
 class Job(NamedTuple):
@@ -92,10 +98,8 @@ class PlainJob:
     destination: str
     modification: Modification
     start_time_ms: Number | None
-    guard_ms: Any
-    """As it is given; None: the line says nothing of it."""
-    clip_tolerance_s: Number | None = None
-    """Likewise."""
+    options: Mapping[str, Any]
+    """What the line itself says of the batch's options."""
     version: str | None = None
     """Of the source, in a bucket that keeps versions."""
     makes_folders: bool = False
@@ -158,21 +162,39 @@ def parse_job(job: Job, unknown: UnknownKeys = "refuse") -> PlainJob | CommandJo
     return replace(_plain_job(value), makes_folders=job.makes_folders)
 
 
+def _line_options(value: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    """What a line says of options; `problems` is added to where it is wrong."""
+    options = {}
+    for key, one in LINE_OPTIONS.items():
+        # Null says nothing.
+        if (given := value.get(key)) is not None:
+            try:
+                options[one.name] = one.kind.judge(given, key, one.option)
+            except InvalidRequestError as error:
+                problems += error.problems
+    return options
+
+
 def _plain_job(value: dict[str, Any]) -> PlainJob:
     from pydantic import ValidationError
 
     from audioengine.batch.manifest_wire import PlainJobLine
     from audioengine.params import field_problem
 
+    problems: list[Problem] = []
+    options = _line_options(value, problems)
+    known = ", ".join((*_KEYS, *LINE_OPTIONS))
     try:
-        wire = PlainJobLine.model_validate(value)
+        wire = PlainJobLine.model_validate(
+            {key: value[key] for key in value if key not in LINE_OPTIONS}
+        )
     except ValidationError as error:
-        raise InvalidRequestError(
-            [
-                field_problem(one["type"], one["loc"], one["input"], one["msg"], "job", _KEYS)
-                for one in error.errors()
-            ]
-        ) from None
+        problems += [
+            field_problem(one["type"], one["loc"], one["input"], one["msg"], "job", known)
+            for one in error.errors()
+        ]
+    if problems:
+        raise InvalidRequestError(problems)
     if wire.source == wire.destination:
         # Done twice, after a kill, the edit would be made of its own result.
         rule = "must not be the source: a batch can be resumed, and an edit in place can't"
@@ -181,16 +203,11 @@ def _plain_job(value: dict[str, Any]) -> PlainJob:
         rule = "must be given only for a source that begins with s3://"
         raise InvalidRequestError.of("version", wire.version, rule)
     modification = Modification.from_params(wire.modification)
-    if wire.guard_ms is not None:
-        modification = replace(modification, guard_ms=wire.guard_ms)
-    if wire.clip_tolerance_s is not None:
-        modification = replace(modification, clip_tolerance_s=wire.clip_tolerance_s)
     return PlainJob(
         wire.source,
         wire.destination,
         modification,
         wire.start_time_ms,
-        wire.guard_ms,
-        wire.clip_tolerance_s,
+        options,
         wire.version,
     )

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 import click
 
 from audioengine.choices import CallerChannel
+from audioengine.cli.declared import read_number
 from audioengine.cli.options import (
-    choice_option,
     json_option,
-    read_number,
     read_s3,
     s3_options,
     with_options,
@@ -89,7 +88,13 @@ def _read_number(_ctx: click.Context, _option: click.Parameter, text: str) -> Nu
 )
 @click.argument("places", metavar="[SRC] DST", nargs=-1, required=True)
 @leg_options
-@choice_option("--caller-channel", CallerChannel, "The channel of DST that is the caller's.")
+@click.option(
+    "--caller-channel",
+    type=click.Choice(get_args(CallerChannel)),
+    default="left",
+    show_default=True,
+    help="The channel of DST that is the caller's.",
+)
 @click.option("--swap", is_flag=True, help="Exchange the two channels of SRC.")
 @click.option(
     "--kbps",

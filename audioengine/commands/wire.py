@@ -30,9 +30,9 @@ from audioengine.commands.modification import params_of
 from audioengine.commands.names import HIDDEN
 from audioengine.commands.redaction import is_secret_key, number, redacted, shown_key
 from audioengine.edits import Modification
-from audioengine.errors import InvalidRequestError, Problem
+from audioengine.errors import UNKNOWN_KEY, InvalidRequestError, Problem
 from audioengine.notices import Notice
-from audioengine.params import UNKNOWN_KEY, NumberField, OptionalNumberField, field_problem
+from audioengine.params import NumberField, OptionalNumberField, field_problem
 from audioengine.parts import ConferenceSegment
 
 T = TypeVar("T")

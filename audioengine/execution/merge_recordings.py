@@ -44,10 +44,10 @@ def merge_recordings(command: MergeRecordings, context: CommandContext) -> Resul
             for entry, place in zip(command.to_merge, places, strict=True)
         ],
         destination.place(context.storage, exact(command.first.start_time_ms, "startTime")),
+        settings.merge.over(settings.store),
         record=custody,
         workers=context.workers,
         progress=context.progress,
-        **settings.merge.arguments(settings.store),
     )
     return Result(
         location=destination.location,
@@ -76,7 +76,7 @@ def _part(entry: MergeEntry, place: ObjectPlace, settings: Settings) -> MergePar
         place,
         entry.start_time_ms,
         entry.conference_segments,
-        entry.modification and settings.store.guarded(entry.modification),
+        entry.modification,
         recording_id=entry.recording_id,
         state=entry.state,
         encoder_delay=IfUntagged(settings.store.encoder_delay),

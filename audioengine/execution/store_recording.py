@@ -61,18 +61,17 @@ def store_recording(command: StoreRecording, context: CommandContext) -> Result:
     with closing(place.source()) as source:
         start = _start(command, known, source.metadata)
         options = context.settings.store
-        modification = options.guarded(command.modification)
         notices = _notices(command, start)
         refuse_warnings(notices, options.refuse)
         report = store(
             source,
-            destination.place(context.storage, _output_start(modification, start)),
-            modification,
+            destination.place(context.storage, _output_start(command.modification, start)),
+            command.modification,
+            options.for_many(),
             start_time_ms=start,
             record=None if custody is None else custody.of_source(place.location, notices),
             workers=context.workers,
             progress=context.progress,
-            **options.arguments(),
         )
     return Result(
         location=destination.location,

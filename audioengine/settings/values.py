@@ -15,7 +15,6 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -23,8 +22,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
     Field,
+    PlainSerializer,
+    PlainValidator,
     ValidationError,
     model_validator,
 )
@@ -39,12 +41,13 @@ from pydantic_settings import (
 
 from audioengine.choices import UnknownKeys
 from audioengine.commands.names import HIDDEN
+from audioengine.commands.redaction import number
 from audioengine.commands.unknown import misspelt
 from audioengine.commands.wire import OptionalText, Text, joined_path
-from audioengine.edits import Beep, Modification, resolve
+from audioengine.declaration import leaves, read, values
 from audioengine.errors import InvalidRequestError, Problem, StorageError
 from audioengine.json_input import parse_json
-from audioengine.operations.options import MergeOptions, StoreOptions
+from audioengine.operations.options import OWN_OF_MERGE, MergeOptions, StoreOptions
 from audioengine.params import OptionalNumberField, field_problem
 from audioengine.settings.recorder import CallbackSettings, RecorderSettings, web_secret
 from audioengine.settings.rest import RestSettings
@@ -62,22 +65,16 @@ else:
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _MODE = re.compile("0?6[0246]{2}", re.ASCII)
-_ANY_RATE_HZ = 8000
 
 _FILE_VALUES: ContextVar[Mapping[str, Any] | None] = ContextVar("file_values", default=None)
 
 
 def _native(value: object) -> object:
-    """Numbers and lists as Python has them; the environment knows only text.
-
-    Booleans become text: pydantic takes them for numbers, but text for booleans where they belong.
-    """
+    """Numbers and lists as Python has them; the environment knows only text."""
     if isinstance(value, dict):
         return {key: _native(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return tuple(map(_native, value))
-    if isinstance(value, bool):
-        return json.dumps(value)
     if isinstance(value, str):
         try:
             decoded = parse_json(value, "")
@@ -87,6 +84,11 @@ def _native(value: object) -> object:
     if isinstance(value, Decimal):
         return float(value)
     return value
+
+
+def _native_number(value: object) -> object:
+    """A number likewise; pydantic takes a boolean for one, but not its text."""
+    return json.dumps(value) if isinstance(value, bool) else _native(value)
 
 
 def _above_zero(value: Number | None) -> Number | None:
@@ -107,27 +109,42 @@ def _mode(value: object) -> str:
     return value
 
 
-def _store_options(options: StoreOptions) -> StoreOptions:
-    """Judge what else only a recording's edit would."""
-    resolve(options.guarded(Modification()), rate_hz=_ANY_RATE_HZ, samples=0)
-    if options.encoder_delay < 0:
-        rule = "must be a whole number of samples, >= 0"
-        raise InvalidRequestError.of("encoder_delay", options.encoder_delay, rule)
+def _merge_options(given: object) -> MergeOptions:
+    """What only a merge has; the options that it shares with a store are those of `store`."""
+    options = read(MergeOptions, _native(given), OWN_OF_MERGE)
+    defaults = values(MergeOptions())
+    problems = [
+        Problem(name, value, "must be given in store: it counts for merges too")
+        for name, value in values(options).items()
+        if name not in OWN_OF_MERGE and value != defaults[name]
+    ]
+    if problems:
+        raise InvalidRequestError(problems)
     return options
 
 
-def _merge_options(options: MergeOptions) -> MergeOptions:
-    for name in ("max_timeline_s", "max_gap_s"):
-        if exact(value := getattr(options, name), name) <= 0:
-            raise InvalidRequestError.of(name, value, "must be above 0")
-    return options
+def _plain(value: object) -> object:
+    """The values of options as JSON has them."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(inner) for inner in value]
+    return number(value) if isinstance(value, Decimal) else value
+
+
+def _own_of_merge(options: MergeOptions) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in OWN_OF_MERGE}
 
 
 _StoreField: TypeAlias = Annotated[
-    StoreOptions, BeforeValidator(_native), AfterValidator(_store_options)
+    StoreOptions,
+    PlainValidator(lambda given: read(StoreOptions, _native(given))),
+    PlainSerializer(lambda options: _plain(values(options))),
 ]
 _MergeField: TypeAlias = Annotated[
-    MergeOptions, BeforeValidator(_native), AfterValidator(_merge_options)
+    MergeOptions,
+    PlainValidator(_merge_options),
+    PlainSerializer(lambda options: _plain(_own_of_merge(options))),
 ]
 
 
@@ -261,16 +278,14 @@ def _variables() -> tuple[str, ...]:
     found = []
     for table in Settings.model_fields:
         inside = _TABLES.get(table)
-        if inside is None or table == "domains":
+        if table in _OPTIONS:
+            paths = (path.replace(".", "__") for path, _ in leaves(_OPTIONS[table]))
+            found += [f"{table}__{path}" for path in paths]
+        elif inside is None or table == "domains":
             found.append(table)
         else:
-            found += [f"{table}__{name}" for name in _fields(inside)]
-    found += [f"store__beep__{name}" for name in _fields(Beep)]
+            found += [f"{table}__{name}" for name in inside.model_fields]
     return tuple(PREFIX + name.upper() for name in found)
-
-
-def _fields(kind: type[Any]) -> list[str]:
-    return [one.name for one in fields(kind)] if is_dataclass(kind) else [*kind.model_fields]
 
 
 def _why_no_json(error: SettingsError) -> str:
@@ -302,7 +317,7 @@ class Settings(BaseSettings):
     token_key: Annotated[Secret | None, Field(min_length=1)] = None
     """Key of the tokens that are replyIds (HS256). None: they can't be verified."""
     max_token_age_s: Annotated[
-        OptionalNumberField, BeforeValidator(_native), AfterValidator(_above_zero)
+        OptionalNumberField, BeforeValidator(_native_number), AfterValidator(_above_zero)
     ] = None
     """How old a token may be, in seconds. None: of any age."""
     single_tenant: bool = False
@@ -472,7 +487,8 @@ _RULES = {
     "dict_type": "must be an object",
     "too_short": "must not be empty",
 }
-_TABLES: dict[str, type[Any]] = {
+_OPTIONS: dict[str, type[Any]] = {"store": StoreOptions, "merge": MergeOptions}
+_TABLES: dict[str, type[BaseModel]] = {
     "domains": DomainSettings,
     "fallbacks": FallbackSettings,
     "storage": StorageSettings,
@@ -480,8 +496,6 @@ _TABLES: dict[str, type[Any]] = {
     "callbacks": CallbackSettings,
     "recorder": RecorderSettings,
     "rest": RestSettings,
-    "store": StoreOptions,
-    "merge": MergeOptions,
 }
 
 
@@ -498,10 +512,6 @@ def _problems(error: ValidationError) -> list[Problem]:
                 out.setdefault(path, Problem(path, each.value, each.rule))
             continue
         problem = _problem(one["type"], loc, one["input"], one["msg"])
-        if problem.path in out:  # of several kinds of number none fits
-            pair = " or a list of two, before and after" if loc[-1] == "guard_ms" else ""
-            value = out[problem.path].value
-            problem = Problem(problem.path, value, f"must be a number{pair}")
         out[problem.path] = problem
     return list(out.values())
 
@@ -522,15 +532,12 @@ def _problem(kind: str, loc: tuple[int | str, ...], value: object, message: str)
 
 def _field(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """Return the place of a field, without what pydantic adds about kinds of it."""
-    if loc[:1] in (("store",), ("merge",)):
-        return loc[:3] if loc[1:2] == ("beep",) else loc[:2]
     return loc[:-1] if loc[-1:] == ("[key]",) else loc
 
 
 def _known(loc: tuple[int | str, ...]) -> list[str]:
     """Return the keys that there are where one is wrong."""
-    kind = Beep if loc[1:-1] == ("beep",) else _TABLES[str(loc[0])] if loc[1:] else Settings
-    return _fields(kind)
+    return [*(_TABLES[str(loc[0])] if loc[1:] else Settings).model_fields]
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

@@ -67,7 +67,7 @@ def entries(journal: Path) -> list[dict[str, Any]]:
 def made(source: Path, params: Any, **options: Any) -> bytes:
     """What `store` makes of a recording."""
     out = io.BytesIO()
-    ae.store(source, out, ae.Modification.from_params(params), **options)
+    ae.store(source, out, ae.Modification.from_params(params), ae.StoreOptions(**options))
     return out.getvalue()
 
 

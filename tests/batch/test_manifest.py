@@ -148,13 +148,11 @@ def test_a_line_is_a_job_as_its_text_says_it() -> None:
     found = plain_job(json.dumps(line).replace("40", "40.10").encode())
     assert (found.source, found.destination) == ("in.mp3", "out.mp3")
     assert found.start_time_ms == 1728890677283
-    assert found.guard_ms == (10, Decimal("40.10"))
-    assert found.modification == ae.Modification(
-        mask={"caller": [ae.Interval(1, 2)]}, guard_ms=(10, Decimal("40.10"))
-    )
+    assert found.options == {"guard_ms": (10, Decimal("40.10"))}
+    assert found.modification == ae.Modification(mask={"caller": [ae.Interval(1, 2)]})
     nothing = dict.fromkeys(("modification", "startTime", "guardMs", "version"))
     found = plain_job(json.dumps(job("out.mp3", "in.mp3", **nothing)).encode())
-    assert (found.start_time_ms, found.guard_ms) == (None, None)
+    assert (found.start_time_ms, found.options) == (None, {})
     assert found.modification == ae.Modification()
 
 
@@ -167,8 +165,8 @@ def test_a_byte_order_mark_and_other_ends_of_lines_do_no_harm() -> None:
 def test_everything_that_is_wrong_with_a_line_is_named_by_path_value_and_rule() -> None:
     line = {"source": "", "destination": 1, "startTime": "now", "guardMs": "5", "to": "there"}
     error = bad(line)
-    guard = "must be a number of milliseconds, or two of them: [before, after]"
-    known = "source, destination, modification, startTime, guardMs, clipToleranceS, version"
+    guard = "must be a number or a list of two, before and after"
+    known = "source, destination, modification, startTime, version, guardMs, clipToleranceS"
     assert rules(error) == {
         "source": "must not be empty",
         "destination": "must be text",

@@ -126,8 +126,8 @@ def test_everything_public_is_documented_and_typed() -> None:
 def test_the_signatures_are_these() -> None:
     """Positional where there is one order to think of, by name otherwise."""
     wanted = {
-        "store": ["source", "destination", "modification"],
-        "plan_store": ["source", "modification"],
+        "store": ["source", "destination", "modification", "options"],
+        "plan_store": ["source", "modification", "options"],
         "decode": ["source", "start", "end"],
         "encode": ["audio", "destination", "bitrate_kbps"],
         "inspect": ["source"],

@@ -27,6 +27,7 @@ from tests.operations.helpers import (
     recording,
     store,
 )
+from tests.support import arguments
 
 Paint = Callable[[BeepTone, npt.NDArray[np.float32], int, Iterable[Span]], None]
 
@@ -38,7 +39,7 @@ def verified(result: Result, **options: Any) -> ae.Verification:
     """The verdict on an output for the request that it was made for."""
     source = result.source
     modification = result.cut.modification(source.rate)
-    return ae.verify(source.data, result.data, modification, **options)
+    return ae.verify(source.data, result.data, modification, **arguments(ae.StoreOptions, options))
 
 
 def failures(result: Result, **options: Any) -> set[str]:

@@ -271,8 +271,10 @@ def test_the_padding_of_an_end_that_is_cut_off(
         with monkeypatch.context() as patch:
             patch.setattr(FrameIndex, "samples", property(partial(_of, samples=samples)))
             output = BytesIO()
-            ae.store(data, output, edit, allow_truncated=True)
-            verdict = ae.verify(data, output.getvalue(), edit, allow_truncated=True)
+            ae.store(data, output, edit, ae.StoreOptions(allow_truncated=True))
+            verdict = ae.verify(
+                data, output.getvalue(), edit, ae.StoreOptions(allow_truncated=True)
+            )
             found = {check.name for check in verdict.failures}
         assert ("clock" in found) == (samples != played)
 
@@ -307,7 +309,7 @@ def test_noise_of_coding_is_no_voice(rate: int, seed: int) -> None:
     party = random.choice(("caller", "callee", "both"))
     edit = ae.Modification(trim, {party: [ae.Interval(start, start + length)]})
     beep, output = ae.Beep(1000, random.choice((-20, -40, -55))), BytesIO()
-    ae.store(source, output, edit, beep=beep)
-    verdict = ae.verify(source, output.getvalue(), edit, beep=beep, workers=1)
+    ae.store(source, output, edit, ae.StoreOptions(beep=beep))
+    verdict = ae.verify(source, output.getvalue(), edit, ae.StoreOptions(beep=beep), workers=1)
     found = {check.name for check in verdict.failures}
     assert not found & {"beep", "mask_edges", "voice_gone", "hidden"}

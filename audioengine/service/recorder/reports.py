@@ -34,11 +34,10 @@ from audioengine.commands.wire import (
     shown,
     unknown_values,
 )
-from audioengine.errors import InvalidRequestError, NotAllowedError, Problem
+from audioengine.errors import UNKNOWN_KEY, InvalidRequestError, NotAllowedError, Problem
 from audioengine.execution.addresses import addresses_of
 from audioengine.execution.reply_id import Claims, make_token, region_of
 from audioengine.execution.temporary_objects import DOMAIN, in_ascii, is_of_another
-from audioengine.params import UNKNOWN_KEY
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.catalogue import Catalogue, Entry
 from audioengine.service.recorder.event_routing import LiveEvent, event_notification

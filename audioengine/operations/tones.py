@@ -20,7 +20,6 @@ from audioengine.errors import InvalidRequestError
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.workers import worker_count
-from audioengine.pcm.decode import Samples, decode_raw
 from audioengine.redaction.dtmf import (
     LONGEST_ECHO_S,
     PAUSE_S,
@@ -34,6 +33,7 @@ from audioengine.redaction.dtmf import (
 from audioengine.redaction.finding import Finding, Findings, Origin
 from audioengine.render.workers import executor_of
 from audioengine.report import DtmfReport, IntervalReport, KeysReport
+from audioengine.sources.leg import Samples
 from audioengine.storage import S3Options, SourceLike
 from audioengine.times import Interval
 from audioengine.version import VERSION
@@ -89,7 +89,7 @@ def find_dtmf(
     """
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         heard = heard_strings(recording, min_keys, workers)
-        origin = Origin("audio", sha256_hex(recording.source))
+        origin = Origin("audio", sha256_hex(recording.file))
         mono = recording.index.format.channels == 1
         items = tuple(
             Finding(
@@ -239,7 +239,7 @@ def _samples(recording: Recording, begin: int, end: int) -> Samples:
     """[shape=(end - begin, channels)] Silence stands before the recording and behind it."""
     index = recording.index
     low, high = max(0, begin), min(index.samples, end)
-    pcm = decode_raw(recording.source, index, index.start + low, index.start + high)
+    (pcm,) = recording.read_pcm([Span(index.start + low, index.start + high)])
     return np.pad(pcm, ((low - begin, end - high), (0, 0)))
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import lameenc
 import numpy as np
 import pytest
+import soundfile
 
 import audioengine as ae
 from audioengine.choices import CallerChannel
@@ -68,6 +69,13 @@ def test_keys_of_a_mono_recording_are_of_nobody() -> None:
     encoder.silence()
     data = encoder.encode((samples * 32767).astype("<i2").tobytes()) + encoder.flush()
     assert [one.party for one in ae.find_dtmf(bytes(data))] == [None]
+
+
+def test_keys_in_a_wav_file_are_found() -> None:
+    samples, _ = keyed(DIGITS, 16000, seed=4)
+    file = BytesIO()
+    soundfile.write(file, np.stack((samples * 0, samples), axis=1), 16000, format="WAV")
+    assert [one.party for one in ae.find_dtmf(file.getvalue())] == ["callee"]
 
 
 def test_blocks_join_where_keys_lie_across_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import audioengine as ae
 from audioengine.edits import Span
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.redaction.dtmf import (
     KEYS,
     LONGEST_ECHO_S,
@@ -92,7 +92,7 @@ def test_voices_have_no_keys(party: str) -> None:
 )
 def test_no_beep_of_ours_is_a_key(rate_hz: int, hertz: int, dbfs: int, ms: int) -> None:
     mask = Span(rate_hz // 2, rate_hz // 2 + ms * rate_hz // 1000)
-    tone = Tone(ae.Beep(hertz, dbfs), rate_hz)
+    tone = BeepTone(ae.Beep(hertz, dbfs), rate_hz)
     samples = np.zeros(mask.end + rate_hz // 2, dtype=np.float32)
     samples[mask.start : mask.end] = tone.sound(mask, mask.start, mask.end)
     assert keys_of(samples, rate_hz) == ()

@@ -291,7 +291,7 @@ def _labels(
 def _loudest(power: Floats, near: int) -> Floats:
     """The highest power of each tone in windows up to `near` before and behind."""
     padded = np.pad(power, ((near, near), (0, 0)))
-    highest = padded[: len(power)].copy()
+    highest: Floats = padded[: len(power)].copy()
     for shift in range(1, 2 * near + 1):
         np.maximum(highest, padded[shift : shift + len(power)], out=highest)
     return highest

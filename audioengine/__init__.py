@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from audioengine.operations.record_verification import verify_record as verify_record
     from audioengine.operations.store import plan_store as plan_store
     from audioengine.operations.store import store as store
+    from audioengine.operations.tones import find_dtmf as find_dtmf
     from audioengine.operations.verification import verify as verify
     from audioengine.parts import ConferenceSegment as ConferenceSegment
     from audioengine.parts import MergePart as MergePart
@@ -143,6 +144,7 @@ _HOMES = {
     "decode": "operations.codec",
     "encode": "operations.codec",
     "execute": "execution.execute",
+    "find_dtmf": "operations.tones",
     "inspect": "operations.inspection",
     "load_settings": "settings",
     "merge": "operations.merge",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 from audioengine.edits import Span
@@ -427,6 +427,36 @@ class EncodeReport(Json):
 
     output: FileReport
     bitrates: BitratesReport
+    version: str
+    wall_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeysReport:
+    """A string of keys of a telephone that is heard."""
+
+    party: str
+    """``caller``, ``callee``, or ``both`` in a mono recording."""
+    interval: IntervalReport
+    """From the first key's start to the last one's end; of an echo, to where that ends."""
+    keys: int
+    """How many there are."""
+    echo: bool
+    """Whether it is heard on the other party's channel, and this is its echo."""
+    digits: str | None = field(default=None, repr=False)
+    """The keys, where they were asked for: a secret."""
+
+
+@dataclass(frozen=True)
+class DtmfReport(Json):
+    """The strings of keys (DTMF) that are heard in a recording."""
+
+    strings: tuple[KeysReport, ...]
+    """By their starts."""
+    samples: int
+    """Of the recording: all of it was decoded."""
+    rate_hz: int
+    warnings: tuple[Notice, ...]
     version: str
     wall_seconds: float
 

@@ -74,6 +74,7 @@ NAMES = {
     "decode",
     "encode",
     "execute",
+    "find_dtmf",
     "inspect",
     "load_settings",
     "merge",

@@ -10,12 +10,12 @@ from math import gcd
 from typing import NamedTuple, TypeAlias
 
 from audioengine.edits import Span, touching
-from audioengine.mp3.header import StreamFormat
+from audioengine.mp3.header import StreamFormat, Version
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.encode import (
+    FINE_QUALITY,
     GRID_OFFSET,
     LOOK_AHEAD_FRAMES,
-    PAIR_QUALITY,
     QUALITY,
     WARM_UP_FRAMES,
     Stretch,
@@ -35,6 +35,9 @@ _MIN_FILL_FRAMES = 12
 
 # How far the encoded frames on either side reach into it, to find legal windows for the seam.
 _FILL_MARGIN_FRAMES = 2
+
+# No more frames than this are coded at the finer quality at all rates: it costs nothing there.
+_FEW_FRAMES = 128
 
 # Frames after which a steady tone's coding no longer shows how it began.
 _TONE_WARM_UP_FRAMES = 8
@@ -360,7 +363,7 @@ class TrackMaker:
                 list(zip(*stretches, strict=True)),
                 self._format,
                 index,
-                quality=PAIR_QUALITY if self._plan.full_band else QUALITY,
+                quality=self._pair_quality(ranges),
                 lowpass_hz=lowpass_hz,
                 short_blocks=short_blocks,
                 windows_of=windows_as,
@@ -369,6 +372,16 @@ class TrackMaker:
             tuple(Track(frames.first, units) for units in parts)
             for frames, parts in zip(ranges, made, strict=True)
         ]
+
+    def _pair_quality(self, ranges: Sequence[FrameRange]) -> int:
+        """LAME's quality for two channels.
+
+        Where it gains little and costs much, long stretches are not coded at the finer one, nor
+        is what is encoded for the first time.
+        """
+        few = sum(frames.count for frames in ranges) <= _FEW_FRAMES
+        lowest_rates = self._format.version is Version.MPEG_2_5
+        return FINE_QUALITY if self._plan.full_band and (few or lowest_rates) else QUALITY
 
     def with_long_windows(
         self, channel: int, ranges: Sequence[FrameRange], pcm: EditedPcm

@@ -201,14 +201,14 @@ def call_of_capture(
     with opened_capture(capture, s3) as found:
         rate = mp3_rate(max(leg.rate for leg in found.legs.values()))
         parties = _in_channels(caller_channel)
-        together = lay([[found.legs[p]] if p in found.legs else [] for p in parties], rate)
+        together = lay_together([[found.legs[p]] if p in found.legs else [] for p in parties], rate)
         spans = {
             party: places[0].span
             for party, places in zip(parties, together.legs, strict=True)
             if places
         }
         pieces = [
-            Piece(
+            CallPiece(
                 party,
                 "a packet capture",
                 found.source,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -186,7 +187,8 @@ def decoded(codes: npt.NDArray[np.uint8], payload_type: int = 0) -> npt.NDArray[
     """What FFmpeg makes of codes."""
     import av
 
-    context = av.CodecContext.create("pcm_mulaw" if payload_type == 0 else "pcm_alaw", "r")
-    context.sample_rate, context.layout = RATE, "mono"  # type: ignore[attr-defined]
-    frames = context.decode(av.Packet(codes.tobytes()))  # type: ignore[attr-defined]
-    return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames]) / np.float32(32_768)
+    context: Any = av.CodecContext.create("pcm_mulaw" if payload_type == 0 else "pcm_alaw", "r")
+    context.sample_rate, context.layout = RATE, "mono"
+    frames = context.decode(av.Packet(codes.tobytes()))
+    pcm = np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
+    return np.asarray(pcm / 32_768, np.float32)

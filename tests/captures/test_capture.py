@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,12 +46,12 @@ def hum(seconds: float) -> npt.NDArray[np.uint8]:
 
     white = np.random.default_rng(5).normal(0, 0.3, int(seconds * RATE))
     slow = np.clip(np.convolve(white, np.ones(8) / 8, "same"), -1, 1)
-    context = av.CodecContext.create("pcm_mulaw", "w")
-    context.sample_rate, context.layout, context.format = RATE, "mono", "s16"  # type: ignore[attr-defined]
+    context: Any = av.CodecContext.create("pcm_mulaw", "w")
+    context.sample_rate, context.layout, context.format = RATE, "mono", "s16"
     pcm = np.rint(slow * 32_767).astype(np.int16).reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(pcm, "s16", "mono")
     frame.sample_rate = RATE
-    packets = context.encode(frame)  # type: ignore[attr-defined]
+    packets = context.encode(frame)
     return np.frombuffer(b"".join(map(bytes, packets)), np.uint8)
 
 

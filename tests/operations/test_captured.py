@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_who_was_heard_first_is_the_caller_where_nobody_says(tmp_path: Path) -> 
     ],
 )
 def test_legs_that_are_not_there_are_refused(
-    tmp_path: Path, names: dict[str, int], rule: str
+    tmp_path: Path, names: dict[str, Any], rule: str
 ) -> None:
     with pytest.raises(ae.InvalidRequestError, match=rule):
         ae.convert(ae.CaptureFile(call(), **names), tmp_path / "call.mp3")

@@ -24,7 +24,7 @@ from audioengine.pcm.tone import BeepTone
 from audioengine.plan.grid import Flags, FrameRange, flags_of, is_in, merged, ranges_of
 from audioengine.plan.rendering import RenderPlan
 from audioengine.render.edited import EditedPcm, ReadPcm
-from audioengine.render.resolve import LONG_WINDOWS, Pick, Windows, legal, legal_picks
+from audioengine.render.resolve import LONG_WINDOWS, FrameWindows, Pick, legal, legal_picks
 from audioengine.render.stream import FrameStream
 from audioengine.render.tracks import Pieces, Track, TrackMaker, windows_of
 from audioengine.render.weave import Remade
@@ -93,9 +93,9 @@ class _Run:
     frames: FrameRange
     borders: Flags
     """Which of them may be copied instead."""
-    before: Windows | None
+    before: FrameWindows | None
     """Of what stands in front; None where nothing does."""
-    after: Windows | None
+    after: FrameWindows | None
     picks: Sequence[Pick] = ()
 
     def must_make(self, number: int) -> None:
@@ -218,8 +218,8 @@ class SectionMaker:
         borders[1] &= not comes_on and not silence[0]
         borders[-2] &= not goes_on and not silence[1]
         for part in ranges_of(every[1:-1], frames.first):
-            before: Windows | None = LONG_WINDOWS
-            after: Windows | None = LONG_WINDOWS
+            before: FrameWindows | None = LONG_WINDOWS
+            after: FrameWindows | None = LONG_WINDOWS
             if not (comes_on and part.first == frames.first):
                 before = self._beside(channel, part.first - 1, source)
             if not (goes_on and part.last == frames.last):
@@ -227,19 +227,21 @@ class SectionMaker:
             here = slice(part.first - around.first, part.last - around.first)
             yield _Run(part, borders[here], before, after)
 
-    def _beside(self, channel: int, number: int, source: Mapping[int, Frame]) -> Windows | None:
+    def _beside(
+        self, channel: int, number: int, source: Mapping[int, Frame]
+    ) -> FrameWindows | None:
         """The windows of the source's frame, or of silence in its place."""
         if number not in self._plan.grid.frames:
             return None
         frame = source.get(number)
         return LONG_WINDOWS if frame is None else self._windows(frame, channel)
 
-    def _windows(self, frame: Frame, channel: int) -> Windows:
+    def _windows(self, frame: Frame, channel: int) -> FrameWindows:
         # The windows of mid and side are those of left and right.
         layout = granule_layout(self._plan.format.lsf)
         start, end = (frame.side_info.granules[place][channel] for place in (0, -1))
         first, last = layout.block_type(start), layout.block_type(end)
-        return Windows(
+        return FrameWindows(
             None if layout.is_mixed(start) and first is not BlockType.START else first,
             None if layout.is_mixed(end) and last is not BlockType.STOP else last,
         )

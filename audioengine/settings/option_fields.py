@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import PlainSerializer, PlainValidator
 
 from audioengine.commands.redaction import number
-from audioengine.declaration import read, values
+from audioengine.declaration import options_from_json, values
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations.options import OWN_OF_MERGE, MergeOptions, StoreOptions
 from audioengine.settings.environment import native
@@ -17,7 +17,7 @@ from audioengine.settings.environment import native
 
 def _merge_options(given: object) -> MergeOptions:
     """What only a merge has; the options that it shares with a store are those of `store`."""
-    options = read(MergeOptions, native(given), OWN_OF_MERGE)
+    options = options_from_json(MergeOptions, native(given), OWN_OF_MERGE)
     defaults = values(MergeOptions())
     problems = [
         Problem(name, value, "must be given in store: it counts for merges too")
@@ -44,7 +44,7 @@ def _own_of_merge(options: MergeOptions) -> dict[str, Any]:
 
 StoreField: TypeAlias = Annotated[
     StoreOptions,
-    PlainValidator(lambda given: read(StoreOptions, native(given))),
+    PlainValidator(lambda given: options_from_json(StoreOptions, native(given))),
     PlainSerializer(lambda options: _plain(values(options))),
 ]
 MergeField: TypeAlias = Annotated[

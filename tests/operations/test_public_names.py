@@ -141,6 +141,13 @@ def test_the_signatures_are_these() -> None:
             assert required == (parameter.name in {"source", "destination", "audio"})
 
 
+@pytest.mark.parametrize("name", ["store", "merge"])
+def test_help_names_every_argument(name: str) -> None:
+    said = inspect.getdoc(getattr(ae, name)) or ""
+    for argument in inspect.signature(getattr(ae, name)).parameters:
+        assert f"\n{argument}: " in said
+
+
 @pytest.mark.parametrize("name", ERRORS)
 def test_every_error_is_of_the_one_root_and_a_builtin(name: str) -> None:
     kind = getattr(ae, name)

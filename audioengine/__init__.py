@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from audioengine.errors import StorageError as StorageError
     from audioengine.errors import UnsupportedAudioError as UnsupportedAudioError
     from audioengine.errors import VerificationError as VerificationError
+    from audioengine.execution.context import Known as Known
     from audioengine.execution.execute import execute as execute
-    from audioengine.execution.known_recordings import Known as Known
     from audioengine.execution.outcome import Outcome as Outcome
     from audioengine.notices import Notice as Notice
     from audioengine.operations.captured import CaptureFile as CaptureFile
@@ -106,7 +106,7 @@ _HOMES = {
     "IfUntagged": "edits",
     "Interval": "edits",
     "InvalidRequestError": "errors",
-    "Known": "execution.known_recordings",
+    "Known": "execution.context",
     "LegFile": "operations.legs",
     "Legs": "operations.legs",
     "LimitError": "errors",

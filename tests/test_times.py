@@ -132,7 +132,7 @@ def test_clock_times_read_as_they_were(seconds: int, microseconds: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1:2:3:4", "1:60", "61:00:61", "-1:00", "1:", ":5", "1:00,5", "one", "1e99999999999999"],
+    ["", "1:2:3:4", "1:60", "61:00:61", "-1:00", "1:", ":5", "1:00,5", "one", f"1e{'9' * 20}"],
 )  # fmt: skip
 def test_what_is_no_time(text: str) -> None:
     assert read_time(text) is None

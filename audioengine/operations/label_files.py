@@ -21,6 +21,7 @@ from audioengine.redaction.labels.reading import LabelFormat, parse_labels, writ
 from audioengine.storage import S3Options, SourceLike, open_source
 from audioengine.times import Number
 
+_KIND = "mask"
 MAX_BYTES = 16 << 20
 """Of a file of labels or events, or a report; an hour of any takes a hundredth."""
 
@@ -78,40 +79,53 @@ def read_events(
 
 
 def labels_of(report: Mapping[str, Any]) -> tuple[list[Label], Fraction]:
-    """The masks of a report of `store`, `plan_store` or of one, as labels, and its end in seconds.
+    """The masks of a report of an edit, a merge or a plan as labels, and its end in seconds.
 
-    report: as JSON has it.
+    report: as JSON has it. The labels of a merge are on its timeline.
 
     Raises InvalidRequestError where it is no such report.
     """
-    masks = report.get("masks")
-    if not isinstance(masks, list):
-        rule = "must be a report of store or plan, with masks"
-        raise InvalidRequestError.of("report.masks", f"<{type(masks).__name__}>", rule)
-    labels = []
-    for number, mask in enumerate(masks):
-        try:
-            party, (start, end) = mask["party"], mask["applied"]["ms"]
-            label = Label(_party(party), _seconds(start), _seconds(end), "mask")
-        except (KeyError, TypeError, ValueError):
-            rule = "must have party and applied.ms, as reports have"
-            raise InvalidRequestError.of(f"report.masks[{number}]", "<mask>", rule) from None
-        labels.append(label)
-    source = report.get("source")
+    where = {"report.masks": ("applied", report.get("masks"))}
+    if isinstance(report.get("parts"), list):
+        where = {
+            f"report.parts[{number}].masks": (
+                "timeline", part.get("masks") if isinstance(part, dict) else None
+            )
+            for number, part in enumerate(report["parts"])
+        }  # fmt: skip
+    labels = [
+        label for path, (clock, masks) in where.items() for label in _labels(path, masks, clock)
+    ]
+    whole = report.get("output" if "parts" in report else "source")
     samples, rate_hz = (
-        (source.get("samples"), source.get("rate_hz")) if isinstance(source, dict) else (None, None)
+        (whole.get("samples"), whole.get("rate_hz")) if isinstance(whole, dict) else (None, None)
     )
     known = isinstance(samples, int) and isinstance(rate_hz, int) and rate_hz > 0
     return labels, Fraction(samples, rate_hz) if known else Fraction(0)
 
 
-def labels_file(report: Mapping[str, Any], format: LabelFormat) -> bytes:
-    """The masks of a report as a file of labels.
+def _labels(path: str, masks: object, clock: str) -> list[Label]:
+    if not isinstance(masks, list):
+        rule = "must be masks, as in a report of store, merge or plan"
+        raise InvalidRequestError.of(path, f"<{type(masks).__name__}>", rule)
+    labels = []
+    for number, mask in enumerate(masks):
+        try:
+            start, end = mask[clock]["ms"]
+            labels.append(Label(_party(mask["party"]), _seconds(start), _seconds(end), _KIND))
+        except (KeyError, TypeError, ValueError):  # noqa: PERF203 - once at most
+            rule = f"must have party and {clock}.ms, as reports have"
+            raise InvalidRequestError.of(f"{path}[{number}]", "<mask>", rule) from None
+    return labels
+
+
+def labels_file(report: Mapping[str, Any], format: LabelFormat) -> tuple[bytes, int]:
+    """The masks of a report as a file of labels, and how many there are.
 
     Raises what `labels_of` does.
     """
     labels, end = labels_of(report)
-    return write_labels(labels, format, end)
+    return write_labels(labels, format, end), len(labels)
 
 
 def read_report(place: SourceLike, s3: S3Options | None = None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from audioengine.cli.convert_verb import convert
 from audioengine.cli.demo import demo
 from audioengine.cli.merge_verb import merge
 from audioengine.cli.program import Program
+from audioengine.cli.redaction_verbs import dtmf, labels
 from audioengine.cli.review_verbs import peaks
 from audioengine.cli.schema import schema
 from audioengine.cli.serve_verb import serve
@@ -48,6 +49,8 @@ _VERBS = (
     verify_record,
     inspect,
     peaks,
+    labels,
+    dtmf,
     ingest,
     sweep,
     settings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audioengine.custody.record import CustodyWriter
+from audioengine.custody.writer import CustodyWriter
 from audioengine.execution.control import Control
 from audioengine.execution.known_recordings import Known, Resolver, nothing_known
 from audioengine.execution.reply_id import Claims

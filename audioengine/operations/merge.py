@@ -17,7 +17,7 @@ from audioengine.choices import (
     SharedFrames,
     WarningCode,
 )
-from audioengine.custody.record import CustodyWriter
+from audioengine.custody.writer import CustodyWriter
 from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import merge_reporting as reporting

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import asdict, replace
 
 from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames, WarningCode
-from audioengine.custody.record import CustodyWriter
+from audioengine.custody.writer import CustodyWriter
 from audioengine.edits import Beep, Edits, IfUntagged, Modification, delay_samples
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import reporting
@@ -19,7 +19,6 @@ from audioengine.operations.facts import facts_of
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import Recording, open_recording
-from audioengine.operations.recording_custody import recorded, require_record, store_entry
 from audioengine.operations.refusing import check_codes, refuse_warnings
 from audioengine.operations.store_rendering import render_store
 from audioengine.operations.store_request import StoreChoices, is_copy, resolved, store_plan
@@ -90,7 +89,11 @@ def store(
     started = time.perf_counter()
     options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
     workers = worker_count(workers)
-    require_record(record)
+    if record is not None:
+        # A tenth of all imports, for few.
+        from audioengine.operations import recording_custody
+
+        recording_custody.require_record(record)
     check_codes(refuse)
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms, encoder_delay)
@@ -142,13 +145,15 @@ def store(
                     "fail_on_crosstalk": fail_on_crosstalk,
                     "refuse": list(refuse),
                 }
-                entry = store_entry(
+                entry = recording_custody.store_entry(
                     record, report, source, destination, staging, request, verdict, s3
                 )
             recording.source.check_unchanged()
             staging.publish(facts_of([report.source.sha256]))
     report = replace(report, verification=verdict)
-    return report if record is None else replace(report, recorded=recorded(record, entry))
+    if record is None:
+        return report
+    return replace(report, recorded=recording_custody.recorded(record, entry))
 
 
 def plan_store(

@@ -400,7 +400,7 @@ def test_pydub_material_can_be_stored(tmp_path: Path) -> None:
 @given(st.integers(0, 3000), st.integers(-3000, 3000), st.integers(-3000, 3000))
 def test_a_stretch_of_audio_is_that_of_its_samples(length: int, start: int, end: int) -> None:
     """In seconds, rounded to the nearest sample and clipped; negative bounds count from the end."""
-    values = np.arange(length, dtype=np.float32) / 4096
+    values = (np.arange(length) / 4096).astype(np.float32)
     audio = ae.Audio(values, -values, 1000)
     assert len(audio) == length
     assert audio.duration == length / 1000

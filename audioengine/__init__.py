@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from audioengine.errors import StorageError as StorageError
     from audioengine.errors import UnsupportedAudioError as UnsupportedAudioError
     from audioengine.errors import VerificationError as VerificationError
+    from audioengine.execution.context import Known as Known
     from audioengine.execution.execute import execute as execute
-    from audioengine.execution.known_recordings import Known as Known
     from audioengine.execution.outcome import Outcome as Outcome
     from audioengine.notices import Notice as Notice
     from audioengine.operations.captured import CaptureFile as CaptureFile
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from audioengine.operations.codec import encode as encode
     from audioengine.operations.converting import convert as convert
     from audioengine.operations.inspection import inspect as inspect
+    from audioengine.operations.label_files import read_events as read_events
+    from audioengine.operations.label_files import read_labels as read_labels
     from audioengine.operations.legs import LegFile as LegFile
     from audioengine.operations.legs import Legs as Legs
     from audioengine.operations.merge import merge as merge
@@ -106,7 +108,7 @@ _HOMES = {
     "IfUntagged": "edits",
     "Interval": "edits",
     "InvalidRequestError": "errors",
-    "Known": "execution.known_recordings",
+    "Known": "execution.context",
     "LegFile": "operations.legs",
     "Legs": "operations.legs",
     "LimitError": "errors",
@@ -153,6 +155,8 @@ _HOMES = {
     "plan_batch": "batch.plan",
     "plan_merge": "operations.merge",
     "plan_store": "operations.store",
+    "read_events": "operations.label_files",
+    "read_labels": "operations.label_files",
     "run_batch": "batch.run",
     "store": "operations.store",
     "verify": "operations.verification",

@@ -83,6 +83,8 @@ NAMES = {
     "plan_batch",
     "plan_merge",
     "plan_store",
+    "read_events",
+    "read_labels",
     "run_batch",
     "store",
     "verify",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -12,10 +12,9 @@ from fractions import Fraction
 from audioengine.edits import MaskParty, Party
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.redaction.finding import Finding, Origin, is_kind
+from audioengine.redaction.parties import PARTIES
 from audioengine.times import Interval, Number, read_time
 
-PARTIES: Mapping[str, Party | None] = {"caller": "caller", "callee": "callee", "both": None}
-"""What labels may call a party; None: both."""
 _UNKNOWN_PARTY = "must name a party, one of caller, callee, both"
 _HIDDEN = "<hidden>"
 _NAMED_AT_MOST = 20

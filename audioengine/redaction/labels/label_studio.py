@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from typing import Any, TypeGuard
 
 from audioengine.json_input import parse_json
-from audioengine.redaction.labels.label import PARTIES, Gathering, Label
+from audioengine.redaction.labels.label import Gathering, Label
+from audioengine.redaction.parties import PARTIES
 from audioengine.times import Number
 
 _DIGITS = 6

@@ -10,7 +10,7 @@ import json
 
 from audioengine.commands.requests import CancelRecording, StopRecording
 from audioengine.errors import StorageError
-from audioengine.execution.control import Control
+from audioengine.execution.context import Control
 from audioengine.service.endpoints import queue_at
 from audioengine.service.notifications.webhook_client import post
 from audioengine.service.queues.queue import METHOD, CommandQueue

@@ -14,7 +14,7 @@ from audioengine.commands.alarms import ApiRequestAlarm
 from audioengine.commands.events import SipCallId
 from audioengine.commands.wire import OptionalText, Text, Wire
 from audioengine.errors import InvalidRequestError, StorageError
-from audioengine.execution.notification import Notification
+from audioengine.execution.outcome import Notification
 from audioengine.json_input import parse_json
 from audioengine.service.logs import log
 from audioengine.service.notifications.callbacks import NEW_CALL, callback_url

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from audioengine.commands.requests import CancelRecording, StopRecording
-from audioengine.custody.record import CustodyWriter
+from audioengine.custody.writer import CustodyWriter
 from audioengine.execution.reply_id import Claims
 from audioengine.render.execute import Progress
 from audioengine.settings import Settings

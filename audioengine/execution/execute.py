@@ -23,7 +23,7 @@ from audioengine.commands.requests import (
     StoreRecording,
     modifications,
 )
-from audioengine.custody.record import CustodyWriter
+from audioengine.custody.writer import CustodyWriter
 from audioengine.edits import Dialect
 from audioengine.errors import AudioEngineError, InvalidRequestError
 from audioengine.execution.command_digest import command_digest

@@ -13,6 +13,7 @@ from audioengine.choices import CallerChannel
 from audioengine.edits import Span, join
 from audioengine.errors import InvalidRequestError
 from audioengine.notices import Notice
+from audioengine.operations.captured import CaptureFile, opened_capture
 from audioengine.operations.facts import facts_of
 from audioengine.operations.first_encode import checked_kbps, encode_samples, output_file
 from audioengine.operations.hashing import sha256_hex
@@ -31,6 +32,7 @@ from audioengine.report import (
     IntervalReport,
     LegReport,
     PartyReport,
+    StreamReport,
 )
 from audioengine.sources.channels import ChannelLeg, Swapped
 from audioengine.sources.leg import Sound
@@ -74,6 +76,8 @@ class Call:
     pieces: tuple[CallPiece, ...]
     starts_at: Fraction | None
     warnings: tuple[Notice, ...]
+    streams: tuple[StreamReport, ...] = ()
+    meta: str | None = None
 
     def spans(self, party: str) -> tuple[Span, ...]:
         """Where there is anything of a party."""
@@ -81,7 +85,7 @@ class Call:
 
 
 def convert(
-    source: SourceLike | Legs,
+    source: SourceLike | Legs | CaptureFile,
     destination: DestinationLike,
     *,
     raw: RawFormat | str | None = None,
@@ -102,12 +106,12 @@ def convert(
     exactly as many samples.
 
     source: a file of both parties, as a path, s3://bucket/key, bytes, a readable binary file object
-        or an object of a storage; or `Legs`. Files are known by their bytes.
+        or an object of a storage; or `Legs`, or a `CaptureFile`. Files are known by their bytes.
     raw: what `source` holds, if it has no header: ``ulaw:8000:2``.
     caller_channel: the channel of the output that is the caller's.
     swap: exchange the two channels of `source`.
-    kbps: bitrate of the output; by default 32 at 8 kHz, 48 at 16 kHz and 128 from 32 kHz on, and
-        half of it for mono.
+    kbps: bitrate of the output; by default 32 to 12 kHz, 48 at 16 kHz, 64 to 24 kHz and 128 above,
+        for mono 16, 32, 48 and 64.
     max_apart_s: by how much a file's length may contradict its times before it is refused, and by
         how much the parties may end apart before that is a warning.
     allow_truncated: take files that their headers say are cut off.
@@ -120,10 +124,12 @@ def convert(
     if caller_channel not in _CHANNELS:
         raise InvalidRequestError.of("caller_channel", caller_channel, "must be left or right")
     with ExitStack() as stack:
-        if isinstance(source, Legs):
-            if raw is not None or swap:
-                rule = "is for a file of both parties; of legs, each has its own raw and its party"
-                raise InvalidRequestError.of("raw" if raw is not None else "swap", raw, rule)
+        if isinstance(source, (Legs, CaptureFile)) and (raw is not None or swap):
+            rule = "is for a file of both parties: legs have their own raw and their party"
+            raise InvalidRequestError.of("raw" if raw is not None else "swap", raw or swap, rule)
+        if isinstance(source, CaptureFile):
+            opened = call_of_capture(source, caller_channel, s3)
+        elif isinstance(source, Legs):
             opened = call_of_legs(
                 source,
                 caller_channel,
@@ -182,7 +188,47 @@ def encode_call(
         warnings=call.warnings,
         version=VERSION,
         wall_seconds=time.perf_counter() - started,
+        streams=call.streams,
+        meta=call.meta,
     )
+
+
+@contextmanager
+def call_of_capture(
+    capture: CaptureFile, caller_channel: CallerChannel, s3: S3Options | None
+) -> Iterator[Call]:
+    """Open a capture and lay its legs on one clock; raises what `opened_capture` does."""
+    with opened_capture(capture, s3) as found:
+        rate = mp3_rate(max(leg.rate for leg in found.legs.values()))
+        parties = _in_channels(caller_channel)
+        together = lay_together([[found.legs[p]] if p in found.legs else [] for p in parties], rate)
+        spans = {
+            party: places[0].span
+            for party, places in zip(parties, together.legs, strict=True)
+            if places
+        }
+        pieces = [
+            CallPiece(
+                party,
+                "a packet capture",
+                found.source,
+                leg.length,
+                leg.rate,
+                1,
+                leg.starts_at,
+                spans[party],
+            )
+            for party, leg in found.legs.items()
+        ]
+        yield Call(
+            together,
+            parties,
+            tuple(pieces),
+            min(leg.starts_at for leg in found.legs.values()),
+            found.warnings,
+            found.stream_reports({party: span.start for party, span in spans.items()}, rate),
+            found.meta,
+        )
 
 
 @contextmanager

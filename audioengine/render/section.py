@@ -7,10 +7,9 @@ what they give does not depend on how many work at once.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +18,11 @@ from audioengine.edits import Span
 from audioengine.mp3.main_data import Frame
 from audioengine.mp3.side_info import BlockType, granule_layout
 from audioengine.mp3.splice import ChannelFrame, silent_channel
-from audioengine.pcm.coherence import LEAST_MS, Coherence, coherence_of
+from audioengine.pcm.coherence import LEAST_MS, Coherence, coherences_of
 from audioengine.pcm.tone import BeepTone
 from audioengine.plan.grid import Flags, FrameRange, flags_of, is_in, merged, ranges_of
 from audioengine.plan.rendering import RenderPlan
+from audioengine.plan.spans import SpansByPlace
 from audioengine.render.edited import EditedPcm, ReadPcm
 from audioengine.render.resolve import LONG_WINDOWS, FrameWindows, Pick, legal, legal_picks
 from audioengine.render.stream import FrameStream
@@ -121,22 +121,6 @@ class _Draft:
     """By number of a mask of one party, the masked samples that are played here."""
 
 
-class MasksByPlace:
-    """Masks by number, found by place; they may overlap."""
-
-    def __init__(self, spans: Mapping[int, Span]) -> None:
-        self._spans = sorted((span, number) for number, span in spans.items())
-        # The furthest end so far never falls: what ends before a place is found by bisection.
-        self._ends = list(accumulate((span.end for span, _ in self._spans), max))
-
-    def inside(self, window: Span) -> dict[int, Span]:
-        """By number, the part of each mask that lies in the window."""
-        first = bisect_right(self._ends, window.start)
-        last = bisect_left(self._spans, window.end, key=lambda pair: pair[0].start)
-        parts = {number: span.clipped(window) for span, number in self._spans[first:last]}
-        return {number: parts[number] for number in sorted(parts) if parts[number].length}
-
-
 class SectionMaker:
     """Makes the sections of one plan; may be called from many threads."""
 
@@ -153,7 +137,7 @@ class SectionMaker:
         self._tone = tone
         self._tracks = TrackMaker(plan, tone)
         self._lost = frozenset(plan.lost)
-        self._one_party = MasksByPlace(
+        self._one_party = SpansByPlace(
             {
                 number: mask.span
                 for number, mask in enumerate(plan.masks)
@@ -247,7 +231,7 @@ class SectionMaker:
         )
 
     def _section(self, draft: _Draft, tracks: Sequence[Sequence[Track]], pcm: EditedPcm) -> Section:
-        frames, rate = draft.frames, self._plan.format.rate_hz
+        frames = draft.frames
         self._pick(draft, tracks)
         units = [
             self._units(channel, draft.runs[channel], of_channel, pcm)
@@ -266,11 +250,17 @@ class SectionMaker:
                 np.array([number in channel for number in numbers], dtype=bool) for channel in units
             ),
             coupled=coupled,
-            coherence={
-                number: coherence_of(pcm.unedited(span), rate)
-                for number, span in draft.heard.items()
-            },
+            coherence=self._coherence(draft.heard, pcm),
         )
+
+    def _coherence(self, heard: Mapping[int, Span], pcm: EditedPcm) -> dict[int, Coherence]:
+        """By mask, that of the source's channels under its part that is played here."""
+        stretches = (pcm.unedited(span) for span in heard.values())
+        found = coherences_of(stretches, self._plan.format.rate_hz)
+        for (number, span), one in zip(heard.items(), found, strict=True):
+            if span == self._plan.masks[number].span:
+                one.settle()
+        return dict(zip(heard, found, strict=True))
 
     def _pick(self, draft: _Draft, tracks: Sequence[Sequence[Track]]) -> None:
         """Decide how each frame of each run is coded."""

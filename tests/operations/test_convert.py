@@ -97,7 +97,7 @@ def test_mono_stays_mono(rate: int, tmp_path: Path) -> None:
     report, data = converted(written(pcm, rate, "WAV", "PCM_16"), tmp_path)
     check_sound(data, pcm, 12)
     assert [(one.party, one.channel) for one in report.parties] == [("both", "mono")]
-    assert report.bitrates.nominal_kbps == {8000: 16, 16_000: 24, 44_100: 64}[rate]
+    assert report.bitrates.nominal_kbps == {8000: 16, 16_000: 32, 44_100: 64}[rate]
 
 
 @pytest.mark.parametrize("rate", [6000, 96_000])

@@ -20,7 +20,7 @@ from audioengine.commands.wire import (
     Text,
     Wire,
     WireNumber,
-    read,
+    read_wire,
     unknown_keys,
 )
 from audioengine.errors import InvalidRequestError
@@ -246,5 +246,5 @@ def parse_event(data: object, event: str | None = None) -> tuple[Event, tuple[No
         raise InvalidRequestError.of("event", redacted(name), rule)
     kind = EVENTS[name]
     given = {key: value for key, value in data.items() if key != "event" or value is not None}
-    value: Event = read(kind, given)
+    value: Event = read_wire(kind, given)
     return value, tuple(unknown_keys(data, kind))

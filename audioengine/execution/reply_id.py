@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import jwt
 
 from audioengine.commands.requests import Command, MergeRecordings
-from audioengine.commands.wire import OptionalText, Text, Wire, WireNumber, read
+from audioengine.commands.wire import OptionalText, Text, Wire, WireNumber, read_wire
 from audioengine.errors import InvalidRequestError, NotAllowedError
 from audioengine.execution.addresses import addresses_of
 from audioengine.execution.signed_token import MillisecondsError, signed_claims
@@ -60,7 +60,7 @@ def read_token(reply_id: str, settings: Settings) -> Claims:
         message = f"replyId must be a token signed with this service's key: {error}"
         raise NotAllowedError(message) from None
     try:
-        token = read(Claims, claims, "replyId")
+        token = read_wire(Claims, claims, "replyId")
     except InvalidRequestError as error:
         # They are signed, so whoever made the token may see them.
         raise InvalidRequestError(

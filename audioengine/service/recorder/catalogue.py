@@ -25,7 +25,7 @@ from audioengine.commands.wire import (
     OptionalWireNumber,
     Text,
     Wire,
-    read,
+    read_wire,
 )
 from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.execution.context import Known
@@ -91,7 +91,7 @@ class Catalogue:
         with closing(self.storage.source(location)) as source:
             data = source.read(0, source.size)
         try:
-            entry: Entry = read(Entry, parse_json(data, "entry"), "entry")
+            entry: Entry = read_wire(Entry, parse_json(data, "entry"), "entry")
         except InvalidRequestError:
             raise StorageError(f"can't read {str(location)!r}: it is no entry") from None
         return entry

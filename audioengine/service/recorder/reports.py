@@ -30,7 +30,7 @@ from audioengine.commands.wire import (
     OptionalWireNumber,
     Wire,
     keys,
-    read,
+    read_wire,
     shown,
     unknown_values,
 )
@@ -201,7 +201,7 @@ def _read(report: object, settings: Settings) -> _Report:
     event: LiveEvent | None = None
     place = _Place()
     try:
-        place = read(_Place, report)
+        place = read_wire(_Place, report)
     except InvalidRequestError as error:
         problems += error.problems
     problems += _unknown(report, EVENTS[name])

@@ -37,7 +37,7 @@ CommandAlarmType: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandAlarm(Wire):
-    """A command failed, or the event that would tell of it could not be sent.
+    """A command failed, or its event could not be sent.
 
     `command_alarm` makes one of any command; `mergeRecordingsError` is ours.
     """

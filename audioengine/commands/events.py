@@ -108,7 +108,7 @@ class DeleteRecordingFailed(Wire):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelatedRecording(Wire):
-    """A recording of the same conversation, as another one's event tells of it."""
+    """A recording of the same conversation, as the event of another one lists it."""
 
     NESTED: ClassVar[Mapping[str, type[Any]]] = {"conferenceSegments": ConferenceSegment}
 

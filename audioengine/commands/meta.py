@@ -44,7 +44,7 @@ class PartsInfo(Wire):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meta(Wire):
-    """What a recorder tells of a recording's file."""
+    """What a recorder says of a recording's file."""
 
     recordings_parts_info: PartsInfo
 

@@ -125,7 +125,7 @@ def _addressed(token: Claims, settings: Settings) -> Claims:
 
 
 def unverified(settings: Settings) -> Claims:
-    """Return what is told of a command whose token proves nothing: what settings say alone."""
+    """Return what counts for a command without a valid token: only what the settings say."""
     fallbacks = settings.fallbacks
     claims = Claims(domain=fallbacks.domain, recording_id="", command_queue=fallbacks.command_queue)
     return _addressed(claims, settings)

@@ -13,8 +13,8 @@ from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
     Gathered,
     Reading,
+    SpokenWord,
     Transcript,
-    Word,
     mapping,
     objects,
 )
@@ -136,7 +136,7 @@ def _gather(phrase: dict[str, Any], at: str, spoken: Gathered) -> None:
         path = f"{at}.nBest[0].{key}"
         words = objects(best.get(key), path)
         for place, one in enumerate(words):
-            spoken.add(Word(one.get(text), *_bounds(one)), path, place)
+            spoken.add(SpokenWord(one.get(text), *_bounds(one)), path, place)
         if words:
             return
     spoken.add_text(best.get("lexical", best.get("display", "")), f"{at}.nBest[0].lexical")

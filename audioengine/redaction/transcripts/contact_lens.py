@@ -18,8 +18,8 @@ from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
     Gathered,
     Reading,
+    SpokenWord,
     Transcript,
-    Word,
     mapping,
     objects,
 )
@@ -71,7 +71,7 @@ def _gather(turn: dict[str, Any], items: list[dict[str, Any]], at: str, spoken: 
     for place, item in enumerate(items):
         if item.get("Type") != "punctuation" and "Redaction" not in item:
             start, end = item.get("BeginOffsetMillis"), item.get("EndOffsetMillis")
-            spoken.add(Word(item.get("Content", ""), start, end), f"{at}.Items", place)
+            spoken.add(SpokenWord(item.get("Content", ""), start, end), f"{at}.Items", place)
 
 
 def _of_turn(

@@ -10,8 +10,8 @@ from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
     Gathered,
     Reading,
+    SpokenWord,
     Transcript,
-    Word,
     mapping,
     objects,
 )
@@ -91,6 +91,6 @@ def _gather(value: dict[str, Any], at: str, text: str, spoken: Gathered) -> None
         start = next((word[key] for key in _STARTS if key in word), None)
         end = next((word[key] for key in _ENDS if key in word), None)
         speaker = word.get("speakerTag", word.get("speakerLabel"))
-        spoken.add(Word(word.get("word"), start, end), f"{at}.words", place, speaker)
+        spoken.add(SpokenWord(word.get("word"), start, end), f"{at}.words", place, speaker)
     if not words:
         spoken.add_text(value.get(text, ""), f"{at}.{text}")

@@ -25,7 +25,7 @@ from audioengine.redaction.transcripts import (
     plain,
     whisper,
 )
-from audioengine.redaction.transcripts.model import Reading, Stream, Transcript, placeholders
+from audioengine.redaction.transcripts.model import Reading, Transcript, WordStream, placeholders
 
 MAX_BYTES = 256 * 2**20
 """Of a transcript; that of a day has some 80 MB."""
@@ -37,7 +37,7 @@ JOIN_MS = 300
 DIGIT_KINDS = (CARD_NUMBER, CVV, EXPIRY)
 
 
-class Span(NamedTuple):
+class TextSpan(NamedTuple):
     """What a finder finds: a stretch of characters."""
 
     start: int
@@ -49,7 +49,7 @@ class Span(NamedTuple):
 
 Finder: TypeAlias = Callable[
     [str, Sequence[tuple[int, int]]],
-    Iterable[Span | tuple[int, int, str] | tuple[int, int, str, float | None]],
+    Iterable[TextSpan | tuple[int, int, str] | tuple[int, int, str, float | None]],
 ]
 """Finds what is to be masked: a text and the spans of its words in, spans with kinds out."""
 
@@ -193,7 +193,7 @@ def _taken_out(transcript: Transcript, reading: Reading) -> list[Finding]:
     return findings
 
 
-def _found_by(finder: Finder, stream: Stream, reading: Reading) -> list[Finding]:
+def _found_by(finder: Finder, stream: WordStream, reading: Reading) -> list[Finding]:
     """What a finder finds in the words of a stream, which are joined by spaces."""
     spans: list[tuple[int, int]] = []
     at = 0
@@ -203,7 +203,7 @@ def _found_by(finder: Finder, stream: Stream, reading: Reading) -> list[Finding]
     text = " ".join(word.text for word in stream.words)
     findings = []
     for found in finder(text, tuple(spans)):
-        span = Span(*found)
+        span = TextSpan(*found)
         places = [
             place
             for place, (start, end) in enumerate(spans)

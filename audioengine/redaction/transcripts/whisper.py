@@ -12,8 +12,8 @@ from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
     Gathered,
     Reading,
+    SpokenWord,
     Transcript,
-    Word,
     mapping,
     objects,
 )
@@ -40,7 +40,9 @@ def read(value: dict[str, Any], reading: Reading) -> Transcript:
         if words:
             for place, word in enumerate(words):
                 gathered.add(
-                    Word(word.get("word", word.get("text")), word.get("start"), word.get("end")),
+                    SpokenWord(
+                        word.get("word", word.get("text")), word.get("start"), word.get("end")
+                    ),
                     f"{at}.words",
                     place,
                     word.get("speaker", segment.get("speaker")),
@@ -49,7 +51,7 @@ def read(value: dict[str, Any], reading: Reading) -> Transcript:
             gathered.add_text(segment.get("text", ""), f"{at}.text", segment.get("speaker"))
     if not segments:
         for place, word in enumerate(objects(value.get("word_segments"), "word_segments")):
-            own = Word(word.get("word"), word.get("start"), word.get("end"))
+            own = SpokenWord(word.get("word"), word.get("start"), word.get("end"))
             gathered.add(own, "word_segments", place, word.get("speaker"))
     return Transcript(gathered.streams(times.seconds))
 

@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from audioengine.errors import InvalidRequestError, Problem
+from audioengine.errors import UNKNOWN_KEY, InvalidRequestError, Problem
 from audioengine.json_input import parse_json
 from audioengine.times import Interval, Number, check_mask_count, exact
 
@@ -206,10 +206,6 @@ _RULES = {
     "string_type": "must be text",
     "string_too_short": "must not be empty",
 }
-
-
-UNKNOWN_KEY = "is not a known key"
-"""How the rule begins of a key that nobody knows; its value may be a secret under a wrong name."""
 
 
 def field_problem(

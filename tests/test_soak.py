@@ -13,6 +13,8 @@ from soak.edits import edit_in_a_row
 from soak.merges import merge_some
 from soak.round import Round
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_round_of_each_kind() -> None:
     """The same seed and number draw the same."""

@@ -12,8 +12,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
+from audioengine.batch.job_outcome import How, JobOutcome
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, JobOutcome
 
 DROP = "drop"
 """What a process is told when it is to drop what it has not begun."""
@@ -22,7 +22,7 @@ END = "end"
 """What it is told when it is to end after what it has begun."""
 
 
-class Answer(NamedTuple):
+class JobAnswer(NamedTuple):
     """What a process says of a job."""
 
     line: int
@@ -50,7 +50,7 @@ def work_on(
 
     def tell(line: int, outcome: JobOutcome | None) -> None:
         with sending, suppress(OSError):
-            connection.send(Answer(line, outcome))
+            connection.send(JobAnswer(line, outcome))
 
     def end(job: Job) -> None:
         tell(job.line, do(job, how))

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
-from audioengine.batch.manifest_job import BadLine, Job, digest, parse_job
+from audioengine.batch.manifest_job import LINE_OPTIONS, BadLine, Job, digest, parse_job
 from audioengine.batch.manifest_text import lines
-from audioengine.edits import CLIP_TOLERANCE_S, Modification, modification_of
+from audioengine.edits import Modification, modification_of
 from audioengine.errors import InvalidRequestError, Problem
+from audioengine.operations.outputs import output_name
 from audioengine.storage import S3Options, open_source
 from audioengine.storage.listing import bucket_and_prefix, list_sizes
 from audioengine.times import Number
@@ -30,11 +31,10 @@ class ForAll:
     """What is done to each recording of a manifest that only names them."""
 
     to: str
-    """``s3://bucket/prefix/`` or a local folder, with the slash: the source's name follows."""
+    """``s3://bucket/prefix/`` or a local folder, with the slash: the source's name follows, and
+    ``.mp3`` where that is the name of another kind of file."""
     modification: Modification | None = None
     start_time_ms: Number | None = None
-    guard_ms: Number | tuple[Number, Number] | None = None
-    """None: the modification's own, and where that is 0, the batch's."""
     include: tuple[str, ...] = ()
     """Patterns of names that are recordings, as shells have them, in any case: of what follows the
     last slash, and with a slash in the pattern, of all. None at all: ``*.mp3`` of what is listed in
@@ -106,11 +106,11 @@ class Maker:
     def of_object(
         self, line: int, bucket: str, key: str, version: str | None, size: int | None
     ) -> Job | BadLine:
-        """The job of an object; its destination is `to` and the whole key."""
+        """The job of an object; its destination is `to` and the whole key, see `output_name`."""
         return self._job(line, f"s3://{bucket}/{key}", key, version, size)
 
     def of_file(self, line: int, folder: str, path: str, size: int) -> Job | BadLine:
-        """The job of a file in a folder; its destination is `to` and the path inside it."""
+        """The job of a file in a folder; its destination is `to` and the path inside, likewise."""
         source = str(Path(folder) / path)
         if self._place is None and _is_inside(self._to + path, os.path.realpath(folder)):
             rule = f"must not lead to an output in {folder!r}, which is read"
@@ -137,7 +137,7 @@ class Maker:
         if makes_folders and ("\0" in name or {"", ".", ".."} & set(name.split("/"))):
             rule = "must have no empty segment, . or .. where its name is kept in a local folder"
             return self.bad(line, source, InvalidRequestError.of("source", source, rule))
-        destination = self._to + name
+        destination = self._to + output_name(name)
         value = {"source": source, "destination": destination, **self._same}
         if version is not None:
             value["version"] = version
@@ -150,19 +150,18 @@ def _same(for_all: ForAll) -> dict[str, Any]:
     from audioengine.commands.modification import params_of
 
     same: dict[str, Any] = {}
-    guard = for_all.guard_ms
     if (modification := for_all.modification) is not None:
         if modification.relative_unit != "s":
             rule = 'must be "s": relative times of a batch are seconds'
             raise InvalidRequestError.of("relative_unit", modification.relative_unit, rule)
         same["modification"] = params_of(modification)
-        guard = guard if guard is not None else modification.guard_ms or None
-        if modification.clip_tolerance_s != CLIP_TOLERANCE_S:
-            same["clipToleranceS"] = modification.clip_tolerance_s
+        same |= {
+            key: own
+            for key, one in LINE_OPTIONS.items()
+            if (own := getattr(modification, one.name, None)) is not None
+        }
     if for_all.start_time_ms is not None:
         same["startTime"] = for_all.start_time_ms
-    if guard is not None:
-        same["guardMs"] = guard
     plain: dict[str, Any] = json.loads(json.dumps(same, default=_as_json))
     return plain
 

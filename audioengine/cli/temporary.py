@@ -104,8 +104,8 @@ def sweep(dry_run: bool, settings_file: Path | None, as_json: bool) -> None:
     from audioengine.execution.execute import storage_of
     from audioengine.service.notifications.delivery import Delivery
     from audioengine.service.notifications.outbox import Outbox
-    from audioengine.service.recorder.running import senders_of
     from audioengine.service.recorder.sweep import sweep as run
+    from audioengine.service.recorder.wiring import senders_of
     from audioengine.settings import load_settings
 
     settings = load_settings(settings_file)
@@ -124,9 +124,9 @@ def sweep(dry_run: bool, settings_file: Path | None, as_json: bool) -> None:
 def _delivery(settings: Settings) -> Delivery:
     """What tells at once, and keeps nothing: whatever fails is done again by the same verb."""
     from audioengine.service.notifications.delivery import Delivery
-    from audioengine.service.recorder.running import senders_of
+    from audioengine.service.recorder.wiring import callbacks_of, senders_of
 
-    return Delivery(senders_of(settings), None)
+    return Delivery(senders_of(settings), None, callback=callbacks_of(settings))
 
 
 def _only_domain(settings: Settings) -> str | None:

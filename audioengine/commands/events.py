@@ -205,6 +205,8 @@ Event: TypeAlias = (
     FinalEvent | RecordingReady | RecordingStarted | RecordingCancelled | RecordingFailed
 )
 
+_CALLBACK_ONLY = {"RECORDINGREADY": "sipRecCallId", "RECORDINGCANCELLED": "metaData"}
+
 EVENTS: Mapping[str, type[Event]] = {
     "RECORDINGSTORED": RecordingStored,
     "STORERECORDINGFAILED": StoreRecordingFailed,
@@ -218,6 +220,12 @@ EVENTS: Mapping[str, type[Event]] = {
     "RECORDINGFAILED": RecordingFailed,
 }
 """The events by their name."""
+
+
+def topic_form(event: Event) -> dict[str, Any]:
+    """Return an event as its topic gets it, without the key that only its callback has."""
+    left_out = _CALLBACK_ONLY.get(event.event)
+    return {key: value for key, value in event.to_dict().items() if key != left_out}
 
 
 def parse_event(data: object, event: str | None = None) -> tuple[Event, tuple[Notice, ...]]:

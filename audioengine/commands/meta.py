@@ -13,7 +13,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from audioengine.commands.unknown import key_problems
-from audioengine.commands.wire import AbsentIfNull, Wire, WireNumber, joined, read
+from audioengine.commands.wire import AbsentIfNull, Wire, WireNumber, joined_path, read
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.json_input import parse_object
 from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact
@@ -65,7 +65,7 @@ def parse_meta(text: str) -> Meta:
     try:
         meta = read(Meta, value)
     except InvalidRequestError as error:
-        problems = [Problem(joined("meta", p.path), p.value, p.rule) for p in error.problems]
+        problems = [Problem(joined_path("meta", p.path), p.value, p.rule) for p in error.problems]
         raise InvalidRequestError(problems) from None
     info = meta.recordings_parts_info
     # Without the streams of a misspelt key, the recording would seem to begin later.

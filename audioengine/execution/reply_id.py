@@ -13,7 +13,7 @@ from audioengine.commands.requests import Command, MergeRecordings
 from audioengine.commands.wire import OptionalText, Text, Wire, WireNumber, read
 from audioengine.errors import InvalidRequestError, NotAllowedError
 from audioengine.execution.addresses import addresses_of
-from audioengine.execution.signed import MillisecondsError, signed_claims
+from audioengine.execution.signed_token import MillisecondsError, signed_claims
 from audioengine.settings import FallbackSettings, Settings
 from audioengine.times import exact
 
@@ -127,8 +127,8 @@ def _addressed(token: Claims, settings: Settings) -> Claims:
 def unverified(settings: Settings) -> Claims:
     """Return what is told of a command whose token proves nothing: what settings say alone."""
     fallbacks = settings.fallbacks
-    told = Claims(domain=fallbacks.domain, recording_id="", command_queue=fallbacks.command_queue)
-    return _addressed(told, settings)
+    claims = Claims(domain=fallbacks.domain, recording_id="", command_queue=fallbacks.command_queue)
+    return _addressed(claims, settings)
 
 
 def region_of(queue: str | None, fallbacks: FallbackSettings) -> str:

@@ -11,7 +11,6 @@ from math import ceil, floor
 from operator import attrgetter
 from typing import NamedTuple
 
-from audioengine.choices import CallerChannel, MaskScope, Missing, SharedFrames
 from audioengine.edits import (
     LAME_LATENESS,
     AppliedMask,
@@ -33,18 +32,18 @@ from audioengine.errors import (
     UnsupportedAudioError,
 )
 from audioengine.mp3.header import StreamFormat
-from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
+from audioengine.operations.options import MergeOptions
 from audioengine.operations.recording import Recording, likely_delay, open_recording
 from audioengine.operations.recording_ids import implausible_start
 from audioengine.parts import MergePart, TimedPart, timed
-from audioengine.pcm.decode import Samples, decode_raw
+from audioengine.pcm.decode import Samples
 from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.masks import plan_masks
 from audioengine.plan.placing import PlacedPart
 from audioengine.plan.spans import SpansByPlace
 from audioengine.plan.stereo import CouplingReader
-from audioengine.storage import S3Options, Source
+from audioengine.storage import S3Options
 from audioengine.times import ms_to_samples, round_half_up
 
 
@@ -74,8 +73,8 @@ class Member:
 
 
 @contextmanager
-def opened(
-    parts: Sequence[MergePart], *, missing: Missing, allow_truncated: bool, s3: S3Options | None
+def opened_parts(
+    parts: Sequence[MergePart], options: MergeOptions, s3: S3Options | None
 ) -> Iterator[tuple[list[tuple[TimedPart, Recording]], list[Omitted]]]:
     """Open all recordings, in order of start; those that can't be are left out, if that is asked.
 
@@ -86,7 +85,7 @@ def opened(
         there: list[tuple[TimedPart, Recording]] = []
         omitted: list[Omitted] = []
         for part in timed(parts):
-            found = _open(part, stack, missing, allow_truncated=allow_truncated, s3=s3)
+            found = _open(part, stack, options, s3)
             if isinstance(found, Omitted):
                 omitted.append(found)
             else:
@@ -104,28 +103,23 @@ def check_not_all(there: Sequence[object], omitted: Sequence[Omitted]) -> None:
 
 
 def _open(
-    part: TimedPart,
-    stack: ExitStack,
-    missing: Missing,
-    *,
-    allow_truncated: bool,
-    s3: S3Options | None,
+    part: TimedPart, stack: ExitStack, options: MergeOptions, s3: S3Options | None
 ) -> Recording | Omitted:
     try:
-        source = open_recording(part.part.source, allow_truncated=allow_truncated, s3=s3)
+        source = open_recording(part.part.source, allow_truncated=options.allow_truncated, s3=s3)
         return stack.enter_context(source)
     except NoRecordingError as error:  # which names the recording
-        if missing == "fail":
+        if options.missing == "fail":
             raise
         return Omitted(part.name, str(error))
     except (StorageError, MalformedAudioError, UnsupportedAudioError) as error:
         # What may pass is no reason to leave a conversation's half out for good.
-        if missing == "fail" or error.retryable:
+        if options.missing == "fail" or error.retryable:
             raise named(error, part.name) from error
         return Omitted(part.name, str(error))
 
 
-class UndecodableError(Exception):
+class UndecodablePartError(Exception):
     """A recording that was opened and could not be decoded."""
 
     def __init__(self, number: int, error: MalformedAudioError | UnsupportedAudioError) -> None:
@@ -134,17 +128,16 @@ class UndecodableError(Exception):
         self.error = error
 
 
-def decoded_or_named(
-    number: int, source: Source, index: FrameIndex, start: int, end: int
-) -> Samples:
+def decoded_or_named(number: int, recording: Recording, start: int, end: int) -> Samples:
     """Raw samples of recording `number` of a merge.
 
     Raises UndecodableError.
     """
     try:
-        return decode_raw(source, index, start, end)
+        (pcm,) = recording.read_pcm([Span(start, end)])
     except (MalformedAudioError, UnsupportedAudioError) as error:
-        raise UndecodableError(number, error) from error
+        raise UndecodablePartError(number, error) from error
+    return pcm
 
 
 def named(
@@ -169,11 +162,7 @@ def output_format(recordings: Sequence[Recording]) -> StreamFormat:
 def placed_members(
     recordings: Sequence[tuple[TimedPart, Recording]],
     rate_hz: int,
-    beep: Beep,
-    *,
-    mask_scope: MaskScope,
-    caller_channel: CallerChannel,
-    shared_frames: SharedFrames,
+    options: MergeOptions,
 ) -> list[Member]:
     """Put opened recordings, in order of start, on one clock.
 
@@ -184,12 +173,12 @@ def placed_members(
     members = []
     for part, recording in recordings:
         offset_ms = part.start_ms - earliest
-        members += _place_or_say(part, recording, offset_ms, rate_hz, beep, problems)
+        members += _place_or_say(part, recording, offset_ms, rate_hz, options, problems)
     if problems:
         raise InvalidRequestError(problems)
-    if mask_scope == "conference":
-        members = _with_conference_masks(members, beep)
-    return [_with_masks(member, caller_channel, shared_frames) for member in members]
+    if options.mask_scope == "conference":
+        members = _with_conference_masks(members, options.beep)
+    return [_with_masks(member, options) for member in members]
 
 
 def _place_or_say(
@@ -197,12 +186,12 @@ def _place_or_say(
     recording: Recording,
     offset_ms: Fraction,
     rate_hz: int,
-    beep: Beep,
+    options: MergeOptions,
     problems: list[Problem],
 ) -> list[Member]:
     """The recording placed; nothing, with `problems` added to, where its edits can't be."""
     try:
-        return [_place(part, recording, offset_ms, rate_hz, beep)]
+        return [_place(part, recording, offset_ms, rate_hz, options)]
     except InvalidRequestError as error:
         problems += [replace(one, path=_path_of(one, part)) for one in error.problems]
         return []
@@ -214,10 +203,10 @@ def _path_of(problem: Problem, part: TimedPart) -> str:
 
 
 def _place(
-    part: TimedPart, recording: Recording, offset_ms: Fraction, rate_hz: int, beep: Beep
+    part: TimedPart, recording: Recording, offset_ms: Fraction, rate_hz: int, options: MergeOptions
 ) -> Member:
     index = recording.index
-    modification = modification_of(part.part.modification)
+    modification = options.completed(modification_of(part.part.modification))
     delay = effective_delay(part.part.encoder_delay, tells_delay=index.tells_delay)
     likely = LAME_LATENESS if index.tells_delay else likely_delay(recording)
     edits = resolve(
@@ -230,7 +219,7 @@ def _place(
         likely_delay=likely,
     )
     if edits.masks:
-        beep.check_rate(index.format.rate_hz)
+        options.beep.check_rate(index.format.rate_hz)
     warnings = [*recording.warnings, *edits.warnings]
     if not index.tells_delay:
         codes = {notice.code for notice in warnings}
@@ -324,9 +313,7 @@ def _with_masks_of_others(
     return replace(placed, edits=replace(placed.edits, masks=(*placed.edits.masks, *more)))
 
 
-def _with_masks(
-    member: Member, caller_channel: CallerChannel, shared_frames: SharedFrames
-) -> Member:
+def _with_masks(member: Member, options: MergeOptions) -> Member:
     placed, index = member.placed, member.placed.index
     played = Span(index.start + placed.edits.trim.start, index.start + placed.edits.trim.end)
     planned = plan_masks(
@@ -335,8 +322,8 @@ def _with_masks(
         played,
         Grid(0, FrameRange(0, index.frames), 0, 0),
         CouplingReader(member.recording.source, index),
-        caller_channel=caller_channel,
-        shared_frames=shared_frames,
+        caller_channel=options.caller_channel,
+        shared_frames=options.shared_frames,
     )
     placed = replace(
         placed,

@@ -18,16 +18,17 @@ from audioengine.notices import Notice
 from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.gathering import Member, Omitted
 from audioengine.operations.inspection import bitrates_of
-from audioengine.operations.merge_request import MergeChoices
+from audioengine.operations.options import MergeOptions
 from audioengine.operations.reporting import (
     channels_of,
     remade_report,
+    rendering_of,
     seconds_of,
     source_file,
     to_remake,
     trim_report,
 )
-from audioengine.plan.conference import Stretch
+from audioengine.plan.conference import ConferenceSpan
 from audioengine.plan.masks import PlannedMask
 from audioengine.plan.merge import MergePlan
 from audioengine.plan.placing import PlacedPart, apart
@@ -66,7 +67,7 @@ def merge_report(
     done: Merged,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
-    options: MergeChoices,
+    options: MergeOptions,
     source_digests: Sequence[str],
     output_sha256: str,
     output_bytes: int,
@@ -126,11 +127,11 @@ def merge_report(
     )
 
 
-def plan_report(
+def merge_plan_report(
     plan: MergePlan,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
-    options: MergeChoices,
+    options: MergeOptions,
     *,
     is_copy: bool,
 ) -> MergePlanReport:
@@ -156,7 +157,7 @@ def _common(
     plan: MergePlan,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
-    options: MergeChoices,
+    options: MergeOptions,
     sources: Sequence[FileReport] | None,
     done: Merged,
     *,
@@ -201,7 +202,7 @@ def _common(
         "grid_owner": None if plan.owner is None else names[plan.owner],
         "align": options.align,
         "omitted": tuple(OmittedReport(one.name, one.reason) for one in omitted),
-        "render": "copy" if copied else plan.render,
+        "render": "copy" if copied else rendering_of(plan, [part.index for part in plan.parts]),
         "warnings": (
             *_warnings(plan, members, masks, done.coherence, sources),
             *_long_gaps(plan, members, options.max_gap_s),
@@ -294,7 +295,7 @@ def _masks(
     return tuple(out)
 
 
-def _start(stretch: Stretch) -> int:
+def _start(stretch: ConferenceSpan) -> int:
     return stretch.span.start
 
 
@@ -319,7 +320,7 @@ def _there(mask: PlannedMask, placed: PlacedPart) -> Span:
 
 
 def _mixed(
-    stretch: Stretch, names: Sequence[str], limited: LimiterLog | None, rate: int
+    stretch: ConferenceSpan, names: Sequence[str], limited: LimiterLog | None, rate: int
 ) -> MixedReport:
     milliseconds = decibels = None
     if limited is not None:

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from audioengine.edits import Span, join, touching
 from audioengine.mp3.header import StreamFormat
-from audioengine.plan.conference import Hearing, Stretch, silence_around
+from audioengine.plan.conference import ConferenceSpan, Hearing, silence_around
 from audioengine.plan.grid import FrameRange, Grid, frames_touched, frames_within, merged
 from audioengine.plan.placing import PlacedPart
 from audioengine.plan.rendering import Cause
@@ -62,7 +62,7 @@ class Layout:
     origin: int
     """The raw sample of the grid at which the timeline begins."""
     parts: Sequence[PlacedPart]
-    stretches: Sequence[Stretch]
+    stretches: Sequence[ConferenceSpan]
     """Who is heard when, on the timeline."""
     hearing: Hearing
     """The same by recording."""

@@ -20,9 +20,9 @@ from audioengine.mp3.header import StreamFormat
 from audioengine.notices import Notice
 from audioengine.plan.bitrate import nominal_bitrate
 from audioengine.plan.conference import (
+    ConferenceSpan,
     Hearing,
     Presence,
-    Stretch,
     silence_around,
     who_is_heard,
 )
@@ -42,7 +42,7 @@ class MergePlan(RenderPlan):
 
     parts: tuple[PlacedPart, ...]
     """Where they came to lie."""
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[ConferenceSpan, ...]
     """Who is heard when, on the timeline."""
     hearing: Hearing
     """The same by recording."""
@@ -55,7 +55,7 @@ class MergePlan(RenderPlan):
     """Why a recording that is heard could not be copied from, by its number."""
 
 
-def plan_merge(
+def make_merge_plan(
     parts: Sequence[PlacedPart],
     format: StreamFormat,
     read_windows: Sequence[ReadWindows],
@@ -87,6 +87,8 @@ def plan_merge(
 def _never_copied(part: PlacedPart, format: StreamFormat) -> Notice | None:
     """What keeps a recording's frames out of the output, wherever they lie."""
     own = part.index.format
+    if not part.index.frames:
+        return Notice("encoded", "It is no MP3; what is heard of it is encoded")
     if part.obstacle is not None:
         return part.obstacle
     if own.rate_hz != format.rate_hz:
@@ -167,7 +169,7 @@ def _plan(
         silences=frames_without(layout.silent, clusters),
         bitrate_index=bitrate_index,
         padded=padded,
-        full_band=True,
+        full_band=any(part.index.frames for part in parts),
         keeps_start=owner is not None and parts[owner].offset == 0,
         render=render,
         parts=tuple(parts),
@@ -204,7 +206,7 @@ def _last_frame(one: CopiedStretch) -> int:
     return one.frames.last
 
 
-def _stretches(parts: Sequence[PlacedPart]) -> tuple[Stretch, ...]:
+def _stretches(parts: Sequence[PlacedPart]) -> tuple[ConferenceSpan, ...]:
     recordings = [Presence(part.audio, part.conferences) for part in parts]
     return who_is_heard(recordings, Span(0, max(part.audio.end for part in parts)))
 
@@ -218,7 +220,7 @@ def _other_mode(part: PlacedPart, owner: PlacedPart) -> Notice | None:
 
 def _owner(
     parts: Sequence[PlacedPart],
-    stretches: Sequence[Stretch],
+    stretches: Sequence[ConferenceSpan],
     hearing: Hearing,
     candidates: Iterable[int],
 ) -> int | None:

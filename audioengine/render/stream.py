@@ -100,7 +100,7 @@ class RecordingStream:
 
 
 @dataclass(frozen=True, slots=True)
-class Patch:
+class CopiedRun:
     """Consecutive frames of the output that one recording has."""
 
     frames: FrameRange
@@ -113,7 +113,7 @@ class PatchedStream:
 
     header: FrameHeader
     encoder: bytes
-    patches: Sequence[Patch]
+    patches: Sequence[CopiedRun]
 
     @cached_property
     def reach(self) -> int:
@@ -124,7 +124,7 @@ class PatchedStream:
     def _firsts(self) -> list[int]:
         return [patch.frames.first for patch in self.patches]
 
-    def patch_at(self, frame: int) -> Patch:
+    def patch_at(self, frame: int) -> CopiedRun:
         """The patch that has this frame."""
         return self.patches[bisect_right(self._firsts, frame) - 1]
 

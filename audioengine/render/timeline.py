@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from audioengine.edits import Span
 from audioengine.pcm.limit import CEILING, Limiter
-from audioengine.pcm.resample import resampled
-from audioengine.pcm.tone import Tone
-from audioengine.plan.conference import Stretch
+from audioengine.pcm.resample import resample
+from audioengine.pcm.tone import BeepTone
+from audioengine.plan.conference import ConferenceSpan
 from audioengine.plan.merge import MergePlan
 from audioengine.plan.placing import PlacedPart
 
@@ -35,12 +35,12 @@ ReadRaw: TypeAlias = Callable[[int, int], Samples]
 
 
 @dataclass(frozen=True)
-class Voice:
+class PlacedVoice:
     """One recording as it sounds in the output."""
 
     part: PlacedPart
     read_raw: ReadRaw
-    tone: Tone
+    tone: BeepTone
     heard: tuple[Span, ...]
     """Where on the timeline, no two touching."""
 
@@ -53,7 +53,7 @@ class Voice:
         heard = self.heard[bisect_right(self.heard, Span(span.start, 1 << 62)) - 1]
         # Of what is not heard, nothing may come in through the filter.
         there = part.samples_of(heard)
-        return resampled(
+        return resample(
             partial(self._from_zero, there),
             part.index.format.rate_hz,
             part.ratio,
@@ -136,13 +136,13 @@ class TimelinePcm:
     """Reads the output's raw samples; may be called from many threads."""
 
     def __init__(
-        self, plan: MergePlan, read_raw: Sequence[ReadRaw], tone: Callable[[int], Tone]
+        self, plan: MergePlan, read_raw: Sequence[ReadRaw], tone: Callable[[int], BeepTone]
     ) -> None:
         """`read_raw`: by part, its raw samples; `tone`: the beep at a sampling rate."""
         self._plan = plan
         self.read_raw = tuple(read_raw)
         self._voices = [
-            Voice(part, read, tone(part.index.format.rate_hz), plan.hearing.heard[number])
+            PlacedVoice(part, read, tone(part.index.format.rate_hz), plan.hearing.heard[number])
             for number, (part, read) in enumerate(zip(plan.parts, read_raw, strict=True))
         ]
         self._limiter = Limiter(plan.format.rate_hz)
@@ -201,7 +201,7 @@ class TimelinePcm:
                 out[inside] = self._heard(stretch, part)
         return out
 
-    def _heard(self, stretch: Stretch, span: Span) -> Samples:
+    def _heard(self, stretch: ConferenceSpan, span: Span) -> Samples:
         mix = self._voice(stretch.heard[0], span)
         for number in stretch.heard[1:]:
             mix += self._voice(number, span)

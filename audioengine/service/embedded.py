@@ -25,7 +25,7 @@ from audioengine.errors import InvalidRequestError, StorageError
 from audioengine.service.endpoints import queue_of, topics_file
 from audioengine.service.metrics import Metrics
 from audioengine.service.recorder.openapi import recorder_part
-from audioengine.service.recorder.running import routes_served, senders_of, whole_worker
+from audioengine.service.recorder.wiring import routes_served, senders_of, whole_worker
 from audioengine.service.rest.app import make_app
 from audioengine.service.rest.serving import serve, server_of
 from audioengine.service.worker.worker import Worker

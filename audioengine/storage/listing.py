@@ -62,9 +62,9 @@ def listed_in_s3(bucket: str, prefix: str, options: S3Options) -> Iterator[Mappi
 
     Raises StorageError.
     """
-    from audioengine.storage.s3_client import client, mapped
+    from audioengine.storage.s3_client import mapped, s3_client
 
-    reached = client(options)
+    reached = s3_client(options)
     page = {"Bucket": bucket, "Prefix": prefix, **options.request_arguments}
     while True:
         with mapped(f"can't list {SCHEME + bucket + '/' + prefix!r}"):

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from audioengine.edits import Span, join
-from audioengine.plan.grid import ranges_of
+from audioengine.plan.grid import FrameRange, ranges_of
 from audioengine.plan.spans import without
 from audioengine.verification.case import Case
-from audioengine.verification.voice import Voice
+from audioengine.verification.voice import OVERLAP, Voice
 from audioengine.verification.waves import (
     CEILING_DBFS,
     LIMITER_MS,
@@ -21,6 +21,7 @@ from audioengine.verification.waves import (
     amplitude,
     levels_of,
 )
+from audioengine.verification.window_types import mixed_frames
 
 _BLOCK_MS = 20
 _NEARLY_DB = 0.1  # decoders differ by less
@@ -88,8 +89,21 @@ class Passage:
 
     @cached_property
     def unsure(self) -> tuple[Span, ...]:
-        """Where decoders may play what is heard in different ways."""
-        return join(span for sound in self.sounds for span in sound.voice.unsure)
+        """Where decoders may play what is heard in different ways.
+
+        Or minimp3 plays the output otherwise than others do: in copied mixed blocks of MPEG-2.
+        """
+        voices = (span for sound in self.sounds for span in sound.voice.unsure)
+        return join((*voices, *self._mixed_blocks()))
+
+    def _mixed_blocks(self) -> Iterator[Span]:
+        case, spf = self.case, self.case.format.samples_per_frame
+        first = max(0, (self.window.start + case.hidden - OVERLAP) // spf)
+        last = min(case.output_index.frames, -(-(self.window.end + case.hidden) // spf))
+        if case.format.lsf and first < last:
+            flags = mixed_frames(case.output, case.output_index, FrameRange(first, last))
+            for part in ranges_of(flags, first):
+                yield Span(part.first * spf - case.hidden, part.last * spf + OVERLAP - case.hidden)
 
     @cached_property
     def mixed(self) -> tuple[Span, ...]:

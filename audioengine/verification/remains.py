@@ -10,9 +10,8 @@ import numpy as np
 from audioengine.edits import Span
 from audioengine.plan.grid import FrameRange
 from audioengine.verification.case import Case
-from audioengine.verification.decoder import decode_source
 from audioengine.verification.voice import OVERLAP
-from audioengine.verification.waves import as_wave, decibels, rms
+from audioengine.verification.waves import decibels, rms
 
 _WINDOW, _WINDOW_LATE = 1152, 240
 """A granule's window, and the samples by which the filters in front of it delay it."""
@@ -48,8 +47,7 @@ def _sounds_as_asked(case: Case, channel: int, frame: int) -> bool:
     spf, support = case.format.samples_per_frame, case.format.support
     (patch,) = case.compared(FrameRange(frame, frame + 1))
     voice, own = case.voices[patch.voice], frame - patch.shift
-    pcm = decode_source(voice.source, voice.index, own, own + 1 - (-OVERLAP // spf))
-    source = as_wave(pcm[:support, channel])
+    source = voice.frames(own, own + 1 - (-OVERLAP // spf))[:support, channel]
     start = frame * spf - case.plan.kept.start
     wanted = case.right(Span(start, start + support))[channel]
     for start in range(0, spf, 576):

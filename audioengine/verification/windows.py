@@ -9,34 +9,21 @@ to -19 dB of the signal for some 20 ms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 
 from audioengine.plan.grid import Flags, FrameRange, ranges_of
 from audioengine.report import Check, Figure
 from audioengine.verification.case import Case
 from audioengine.verification.frames import Compared
+from audioengine.verification.window_types import SHORT, Windows, read_windows
 
 _CHUNK_FRAMES = 512
 _NAMED_AT_MOST = 5
-_LONG, _START, _SHORT, _STOP = range(4)
 _NAMES = ("long", "start", "short", "stop")
 
 # The window's own second half, and the first half that the next one must have: 1 where it is short.
 _ENDS_SHORT = np.array((0, 1, 1, 0), dtype=np.uint8)
 _BEGINS_SHORT = np.array((0, 0, 1, 1), dtype=np.uint8)
-
-
-@dataclass(frozen=True)
-class _Windows:
-    """Of frames, by granule and channel."""
-
-    types: npt.NDArray[np.uint8]
-    """[shape=(frames, granules, channels)]"""
-    sounding: Flags
-    """[shape=(frames, granules, channels)] Whether there is main data."""
 
 
 def windows_check(case: Case, compared: Compared) -> Check:
@@ -54,7 +41,8 @@ def windows_check(case: Case, compared: Compared) -> Check:
         for first in range(part.first, part.last, _CHUNK_FRAMES):
             # One frame before each chunk, to judge its first granule by.
             chunk = FrameRange(max(zero, first - 1), min(first + _CHUNK_FRAMES, part.last))
-            windows = _windows(case, FrameRange(chunk.first - zero, chunk.last - zero))
+            own = FrameRange(chunk.first - zero, chunk.last - zero)
+            windows = read_windows(case.output, case.output_index, own)
             here = slice(chunk.first - zero, chunk.last - zero)
             for channel, flags in enumerate(joined):
                 found = _illegal(windows, channel, flags[here])
@@ -76,8 +64,8 @@ def windows_check(case: Case, compared: Compared) -> Check:
 
 def short_frames(case: Case, frames: FrameRange) -> list[Flags]:
     """By channel, which of the output's frames, counted from its first, have short windows."""
-    types = _windows(case, frames).types
-    return [(types[:, :, channel] == _SHORT).any(axis=1) for channel in range(types.shape[2])]
+    types = read_windows(case.output, case.output_index, frames).types
+    return [(types[:, :, channel] == SHORT).any(axis=1) for channel in range(types.shape[2])]
 
 
 def _joined(case: Case, compared: Compared) -> list[Flags]:
@@ -100,11 +88,11 @@ def _joined(case: Case, compared: Compared) -> list[Flags]:
     return out
 
 
-def _illegal(windows: _Windows, channel: int, joined: Flags) -> list[tuple[int, int, int]]:
+def _illegal(windows: Windows, channel: int, joined: Flags) -> list[tuple[int, int, int]]:
     """Frames whose windows do not fit, and the kinds of the one before and of theirs."""
     granules = windows.types.shape[1]
     types = windows.types[:, :, channel].ravel()
-    sounding = windows.sounding[:, :, channel].ravel()
+    sounding = windows.bits[:, :, channel].ravel() > 0
     free = np.zeros((len(joined), granules), dtype=bool)
     free[:, 0] = joined
     # Both granules of a frame that is a source's are; its first one may follow another's.
@@ -113,25 +101,3 @@ def _illegal(windows: _Windows, channel: int, joined: Flags) -> list[tuple[int, 
     fits = _ENDS_SHORT[types[:-1]] == _BEGINS_SHORT[types[1:]]
     places = np.flatnonzero(~fits & sounding[:-1] & ~free.ravel()[1:]) + 1
     return [(int(p) // granules, int(types[p - 1]), int(types[p])) for p in places]
-
-
-def _windows(case: Case, frames: FrameRange) -> _Windows:
-    """The windows of the output's frames, counted from its first one."""
-    index = case.output_index
-    data = np.frombuffer(index.read_frames(case.output, frames.first, frames.last), dtype=np.uint8)
-    sizes = index.sizes[index.byte2[frames.first : frames.last]].astype(np.int64)
-    starts = np.cumsum(sizes) - sizes
-    format = case.format
-    side = starts + 4 + 2 * (data[starts + 1] & 1 == 0)
-    bits = np.unpackbits(data[side[:, None] + np.arange(format.side_info_bytes)], axis=1)
-    channels, granules = format.channels, 1 if format.lsf else 2
-    # main_data_begin, private bits and, in MPEG-1, scfsi; then the granules' fields.
-    if format.lsf:
-        head, width, switching = 8 + channels, 63, 12 + 9 + 8 + 9
-    else:
-        head, width, switching = 9 + (5 if channels == 1 else 3) + 4 * channels, 59, 12 + 9 + 8 + 4
-    count = granules * channels
-    fields = bits[:, head : head + count * width].reshape(len(bits), granules, channels, width)
-    kinds = 2 * fields[..., switching + 1] + fields[..., switching + 2]
-    sounding: Flags = fields[..., :12].max(axis=-1) > 0
-    return _Windows(kinds * fields[..., switching], sounding)

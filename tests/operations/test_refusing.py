@@ -32,11 +32,11 @@ SHORT = ae.Modification(mask={"caller": [ae.Interval(1, 1.04)]})
     [(CLIPPED, "mask_clipped"), (CUT_SHORT, "trim_clipped"), (SHORT, "short_mask")],
 )
 def test_a_warning_is_a_failure_where_that_is_asked(edit: ae.Modification, code: Any) -> None:
-    report = ae.store(SOURCE, BytesIO(), edit, refuse=["crosstalk"])
+    report = ae.store(SOURCE, BytesIO(), edit, ae.StoreOptions(refuse=("crosstalk",)))
     assert [one.code for one in report.warnings] == [code]
     out = BytesIO()
     with pytest.raises(InvalidRequestError) as caught:
-        ae.store(SOURCE, out, edit, refuse=["junk", code])
+        ae.store(SOURCE, out, edit, ae.StoreOptions(refuse=("junk", code)))
     (problem,) = caught.value.problems
     assert problem.path == f"warnings.{code}"
     assert problem.rule == report.warnings[0].message
@@ -44,15 +44,17 @@ def test_a_warning_is_a_failure_where_that_is_asked(edit: ae.Modification, code:
     part = ae.MergePart(SOURCE, service.START, modification=edit)
     assert code in [one.code for one in ae.merge([part], BytesIO()).warnings]
     with pytest.raises(InvalidRequestError, match=code):
-        ae.merge([part], out, refuse=[code])
+        ae.merge([part], out, ae.MergeOptions(refuse=(code,)))
     assert not out.getvalue()
 
 
 @pytest.mark.parametrize("refuse", ["junk", ["jnuk"], 5, [None]])
 def test_a_misspelt_code_is_refused(refuse: Any) -> None:
     for call in (
-        lambda: ae.store(SOURCE, BytesIO(), refuse=refuse),
-        lambda: ae.merge([ae.MergePart(SOURCE, service.START)], BytesIO(), refuse=refuse),
+        lambda: ae.store(SOURCE, BytesIO(), options=ae.StoreOptions(refuse=refuse)),
+        lambda: ae.merge(
+            [ae.MergePart(SOURCE, service.START)], BytesIO(), ae.MergeOptions(refuse=refuse)
+        ),
         lambda: service.settings(store={"refuse": refuse}),
     ):
         with pytest.raises(InvalidRequestError, match="refuse"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import audioengine as ae
 from audioengine.edits import Span
 from audioengine.pcm.decode import Samples
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.spans import SpansByPlace
 from tests.support import fixture
 
@@ -35,19 +35,19 @@ def test_work_grows_with_the_masks_and_not_with_their_square(
 ) -> None:
     """Each mask is looked at in the few frames around it, however many others there are."""
     looked: list[Span] = []
-    ramp, paint = Tone.ramp, Tone.paint
+    ramp, paint = BeepTone.ramp, BeepTone.paint
 
-    def counted_ramp(tone: Tone, mask: Span) -> int:
+    def counted_ramp(tone: BeepTone, mask: Span) -> int:
         looked.append(mask)
         return ramp(tone, mask)
 
-    def counted_paint(tone: Tone, pcm: Samples, first: int, masks: Iterable[Span]) -> None:
+    def counted_paint(tone: BeepTone, pcm: Samples, first: int, masks: Iterable[Span]) -> None:
         masks = list(masks)
         looked.extend(masks)
         paint(tone, pcm, first, masks)
 
-    monkeypatch.setattr(Tone, "ramp", counted_ramp)
-    monkeypatch.setattr(Tone, "paint", counted_paint)
+    monkeypatch.setattr(BeepTone, "ramp", counted_ramp)
+    monkeypatch.setattr(BeepTone, "paint", counted_paint)
     counts = {}
     for masks in (10, 40):  # each in a run of its own
         looked.clear()

@@ -16,8 +16,8 @@ from audioengine.execution.temporary_objects import DOMAIN, RECORDING_ID, START_
 from audioengine.operations.inspection import inspect
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.catalogue import Entry
-from audioengine.service.recorder.event_routing import alarm_of
-from audioengine.service.recorder.reports import LiveEvent, ReportDesk
+from audioengine.service.recorder.event_routing import LiveEvent, alarm_notification
+from audioengine.service.recorder.reports import ReportDesk
 from audioengine.settings import Settings
 from audioengine.storage import S3Options, Storage, open_source
 from audioengine.storage.buckets import Location
@@ -40,24 +40,29 @@ class Ingested:
 
 
 def ingest(
-    path: str, told: Mapping[str, Any], *, storage: Storage, settings: Settings, delivery: Delivery
+    path: str,
+    report: Mapping[str, Any],
+    *,
+    storage: Storage,
+    settings: Settings,
+    delivery: Delivery,
 ) -> Ingested:
     """Put a local MP3 file into temporary storage, and report it as ready.
 
-    told: what a RECORDINGREADY report says, as JSON values; `recordingId` is made up where there is
-    none. The same file with the same id may be put there again.
+    report: a RECORDINGREADY report, as JSON values; without a `recordingId` it gets a new one. The
+        same file with the same id may be ingested again.
 
-    Raises what `inspect` and `ReportDesk.take` do. Where the storage fails, the alarm
-    tempStorageError tells of it too.
+    Raises what `inspect` and `ReportDesk.take` do. If the storage fails, the alarm tempStorageError
+    reports that too.
     """
-    inspect(path)  # what is no recording must not wait for a command to say so
-    report: dict[str, Any] = {"recordingId": str(uuid1()), **told, "event": "RECORDINGREADY"}
+    inspect(path)  # a file that is no recording is refused here, not by a later command
+    report = {"recordingId": str(uuid1()), **report, "event": "RECORDINGREADY"}
     desk = ReportDesk.of(settings, storage, delivery)
     try:
         entry = desk.entry_of(report)
         location = Location(entry.temp_bucket, entry.temp_key)
         _put(path, entry, location, storage)
-    except StorageError as error:  # what the report says is right, then
+    except StorageError as error:  # the report itself is right, then
         domain = report.get("domain") or settings.fallbacks.domain
         alarm = TempStorageAlarm(
             recording_id=report["recordingId"],
@@ -65,7 +70,7 @@ def ingest(
             error="The recording could not be put into temporary storage",
             error_details=str(error),
         )
-        delivery.tell(alarm_of(alarm, domain, settings), about=None)
+        delivery.deliver(alarm_notification(alarm, settings), command=None)
         raise
     return Ingested(desk.take(report), location)
 

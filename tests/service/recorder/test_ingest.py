@@ -46,7 +46,9 @@ SETTINGS = deployment.settings()
 
 def ingested(storage: ae.Storage, post: Post, **more: Any) -> dict[str, Any]:
     """The event that went out."""
-    ingest(FILE, {**TOLD, **more}, storage=storage, settings=SETTINGS, delivery=post.delivery)
+    ingest(
+        FILE, {**TOLD, **more}, storage=storage, settings=SETTINGS, delivery=post.delivery(SETTINGS)
+    )
     event: dict[str, Any] = json.loads(post.to(EVENTS)[-1].body)
     return event
 
@@ -99,7 +101,7 @@ def test_an_id_is_made_up() -> None:
         {"domain": DOMAIN, "meta": META},
         storage=storage,
         settings=SETTINGS,
-        delivery=post.delivery,
+        delivery=post.delivery(SETTINGS),
     ).event
     assert made_ms(event.recording_id) is not None
     assert f"190515-{event.recording_id}.mp3" in storage.keys(TEMP)
@@ -162,7 +164,7 @@ def test_only_recordings_are_taken(tmp_path: Path) -> None:
             TOLD,
             storage=ae.MemoryStorage(TEMP),
             settings=SETTINGS,
-            delivery=Post().delivery,
+            delivery=Post().delivery(SETTINGS),
         )
 
 

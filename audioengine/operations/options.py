@@ -39,6 +39,7 @@ from audioengine.edits import (
     short_mask_problems,
 )
 from audioengine.errors import InvalidRequestError
+from audioengine.redaction.transcripts.options import TranscriptOptions
 from audioengine.times import Number, exact, plain
 
 
@@ -85,6 +86,10 @@ class SharedOptions:
             by_line=True,
         ),
     ] = CLIP_TOLERANCE_S
+    transcript: Annotated[
+        TranscriptOptions,
+        Option("How transcripts that tell where to mask are read.", effect="none"),
+    ] = TranscriptOptions()  # noqa: RUF009 - frozen
     fail_on_crosstalk: Annotated[
         bool,
         Option(

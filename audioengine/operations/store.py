@@ -24,6 +24,7 @@ from audioengine.operations.recording_custody import recorded, require_record, s
 from audioengine.operations.refusing import refuse_warnings
 from audioengine.operations.store_rendering import render_store
 from audioengine.operations.store_request import is_copy, resolved, store_plan
+from audioengine.operations.transcripts import with_transcripts
 from audioengine.operations.workers import worker_count
 from audioengine.plan.masks import PlannedMask
 from audioengine.render.execute import Progress
@@ -74,6 +75,7 @@ def store(
     options = options_of(options, StoreOptions)
     workers = worker_count(workers)
     require_record(record)
+    modification = with_transcripts(modification, options, s3)
     with open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms)
         if options.verify:
@@ -139,6 +141,7 @@ def plan_store(
     Raises what `store` would raise before it renders.
     """
     options = options_of(options, StoreOptions)
+    modification = with_transcripts(modification, options, s3)
     with open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms)
         plan = None if is_copy(recording, edits) else store_plan(recording, edits, options)

@@ -20,6 +20,7 @@ from audioengine.batch.manifest_job import LINE_OPTIONS, BadLine, Job, digest, p
 from audioengine.batch.manifest_text import lines
 from audioengine.edits import Modification, modification_of
 from audioengine.errors import InvalidRequestError, Problem
+from audioengine.operations.outputs import output_name
 from audioengine.storage import S3Options, open_source
 from audioengine.storage.listing import bucket_and_prefix, list_sizes
 from audioengine.times import Number
@@ -32,7 +33,8 @@ class ForAll:
     """What is done to each recording of a manifest that only names them."""
 
     to: str
-    """``s3://bucket/prefix/`` or a local folder, with the slash: the source's name follows."""
+    """``s3://bucket/prefix/`` or a local folder, with the slash: the source's name follows, and
+    ``.mp3`` where that is the name of another kind of file."""
     modification: Modification | None = None
     start_time_ms: Number | None = None
     include: tuple[str, ...] = ()
@@ -117,11 +119,11 @@ class Maker:
     def of_object(
         self, line: int, bucket: str, key: str, version: str | None, size: int | None
     ) -> Job | BadLine:
-        """The job of an object; its destination is `to` and the whole key."""
+        """The job of an object; its destination is `to` and the whole key, see `output_name`."""
         return self._job(line, f"s3://{bucket}/{key}", key, version, size)
 
     def of_file(self, line: int, folder: str, path: str, size: int) -> Job | BadLine:
-        """The job of a file in a folder; its destination is `to` and the path inside it."""
+        """The job of a file in a folder; its destination is `to` and the path inside, likewise."""
         source = str(Path(folder) / path)
         if self._place is None and _is_inside(self._to + path, os.path.realpath(folder)):
             rule = f"must not lead to an output in {folder!r}, which is read"
@@ -148,7 +150,7 @@ class Maker:
         if makes_folders and ("\0" in name or {"", ".", ".."} & set(name.split("/"))):
             rule = "must have no empty segment, . or .. where its name is kept in a local folder"
             return self.bad(line, source, InvalidRequestError.of("source", source, rule))
-        destination = self._to + name
+        destination = self._to + output_name(name)
         value = {"source": source, "destination": destination, **self._same}
         if self._transcripts is not None:
             value["transcript"] = _transcript(self._transcripts, name)

@@ -14,7 +14,7 @@ from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError
 from audioengine.execution.command_custody import CommandCustody, custody_of
 from audioengine.execution.command_transcripts import with_command_transcripts
-from audioengine.execution.context import CommandContext
+from audioengine.execution.context import CommandContext, Known
 from audioengine.execution.destination import (
     Destination,
     destination_of,
@@ -22,7 +22,6 @@ from audioengine.execution.destination import (
     repeated,
     versions_before,
 )
-from audioengine.execution.known_recordings import Known
 from audioengine.execution.outcome import Result
 from audioengine.execution.temporary_objects import (
     START_TIME,

@@ -21,6 +21,7 @@ NAMES = {
     "BatchPlanReport",
     "BatchReport",
     "Beep",
+    "CaptureFile",
     "Check",
     "ConferenceSegment",
     "ConvertReport",
@@ -63,7 +64,6 @@ NAMES = {
     "Settings",
     "Storage",
     "StorageError",
-    "SoundInfo",
     "StoreOptions",
     "StoreReport",
     "TranscriptFile",
@@ -76,6 +76,7 @@ NAMES = {
     "decode",
     "encode",
     "execute",
+    "find_dtmf",
     "inspect",
     "load_settings",
     "merge",
@@ -85,6 +86,8 @@ NAMES = {
     "plan_merge",
     "plan_store",
     "read_transcript",
+    "read_events",
+    "read_labels",
     "run_batch",
     "store",
     "verify",
@@ -141,6 +144,13 @@ def test_the_signatures_are_these() -> None:
         for parameter in parameters:
             required = parameter.default is inspect.Parameter.empty
             assert required == (parameter.name in {"source", "destination", "audio"})
+
+
+@pytest.mark.parametrize("name", ["store", "merge"])
+def test_help_names_every_argument(name: str) -> None:
+    said = inspect.getdoc(getattr(ae, name)) or ""
+    for argument in inspect.signature(getattr(ae, name)).parameters:
+        assert f"\n{argument}: " in said
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias, cast, get_args
 
-from audioengine.declaration import NumberPair, Option, declared, judge
+from audioengine.declaration import NumberPair, Option, check_options, declared
 from audioengine.edits import Party
 from audioengine.errors import InvalidRequestError
 from audioengine.times import Number
@@ -98,7 +98,7 @@ class TranscriptOptions:
     ] = False
 
     def __post_init__(self) -> None:
-        judge(self, "transcript.")
+        check_options(self, "transcript.")
         self.parties()
 
     def parties(self) -> Mapping[str, Party] | None:

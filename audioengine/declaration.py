@@ -121,6 +121,19 @@ class Words:
         return tuple(value)
 
 
+class Texts:
+    """Any texts that are not empty."""
+
+    told = "a list of texts"
+
+    def judge(self, value: object, path: str, _option: Option) -> tuple[str, ...]:
+        """Return a value that is right."""
+        is_list = not isinstance(value, (str, Mapping)) and isinstance(value, Collection)
+        if not is_list or not all(isinstance(one, str) and one for one in value):  # type: ignore[attr-defined]
+            raise InvalidRequestError.of(path, value, "must be a list of texts")
+        return tuple(value)  # type: ignore[arg-type]
+
+
 class Whole:
     """A whole number."""
 
@@ -183,7 +196,7 @@ class Group:
         return value
 
 
-Kind: TypeAlias = Flag | Word | Words | Whole | Numeric | Pair | Group
+Kind: TypeAlias = Flag | Word | Words | Texts | Whole | Numeric | Pair | Group
 
 
 def _judge_bounds(value: object, path: str, option: Option) -> None:
@@ -248,6 +261,8 @@ def _kind(hint: Any) -> Kind:
         return Pair()
     if get_origin(hint) is Literal:
         return Word(get_args(hint))
+    if get_origin(hint) is tuple and get_args(hint)[0] is str:
+        return Texts()
     if get_origin(hint) is tuple:
         return Words(get_args(get_args(hint)[0]))
     assert isinstance(hint, type), f"no option is {hint}"
@@ -266,7 +281,7 @@ def declared(options: type[_Options]) -> type[_Options]:
     return options
 
 
-def judge(options: object, within: str = "") -> None:
+def check_options(options: object, within: str = "") -> None:
     """Judge all options of a value as it is made, and bring each into its one form.
 
     within: the path of the value, before the paths of its options.
@@ -287,7 +302,9 @@ def judge(options: object, within: str = "") -> None:
         raise InvalidRequestError(problems)
 
 
-def read(options: type[_Options], given: object, names: Collection[str] | None = None) -> _Options:
+def options_from_json(
+    options: type[_Options], given: object, names: Collection[str] | None = None
+) -> _Options:
     """Make options of a JSON object; what is true or false may be one of the usual words.
 
     names: the options that it may say; None: all.
@@ -322,7 +339,7 @@ def _read_or_say(one: Declared, given: object, problems: list[Problem]) -> list[
     if not isinstance(one.kind, Group):
         return [given]
     try:
-        return [read(one.kind.type, given)]
+        return [options_from_json(one.kind.type, given)]
     except InvalidRequestError as error:
         problems += [_within(one.name, each) for each in error.problems]
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from click import format_filename
 
@@ -20,12 +21,13 @@ from audioengine.report import (
     RecordedReport,
     RecordingInfo,
     RemadeReport,
-    SoundInfo,
     StoreReport,
     TrimReport,
     VerdictReport,
 )
-from audioengine.verification.verdict import MergeVerification, Verification
+
+if TYPE_CHECKING:
+    from audioengine.verification.verdict import MergeVerification, Verification
 
 _Paragraph = tuple[str, Sequence[str]]
 
@@ -129,14 +131,13 @@ def check_lines(checks: Iterable[Check]) -> list[str]:
     return out
 
 
-def inspected(info: RecordingInfo | SoundInfo, source: str) -> str:
+def inspected(info: RecordingInfo, source: str) -> str:
     """What a recording is."""
-    if isinstance(info, SoundInfo):
-        channels = "mono" if info.channels == 1 else "stereo"
+    if not info.frames:
         seconds = in_seconds(info.duration_ms)
         return layout(
             ("Source", [f"{format_filename(source)}: {info.bytes:,} bytes"]),
-            ("Format", [f"{info.kind}, {info.rate_hz:,} Hz, {channels}"]),
+            ("Format", [f"{info.kind}, {info.rate_hz:,} Hz, {info.mode}"]),
             ("Length", [f"{seconds} s, {info.samples:,} samples"]),
             ("Warnings", notice_lines(info.warnings)),
         )

@@ -25,9 +25,9 @@ from audioengine.declaration import (
     Effect,
     NumberPair,
     Option,
+    check_options,
     declarations,
     declared,
-    judge,
     leaves,
 )
 from audioengine.edits import (
@@ -39,6 +39,7 @@ from audioengine.edits import (
     short_mask_problems,
 )
 from audioengine.errors import InvalidRequestError
+from audioengine.redaction.transcripts.options import TranscriptOptions
 from audioengine.times import Number, exact, plain
 
 
@@ -102,6 +103,10 @@ class SharedOptions:
             effect="heard",
         ),
     ] = 3
+    transcript: Annotated[
+        TranscriptOptions,
+        Option("How transcripts that tell where to mask are read.", effect="none"),
+    ] = TranscriptOptions()  # noqa: RUF009 - frozen
     fail_on_crosstalk: Annotated[
         bool,
         Option(
@@ -127,7 +132,7 @@ class SharedOptions:
     ] = False
 
     def __post_init__(self) -> None:
-        judge(self)
+        check_options(self)
 
     def completed(self, modification: Modification) -> Modification:
         """A modification with the guard and the tolerance, where it says none of its own."""

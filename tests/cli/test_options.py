@@ -32,9 +32,12 @@ STORE_DEFAULTS = {
 
 def once() -> list[tuple[str, str]]:
     """Verbs with their options that have one value."""
+    context = click.Context(main)
+    verbs = {name: main.get_command(context, name) for name in main.list_commands(context)}
     return [
         (name, option.opts[0])
-        for name, verb in main.commands.items()
+        for name, verb in verbs.items()
+        if verb
         for option in verb.params
         if isinstance(option, click.Option) and not option.multiple and not option.is_flag
     ]

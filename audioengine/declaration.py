@@ -266,7 +266,7 @@ def declared(options: type[_Options]) -> type[_Options]:
     return options
 
 
-def judge(options: object, within: str = "") -> None:
+def check_options(options: object, within: str = "") -> None:
     """Judge all options of a value as it is made, and bring each into its one form.
 
     within: the path of the value, before the paths of its options.
@@ -287,7 +287,9 @@ def judge(options: object, within: str = "") -> None:
         raise InvalidRequestError(problems)
 
 
-def read(options: type[_Options], given: object, names: Collection[str] | None = None) -> _Options:
+def options_from_json(
+    options: type[_Options], given: object, names: Collection[str] | None = None
+) -> _Options:
     """Make options of a JSON object; what is true or false may be one of the usual words.
 
     names: the options that it may say; None: all.
@@ -322,7 +324,7 @@ def _read_or_say(one: Declared, given: object, problems: list[Problem]) -> list[
     if not isinstance(one.kind, Group):
         return [given]
     try:
-        return [read(one.kind.type, given)]
+        return [options_from_json(one.kind.type, given)]
     except InvalidRequestError as error:
         problems += [_within(one.name, each) for each in error.problems]
         return []

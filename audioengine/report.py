@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 from audioengine.edits import Span
@@ -432,6 +432,36 @@ class EncodeReport(Json):
 
 
 @dataclass(frozen=True, slots=True)
+class KeysReport:
+    """A string of keys of a telephone that is heard."""
+
+    party: str
+    """``caller``, ``callee``, or ``both`` in a mono recording."""
+    interval: IntervalReport
+    """From the first key's start to the last one's end; of an echo, to where that ends."""
+    keys: int
+    """How many there are."""
+    echo: bool
+    """Whether it is heard on the other party's channel, and this is its echo."""
+    digits: str | None = field(default=None, repr=False)
+    """The keys, where they were asked for: a secret."""
+
+
+@dataclass(frozen=True)
+class DtmfReport(Json):
+    """The strings of keys (DTMF) that are heard in a recording."""
+
+    strings: tuple[KeysReport, ...]
+    """By their starts."""
+    samples: int
+    """Of the recording: all of it was decoded."""
+    rate_hz: int
+    warnings: tuple[Notice, ...]
+    version: str
+    wall_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class LegReport:
     """A file that was converted."""
 
@@ -468,6 +498,43 @@ class PartyReport:
     """Where it has no file, and the output is silent."""
 
 
+@dataclass(frozen=True, slots=True)
+class StreamPartReport:
+    """A stretch of a stream on one unbroken clock."""
+
+    start_time_ms: float
+    """Epoch time of its first sample."""
+    interval: IntervalReport
+    """Where in the output it is."""
+    drift_ppm: float
+    """How much slower the sender's clock ran than the capture's; 0.0 in less than 5 s."""
+    resampled: bool
+    """Whether the drift was taken out: from 20 ppm and 5 ms in all."""
+    silent_ms: float
+    """Within it, where no packet brought samples: loss, pauses, holds, keys."""
+    lost: int
+    """Packets that are missing between its first and its last."""
+    repeated: int
+    late: int
+    """Packets that came after a later one; they are at their place all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """What one sender sent, found in a capture."""
+
+    party: str
+    ssrc: int
+    from_port: int
+    to_port: int
+    codec: str
+    packets: int
+    events: int
+    """Packets of keys that were pressed. What they hold was not decoded."""
+    comfort_noise: int
+    parts: tuple[StreamPartReport, ...]
+
+
 @dataclass(frozen=True)
 class ConvertReport(Json):
     """What `convert` wrote."""
@@ -485,6 +552,10 @@ class ConvertReport(Json):
     warnings: tuple[Notice, ...]
     version: str
     wall_seconds: float
+    streams: tuple[StreamReport, ...] = ()
+    """Of a capture, by party and start."""
+    meta: str | None = None
+    """Of a capture: the `meta` that RECORDINGREADY carries, when each part of a stream began."""
 
 
 @dataclass(frozen=True)

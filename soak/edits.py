@@ -12,7 +12,7 @@ from soak.round import Refused, Round
 from tests.support import arguments
 
 START_MS = 1_728_890_677_283
-MOST_IN_A_ROW = 3
+MOST_IN_A_ROW = 4
 
 
 def edit_in_a_row(work: Round) -> None:
@@ -23,7 +23,7 @@ def edit_in_a_row(work: Round) -> None:
     work.keep("source.mp3", data)
     for number in range(1, MOST_IN_A_ROW + 1):
         data = _edited(work, data, f"output-{number}.mp3")
-        if random.random() < 0.4:
+        if random.random() < 0.3:
             break
 
 

@@ -58,7 +58,8 @@ def merge_some(work: Round) -> None:
     work.keep("output.mp3", merged.data)
     work.count_successions(merged.data)
     if not work.windows_only:
-        _judge(merged)
+        if not work.verify_only:
+            _judge(merged)
         asked = arguments(ae.MergeOptions, options)
         verdict = ae.verify_merge([part.asked for part in parts], merged.data, **asked)
         work.judge(verdict)

@@ -24,11 +24,11 @@ from audioengine.declaration import (
     Option,
     camel,
     changed,
+    check_options,
     declarations,
     declared,
-    judge,
     leaves,
-    read,
+    options_from_json,
     values,
 )
 from audioengine.operations.options import OWN_OF_MERGE
@@ -45,7 +45,7 @@ class Echo:
     delay_ms: Annotated[Number, Option("How late.", unit="ms", at_least=0, flag="--late")] = 5
 
     def __post_init__(self) -> None:
-        judge(self, "echo.")
+        check_options(self, "echo.")
 
 
 @declared
@@ -62,7 +62,7 @@ class Options:
     echo: Annotated[Echo, Option("An echo.")] = Echo()
 
     def __post_init__(self) -> None:
-        judge(self)
+        check_options(self)
 
 
 numbers = st.one_of(st.integers(1, 99), st.floats(0.25, 99), st.decimals(1, 99, places=2))
@@ -82,8 +82,8 @@ right = st.builds(
 def test_what_options_say_is_read_back(options: Options) -> None:
     """From the object that settings and records hold."""
     said = values(options)
-    assert read(Options, said) == options
-    assert read(Options, said).words == options.words
+    assert options_from_json(Options, said) == options
+    assert options_from_json(Options, said).words == options.words
     assert list(said) == [one.name for one in fields(Options)]
     assert changed(Options(), {path: at(options, path) for path, _ in leaves(Options)}) == options
 
@@ -163,14 +163,14 @@ def test_a_wrong_value_is_refused_where_it_is_made(name: str, value: Any, rule: 
     assert [(one.path, one.rule) for one in caught.value.problems] == [(name, rule)]
     if name not in ("echo", "flag"):
         with pytest.raises(ae.InvalidRequestError) as caught:
-            read(Options, {name: value})
+            options_from_json(Options, {name: value})
         assert [(one.path, one.rule) for one in caught.value.problems] == [(name, rule)]
 
 
 def test_everything_that_is_wrong_is_named_at_once() -> None:
     said = {"word": "c", "whole": 0, "echo": {"delay_ms": -1, "lot": 3}, "secret": "canary"}
     with pytest.raises(ae.InvalidRequestError) as caught:
-        read(Options, said)
+        options_from_json(Options, said)
     told = {one.path: one.rule for one in caught.value.problems}
     known = "is not a known key; known here: "
     assert told == {

@@ -18,6 +18,7 @@ from audioengine.cli import main
 from audioengine.declaration import leaves
 from docs.option_tables import on_page_markdown
 from docs.picture import PICTURE, draw
+from tests.captures.made import Sender, noise, raw
 from tests.support import FIXTURES
 
 ROOT = FIXTURES.parent
@@ -62,6 +63,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for leg, names in {"a": ("first", "a"), "b": ("second", "b"), "c": ("third", "c")}.items():
         for name in names:
             shutil.copyfile(FIXTURES / f"conference-{leg}-8k.mp3", tmp_path / f"{name}.mp3")
+    packets = [*Sender().send(noise(8_000)), *Sender(to_port=30_002, ssrc=2).send(noise(8_000))]
+    (tmp_path / "call.pcap").write_bytes(raw(packets))
     command = (FIXTURES / "conference.json").read_text()
     asked = json.loads(command)["toMerge"][:2]
     entries = [{**leg, "recordingId": name} for leg, name in zip(asked, "AB", strict=True)]

@@ -92,11 +92,11 @@ def error_entry(error: AudioEngineError) -> dict[str, Any]:
 
 def failed_job(job: Job | BadLine, error: dict[str, Any]) -> FailedJobReport:
     """A failure as reports name it; `error` as `error_entry` gives it."""
-    told: Mapping[str, str | None] = job.told()
+    fields: Mapping[str, str | None] = job.journal_fields()
     return FailedJobReport(
         line=job.line,
-        source=told.get("source"),
-        destination=told.get("destination"),
+        source=fields.get("source"),
+        destination=fields.get("destination"),
         type=error["type"],
         message=error["message"],
         retryable=error["retryable"],

@@ -64,7 +64,7 @@ class Job(NamedTuple):
         """Whether it is a command, and not a job with source and destination."""
         return "method" in (unambiguous(self.data) or {})
 
-    def told(self) -> dict[str, str]:
+    def journal_fields(self) -> dict[str, str]:
         """Return what a journal says of it: source and destination, or method and recording."""
         value = unambiguous(self.data) or {}
         return {
@@ -85,7 +85,7 @@ class BadLine(NamedTuple):
     source: str | None = None
     """The recording, or the row that should name one, if the manifest is no JSON Lines."""
 
-    def told(self) -> dict[str, str]:
+    def journal_fields(self) -> dict[str, str]:
         """Return what a journal says of it."""
         return {} if self.source is None else {"source": self.source}
 

@@ -276,7 +276,7 @@ class _Batch:
             "status": "failed" if outcome.error else "done",
             "attempts": outcome.attempts,
         }
-        entry |= job.told()
+        entry |= job.journal_fields()
         entry |= {"error": outcome.error} if outcome.error else {"report": outcome.report}
         for name, value in (("event", outcome.event), ("alarm", outcome.alarm)):
             if value is not None:

@@ -21,6 +21,7 @@ from audioengine.cli.options import (
 from audioengine.times import Number, epoch_ms
 
 if TYPE_CHECKING:
+    from audioengine.operations.captured import CaptureFile
     from audioengine.operations.legs import Legs
 
 _Callback = TypeVar("_Callback", bound=Callable[..., object])
@@ -69,6 +70,32 @@ def read_legs(caller: str | None, callee: str | None, raw: str | None) -> Legs |
     return Legs(leg(caller, "caller"), leg(callee, "callee"))
 
 
+def _read_capture(
+    pcap: str, caller: str | None, callee: str | None, payload_types: tuple[str, ...]
+) -> CaptureFile:
+    """Make what the options say a capture.
+
+    Raises click.BadParameter for what is no number.
+    """
+    from audioengine.operations.captured import CaptureFile
+
+    def number(text: str | None, option: str) -> int | None:
+        try:
+            return None if text is None else int(text, 0)
+        except ValueError:
+            message = f"{text!r} must be an SSRC or a port of the capture, such as 0x9abcdef0."
+            raise click.BadParameter(message, param_hint=option) from None
+
+    types = {}
+    for text in payload_types:
+        kind, _, codec = text.partition("=")
+        if not kind.isdecimal() or not codec:
+            message = f"{text!r} must be NUMBER=CODEC, such as 111=opus."
+            raise click.BadParameter(message, param_hint="--payload-type")
+        types[int(kind)] = codec
+    return CaptureFile(pcap, number(caller, "--caller"), number(callee, "--callee"), types)
+
+
 def _split(text: str, party: str) -> tuple[str, Number | None, Number | None]:
     name, at, times = text.rpartition("@")
     if not at or not _TIME.match(times):
@@ -88,6 +115,19 @@ def _read_number(_ctx: click.Context, _option: click.Parameter, text: str) -> Nu
 )
 @click.argument("places", metavar="[SRC] DST", nargs=-1, required=True)
 @leg_options
+@click.option(
+    "--pcap",
+    metavar="FILE",
+    help="A packet capture (pcap, pcapng) with the RTP of one call; --caller and --callee are then "
+    "an SSRC or a port each.",
+)
+@click.option(
+    "--payload-type",
+    "payload_types",
+    multiple=True,
+    metavar="N=CODEC",
+    help="What a payload type of the capture stands for: 111=opus, 101=telephone-event.",
+)
 @click.option(
     "--caller-channel",
     type=click.Choice(get_args(CallerChannel)),
@@ -121,6 +161,8 @@ def convert(
     caller: str | None,
     callee: str | None,
     raw: str | None,
+    pcap: str | None,
+    payload_types: tuple[str, ...],
     caller_channel: CallerChannel,
     swap: bool,
     kbps: int | None,
@@ -133,12 +175,21 @@ def convert(
     """Make the recording DST of what a recorder leaves: an MP3, exact on its clock.
 
     SRC is a file of both parties: WAV, FLAC, Ogg, AIFF and others, known by their bytes. Or
-    --caller and --callee name a file of each, laid on one clock by their starts.
+    --caller and --callee name a file of each, laid on one clock by their starts. Or --pcap names
+    a capture, in which each packet is at its RTP timestamp.
     """
-    legs = read_legs(caller, callee, raw)
+    legs: Legs | CaptureFile | None
+    if pcap is None:
+        legs = read_legs(caller, callee, raw)
+    else:
+        legs = _read_capture(pcap, caller, callee, payload_types)
     *sources, destination = places
     if len(sources) != (legs is None):
-        given = "--caller or --callee" if legs is not None else "neither --caller nor --callee"
+        given = (
+            "--pcap, --caller or --callee"
+            if legs is not None
+            else "none of --pcap, --caller and --callee"
+        )
         wanted = "DST alone" if legs is not None else "SRC and DST"
         raise click.UsageError(f"With {given}, {wanted} must be given.")
     from audioengine.cli.convert_text import converted

@@ -22,14 +22,10 @@ from audioengine.declaration import (
     changed,
     leaves,
 )
-from audioengine.times import Number
+from audioengine.times import NUMBER, Number, read_time
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 _Options = TypeVar("_Options")
-
-# Signs are read, so that a negative time is refused as one and not as a misspelt interval. Still
-# there is one way at most to read a text: between two numbers, one "-" is left over.
-NUMBER = r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 
 def read_number(text: str) -> Decimal:
@@ -43,6 +39,21 @@ def read_number(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         raise click.BadParameter(f"{text!r} is too large or too small a number.") from None
+
+
+def read_seconds(text: str) -> Decimal:
+    """The exact seconds of a number or of ``hh:mm:ss.mmm``.
+
+    Raises click.BadParameter where it is neither.
+    """
+    seconds = read_time(text) if ":" in text else read_number(text)
+    if seconds is None:
+        raise click.BadParameter(f"{text!r} is no time such as 75.5 or 00:01:15.5.")
+    return seconds
+
+
+def _read_seconds(_ctx: click.Context, _option: click.Parameter, text: str) -> Decimal:
+    return read_seconds(text)
 
 
 def _read_number(_ctx: click.Context, _option: click.Parameter, text: str) -> Decimal:
@@ -91,7 +102,7 @@ def _option(one: Declared) -> Callable[[_Callback], _Callback]:
         is_pair = isinstance(kind, Pair)
         more |= {
             "default": str(one.default),
-            "callback": _read_pair if is_pair else _read_number,
+            "callback": _read_pair if is_pair else _read_seconds if unit == "S" else _read_number,
             "metavar": f"{unit}[,{unit}]" if is_pair else unit,
         }
     return click.option(flag_of(one), help=sentence, **more)

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, get_args
 
 import click
 
-from audioengine.cli.declared import NUMBER, declared_options, read_number, read_options
+from audioengine.cli.declared import declared_options, read_number, read_options, read_seconds
 from audioengine.declaration import Scope
 from audioengine.edits import Dialect, Interval, Modification
 from audioengine.errors import InvalidRequestError
 from audioengine.json_input import parse_json
 from audioengine.operations.options import StoreOptions
 from audioengine.storage.options import S3Options
-from audioengine.times import Number
+from audioengine.times import TIME, Number
 
 if TYPE_CHECKING:
     from audioengine.custody.record import CustodyRecord
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 
-_INTERVAL = re.compile(rf"({NUMBER})?-({NUMBER})?")
+# Still there is one way at most to read a text: between two numbers, one "-" is left over.
+_INTERVAL = re.compile(rf"({TIME})?-({TIME})?")
 _PARTIES = ("caller", "callee", "both")
 
 
@@ -54,9 +55,9 @@ class Places(TypedDict):
 def _interval(text: str, origin: str) -> Interval:
     found = _INTERVAL.fullmatch(text)
     if found is None or text == "-":
-        hint = "must be FROM-TO in seconds, for instance 10-50 or 12.5-15"
+        hint = "must be FROM-TO in seconds, for instance 10-50, 12.5-15 or 00:01:10-00:01:15.5"
         raise click.BadParameter(f"{text!r} {hint}; one end may be left out: 10- or -50.")
-    start, end = (None if bound is None else read_number(bound) for bound in found.groups())
+    start, end = (None if bound is None else read_seconds(bound) for bound in found.groups())
     return Interval(start, end, origin)
 
 
@@ -118,14 +119,15 @@ _EDIT_OPTIONS = (
         multiple=True,
         callback=_read_trim,
         metavar="FROM-TO",
-        help="Keep this stretch, in seconds; 10- and -50 leave one end open.",
+        help="Keep this stretch, in seconds or hh:mm:ss.mmm; 10- and -50 leave one end open.",
     ),
     click.option(
         "--mask",
         multiple=True,
         callback=_read_masks,
         metavar="PARTY=FROM-TO",
-        help="Mask caller, callee or both there, in seconds; 12.5- to the end. May be repeated.",
+        help="Mask caller, callee or both there, in seconds or hh:mm:ss.mmm; 12.5- to the end. "
+        "May be repeated.",
     ),
     click.option(
         "--absolute",

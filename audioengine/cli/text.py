@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from click import format_filename
 
@@ -24,7 +25,9 @@ from audioengine.report import (
     TrimReport,
     VerdictReport,
 )
-from audioengine.verification.verdict import MergeVerification, Verification
+
+if TYPE_CHECKING:
+    from audioengine.verification.verdict import MergeVerification, Verification
 
 _Paragraph = tuple[str, Sequence[str]]
 

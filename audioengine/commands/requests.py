@@ -208,11 +208,11 @@ def modifications(command: Command) -> list[tuple[str, Modification]]:
     return [(path, modification_of(one, path)) for path, one in edits if one is not None]
 
 
-def _dialect(told: object, of_door: Dialect) -> Dialect:
-    if told == "rest" or (told == "sqs" and of_door == "sqs"):
-        return "rest" if told == "rest" else "sqs"
+def _dialect(named: object, of_door: Dialect) -> Dialect:
+    if named == "rest" or (named == "sqs" and of_door == "sqs"):
+        return "rest" if named == "rest" else "sqs"
     rule = 'must be "rest"' if of_door == "rest" else 'must be "sqs" or "rest"'
-    raise _refusal([Problem("dialect", told, rule)])
+    raise _refusal([Problem("dialect", named, rule)])
 
 
 def _kind(data: dict[str, Any], method: str | None) -> type[Command]:

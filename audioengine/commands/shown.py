@@ -41,8 +41,8 @@ def labelled(command: object, dialect: Dialect, method: str | None) -> object:
         return command
     if not isinstance(values, dict):
         return command
-    told = {"method": method or values.get("method"), "dialect": dialect}
-    return {**told, **{name: one for name, one in values.items() if name not in told}}
+    labels = {"method": method or values.get("method"), "dialect": dialect}
+    return {**labels, **{name: one for name, one in values.items() if name not in labels}}
 
 
 def shown_command(command: object) -> str:

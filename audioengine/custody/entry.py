@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +171,8 @@ def _entry(
 
 def versions() -> Mapping[str, str]:
     """Return the versions that decide about outputs: this package, the decoder, the encoder."""
+    from importlib.metadata import version  # with it come email, zipfile and the network
+
     import soundfile
 
     return {

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from audioengine.custody.chain import BEGINNING, Head, Link, line_digest, linked, sealed, unsealed
 from audioengine.errors import InvalidRequestError, Problem, StorageError, VerificationError
@@ -28,23 +28,6 @@ _HIDDEN = "***"
 _LEAST_KEY_BYTES = 16
 _BLOCK_BYTES = 1 << 16
 _NO_RECORD = "must be a custody record, or a new file"
-
-
-class CustodyWriter(Protocol):
-    """Takes the custody entries of outputs."""
-
-    @property
-    def pcm_digest(self) -> bool:
-        """Whether entries must contain the digest of an output's samples."""
-
-    def check(self) -> None:
-        """Raise, before anything is done, if no entry can be taken."""
-
-    def add(self, entry: Mapping[str, Any]) -> RecordedReport | None:
-        """Take an entry of canonical values; return None if it is recorded later.
-
-        Raises what `CustodyRecord.add` raises.
-        """
 
 
 @dataclass(frozen=True, slots=True)

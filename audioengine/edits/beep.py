@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Annotated
 
 from audioengine.choices import Fill
-from audioengine.declaration import Option, declared, judge
+from audioengine.declaration import Option, check_options, declared
 from audioengine.errors import InvalidRequestError
 from audioengine.times import Number, exact, plain
 
@@ -42,7 +42,7 @@ class Beep:
     fill: Annotated[Fill, Option("What is heard under a mask.", flag="--fill")] = "beep"
 
     def __post_init__(self) -> None:
-        judge(self, "beep.")
+        check_options(self, "beep.")
 
     def check_rate(self, rate_hz: int) -> None:
         """Raise InvalidRequestError where the beep is too high for a recording of this rate."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from audioengine.declaration import NumberPair
 from audioengine.edits.encoder_delay import LAME_LATENESS, untagged_notice
@@ -164,7 +165,7 @@ def _guard(
     return guards[0], guards[-1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Place:
     """A recording on its clock, and what is said of the intervals of a request."""
 
@@ -174,6 +175,11 @@ class _Place:
     """How far bounds may lie beyond its end, in samples."""
     problems: list[Problem]
     warnings: list[Notice]
+
+    @cached_property
+    def latest(self) -> Fraction:
+        """Where a bound may lie at the latest."""
+        return self.whole.end + self.tolerance
 
 
 def _trim(bounds: Bounds, place: _Place) -> tuple[Span, Span]:
@@ -203,34 +209,37 @@ def _mask(
     start = min(Fraction(0), bounds.end or Fraction(0)) if bounds.start is None else bounds.start
     end = max(Fraction(whole.end), start) if bounds.end is None else bounds.end
     asked = Span(*round_outward(start, end))
-    if _is_outside(bounds, Fraction(asked.start), Fraction(asked.end), place):
+    if _is_outside(bounds, asked.start, asked.end, place):
         return []
-    if end - start < 1:
+    length = end - start
+    if length < 1:
         place.problems.append(_too_short(bounds, clock))
         return []
-    ms = (end - start) * 1000 / clock.rate_hz
-    if ms < SHORT_MASK_MS:
+    if length * 1000 < SHORT_MASK_MS * clock.rate_hz:
+        ms = length * 1000 / clock.rate_hz
         place.warnings.append(Notice("short_mask", f"{bounds.path} {lasts(ms, clock)}."))
     inside = asked.clipped(whole)
     place.warnings.extend(_clipped("mask_clipped", bounds, asked, inside, place))
-    guarded = Span(*round_outward(start - guard[0], end + guard[1]))
+    guarded = Span(*round_outward(start - guard[0], end + guard[1])) if any(guard) else asked
     return [AppliedMask(party, asked, guarded.clipped(whole))]
 
 
-def _is_outside(bounds: Bounds, start: Fraction, end: Fraction, place: _Place) -> bool:
+def _is_outside(bounds: Bounds, start: Fraction | int, end: Fraction | int, place: _Place) -> bool:
     """Add to the problems where ``[start, end)`` is outside the recording, or ends far beyond."""
     whole, clock = place.whole, place.clock
-    lasts = clock.describe(whole.start, whole.end)
-    rule = f"leaves the interval outside the recording, which lasts from {lasts}"
+    rule = None
     if start >= whole.end:
         field, value = "from", bounds.asked.start
     elif end <= 0:
         field, value = "to", bounds.asked.end
-    elif bounds.end is not None and bounds.end - whole.end > place.tolerance:
+    elif bounds.end is not None and bounds.end > place.latest:
         field, value = "to", bounds.asked.end
         rule = _beyond(bounds.end, place)
     else:
         return False
+    if rule is None:
+        shown = clock.describe(whole.start, whole.end)
+        rule = f"leaves the interval outside the recording, which lasts from {shown}"
     other = "" if value is None else clock.other_reading(value, whole.end)
     place.problems.append(Problem(f"{bounds.path}.{field}", value, rule + other))
     return True

@@ -12,7 +12,7 @@ from typing import Any
 
 from audioengine.commands.requests import MergeRecordings, StoreRecording
 from audioengine.custody import entry as custody_entry
-from audioengine.custody.record import CustodyWriter
+from audioengine.custody.writer import CustodyWriter
 from audioengine.execution.context import CommandContext
 from audioengine.execution.destination import Destination
 from audioengine.notices import Notice

@@ -39,19 +39,19 @@ def command_digest(
     destination: as the command asks for it, before any suffix; None where there is none.
     key: what the output is encrypted with.
     """
-    told: dict[str, Any] = {"method": command.method, "domain": domain}
+    parts: dict[str, Any] = {"method": command.method, "domain": domain}
     if destination is not None:
-        told |= {"destination": str(destination), "key": _key(key)}
+        parts |= {"destination": str(destination), "key": _key(key)}
     if isinstance(command, StoreRecording):
-        told["recording"] = command.recording_id
-        told["modification"] = _modification(command.modification, settings.store)
+        parts["recording"] = command.recording_id
+        parts["modification"] = _modification(command.modification, settings.store)
         if command.modification is not None:
-            told["start"] = _number(command.start_time_ms)
-            told["store"] = _options(settings.store)
+            parts["start"] = _number(command.start_time_ms)
+            parts["store"] = _options(settings.store)
     elif isinstance(command, MergeRecordings):
-        told["merge"] = _options(settings.merge, OWN_OF_MERGE)
-        told["store"] = _options(settings.store)
-        told["recordings"] = sorted(
+        parts["merge"] = _options(settings.merge, OWN_OF_MERGE)
+        parts["store"] = _options(settings.store)
+        parts["recordings"] = sorted(
             (
                 {
                     "recording": entry.recording_id,
@@ -67,8 +67,8 @@ def command_digest(
             key=lambda one: Fraction(one["start"]),  # those that start together keep their order
         )
     else:
-        told["recording"] = command.recording_id
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        parts["recording"] = command.recording_id
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _key(key: EncryptionKey | None) -> str | None:
@@ -81,9 +81,9 @@ def _key(key: EncryptionKey | None) -> str | None:
 
 def _options(options: object, names: Collection[str] | None = None) -> Mapping[str, str]:
     """The options, or those of these names, that decide about an output."""
-    told = values(options)
+    chosen = values(options)
     return {
-        one.name: str(told[one.name])
+        one.name: str(chosen[one.name])
         for one in declarations(type(options))
         if one.option.effect != "none" and (names is None or one.name in names)
     }

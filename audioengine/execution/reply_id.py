@@ -127,8 +127,8 @@ def _addressed(token: Claims, settings: Settings) -> Claims:
 def unverified(settings: Settings) -> Claims:
     """Return what is told of a command whose token proves nothing: what settings say alone."""
     fallbacks = settings.fallbacks
-    told = Claims(domain=fallbacks.domain, recording_id="", command_queue=fallbacks.command_queue)
-    return _addressed(told, settings)
+    claims = Claims(domain=fallbacks.domain, recording_id="", command_queue=fallbacks.command_queue)
+    return _addressed(claims, settings)
 
 
 def region_of(queue: str | None, fallbacks: FallbackSettings) -> str:

@@ -13,7 +13,7 @@ from audioengine.commands.requests import StoreRecording
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError
 from audioengine.execution.command_custody import CommandCustody, custody_of
-from audioengine.execution.context import CommandContext
+from audioengine.execution.context import CommandContext, Known
 from audioengine.execution.destination import (
     Destination,
     destination_of,
@@ -21,7 +21,6 @@ from audioengine.execution.destination import (
     repeated,
     versions_before,
 )
-from audioengine.execution.known_recordings import Known
 from audioengine.execution.outcome import Result
 from audioengine.execution.temporary_objects import (
     START_TIME,

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import islice
+from math import ceil, floor
 from operator import attrgetter
+from typing import NamedTuple
 
 from audioengine.edits import (
     LAME_LATENESS,
@@ -41,6 +41,7 @@ from audioengine.pcm.decode import Samples
 from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.masks import plan_masks
 from audioengine.plan.placing import PlacedPart
+from audioengine.plan.spans import SpansByPlace
 from audioengine.plan.stereo import CouplingReader
 from audioengine.storage import S3Options
 from audioengine.times import ms_to_samples, round_half_up
@@ -262,29 +263,51 @@ def _on_timeline(
 
 def _with_conference_masks(members: Sequence[Member], beep: Beep) -> list[Member]:
     """Each recording's masks also on all others that list a conference there."""
-    return [
-        replace(member, placed=_with_masks_of(member.placed, others, beep))
+    masks = [
+        _TimedMask(number, mask, *member.placed.time_of(mask.applied))
         for number, member in enumerate(members)
-        for others in [[other.placed for other in (*members[:number], *members[number + 1 :])]]
+        for mask in member.placed.edits.masks
+    ]
+    by_place = SpansByPlace(
+        {place: Span(floor(mask.start), ceil(mask.end)) for place, mask in enumerate(masks)}
+    )
+    return [
+        replace(member, placed=_with_masks_of_others(number, member.placed, masks, by_place, beep))
+        for number, member in enumerate(members)
     ]
 
 
-def _with_masks_of(placed: PlacedPart, others: Iterable[PlacedPart], beep: Beep) -> PlacedPart:
+class _TimedMask(NamedTuple):
+    """A mask of a recording, by number, and its exact place on the timeline."""
+
+    recording: int
+    mask: AppliedMask
+    start: Fraction
+    end: Fraction
+
+
+def _with_masks_of_others(
+    number: int,
+    placed: PlacedPart,
+    masks: Sequence[_TimedMask],
+    by_place: SpansByPlace,
+    beep: Beep,
+) -> PlacedPart:
     """A recording with the others' masks, as far as it lists a conference there."""
     whole = Span(0, placed.index.samples)
     more: list[AppliedMask] = []
-    conferences = join(placed.conferences)
-    ends = [conference.end for conference in conferences]
-    for other in others:
-        for mask in other.edits.masks:
-            start, end = other.time_of(mask.applied)
-            for conference in islice(conferences, bisect_right(ends, start), None):
-                if conference.start >= end:
-                    break
-                first = max(start, Fraction(conference.start))
-                span = placed.samples_around(first, min(end, Fraction(conference.end)))
-                if span.clipped(whole).length:
-                    more.append(AppliedMask(mask.party, span, span.clipped(whole)))
+    shared = [
+        (place, conference)
+        for conference in join(placed.conferences)
+        for place in by_place.inside(conference)
+        if masks[place].recording != number
+    ]
+    for place, conference in sorted(shared):
+        _, mask, start, end = masks[place]
+        first = max(start, Fraction(conference.start))
+        span = placed.samples_around(first, min(end, Fraction(conference.end)))
+        if span.clipped(whole).length:
+            more.append(AppliedMask(mask.party, span, span.clipped(whole)))
     if more:
         beep.check_rate(placed.index.format.rate_hz)
     return replace(placed, edits=replace(placed.edits, masks=(*placed.edits.masks, *more)))

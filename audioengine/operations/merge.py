@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from audioengine.custody.record import CustodyWriter
+from audioengine.custody.writer import CustodyWriter
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import merge_reporting as reporting
 from audioengine.operations.coherence import MeasuredCoherence

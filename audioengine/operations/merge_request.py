@@ -15,7 +15,7 @@ from audioengine.operations.recording import Recording
 from audioengine.parts import TimedPart
 from audioengine.plan.merge import MergePlan
 from audioengine.plan.merge import make_merge_plan as make_plan
-from audioengine.plan.windows import read_windows
+from audioengine.plan.windows import read_source_windows
 from audioengine.times import Number, exact, ms_to_samples, plain
 
 
@@ -52,7 +52,8 @@ def gather(
     _check_length(members, format.rate_hz, options.max_timeline_s)
     placed = [member.placed for member in members]
     windows = [
-        partial(read_windows, member.recording.source, member.placed.index) for member in members
+        partial(read_source_windows, member.recording.source, member.placed.index)
+        for member in members
     ]
     plan = make_plan(
         placed, format, windows, align=options.align, render=options.render, no_room=no_room

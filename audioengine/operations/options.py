@@ -25,9 +25,9 @@ from audioengine.declaration import (
     Effect,
     NumberPair,
     Option,
+    check_options,
     declarations,
     declared,
-    judge,
     leaves,
 )
 from audioengine.edits import (
@@ -110,7 +110,7 @@ class SharedOptions:
     ] = False
 
     def __post_init__(self) -> None:
-        judge(self)
+        check_options(self)
 
     def completed(self, modification: Modification) -> Modification:
         """A modification with the guard and the tolerance, where it says none of its own."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audioengine.custody import entry as custody_entry
-from audioengine.custody.record import CustodyWriter
+from audioengine.custody.writer import CustodyWriter
 from audioengine.declaration import values
 from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.mp3.scan import scan

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from audioengine.custody.record import CustodyWriter
+from audioengine.custody.writer import CustodyWriter
 from audioengine.declaration import values
 from audioengine.edits import Edits, Modification
 from audioengine.errors import InvalidRequestError, Problem
@@ -20,7 +20,6 @@ from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.options import StoreOptions, options_of
 from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import Recording, open_recording
-from audioengine.operations.recording_custody import recorded, require_record, store_entry
 from audioengine.operations.refusing import refuse_warnings
 from audioengine.operations.store_rendering import render_store
 from audioengine.operations.store_request import is_copy, resolved, store_plan
@@ -73,7 +72,11 @@ def store(
     started = time.perf_counter()
     options = options_of(options, StoreOptions)
     workers = worker_count(workers)
-    require_record(record)
+    if record is not None:
+        # With what it imports, for few.
+        from audioengine.operations import recording_custody
+
+        recording_custody.require_record(record)
     with open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms)
         if options.verify:
@@ -113,13 +116,15 @@ def store(
                     "modification": modification and options.completed(modification),
                     "start_time_ms": start_time_ms,
                 }
-                entry = store_entry(
+                entry = recording_custody.store_entry(
                     record, report, source, destination, staging, request, verdict, s3
                 )
             recording.source.check_unchanged()
             staging.publish(facts_of([report.source.sha256]))
     report = replace(report, verification=verdict)
-    return report if record is None else replace(report, recorded=recorded(record, entry))
+    if record is None:
+        return report
+    return replace(report, recorded=recording_custody.recorded(record, entry))
 
 
 def plan_store(

@@ -20,7 +20,7 @@ from audioengine.operations.recording import Recording, likely_delay
 from audioengine.plan.stereo import CouplingReader
 from audioengine.plan.store import StorePlan
 from audioengine.plan.store import make_store_plan as make_plan
-from audioengine.plan.windows import read_windows
+from audioengine.plan.windows import read_source_windows
 from audioengine.times import Number
 
 
@@ -73,7 +73,7 @@ def store_plan(
         index,
         edits,
         CouplingReader(recording.source, index),
-        partial(read_windows, recording.source, index),
+        partial(read_source_windows, recording.source, index),
         render=options.render,
         fallback=options.fallback,
         caller_channel=options.caller_channel,

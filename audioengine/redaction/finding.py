@@ -135,6 +135,8 @@ class Findings(Sequence[Finding]):
     """Up to which gap `modification` joins findings unless it is told."""
     warnings: tuple[Notice, ...] = field(default=())
     """What the files left open, and how it was taken."""
+    told_kinds: tuple[str, ...] | None = None
+    """The only kinds that the files can tell of; None: whatever there is, they tell of it."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -160,7 +162,7 @@ class Findings(Sequence[Finding]):
         min_confidence: 0 to 1. A finding whose confidence is unknown stays.
 
         Raises InvalidRequestError where kinds are chosen and a finding's file does not tell its
-        kind: no choice can be made then, and nothing is left out silently.
+        kind, or the files can't tell of one: nothing is left out silently.
         """
         wanted = _patterns(kinds)
         least = None
@@ -174,6 +176,7 @@ class Findings(Sequence[Finding]):
             unknown = [Problem(one.path, None, rule) for one in self.items if one.kind is None]
             if unknown:
                 raise InvalidRequestError(unknown[:20])
+            self._check_told(wanted)
         return tuple(
             one
             for one in self.items
@@ -182,6 +185,15 @@ class Findings(Sequence[Finding]):
                 least is None or one.confidence is None or exact(one.confidence, one.path) >= least
             )
         )
+
+    def _check_told(self, wanted: Iterable[str]) -> None:
+        if self.told_kinds is None:
+            return
+        for one in wanted:
+            if not any(fnmatchcase(_plain(kind), one) for kind in self.told_kinds):
+                told = ", ".join(self.told_kinds)
+                rule = f"must be of what the file can tell, {told}: it marks nothing of other kinds"
+                raise InvalidRequestError.of("kinds", one, rule)
 
     def modification(
         self,

@@ -45,8 +45,8 @@ def send_in_parts(
     def sent(number: int, part: _Part) -> Sent:
         numbered = {**this, "PartNumber": number, **options.customer_key_arguments}
         answer = send(numbered, part)
-        told = {name: answer[name] for name in ("ETag", "ChecksumSHA256") if name in answer}
-        return {"PartNumber": number, **told}
+        confirmed = {name: answer[name] for name in ("ETag", "ChecksumSHA256") if name in answer}
+        return {"PartNumber": number, **confirmed}
 
     try:
         done = _all_sent(sent, parts)

@@ -8,16 +8,19 @@ much as before: most of a voice is below 3 kHz.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from audioengine.edits import Span
+from audioengine.plan.grid import Flags
 from audioengine.plan.rendering import RenderPlan
 from audioengine.verification.findings import HeardBands
 from audioengine.verification.passage import Passage
-from audioengine.verification.waves import Wave, amplitude, power_in_bands
+from audioengine.verification.waves import amplitude, power_in_bands
 
 BANDS = 32
 """Of the range up to half the rate: as wide as those of the coding's filter bank."""
@@ -26,6 +29,7 @@ _BLOCK_S = 0.03
 _GRANULE = 576
 _RESAMPLED_SHARE = 0.9
 _LEAST_BLOCKS = 8
+_LEAST_SOUNDING_BLOCKS = 2.5
 _LEAST_BAND_DBFS = -70.0
 _MASKED_DB = 30.0
 _TOP_DB = 45.0
@@ -58,7 +62,7 @@ _LOWPASS_HZ = {
 }
 _MONO_SHARE = 1.5
 _MOST_LOST_DB = 6.0
-_MOST_LOST_BY_CHANCE_DB = 24.0
+_MOST_LOST_BY_CHANCE_DB = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +103,21 @@ def hear_bands(
     for span in spans:
         if span.length >= max(block, rate * _LEAST_MS // 1000):
             cut = passage.cut(span)
+            ours = power_in_bands(passage.ours[channel][cut], block, BANDS)
+            wanted = power_in_bands(passage.total[channel][cut], block, BANDS)
             yield HeardBands(
                 channel,
                 span,
-                sure * (((span.length - block) // (block // 2) + 1) / alike),
-                power_in_bands(passage.ours[channel][cut], block, BANDS),
-                power_in_bands(passage.total[channel][cut], block, BANDS),
+                sure * len(wanted),
+                ours.sum(axis=0),
+                wanted.sum(axis=0),
+                (wanted**2).sum(axis=0),
+                alike,
             )
 
 
-def _sure(passage: Passage, rate_hz: int, coded: float) -> Wave:
-    """[shape=(BANDS,)] 1, and 0 for bands that encoder or resampler need not leave as they are."""
+def _sure(passage: Passage, rate_hz: int, coded: float) -> Flags:
+    """[shape=(BANDS,)] Which bands encoder and resampler must leave as they are."""
     highest = min(
         (
             _RESAMPLED_SHARE * sound.voice.index.format.rate_hz / 2
@@ -122,7 +130,7 @@ def _sure(passage: Passage, rate_hz: int, coded: float) -> Wave:
     tops = np.arange(1, BANDS + 1) * width
     # Its low-pass is rounded to whole bands.
     kept = lowpass_hz(passage.case.plan) - width / 2
-    sure: Wave = (tops <= min(highest, coded, kept)).astype(np.float64)
+    sure: Flags = tops <= min(highest, coded, kept)
     return sure
 
 
@@ -151,38 +159,56 @@ def lost_bands(found: Iterable[HeardBands], rate_hz: int) -> tuple[list[LostBand
     more; where it is lower, the bands above it lose 12 to 60 dB.
     """
     together: dict[int, list[HeardBands]] = {}
-    for one in found:
-        together.setdefault(one.channel, []).append(one)
+    for stretch in found:
+        together.setdefault(stretch.channel, []).append(stretch)
     lost: list[LostBand] = []
     largest = 0.0
     for channel, stretches in together.items():
-        blocks = np.sum([one.blocks for one in stretches], axis=0)
-        ours, wanted = (
-            np.sum([one.blocks * power for one, power in pairs], axis=0) / np.maximum(blocks, 1)
-            for pairs in (
-                [(one, one.ours) for one in stretches],
-                [(one, one.wanted) for one in stretches],
-            )
-        )
-        total = HeardBands(channel, stretches[0].span, blocks, ours, wanted)
-        for one in (*stretches, total):
-            losses = _losses(one)
+        total = _together(stretches)
+        for heard in (*stretches, total):
+            losses = _losses(heard)
             largest = max(largest, max(losses.values(), default=0.0))
-            for band in _missing(one, losses, _TOP_DB if one is total else _MASKED_DB):
+            for band in _missing(heard, losses, _TOP_DB if heard is total else _MASKED_DB):
                 hz = (band + 0.5) * rate_hz / 2 / BANDS
-                lost.append(LostBand(channel, one.span, hz, losses[band]))
+                lost.append(LostBand(channel, heard.span, hz, losses[band]))
     return lost, largest
+
+
+def _together(stretches: Sequence[HeardBands]) -> HeardBands:
+    """All stretches of a channel as one, each with the bands that are sure in it."""
+
+    def total(values: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        pairs = zip(stretches, values, strict=True)
+        whole: npt.NDArray[Any] = np.sum([one * (part.blocks > 0) for part, one in pairs], axis=0)
+        return whole
+
+    return HeardBands(
+        stretches[0].channel,
+        stretches[0].span,
+        total(part.blocks for part in stretches),
+        total(part.ours for part in stretches),
+        total(part.wanted for part in stretches),
+        total(part.squares for part in stretches),
+        stretches[0].alike,
+    )
 
 
 def _losses(heard: HeardBands) -> dict[int, float]:
     """By band that can be heard, over enough blocks, what it lost, in dB."""
-    figures = zip(heard.blocks.tolist(), heard.ours.tolist(), heard.wanted.tolist(), strict=True)
     least = amplitude(_LEAST_BAND_DBFS) ** 2
+    figures = zip(heard.blocks.tolist(), heard.ours.tolist(), heard.wanted.tolist(), strict=True)
     return {
-        band: 10 * math.log10(wanted / max(ours, _FLOOR))
+        band: 10 * math.log10(wanted / max(ours, blocks * _FLOOR))
         for band, (blocks, ours, wanted) in enumerate(figures)
-        if wanted >= least and blocks >= _LEAST_BLOCKS
+        if blocks >= _LEAST_BLOCKS * heard.alike
+        and wanted >= blocks * least
+        and _sounding_blocks(heard, band) >= _LEAST_SOUNDING_BLOCKS
     }
+
+
+def _sounding_blocks(heard: HeardBands, band: int) -> float:
+    """In how many blocks a band sounds: all of them if steady, one if all of it is in one."""
+    return float(heard.wanted[band] ** 2 / heard.squares[band]) / heard.alike
 
 
 def _missing(heard: HeardBands, losses: dict[int, float], top_db: float) -> list[int]:
@@ -192,7 +218,7 @@ def _missing(heard: HeardBands, losses: dict[int, float], top_db: float) -> list
     out = []
     at_top = True
     for band in sorted(losses, reverse=True):
-        by_chance = _MOST_LOST_BY_CHANCE_DB / math.sqrt(heard.blocks[band])
+        by_chance = _MOST_LOST_BY_CHANCE_DB / math.sqrt(_sounding_blocks(heard, band))
         beside = float(heard.wanted[max(0, band - 1) : band + 2].max())
         if losses[band] <= _MOST_LOST_DB + by_chance:
             at_top = False

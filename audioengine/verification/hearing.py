@@ -33,9 +33,13 @@ _BLOCK_MS = 20
 _EDGE_REST_DB = -15.0  # of the beep: what coding adds where it sets in is below
 _SHORT_REST_DB = -6.0  # in less than a block
 _EDGE_BESIDE_DB = -6.0  # of what is heard beside the mask: its coding noise is below
+_AMONG_OTHERS_DB = -3.0
 _CORE_REST_DB = -32.0
 _CORE_REST_DBFS = -70.0
 _CORE_BESIDE_DB = -50.0
+_FEW_BITS = 240
+_FEW_BITS_REST_DB = -15.0
+_NOISE_BY_CHANCE_DB = 3.0
 
 _SHALLOW = 1.25
 _MAX_ENVELOPE = 1.5
@@ -47,6 +51,7 @@ _CODING_NOISE_DBFS = -82.0
 
 _LEAST_TRACE = 0.02
 _NOISY_TRACE = 0.3
+_TRACE_BESIDE = 0.05
 
 _SURE_EDGE_DB = 3.0
 _SURE_NOISY_EDGE_DB = 8.0
@@ -68,9 +73,6 @@ _GAP_BESIDE_DBFS = -60.0
 
 _HIDDEN_BESIDE_DB = -12.0
 _HIDDEN_RINGING_DB = -6.0
-# A granule's coding noise is spread over all of it: 20 ms of it were up to 2.2 dB louder behind the
-# last sample than before it, in generated streams whose sound is cut off in a long window.
-_HIDDEN_NOISE_DB = 3.0
 _HIDDEN_DBFS = -55.0
 _MAX_HIDDEN_LIKENESS = 2.5
 
@@ -106,9 +108,13 @@ def beep_check(case: Case, heard: Heard) -> Check:
         block = mask.span.length >= case.format.rate_hz * _BLOCK_MS // 1000
         least = _CORE_REST_DBFS if level is None else max(_CORE_REST_DBFS, level + _CORE_REST_DB)
         core = max(least, mask.edge_limit_dbfs + _CORE_BESIDE_DB)
-        beside = mask.edge_limit_dbfs + (_EDGE_BESIDE_DB if block else 0)
+        if level is not None and mask.core_bits < _FEW_BITS:
+            core = max(core, level + _FEW_BITS_REST_DB)
+        below = _EDGE_BESIDE_DB if mask.alone else _AMONG_OTHERS_DB
+        beside = mask.edge_limit_dbfs + (below if block else 0)
         noise = _EDGE_REST_DB if block else _SHORT_REST_DB
-        most = max(beside, mask.edge_noise_dbfs, least if level is None else level + noise)
+        noise_beside = mask.edge_noise_dbfs + _NOISE_BY_CHANCE_DB
+        most = max(beside, noise_beside, least if level is None else level + noise)
         loud = max(beside, mask.edge_noise_dbfs)
         off = mask.tone_db is not None and not _in_tune(mask, loud, level, short=short)
         if off or mask.core_rest_dbfs > core or mask.edge_rest_dbfs > most:
@@ -146,6 +152,7 @@ def edges_check(case: Case, heard: Heard) -> Check:
 
     At each end, what is heard 15 ms to either side is compared with what should be, and with what
     would be were that end earlier or later by 2.5 to 10 ms (a mask of less than 15 ms as a whole).
+    Where there are less than 15 ms in all, nothing is judged.
     None of those may be nearer by 3 dB, nor that with half of the voice or more under the
     beep's first or last 5, 10 or 15 ms; by 8 dB where the noise of the coding, 15 to 30 ms from the
     edge in what is kept, is not 9 dB below what is compared. In noise coded at 8 kbit/s, at 780
@@ -218,7 +225,10 @@ def voice_check(case: Case, heard: Heard) -> Check:
         and (mask.core_rest_dbfs > noise or mask.envelope > _SURE_ENVELOPE * mask.envelope_spread)
     ]
     elsewhere = [
-        trace for trace in heard.traces if trace.share > _LEAST_TRACE + _NOISY_TRACE * trace.slack
+        trace
+        for trace in heard.traces
+        if trace.share
+        > max(_LEAST_TRACE + _NOISY_TRACE * trace.slack, _TRACE_BESIDE * trace.other_party)
     ]
     measured: dict[str, Figure] = {
         "stretches": len(heard.masks),
@@ -257,7 +267,7 @@ def hidden_check(case: Case, heard: Heard) -> Check:
         > max(
             one.limit_dbfs
             + (_HIDDEN_BESIDE_DB if one.span.length >= least else _HIDDEN_RINGING_DB),
-            one.noise_dbfs + _HIDDEN_NOISE_DB,
+            one.noise_dbfs + _NOISE_BY_CHANCE_DB,
             _HIDDEN_DBFS,
         )
         or one.likeness > _MAX_HIDDEN_LIKENESS * one.likeness_chance
@@ -337,7 +347,7 @@ def mixed_check(case: Case, heard: Heard) -> Check:
         one
         for one in heard.sums
         if one.resemblance < _LEAST_RESEMBLANCE
-        or not one.least - _off(one) <= one.gain <= one.most + _off(one)
+        or not one.resemblance**2 * one.least - _off(one) <= one.gain <= one.most + _off(one)
     ]
     off = [one for one in heard.shares if abs(one.share - 1) > _MOST_OFF_SHARE + _NOISY * one.slack]
     late = [one for one in heard.shares if one.confidence > _SURE_LAG and one.lag]

@@ -243,14 +243,15 @@ def _turned_down(channel: int, span: Span, passage: Passage) -> list[HeardSum]:
         part = Span(start, min(start + block, span.end))
         cut = passage.cut(part)
         ours, sums = passage.ours[channel][cut], passage.total[channel][cut]
+        scale = rms(ours) * rms(sums)
+        resemblance = float(np.mean(ours * sums)) / scale if scale else 0.0
         peaks = most[cut] < 1
         for there in (np.ones(len(sums), dtype=bool), peaks):
             power = (sums * there) ** 2
-            whole, scale = float(power.sum()), rms(ours * there) * rms(sums * there)
+            whole = float(power.sum())
             if not whole or np.count_nonzero(there) < _LEAST_PEAKS:
                 continue
             along = float((ours * sums * there).sum())
-            resemblance = along / len(sums) / scale if scale else 0.0
             low, high = (float((gain[cut] * power).sum()) / whole for gain in (least, most))
             out.append(HeardSum(channel, part, resemblance, along / whole, low, high))
     return out

@@ -45,6 +45,7 @@ from audioengine.verification.waves import (
     tone_in,
     without_beep,
 )
+from audioengine.verification.window_types import read_windows
 from audioengine.verification.windows import short_frames
 
 _PART_FRAMES = 512
@@ -267,6 +268,7 @@ class _Listener:
             ),
             deep=deep,
             core_rest_dbfs=decibels(loudest(inner, block)) if deep else -120.0,
+            core_bits=self._bits(channel, core) if deep else 0.0,
             likeness=alike.best,
             likeness_chance=alike.chance if alone else _chance_among_others(alike),
             envelope=levels.now,
@@ -284,6 +286,14 @@ class _Listener:
         last = (mask.end - support - zero) // spf + 1
         start = zero + first * spf + OVERLAP
         return Span(start, max(start, zero + last * spf)).clipped(part)
+
+    def _bits(self, channel: int, span: Span) -> float:
+        """How many bits a granule of a channel has, on the average, in the frames of a span."""
+        spf, hidden = self.case.format.samples_per_frame, self.case.hidden
+        first, last = (span.start + hidden) // spf, -(-(span.end + hidden) // spf)
+        frames = FrameRange(first, min(last, self.case.output_index.frames))
+        windows = read_windows(self.case.output, self.case.output_index, frames)
+        return float(windows.bits[:, :, channel].mean())
 
     def _edge_limit(
         self, channel: int, mask: Span, part: Span, sound: Sounding, passage: Passage
@@ -326,6 +336,9 @@ class _Listener:
         edge = mask.span.end if ends else mask.span.start
         near = Span(edge - margin, edge + margin).clipped(passage.window).clipped(heard)
         if any(near.clipped(span).length for span in (*passage.unsure, *passage.loud[channel])):
+            return
+        if near.length < margin:
+            # All of the output is shorter than what its coding blurs.
             return
         short = mask.span.length < margin
         if sound.voice.ratio != 1 and short:

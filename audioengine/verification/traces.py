@@ -48,4 +48,10 @@ def _trace(
         return
     power = float(np.mean(wanted * wanted))
     rest = ours - wanted * (float(np.mean(ours * wanted)) / power if power else 0.0)
-    yield HeardTrace(channel, parts[0], share_of(rest, voice, rate), rms(rest) / rms(voice))
+    yield HeardTrace(
+        channel,
+        parts[0],
+        share_of(rest, voice, rate),
+        rms(rest) / rms(voice),
+        rms(wanted) / rms(voice),
+    )

@@ -174,17 +174,17 @@ def levels_of(wave: Wave, block: int) -> Wave:
     return levels
 
 
-def power_in_bands(wave: Wave, block: int, bands: int) -> Wave:
-    """[shape=(bands,)] The mean square of what is in each of equal bands up to half the rate.
+def power_in_bands(wave: Wave, block: int, bands: int) -> npt.NDArray[np.float64]:
+    """[shape=(blocks, bands)] Mean squares in equal bands up to half the rate.
 
-    Over blocks that overlap by half; `wave` is one at least.
+    The blocks overlap by half; `wave` is one at least.
     """
     window = _hann(block)
     frames = np.lib.stride_tricks.sliding_window_view(wave, block)[:: block // 2]
     power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
+    power *= 2 / block / float(np.sum(window * window))
     edges = np.linspace(0, power.shape[1], bands + 1).astype(int)[:-1]
-    mean = power.mean(axis=0) * (2 / block / float(np.sum(window * window)))
-    banded: Wave = np.add.reduceat(mean, edges)
+    banded: npt.NDArray[np.float64] = np.add.reduceat(power, edges, axis=1)
     return banded
 
 

@@ -92,7 +92,7 @@ def _illegal(windows: Windows, channel: int, joined: Flags) -> list[tuple[int, i
     """Frames whose windows do not fit, and the kinds of the one before and of theirs."""
     granules = windows.types.shape[1]
     types = windows.types[:, :, channel].ravel()
-    sounding = windows.sounding[:, :, channel].ravel()
+    sounding = windows.bits[:, :, channel].ravel() > 0
     free = np.zeros((len(joined), granules), dtype=bool)
     free[:, 0] = joined
     # Both granules of a frame that is a source's are; its first one may follow another's.

@@ -127,7 +127,7 @@ def test_any_bytes_give_one_job_or_bad_line_for_each_line_that_is_not_empty(
     assert plain(read(data, block)) == plain(found)
     for one in found:
         if isinstance(one, Job):
-            json.dumps(one.told(), ensure_ascii=False).encode()
+            json.dumps(one.journal_fields(), ensure_ascii=False).encode()
         if (error := refusal(one)) is not None:
             assert not error.retryable
             json.dumps(error_entry(error), ensure_ascii=False).encode()
@@ -294,14 +294,14 @@ def test_a_line_with_a_method_is_a_command_of_the_queue(tmp_path: Path) -> None:
     assert isinstance(merge, Job)
     assert merge.recordings == {one["recordingId"] for one in MERGE["toMerge"]}
     assert not merge.deletes
-    assert set(merge.told()) == {"method"}
+    assert set(merge.journal_fields()) == {"method"}
     parsed = parse_job(merge)
     assert isinstance(parsed, CommandJob)
     assert (parsed.command, parsed.notices) == parse_command(both)
     assert isinstance(deletion, Job)
     assert deletion.recordings == {"one"}
     assert deletion.deletes
-    assert deletion.told() == {"method": "DELETERECORDING", "recordingId": "one"}
+    assert deletion.journal_fields() == {"method": "DELETERECORDING", "recordingId": "one"}
     wanted = CommandJob(DeleteRecording(recording_id="one", reply_id="token"), ())
     assert parse_job(deletion) == wanted
 

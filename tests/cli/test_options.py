@@ -32,9 +32,12 @@ STORE_DEFAULTS = {
 
 def once() -> list[tuple[str, str]]:
     """Verbs with their options that have one value."""
+    context = click.Context(main)
+    verbs = {name: main.get_command(context, name) for name in main.list_commands(context)}
     return [
         (name, option.opts[0])
-        for name, verb in main.commands.items()
+        for name, verb in verbs.items()
+        if verb
         for option in verb.params
         if isinstance(option, click.Option) and not option.multiple and not option.is_flag
     ]
@@ -133,6 +136,9 @@ def test_every_option_has_its_argument(
         ("10-", "10", None),
         ("-50", None, "50"),
         ("12.5-15.25", "12.5", "15.25"),
+        ("00:00:12.5-1:02:03", "12.5", "3723"),
+        ("-01:15.250", None, "75.25"),
+        ("1:00-75", "60", "75"),
         (".5-1.", "0.5", "1"),
         ("1e-3-5", "0.001", "5"),
         ("-1e-3", None, "0.001"),
@@ -242,7 +248,7 @@ def test_empty_params_change_nothing(reach: Reach) -> None:
         ("--trim", "0-inf"),
         ("--trim", "1_0-20"),
         ("--trim", " 1-2"),
-        ("--trim", "0:10-0:50"),
+        ("--trim", "0:10-0:70"),
         ("--trim", "\u0661-\u0662"),
         ("--trim", "1-1e99999999999999999999"),
         ("--trim", "1-2", "--trim", "3-4"),
@@ -251,6 +257,8 @@ def test_empty_params_change_nothing(reach: Reach) -> None:
         ("--mask", "Caller=1-2"),
         ("--mask", "caller="),
         ("--mask", "caller=1"),
+        ("--mask", "caller=1:60-1:70"),
+        ("--mask", "caller=00:00:01,5-00:00:02"),
         ("--guard-ms", "10,"),
         ("--guard-ms", "10,20,30"),
         ("--guard-ms", "nan"),

@@ -180,4 +180,4 @@ def test_the_entry_point_is_the_command() -> None:
     )
     assert done.stdout.startswith("audioengine, version ")
     pyproject = (ROOT / "pyproject.toml").read_text()
-    assert 'audioengine = "audioengine.cli:main"' in pyproject
+    assert 'audioengine = "audioengine.__main__:main"' in pyproject

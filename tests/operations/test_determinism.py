@@ -26,7 +26,7 @@ edit = ae.Modification(
 )
 for render in ("smart", "full"):
     out = io.BytesIO()
-    ae.store(sys.argv[1], out, edit, render=render)
+    ae.store(sys.argv[1], out, edit, ae.StoreOptions(render=render))
     print(hashlib.sha256(out.getvalue()).hexdigest())
 """
 

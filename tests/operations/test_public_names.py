@@ -21,6 +21,7 @@ NAMES = {
     "BatchPlanReport",
     "BatchReport",
     "Beep",
+    "CaptureFile",
     "Check",
     "ConferenceSegment",
     "ConvertReport",
@@ -73,6 +74,7 @@ NAMES = {
     "decode",
     "encode",
     "execute",
+    "find_dtmf",
     "inspect",
     "load_settings",
     "merge",
@@ -81,6 +83,8 @@ NAMES = {
     "plan_batch",
     "plan_merge",
     "plan_store",
+    "read_events",
+    "read_labels",
     "run_batch",
     "store",
     "verify",
@@ -137,6 +141,13 @@ def test_the_signatures_are_these() -> None:
         for parameter in parameters:
             required = parameter.default is inspect.Parameter.empty
             assert required == (parameter.name in {"source", "destination", "audio"})
+
+
+@pytest.mark.parametrize("name", ["store", "merge"])
+def test_help_names_every_argument(name: str) -> None:
+    said = inspect.getdoc(getattr(ae, name)) or ""
+    for argument in inspect.signature(getattr(ae, name)).parameters:
+        assert f"\n{argument}: " in said
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -210,7 +210,7 @@ def test_store_publishes_nothing_else(tmp_path: Path, monkeypatch: pytest.Monkey
     target = tmp_path / "out.mp3"
     target.write_bytes(b"before")
     with monkeypatch.context() as patch:
-        patch.setattr("audioengine.pcm.tone.Tone.paint", lambda *_: None)
+        patch.setattr("audioengine.pcm.tone.BeepTone.paint", lambda *_: None)
         patch.setattr("audioengine.render.tracks._MIN_FILL_FRAMES", 1 << 30)
         with pytest.raises(ae.VerificationError, match=r"not published.* beep: .* voice_gone: "):
             ae.store(source.data, target, edit, ae.StoreOptions(verify=True))

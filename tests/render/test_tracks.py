@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +20,12 @@ from audioengine.mp3.header import StreamFormat, Version
 from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.decode import decode_all
+from audioengine.pcm.encode import FINE_QUALITY, QUALITY, encode_pair
 from audioengine.pcm.tone import BeepTone
 from audioengine.plan.encode import format_for, plan_encode
 from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.rendering import RenderPlan
+from audioengine.render import tracks
 from audioengine.render.edited import EditedPcm
 from audioengine.render.resolve import legal
 from audioengine.render.tracks import Coder, ToneFrames, Track, TrackMaker, seam, windows_of
@@ -295,3 +298,28 @@ def test_a_frame_gets_ever_coarser_and_keeps_its_windows(name: str, data: st.Dat
         sizes.append(sum(unit.bits(format) for unit in coarser.values()))
     assert len(sizes) > 1
     assert sizes[-1] < 0.75 * sizes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "fine"), [("mpeg25-8k-32k", 128), ("mpeg2-16k-48k", 20), ("mpeg1-44k-128k", 20)]
+)
+def test_what_is_short_is_coded_finer(
+    name: str, fine: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the lowest rates, what is long too."""
+    asked = []
+
+    def spy(pairs: Any, *args: Any, quality: int, **kwargs: Any) -> Any:
+        asked.append((sum(left.count for left, _ in pairs), quality))
+        return encode_pair(pairs, *args, quality=quality, **kwargs)
+
+    monkeypatch.setattr(tracks, "encode_pair", spy)
+    monkeypatch.setattr(tracks, "_FEW_FRAMES", 20)
+    work = Work(name, ())
+    maker = TrackMaker(replace(work.plan, full_band=True), work.tone)
+    for count in (20, 21):
+        frames = FrameRange(0, count)
+        pcm = EditedPcm(work.read, work.plan, work.tone, [maker.window(frames)])
+        maker.encode(Coder((0, 1), work.plan.bitrate_index), [frames], pcm)
+    qualities = [FINE_QUALITY if count <= fine else QUALITY for count in (20, 21)]
+    assert asked == list(zip((20, 21), qualities, strict=True))

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from audioengine.commands.alarms import Alarm, command_alarm
 from audioengine.commands.events import topic_form
 from audioengine.errors import AudioEngineError, StorageError
-from audioengine.execution.notification import Notification
+from audioengine.execution.outcome import Notification
 from audioengine.service.logs import log
 from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.letter import (

@@ -28,7 +28,7 @@ from audioengine.commands.wire import (
     read,
 )
 from audioengine.errors import InvalidRequestError, StorageError
-from audioengine.execution.known_recordings import Known
+from audioengine.execution.context import Known
 from audioengine.json_input import parse_json
 from audioengine.settings import Settings
 from audioengine.storage import Storage

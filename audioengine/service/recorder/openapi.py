@@ -74,7 +74,7 @@ def _reports() -> dict[str, Any]:
     }
 
 
-def _post(name: str, summary: str, body: str, result: str, told: str) -> dict[str, Any]:
+def _post(name: str, summary: str, body: str, result: str, description: str) -> dict[str, Any]:
     return {
         "post": {
             "operationId": name,
@@ -86,7 +86,7 @@ def _post(name: str, summary: str, body: str, result: str, told: str) -> dict[st
                 "content": {"application/json": {"schema": ref(body)}},
             },
             "responses": {
-                "200": answer(told, result),
+                "200": answer(description, result),
                 **{code: refused(code, text) for code, text in _REFUSALS.items()},
             },
         }

@@ -112,11 +112,11 @@ class ReportDesk:
 
         Raises InvalidRequestError and NotAllowedError as `take` does.
         """
-        told = _read(report, self._settings)
-        _check_domain(str(told.event.domain), None, self._settings)
-        if not isinstance(told.event, RecordingReady):
-            raise InvalidRequestError.of("event", told.event.event, "must be RECORDINGREADY")
-        return self._entry(told, told.event, None)
+        came = _read(report, self._settings)
+        _check_domain(str(came.event.domain), None, self._settings)
+        if not isinstance(came.event, RecordingReady):
+            raise InvalidRequestError.of("event", came.event.event, "must be RECORDINGREADY")
+        return self._entry(came, came.event, None)
 
     def _entry(self, report: _Report, event: RecordingReady, only_domain: str | None) -> Entry:
         place = report.place
@@ -152,13 +152,13 @@ class ReportDesk:
         else it could name another's recording as its own. Why it may not is not told.
         """
         metadata, domain = self._metadata_at(location), str(event.domain)
-        told = metadata.get(DOMAIN)
+        owner = metadata.get(DOMAIN)
         is_open = self._settings.single_tenant
-        is_proven = is_open or only_domain is None or told == in_ascii(domain)
+        is_proven = is_open or only_domain is None or owner == in_ascii(domain)
         if not is_proven:
             message = f"the metadata of {str(location)!r} must name the token's domain, {domain!r}"
             raise NotAllowedError(message)
-        if told not in (None, in_ascii(domain)) and not is_open:
+        if owner not in (None, in_ascii(domain)) and not is_open:
             raise NotAllowedError(f"there is a recording of another domain at {str(location)!r}")
         if is_of_another(event.recording_id, metadata):
             raise NotAllowedError(f"there is another recording at {str(location)!r}")
@@ -218,8 +218,8 @@ def _read(report: object, settings: Settings) -> _Report:
         problems.append(Problem("startTime", start, "must be epoch milliseconds"))
     if isinstance(event, RecordingReady) and event.meta is not None:
         try:
-            told = parse_meta(event.meta).start_time_ms
-            start = start if told is None else told
+            begun = parse_meta(event.meta).start_time_ms
+            start = start if begun is None else begun
         except InvalidRequestError as error:
             problems += error.problems
     if problems or event is None:

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from audioengine.commands.requests import command_values
 from audioengine.commands.wire import read
 from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
-from audioengine.execution.notification import Notification
+from audioengine.execution.outcome import Notification
 from audioengine.execution.signed_token import MillisecondsError, signed_claims
 from audioengine.service.logs import log
 from audioengine.service.notifications.delivery import Delivery

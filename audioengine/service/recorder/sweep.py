@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from audioengine.commands.alarms import TempRecordingDeletedAlarm
 from audioengine.commands.names import OWN_PREFIX
 from audioengine.errors import AudioEngineError, InvalidRequestError, Problem
-from audioengine.execution.notification import Notification
+from audioengine.execution.outcome import Notification
 from audioengine.execution.temporary_objects import DOMAIN, RECORDING_ID
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.catalogue import Catalogue

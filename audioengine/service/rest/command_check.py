@@ -24,8 +24,8 @@ from audioengine.commands.requests import (
 from audioengine.commands.wire import joined_path, keys, shown
 from audioengine.edits import time_problems
 from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError, Problem
+from audioengine.execution.context import nothing_known
 from audioengine.execution.destination import check_bucket, digest_of
-from audioengine.execution.known_recordings import nothing_known
 from audioengine.execution.reply_id import check_recording, read_token
 from audioengine.notices import Notice
 from audioengine.operations.options import StoreOptions

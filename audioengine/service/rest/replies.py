@@ -78,8 +78,8 @@ def of_error(_request: Request, error: Exception) -> Reply:
     """Return the answer to a request that one of our errors ended."""
     if isinstance(error, InvalidRequestError):
         count = len(error.problems)
-        told = "1 field is wrong" if count == 1 else f"{count} fields are wrong"
-        return refusal(400, told, error.problems)
+        message = "1 field is wrong" if count == 1 else f"{count} fields are wrong"
+        return refusal(400, message, error.problems)
     if isinstance(error, LimitError):
         return refusal(400, str(error))
     if isinstance(error, NotAllowedError):

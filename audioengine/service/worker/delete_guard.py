@@ -210,12 +210,12 @@ class DeleteGuard:
                 return self._read[location]
         try:
             with closing(self._storage.source(location)) as source:
-                told = json.loads(source.read(0, source.size))
+                listed = json.loads(source.read(0, source.size))
         except StorageError:
             if self._storage.find(location) is None:
                 return frozenset()  # taken back meanwhile
             raise
-        ids = None if told is None else frozenset(map(str, told))
+        ids = None if listed is None else frozenset(map(str, listed))
         with self._lock:
             self._read[location] = ids
             while len(self._read) > 2 * _MOST_SEVERAL:

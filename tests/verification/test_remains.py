@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from audioengine.plan.grid import FrameRange
-from audioengine.verification import judge
 from fixtures import mpeg
 from tests.operations import bits
 from tests.operations.helpers import Cut, Recording, lame, recorded, store
@@ -33,5 +32,5 @@ def test_what_rings_on_behind_the_end(
     last = (source.start + source.samples - 1) // source.spf
     suspects = [[FrameRange(last, last + 1)], []]
     result = store(source, Cut((RATE // 2, source.samples)))
-    monkeypatch.setattr(judge.copies, "suspects", lambda *_: suspects)
+    monkeypatch.setattr("audioengine.verification.copies.suspects", lambda *_: suspects)
     assert failures(result) == found

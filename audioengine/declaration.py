@@ -124,7 +124,7 @@ class Words:
 class Texts:
     """Any texts that are not empty."""
 
-    told = "a list of texts"
+    description = "a list of texts"
 
     def judge(self, value: object, path: str, _option: Option) -> tuple[str, ...]:
         """Return a value that is right."""

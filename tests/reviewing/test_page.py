@@ -197,3 +197,29 @@ def test_the_verb_writes_the_page(tmp_path: Path) -> None:
     assert run("review", CALL, "-o", tmp_path / "plain.html").exit_code == 0
     wrong = refusal("review", CALL, "-o", place, "--mask", "caller=100-200")
     assert "mask" in json.dumps(wrong)
+
+
+def test_store_writes_the_page_of_what_it_does(tmp_path: Path) -> None:
+    """Also where the output replaces the source; and none where it fails."""
+    place, call = tmp_path / "review.html", tmp_path / "call.mp3"
+    call.write_bytes(fixture("crosstalk-16k"))
+    edit = ae.Modification(mask={"caller": [ae.Interval(1, 3)]})
+    wanted = ae.review(call, modification=edit).html
+    options = [call, call, "--mask", "caller=1-3", "--review", place]
+    refusal("store", *options, "--fail-on-crosstalk")
+    assert list(tmp_path.iterdir()) == [call]
+    report = run_json("store", *options)
+    assert place.read_text() == wanted
+    assert report["output"]["sha256"] in wanted
+
+
+def test_store_takes_decisions(tmp_path: Path) -> None:
+    params = {"mask": {"caller": [{"from": 1.5, "to": 2.25}]}}
+    place, out = tmp_path / "decisions.json", tmp_path / "out.mp3"
+    place.write_text(json.dumps({"review": {"version": 1}, "modificationParams": params}))
+    run_json("store", CALL, out, "--params", f"@{place}")
+    edit = ae.Modification.from_params(params)
+    assert out.read_bytes() == masked(Path(CALL).read_bytes(), edit)
+    rest = run("store", CALL, out, "--params", f"@{place}", "--dialect", "rest")
+    assert rest.exit_code == 2
+    assert "decisions have seconds" in rest.output

@@ -24,7 +24,7 @@ from audioengine.redaction.number_words import (
     is_strong,
     tokens,
 )
-from audioengine.redaction.transcripts.model import Reading, Stream
+from audioengine.redaction.transcripts.model import Reading, WordStream
 
 CARD_NUMBER = "CARD_NUMBER"
 CVV = "CVV"
@@ -60,7 +60,7 @@ def passes_luhn(digits: str) -> bool:
 
 
 def find_card_numbers(
-    streams: Sequence[Stream], reading: Reading, table: NumberWords = ENGLISH
+    streams: Sequence[WordStream], reading: Reading, table: NumberWords = ENGLISH
 ) -> tuple[Finding, ...]:
     """Return the card numbers that words say, and codes and expiries near them.
 
@@ -84,7 +84,7 @@ def find_card_numbers(
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    stream: Stream
+    stream: WordStream
     texts: list[str]
     numeric: list[int]
     """The words that say digits by themselves, or how often one is said."""
@@ -99,7 +99,7 @@ class _Heard:
         return start, start if interval.end is None else Fraction(interval.end)
 
 
-def _heard(stream: Stream, vocabulary: Vocabulary) -> _Heard:
+def _heard(stream: WordStream, vocabulary: Vocabulary) -> _Heard:
     # Each word is judged once, however often it is said: an hour has some thousand different ones.
     texts = [word.text for word in stream.words]
     numeric = {

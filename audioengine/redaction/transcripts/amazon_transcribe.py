@@ -14,9 +14,9 @@ from audioengine.redaction.finding import Finding
 from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
     Reading,
-    Stream,
+    SpokenWord,
     Transcript,
-    Word,
+    WordStream,
     mapping,
     objects,
     path_in,
@@ -30,7 +30,7 @@ STREAMING = "amazon-transcribe-streaming"
 _CHANNEL = re.compile(r"ch_(\d{1,2})", re.ASCII)
 
 
-def is_job(value: Any) -> bool:
+def is_amazon_job(value: Any) -> bool:
     """Whether it is the output of a standard job."""
     results = value.get("results") if isinstance(value, dict) else None
     return isinstance(results, dict) and not {"items", "transcripts", "channel_labels"}.isdisjoint(
@@ -38,12 +38,12 @@ def is_job(value: Any) -> bool:
     )
 
 
-def read_job(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_amazon_job(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read the output of a standard job, redacted or not, with channels or without."""
     results = mapping(value["results"], "results")
     labels = mapping(results.get("channel_labels"), "results.channel_labels")
     channels = objects(labels.get("channels"), "results.channel_labels.channels")
-    streams: list[Stream] = []
+    streams: list[WordStream] = []
     findings: list[Finding] = []
     if len(channels) < 2:
         own = channels[0].get("items") if channels else None
@@ -69,11 +69,11 @@ def _read_items(
     at: str,
     party: Party | None,
     reading: Reading,
-    streams: list[Stream],
+    streams: list[WordStream],
     findings: list[Finding],
 ) -> None:
     items = objects(value, at)
-    words: list[Word] = []
+    words: list[SpokenWord] = []
     places: list[int] = []
     redacted: list[tuple[int, dict[str, Any]]] = []
     for place, item in enumerate(items):
@@ -87,7 +87,9 @@ def _read_items(
             redacted += [(len(words), one) for one in of_item + of_word or [{}]]
         elif item.get("type") == "punctuation":
             continue
-        words.append(Word(first.get("content", ""), item.get("start_time"), item.get("end_time")))
+        words.append(
+            SpokenWord(first.get("content", ""), item.get("start_time"), item.get("end_time"))
+        )
         places.append(place)
     stream = stream_of(party, words, path_in(at, places), times.seconds)
     streams.append(stream)
@@ -103,7 +105,7 @@ def _read_items(
         findings.append(reading.finding(party, interval, kind, confidence, path))
 
 
-def is_stream(value: Any) -> bool:
+def is_amazon_stream(value: Any) -> bool:
     """Whether it is an event of a stream, or a list of them."""
     one = value[0] if isinstance(value, list) and value else value
     return isinstance(one, dict) and (
@@ -112,9 +114,9 @@ def is_stream(value: Any) -> bool:
     )
 
 
-def read_stream(value: Any, reading: Reading) -> Transcript:
+def read_amazon_stream(value: Any, reading: Reading) -> Transcript:
     """Read the events of a stream; what is partial comes again, and is passed over."""
-    streams: list[Stream] = []
+    streams: list[WordStream] = []
     findings: list[Finding] = []
     marks = False
     events = objects(value if isinstance(value, list) else [value], "events")
@@ -151,27 +153,27 @@ def _entities(value: Any, at: str, party: Party | None, reading: Reading) -> lis
     return out
 
 
-def _spoken(value: Any, at: str, party: Party | None) -> Stream:
+def _spoken(value: Any, at: str, party: Party | None) -> WordStream:
     items = objects(value, at)
     places = [place for place, item in enumerate(items) if item.get("Type") != "punctuation"]
     words = [
-        Word(items[p].get("Content", ""), items[p].get("StartTime"), items[p].get("EndTime"))
+        SpokenWord(items[p].get("Content", ""), items[p].get("StartTime"), items[p].get("EndTime"))
         for p in places
     ]
     return stream_of(party, words, path_in(at, places), times.seconds)
 
 
-def _by_party(streams: list[Stream]) -> list[Stream]:
+def _by_party(streams: list[WordStream]) -> list[WordStream]:
     """One stream for each party, of the results in order: a number may go on in the next one."""
-    joined: list[Stream] = []
+    joined: list[WordStream] = []
     for party in dict.fromkeys(stream.party for stream in streams):
         own = [stream for stream in streams if stream.party == party]
         places = [(stream, place) for stream in own for place in range(len(stream.words))]
 
-        def path_of(place: int, places: list[tuple[Stream, int]] = places) -> str:
+        def path_of(place: int, places: list[tuple[WordStream, int]] = places) -> str:
             stream, inner = places[place]
             return stream.path_of(inner)
 
         words = [word for stream in own for word in stream.words]
-        joined.append(Stream(party, words, path_of, times.seconds))
+        joined.append(WordStream(party, words, path_of, times.seconds))
     return joined

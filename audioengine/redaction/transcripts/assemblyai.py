@@ -10,9 +10,9 @@ from audioengine.redaction.finding import Finding
 from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
     Reading,
-    Stream,
+    SpokenWord,
     Transcript,
-    Word,
+    WordStream,
     by_speaker,
     objects,
     path_in,
@@ -23,7 +23,7 @@ from audioengine.times import Interval
 NAME = "assemblyai"
 
 
-def matches(value: Any) -> bool:
+def is_assemblyai(value: Any) -> bool:
     """Whether it is a transcript of its API."""
     if not isinstance(value, dict) or "words" not in value:
         return False
@@ -31,21 +31,21 @@ def matches(value: Any) -> bool:
     return not own.isdisjoint(value)
 
 
-def read(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_assemblyai(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read words by channel, and entities, which name none."""
     entries = objects(value.get("words"), "words")
     channels: dict[str | None, list[int]] = {}
     for place, one in enumerate(entries):
         label = one.get("channel")
         channels.setdefault(None if label is None else str(label), []).append(place)
-    streams: list[Stream] = []
+    streams: list[WordStream] = []
     for label, places in channels.items():
         party = None
         if label is not None and (len(channels) > 1 or label != "1"):
             number = int(label) - 1 if label.isdecimal() and len(label) < 3 else -1
             party = reading.of_channel(label, number, f"words[{places[0]}].channel")
         words = [
-            Word(entries[p].get("text"), entries[p].get("start"), entries[p].get("end"))
+            SpokenWord(entries[p].get("text"), entries[p].get("start"), entries[p].get("end"))
             for p in places
         ]
         stream = stream_of(party, words, path_in("words", places), times.milliseconds)
@@ -57,7 +57,7 @@ def read(value: dict[str, Any], reading: Reading) -> Transcript:
 
 
 def _findings(
-    entities: list[dict[str, Any]], streams: list[Stream], reading: Reading
+    entities: list[dict[str, Any]], streams: list[WordStream], reading: Reading
 ) -> list[Finding]:
     starts, ends = _edges(streams) if entities else ({}, {})
     findings = []
@@ -74,7 +74,7 @@ def _findings(
 
 
 def _edges(
-    streams: list[Stream],
+    streams: list[WordStream],
 ) -> tuple[dict[object, set[Party | None]], dict[object, set[Party | None]]]:
     """Whose words begin and end at each instant, in milliseconds."""
     starts: dict[object, set[Party | None]] = {}

@@ -12,9 +12,9 @@ from audioengine.redaction.finding import Finding
 from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
     Reading,
-    Stream,
+    SpokenWord,
     Transcript,
-    Word,
+    WordStream,
     by_speaker,
     mapping,
     objects,
@@ -27,16 +27,16 @@ NAME = "deepgram"
 _SIGNS = re.compile(r"[\W_]+")
 
 
-def matches(value: Any) -> bool:
+def is_deepgram(value: Any) -> bool:
     """Whether it is a response of its API for recordings."""
     results = value.get("results") if isinstance(value, dict) else None
     return isinstance(results, dict) and isinstance(results.get("channels"), list)
 
 
-def read(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_deepgram(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read the first alternative of each channel; one channel is a mix, of nobody alone."""
     channels = objects(value["results"]["channels"], "results.channels")
-    streams: list[Stream] = []
+    streams: list[WordStream] = []
     findings: list[Finding] = []
     marks = False
     for number, channel in enumerate(channels):
@@ -47,7 +47,7 @@ def read(value: dict[str, Any], reading: Reading) -> Transcript:
         if len(channels) > 1:
             party = reading.of_channel(number, number, f"results.channels[{number}]")
         entries = objects(best[0].get("words"), f"{at}.words")
-        words = [Word(one.get("word"), one.get("start"), one.get("end")) for one in entries]
+        words = [SpokenWord(one.get("word"), one.get("start"), one.get("end")) for one in entries]
         stream = stream_of(party, words, path_in(f"{at}.words"), times.seconds)
         streams += [stream, *by_speaker(stream, [one.get("speaker") for one in entries])]
         entities = best[0].get("entities")
@@ -58,7 +58,7 @@ def read(value: dict[str, Any], reading: Reading) -> Transcript:
     return Transcript(streams, findings, marks)
 
 
-def _finding(entity: dict[str, Any], path: str, stream: Stream, reading: Reading) -> Finding:
+def _finding(entity: dict[str, Any], path: str, stream: WordStream, reading: Reading) -> Finding:
     first, last = (
         _index(entity.get(name), f"{path}.{name}", len(stream.words))
         for name in ("start_word", "end_word")

@@ -25,7 +25,7 @@ _PLACEHOLDER = re.compile(r"\W*\[([A-Z][A-Z_]*?)(?:_?\d{1,3})?\]\W*|\W*(?:\*{2,}
 _OF_ANY_KIND = frozenset({"PII", "REDACTED"})
 
 
-class Word(NamedTuple):
+class SpokenWord(NamedTuple):
     """A word as its file has it."""
 
     text: Any
@@ -36,10 +36,10 @@ class Word(NamedTuple):
 
     def __repr__(self) -> str:
         """Return nothing of the text."""
-        return f"Word(…, {self.start!r}, {self.end!r})"
+        return f"SpokenWord(…, {self.start!r}, {self.end!r})"
 
 
-class Segment(NamedTuple):
+class WordSegment(NamedTuple):
     """A stretch of words that has a time of its own."""
 
     first: int
@@ -49,16 +49,16 @@ class Segment(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class WordStream:
     """The words of one channel or speaker, or of all, in order."""
 
     party: Party | None
-    words: Sequence[Word] = field(repr=False)
+    words: Sequence[SpokenWord] = field(repr=False)
     path_of: Callable[[int], str] = field(repr=False)
     """Where a word is in the file."""
     seconds: times.Reader = times.seconds
     """What makes seconds of its times."""
-    segments: Sequence[Segment] = ()
+    segments: Sequence[WordSegment] = ()
     """In the order of words; none where only words have times."""
     is_of_speaker: bool = False
     """Whether its words are in another stream too: it is one speaker's part of that."""
@@ -142,7 +142,7 @@ def _least(first: Decimal | None, second: Decimal) -> Decimal:
 class Transcript:
     """What a file says: words, and what it tells of them."""
 
-    streams: Sequence[Stream]
+    streams: Sequence[WordStream]
     findings: Sequence[Finding] = ()
     """What the file itself marks."""
     marks: bool = False
@@ -246,7 +246,7 @@ def placeholder(text: str) -> tuple[bool, str | None]:
     return True, None if kind in _OF_ANY_KIND else kind
 
 
-def placeholders(stream: Stream) -> Iterator[tuple[int, str | None]]:
+def placeholders(stream: WordStream) -> Iterator[tuple[int, str | None]]:
     """Return the words of a stream that stand for what was taken out, and their kinds."""
     # Each word is looked at once, however often it is said.
     known = {text: placeholder(text) for text in {word.text for word in stream.words}}
@@ -285,7 +285,7 @@ def mapping(value: Any, path: str) -> dict[str, Any]:
     return value
 
 
-def text_of(value: Any, path: str) -> str:
+def json_text(value: Any, path: str) -> str:
     """Return a text.
 
     Raises InvalidRequestError for anything else.
@@ -297,21 +297,21 @@ def text_of(value: Any, path: str) -> str:
 
 def stream_of(
     party: Party | None,
-    words: Sequence[Word],
+    words: Sequence[SpokenWord],
     path_of: Callable[[int], str],
     seconds: times.Reader,
-    segments: Sequence[Segment] = (),
+    segments: Sequence[WordSegment] = (),
     *,
     is_of_speaker: bool = False,
-) -> Stream:
+) -> WordStream:
     """Return a stream.
 
     Raises InvalidRequestError where the text of a word is none.
     """
     for place, word in enumerate(words):
         if type(word.text) is not str:
-            text_of(word.text, path_of(place))
-    return Stream(party, words, path_of, seconds, segments, is_of_speaker)
+            json_text(word.text, path_of(place))
+    return WordStream(party, words, path_of, seconds, segments, is_of_speaker)
 
 
 def path_in(at: str, places: Sequence[int] | None = None) -> Callable[[int], str]:
@@ -319,7 +319,7 @@ def path_in(at: str, places: Sequence[int] | None = None) -> Callable[[int], str
     return lambda place: f"{at}[{place if places is None else places[place]}]"
 
 
-def by_speaker(whole: Stream, speakers: Sequence[object]) -> list[Stream]:
+def by_speaker(whole: WordStream, speakers: Sequence[object]) -> list[WordStream]:
     """Return the words of each speaker of a stream, where there are several.
 
     A number that one speaker says is whole there, whatever another says between.
@@ -334,33 +334,33 @@ def by_speaker(whole: Stream, speakers: Sequence[object]) -> list[Stream]:
     return [_part_of(whole, own) for own in places.values()]
 
 
-def _part_of(whole: Stream, places: list[int]) -> Stream:
+def _part_of(whole: WordStream, places: list[int]) -> WordStream:
     def path_of(place: int) -> str:
         return whole.path_of(places[place])
 
     words = [whole.words[place] for place in places]
     segments = [
-        Segment(bisect_left(places, segment.first), segment.start, segment.end)
+        WordSegment(bisect_left(places, segment.first), segment.start, segment.end)
         for segment in whole.segments
     ]
-    return Stream(whole.party, words, path_of, whole.seconds, segments, is_of_speaker=True)
+    return WordStream(whole.party, words, path_of, whole.seconds, segments, is_of_speaker=True)
 
 
-class Gathered:
+class WordGatherer:
     """Gathers the words of one party, in the segments that bound them."""
 
     def __init__(self, party: Party | None) -> None:
         self.party = party
-        self.words: list[Word] = []
-        self._segments: list[Segment] = []
+        self.words: list[SpokenWord] = []
+        self._segments: list[WordSegment] = []
         self._paths: list[tuple[str, int | None]] = []
         self._speakers: list[object] = []
 
     def begin(self, start: Any = None, end: Any = None) -> None:
         """Begin a segment with times, or one whose words alone have some."""
-        self._segments.append(Segment(len(self.words), start, end))
+        self._segments.append(WordSegment(len(self.words), start, end))
 
-    def add(self, word: Word, at: str, place: int | None, speaker: object = None) -> None:
+    def add(self, word: SpokenWord, at: str, place: int | None, speaker: object = None) -> None:
         """Add a word that is at a place of a list."""
         self.words.append(word)
         self._paths.append((at, place))
@@ -368,10 +368,10 @@ class Gathered:
 
     def add_text(self, text: Any, at: str, speaker: object = None) -> None:
         """Add the words of a text, which has a time only as a whole."""
-        for one in text_of(text, at).split():
-            self.add(Word(one, None, None), at, None, speaker)
+        for one in json_text(text, at).split():
+            self.add(SpokenWord(one, None, None), at, None, speaker)
 
-    def streams(self, seconds: times.Reader) -> list[Stream]:
+    def streams(self, seconds: times.Reader) -> list[WordStream]:
         """Return the words as a stream, and those of each speaker."""
 
         def path_of(place: int) -> str:

@@ -17,9 +17,9 @@ from audioengine.redaction.finding import Finding
 from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
     Reading,
-    Stream,
+    SpokenWord,
     Transcript,
-    Word,
+    WordStream,
     by_speaker,
     objects,
     path_in,
@@ -29,12 +29,12 @@ from audioengine.redaction.transcripts.model import (
 NAME = "words"
 
 
-def matches(value: Any) -> bool:
+def is_plain_words(value: Any) -> bool:
     """Whether it has words and nothing that tells another form."""
     return isinstance(value, dict) and isinstance(value.get("words"), list)
 
 
-def read(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_plain_words(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read words by channel; neighbours with the same entity are one finding."""
     entries = objects(value["words"], "words")
     parties: dict[object, Party | None] = {}
@@ -45,12 +45,12 @@ def read(value: dict[str, Any], reading: Reading) -> Transcript:
         if key not in parties:
             parties[key] = _party(label, f"words[{place}].channel", reading)
         places.setdefault(parties[key], []).append(place)
-    streams: list[Stream] = []
+    streams: list[WordStream] = []
     findings: list[Finding] = []
     marks = False
     for party, own in places.items():
         words = [
-            Word(entries[p].get("word"), entries[p].get("start"), entries[p].get("end"))
+            SpokenWord(entries[p].get("word"), entries[p].get("start"), entries[p].get("end"))
             for p in own
         ]
         stream = stream_of(party, words, path_in("words", own), times.seconds)
@@ -70,7 +70,7 @@ def _party(label: object, path: str, reading: Reading) -> Party | None:
     return reading.of_channel(label, number, path)
 
 
-def _entities(entries: list[dict[str, Any]], stream: Stream, reading: Reading) -> list[Finding]:
+def _entities(entries: list[dict[str, Any]], stream: WordStream, reading: Reading) -> list[Finding]:
     findings = []
     first = 0
     for place, entry in enumerate(entries):

@@ -10,10 +10,10 @@ from typing import Any
 
 from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
-    Gathered,
     Reading,
+    SpokenWord,
     Transcript,
-    Word,
+    WordGatherer,
     mapping,
     objects,
 )
@@ -22,17 +22,17 @@ NAME = "whisper"
 CPP = "whisper-cpp"
 
 
-def matches(value: Any) -> bool:
+def is_whisper(value: Any) -> bool:
     """Whether it is what Whisper, faster-whisper or WhisperX writes."""
     return isinstance(value, dict) and (
         isinstance(value.get("segments"), list) or isinstance(value.get("word_segments"), list)
     )
 
 
-def read(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_whisper(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read segments with words, or with text alone, which is as exact as they are."""
     segments = objects(value.get("segments"), "segments")
-    gathered = Gathered(reading.party)
+    gathered = WordGatherer(reading.party)
     for number, segment in enumerate(segments):
         at = f"segments[{number}]"
         words = objects(segment.get("words"), f"{at}.words")
@@ -40,7 +40,9 @@ def read(value: dict[str, Any], reading: Reading) -> Transcript:
         if words:
             for place, word in enumerate(words):
                 gathered.add(
-                    Word(word.get("word", word.get("text")), word.get("start"), word.get("end")),
+                    SpokenWord(
+                        word.get("word", word.get("text")), word.get("start"), word.get("end")
+                    ),
                     f"{at}.words",
                     place,
                     word.get("speaker", segment.get("speaker")),
@@ -49,19 +51,19 @@ def read(value: dict[str, Any], reading: Reading) -> Transcript:
             gathered.add_text(segment.get("text", ""), f"{at}.text", segment.get("speaker"))
     if not segments:
         for place, word in enumerate(objects(value.get("word_segments"), "word_segments")):
-            own = Word(word.get("word"), word.get("start"), word.get("end"))
+            own = SpokenWord(word.get("word"), word.get("start"), word.get("end"))
             gathered.add(own, "word_segments", place, word.get("speaker"))
     return Transcript(gathered.streams(times.seconds))
 
 
-def is_cpp(value: Any) -> bool:
+def is_whisper_cpp(value: Any) -> bool:
     """Whether it is what whisper.cpp writes."""
     return isinstance(value, dict) and isinstance(value.get("transcription"), list)
 
 
-def read_cpp(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_whisper_cpp(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read segments, which are words where whisper.cpp was told so: ``-ml 1``."""
-    gathered = Gathered(reading.party)
+    gathered = WordGatherer(reading.party)
     for number, segment in enumerate(objects(value["transcription"], "transcription")):
         at = f"transcription[{number}]"
         offsets = mapping(segment.get("offsets"), f"{at}.offsets")

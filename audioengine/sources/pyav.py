@@ -70,6 +70,8 @@ def open_av(source: ByteSource, kind: str, most_samples: int) -> AvSound:
                     f"this is {kind} with {len(container.streams.audio)} streams of sound; which "
                     "is meant is not known: take one out with ffmpeg -map 0:a:N -c copy"
                 )
+            if stream.codec_context is None:
+                raise UnsupportedAudioError(f"this is {kind} of a codec that FFmpeg has not")
             rate, channels = stream.rate or 0, stream.channels
     except (av.FFmpegError, ValueError, IndexError) as error:
         raise UnsupportedAudioError(f"this is {kind}, which FFmpeg can't read: {error}") from error

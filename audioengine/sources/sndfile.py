@@ -81,8 +81,12 @@ class SndfileSound:
         """[shape=(n, channels)] The samples from `start` on, `size` at a time."""
         dtype = "int16" if self.subtype in _SIXTEEN_BITS else "float32"
         with open_sndfile(self.source, self.raw) as file:
-            if start:
-                file.seek(start)
+            if self.subtype in _APART:
+                # Also to 0: behind a broken header reading may begin elsewhere than seeking does.
+                try:
+                    file.seek(start)
+                except soundfile.LibsndfileError as error:
+                    raise CutOffError(0, self.length, str(error)) from error
             for position in range(start, self.length, size):
                 wanted = min(size, self.length - position)
                 try:

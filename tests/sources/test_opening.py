@@ -313,6 +313,13 @@ def test_broken_files_raise_typed_errors_alone(name: str, data: st.DataObject) -
         pass
 
 
+def test_a_data_offset_that_lies_is_the_same_wherever_reading_starts() -> None:
+    data = bytearray(written(tones(8000, 300, 2), 8000, "AU", "ALAW"))
+    data[4:8] = bytes(4)
+    sound = opened(bytes(data)).sound
+    assert (whole(sound, 64, 100) == whole(sound)[100:]).all()
+
+
 def test_blocks_are_in_order() -> None:
     sound = opened(written(tones(8000, 100, 1), 8000, "WAV", "PCM_16")).sound
     blocks = list(sound.blocks(30))

@@ -38,6 +38,11 @@ class AvSound:
     channels: int
     length: int
 
+    @property
+    def seeks(self) -> bool:
+        """No: packets lean on those before them."""
+        return False
+
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """The samples in order, as `Sound.blocks` says."""
         position = 0

@@ -328,12 +328,6 @@ def kept_check(case: Case, heard: Heard) -> Check:
     return Check("kept_sound", True, measured, message)
 
 
-def _is_at_its_level(kept: HeardKept) -> bool:
-    """Whether kept audio is as loud as it was; what coding lacks or adds shows in both figures."""
-    least, most = kept.resemblance**2, 2 - kept.resemblance
-    return least - _MOST_OFF_KEPT <= kept.gain <= most + _MOST_OFF_KEPT
-
-
 def mixed_check(case: Case, heard: Heard) -> Check:
     """Whether several recordings are heard at once as they should be: each at its own level.
 

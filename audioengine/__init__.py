@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from audioengine.edits import IfUntagged as IfUntagged
     from audioengine.edits import Interval as Interval
     from audioengine.edits import Modification as Modification
+    from audioengine.edits import TranscriptFile as TranscriptFile
     from audioengine.errors import AudioEngineError as AudioEngineError
     from audioengine.errors import InvalidRequestError as InvalidRequestError
     from audioengine.errors import LimitError as LimitError
@@ -57,12 +58,14 @@ if TYPE_CHECKING:
     from audioengine.operations.store import plan_store as plan_store
     from audioengine.operations.store import store as store
     from audioengine.operations.tones import find_dtmf as find_dtmf
+    from audioengine.operations.transcripts import read_transcript as read_transcript
     from audioengine.operations.verification import verify as verify
     from audioengine.parts import ConferenceSegment as ConferenceSegment
     from audioengine.parts import MergePart as MergePart
     from audioengine.redaction.finding import Finding as Finding
     from audioengine.redaction.finding import Findings as Findings
     from audioengine.redaction.finding import Origin as Origin
+    from audioengine.redaction.transcripts.options import TranscriptOptions as TranscriptOptions
     from audioengine.report import BatchPlanReport as BatchPlanReport
     from audioengine.report import BatchReport as BatchReport
     from audioengine.report import Check as Check
@@ -139,6 +142,8 @@ _HOMES = {
     "StorageError": "errors",
     "StoreOptions": "operations.options",
     "StoreReport": "report",
+    "TranscriptFile": "edits",
+    "TranscriptOptions": "redaction.transcripts.options",
     "UnsupportedAudioError": "errors",
     "Verification": "verification.verdict",
     "VerificationError": "errors",
@@ -155,6 +160,7 @@ _HOMES = {
     "plan_batch": "batch.plan",
     "plan_merge": "operations.merge",
     "plan_store": "operations.store",
+    "read_transcript": "operations.transcripts",
     "read_events": "operations.label_files",
     "read_labels": "operations.label_files",
     "run_batch": "batch.run",

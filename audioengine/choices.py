@@ -27,6 +27,8 @@ WarningCode: TypeAlias = Literal[
     "lost_main_data",
     "mask_clipped",
     "mask_heard_elsewhere",
+    "no_findings",
+    "party_unknown",
     "players_disagree",
     "same_content",
     "short_mask",

@@ -121,6 +121,19 @@ class Words:
         return tuple(value)
 
 
+class Texts:
+    """Any texts that are not empty."""
+
+    description = "a list of texts"
+
+    def judge(self, value: object, path: str, _option: Option) -> tuple[str, ...]:
+        """Return a value that is right."""
+        is_list = not isinstance(value, (str, Mapping)) and isinstance(value, Collection)
+        if not is_list or not all(isinstance(one, str) and one for one in value):  # type: ignore[attr-defined]
+            raise InvalidRequestError.of(path, value, "must be a list of texts")
+        return tuple(value)  # type: ignore[arg-type]
+
+
 class Whole:
     """A whole number."""
 
@@ -183,7 +196,7 @@ class Group:
         return value
 
 
-Kind: TypeAlias = Flag | Word | Words | Whole | Numeric | Pair | Group
+Kind: TypeAlias = Flag | Word | Words | Texts | Whole | Numeric | Pair | Group
 
 
 def _judge_bounds(value: object, path: str, option: Option) -> None:
@@ -248,6 +261,8 @@ def _kind(hint: Any) -> Kind:
         return Pair()
     if get_origin(hint) is Literal:
         return Word(get_args(hint))
+    if get_origin(hint) is tuple and get_args(hint)[0] is str:
+        return Texts()
     if get_origin(hint) is tuple:
         return Words(get_args(get_args(hint)[0]))
     assert isinstance(hint, type), f"no option is {hint}"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
-from audioengine.edits import Span
+from audioengine.edits import FindingsFile, Span
 from audioengine.notices import Notice
 from audioengine.times import samples_to_ms
 
@@ -202,6 +202,8 @@ class StoreReport(Json):
     """None where no custody record was asked for."""
     verification: VerdictReport | None = None
     """None: it was not asked for."""
+    findings: tuple[FindingsFile, ...] = ()
+    """The files that masks come from, and what was found there: no text."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,8 @@ class PlanReport(Json):
     fallbacks: tuple[Notice, ...]
     warnings: tuple[Notice, ...]
     version: str
+    findings: tuple[FindingsFile, ...] = ()
+    """The files that masks come from, and what was found there: no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +279,8 @@ class PartReport:
     resampled_from_hz: int | None
     not_copied: Notice | None
     """Why none of its frames could be copied, though it is heard."""
+    findings: tuple[FindingsFile, ...] = ()
+    """The files that masks come from, and what was found there: no text."""
 
 
 @dataclass(frozen=True, slots=True)

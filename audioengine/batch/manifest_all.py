@@ -25,6 +25,8 @@ from audioengine.storage import S3Options, open_source
 from audioengine.storage.listing import bucket_and_prefix, list_sizes
 from audioengine.times import Number
 
+_NAME = "{name}"
+
 
 @dataclass(frozen=True, slots=True)
 class ForAll:
@@ -39,12 +41,22 @@ class ForAll:
     """Patterns of names that are recordings, as shells have them, in any case: of what follows the
     last slash, and with a slash in the pattern, of all. None at all: ``*.mp3`` of what is listed in
     a folder, under a prefix or by an inventory, and every row of a CSV."""
+    transcripts: str | None = None
+    """Where each recording's transcript is, which tells where to mask: a folder or prefix, with the
+    slash, followed by the source's name with ``.json`` in place of its ending; or a place with
+    ``{name}`` for that name without its ending."""
 
     def __post_init__(self) -> None:
         """Raise InvalidRequestError where a field is not of its type."""
         problems: list[Problem] = []
         if not isinstance(self.to, str):
             problems.append(Problem("to", self.to, "must be text that ends in a slash"))
+        place: object = self.transcripts
+        if place is not None and not (
+            isinstance(place, str) and (place.endswith("/") or _NAME in place)
+        ):
+            rule = f"must be text that ends in a slash, or holds {_NAME}"
+            problems.append(Problem("transcripts", place, rule))
         try:
             modification_of(self.modification)
         except InvalidRequestError as error:
@@ -78,6 +90,7 @@ class Maker:
             raise InvalidRequestError.of("to", self._to, rule)
         self._place = bucket_and_prefix(self._to, "to")
         self._include = for_all.include
+        self._transcripts = for_all.transcripts
         self._same = _same(for_all)
         sample = json.dumps({"source": "a", "destination": "b", **self._same})
         parse_job(Job(0, "", frozenset(), deletes=False, data=sample.encode()))
@@ -139,10 +152,19 @@ class Maker:
             return self.bad(line, source, InvalidRequestError.of("source", source, rule))
         destination = self._to + output_name(name)
         value = {"source": source, "destination": destination, **self._same}
+        if self._transcripts is not None:
+            value["transcript"] = _transcript(self._transcripts, name)
         if version is not None:
             value["version"] = version
         data = json.dumps(value).encode()
         return Job(line, digest(data), frozenset(), False, data, makes_folders, destination, size)
+
+
+def _transcript(place: str, name: str) -> str:
+    """Where the transcript of a recording is."""
+    folder, slash, base = name.rpartition("/")
+    stem = folder + slash + (base.rpartition(".")[0] or base)
+    return f"{place}{stem}.json" if _NAME not in place else place.replace(_NAME, stem)
 
 
 def _same(for_all: ForAll) -> dict[str, Any]:

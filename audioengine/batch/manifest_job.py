@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from audioengine.commands.requests import Command
 
 _FORM = "the JSON of one job"
-_KEYS = ("source", "destination", "modification", "startTime", "version")
+_KEYS = (
+    "source",
+    "destination",
+    "modification",
+    "transcript",
+    "redact",
+    "startTime",
+    "version",
+)
 
 LINE_OPTIONS = {camel(one.name): one for one in declarations(StoreOptions) if one.option.by_line}
 """The options that a line may say for its own recording, by their keys."""
@@ -175,6 +183,19 @@ def _line_options(value: dict[str, Any], problems: list[Problem]) -> dict[str, A
     return options
 
 
+def _with_transcripts(modification: Modification, told: Modification) -> Modification:
+    """The edit with the transcripts that its line names beside it.
+
+    Raises InvalidRequestError where both name some.
+    """
+    if not told.transcripts:
+        return modification
+    if modification.transcripts:
+        rule = "must be given once: in the line or in its modification"
+        raise InvalidRequestError.of("transcript", told.transcripts[0].place, rule)
+    return replace(modification, transcripts=told.transcripts, redact=told.redact)
+
+
 def _plain_job(value: dict[str, Any]) -> PlainJob:
     from pydantic import ValidationError
 
@@ -202,7 +223,10 @@ def _plain_job(value: dict[str, Any]) -> PlainJob:
     if wire.version is not None and not wire.source.startswith("s3://"):
         rule = "must be given only for a source that begins with s3://"
         raise InvalidRequestError.of("version", wire.version, rule)
-    modification = Modification.from_params(wire.modification)
+    modification = _with_transcripts(
+        Modification.from_params(wire.modification),
+        Modification.from_params({"transcript": wire.transcript, "redact": wire.redact}),
+    )
     return PlainJob(
         wire.source,
         wire.destination,

@@ -31,12 +31,14 @@ _Place = Annotated[str, WrapValidator(_place)]
 
 
 class PlainJobLine(BaseModel):
-    """A line that is a plain job; `modification` and options are read by themselves."""
+    """A line that is a plain job; its edit and its options are read by themselves."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     source: _Place = Field(min_length=1)
     destination: _Place = Field(min_length=1)
     modification: Any = None
+    transcript: Any = None
+    redact: Any = None
     start_time_ms: OptionalNumberField = Field(None, alias="startTime")
     version: str | None = Field(None, min_length=1)

@@ -64,7 +64,7 @@ def plan_batch(
         masked_s += sum(map(_masked_s, edits))
         counts["masks"] += masks
         counts["trims"] += trims
-        counts["copies"] += bool(edits) and not trims and not masks
+        counts["copies"] += bool(edits) and not any(edit.asks for edit in edits)
         assert isinstance(job, Job)
         counts["bytes"] += job.source_bytes or 0
         counts["unsized"] += bool(edits) and job.source_bytes is None

@@ -99,6 +99,12 @@ _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
     help="Which names are recordings, where MANIFEST lists all that there is; default *.mp3. "
     "Others are counted and left out. May be repeated.",
 )
+@click.option(
+    "--transcripts",
+    metavar="PLACE/",
+    help="Mask what the recordings' transcripts tell, of the kinds of --redact: each is there "
+    "under its recording's name, ending in .json; {name} in PLACE is the name without its ending.",
+)
 @edit_options("publish", "batch")
 @click.option(
     "--settings",
@@ -132,6 +138,7 @@ def batch(
     pcm_digest: bool,
     to: str | None,
     include: tuple[str, ...],
+    transcripts: str | None,
     settings_file: Path | None,
     executor: ExecutorName,
     scheduler: str | None,
@@ -160,7 +167,7 @@ def batch(
     named = settings_file is not None or are_named()
     settings = load_settings(settings_file) if named else None
     request = read_request(StoreOptions() if settings is None else settings.store, **edit)
-    for_all = _for_all(manifest, to, include, given, request)
+    for_all = _for_all(manifest, to, include, transcripts, given, request)
     asked = {name: ctx.params[name] for name in given}
     s3 = _s3(settings, asked)
     if dry_run:
@@ -205,6 +212,7 @@ def _for_all(
     manifest: str,
     to: str | None,
     include: tuple[str, ...],
+    transcripts: str | None,
     given: set[str],
     request: Request,
 ) -> ForAll | None:
@@ -213,7 +221,7 @@ def _for_all(
     from audioengine.batch.manifest_all import ForAll
 
     if is_json_lines(manifest):
-        for name in ("to", "include", *_EDIT):
+        for name in ("to", "include", "transcripts", *_EDIT):
             if name in given:
                 option = "--" + name.replace("_", "-")
                 message = f"{option} can't be given: each line of JSON Lines says what it asks for."
@@ -221,8 +229,13 @@ def _for_all(
         return None
     if to is None:
         raise click.UsageError("--to PLACE/ must be given: the manifest names no destinations.")
+    modification = _in_seconds(request.modification)
+    if "redact" in given and transcripts is None and not modification.transcripts:
+        raise click.UsageError(
+            "--redact says what to mask of transcripts: --transcripts is missing."
+        )
     start = request.places["start_time_ms"]
-    return ForAll(to, _in_seconds(request.modification), start, include=include)
+    return ForAll(to, modification, start, include, transcripts)
 
 
 def _in_seconds(modification: Modification) -> Modification:

@@ -16,6 +16,7 @@ from audioengine.declaration import (
     Flag,
     Pair,
     Scope,
+    Texts,
     Whole,
     Word,
     Words,
@@ -95,6 +96,9 @@ def _option(one: Declared) -> Callable[[_Callback], _Callback]:
         more["type"] = click.Choice(kind.words)
     elif isinstance(kind, Words):
         more = {"multiple": True, "type": click.Choice(kind.words), "metavar": "CODE"}
+        sentence += " May be repeated."
+    elif isinstance(kind, Texts):
+        more = {"multiple": True, "metavar": unit or "TEXT"}
         sentence += " May be repeated."
     elif isinstance(kind, Whole):
         more |= {"type": click.IntRange(option.at_least, option.at_most), "metavar": unit}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,15 +15,18 @@ import click
 from audioengine.cli.declared import declared_options, read_number, read_options
 from audioengine.cli.options import (
     S3_OPTIONS,
+    check_redact,
     json_option,
     read_json,
     read_record,
     read_s3,
+    read_transcript_file,
     record_options,
     with_options,
     workers_option,
 )
 from audioengine.declaration import Scope
+from audioengine.edits import Modification, TranscriptFile
 from audioengine.operations.options import MergeOptions
 from audioengine.parts import ConferenceSegment, MergePart
 from audioengine.storage.options import S3Options
@@ -100,6 +103,18 @@ def _read_conferences(
     return tuple(out)
 
 
+def _read_transcripts(
+    _ctx: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> tuple[tuple[str, TranscriptFile], ...]:
+    out = []
+    for text in texts:
+        name, equals, place = text.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{text!r} must be ID=FILE or ID=PARTY=FILE.")
+        out.append((name, read_transcript_file(place)))
+    return tuple(out)
+
+
 _PART_OPTIONS = (
     click.option(
         "--part",
@@ -124,6 +139,15 @@ _PART_OPTIONS = (
         metavar="JSON|@FILE",
         help="A MERGERECORDINGS command: start times, conferences and masks are those of its "
         "toMerge, and --part says where each recordingId is.",
+    ),
+    click.option(
+        "--transcript",
+        "transcripts",
+        multiple=True,
+        callback=_read_transcripts,
+        metavar="ID=[PARTY=]FILE",
+        help="Mask in the recording with that ID what this transcript tells, of the kinds of "
+        "--redact; PARTY speaks all of it. May be repeated.",
     ),
 )
 
@@ -151,6 +175,7 @@ def read_merge(
     named: Sequence[_Named],
     conferences: Sequence[_Conference],
     command: object,
+    transcripts: Sequence[tuple[str, TranscriptFile]],
     kms_key: str | None,
     s3_region: str | None,
     s3_endpoint: str | None,
@@ -165,7 +190,9 @@ def read_merge(
     parts = _parts(named, conferences) if command is None else _commanded(command, named)
     if command is not None and conferences:
         raise click.UsageError("--command lists the conferences: --conference can't be added.")
+    parts = _with_transcripts(parts, transcripts)
     options = read_options(asked, MergeOptions())
+    check_redact(options, transcripts or any(one.modification for one in parts))
     return MergeRequest(parts, options, read_s3(kms_key, s3_region, s3_endpoint))
 
 
@@ -231,6 +258,24 @@ def _parts(named: Sequence[_Named], conferences: Sequence[_Conference]) -> list[
             )
         own = [one.segment for one in conferences if one.id in (None, part.id)]
         out.append(MergePart(part.source, part.start_ms, own, recording_id=part.id))
+    return out
+
+
+def _with_transcripts(
+    parts: list[MergePart], transcripts: Sequence[tuple[str, TranscriptFile]]
+) -> list[MergePart]:
+    ids = {part.recording_id for part in parts}
+    for name, file in transcripts:
+        if name not in ids:
+            raise click.UsageError(f"--transcript {name}={file.place} names no ID of a --part.")
+    out = []
+    for part in parts:
+        own = tuple(file for name, file in transcripts if name == part.recording_id)
+        if own:
+            before = part.modification or Modification()
+            after = replace(before, transcripts=before.transcripts + own)
+            part = replace(part, modification=after)  # noqa: PLW2901
+        out.append(part)
     return out
 
 

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, get_args
 
 import click
+from click.core import ParameterSource
 
 from audioengine.cli.declared import declared_options, read_number, read_options, read_seconds
 from audioengine.declaration import Scope
-from audioengine.edits import Dialect, Interval, Modification
+from audioengine.edits import Dialect, Interval, Modification, Party, TranscriptFile
 from audioengine.errors import InvalidRequestError
 from audioengine.json_input import parse_json
-from audioengine.operations.options import StoreOptions
+from audioengine.operations.options import SharedOptions, StoreOptions
 from audioengine.storage.options import S3Options
 from audioengine.times import TIME, Number
 
@@ -113,6 +114,37 @@ def text_of(text: str) -> tuple[str, str]:
         raise click.BadParameter(f"can't read {where!r}: {error}") from None
 
 
+def read_transcripts(
+    _ctx: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> tuple[TranscriptFile, ...]:
+    """The transcripts of a recording: PARTY=FILE where one party alone speaks in it."""
+    return tuple(map(read_transcript_file, texts))
+
+
+def read_transcript_file(text: str) -> TranscriptFile:
+    """One transcript.
+
+    Raises click.BadParameter where it names no file.
+    """
+    name, equals, place = text.partition("=")
+    party: Party | None = "caller" if name == "caller" else "callee" if name == "callee" else None
+    if not equals or party is None:
+        party, place = None, text
+    if not place:
+        raise click.BadParameter(f"{text!r} must be FILE or PARTY=FILE.")
+    return TranscriptFile(place, party)
+
+
+transcript_option = click.option(
+    "--transcript",
+    "transcripts",
+    multiple=True,
+    callback=read_transcripts,
+    metavar="[PARTY=]FILE",
+    help="Mask what this transcript tells, of the kinds of --redact too; PARTY speaks all of it. "
+    "May be repeated.",
+)
+
 _EDIT_OPTIONS = (
     click.option(
         "--trim",
@@ -196,7 +228,8 @@ def edit_options(*scopes: Scope) -> Callable[[_Callback], _Callback]:
     scopes: in which options count beside those of any edit.
     """
     declared = declared_options(StoreOptions, ("edit", *scopes))
-    return lambda verb: with_options(verb, (*_EDIT_OPTIONS, *declared, *S3_OPTIONS))
+    own = (*_EDIT_OPTIONS, *([] if "batch" in scopes else [transcript_option]))
+    return lambda verb: with_options(verb, (*own, *declared, *S3_OPTIONS))
 
 
 def place_options(verb: _Callback) -> _Callback:
@@ -233,6 +266,14 @@ def read_record(
     return CustodyRecord(record, (settings or load_settings()).custody_key(), pcm_digest)
 
 
+def check_redact(options: SharedOptions, transcripts: object) -> None:
+    """Raise click.UsageError where the command line chooses kinds, and no transcript tells any."""
+    context = click.get_current_context()
+    is_said = context.get_parameter_source("redact") is not ParameterSource.DEFAULT
+    if options.transcript.redact and is_said and not transcripts:
+        raise click.UsageError("--redact says what to mask of a transcript: none is given.")
+
+
 def read_s3(
     kms_key: str | None, s3_region: str | None, s3_endpoint: str | None
 ) -> S3Options | None:
@@ -259,6 +300,7 @@ def read_request(
     kms_key: str | None,
     s3_region: str | None,
     s3_endpoint: str | None,
+    transcripts: tuple[TranscriptFile, ...] | None = None,
     **asked: Any,
 ) -> Request:
     """Make a request of the values of `edit_options`.
@@ -284,6 +326,10 @@ def read_request(
             "--start-time-ms is for absolute times: --absolute is missing, or absoluteTimes in "
             "--params; without it, times count from the recording's start."
         )
+    if transcripts:
+        modification = replace(modification, transcripts=modification.transcripts + transcripts)
     options = read_options(asked, default)
+    if transcripts is not None:
+        check_redact(options, modification.transcripts)
     s3 = read_s3(kms_key, s3_region, s3_endpoint)
     return Request(modification, options, {"start_time_ms": start_time_ms, "s3": s3})

@@ -25,9 +25,21 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="SRC")
 @click.argument("output", metavar="OUT")
 @edit_options()
+@click.option(
+    "--output-transcript",
+    metavar="FILE",
+    help="A transcript of OUT: fail where it still has a word inside a mask, or a card number.",
+)
 @workers_option
 @json_option
-def verify(source: str, output: str, workers: int | None, as_json: bool, **options: Any) -> None:
+def verify(
+    source: str,
+    output: str,
+    output_transcript: str | None,
+    workers: int | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Judge whether OUT is what `store` promises to make of SRC with the same options.
 
     Only the files count, and decoders that rendering does not use hear them; this needs
@@ -38,7 +50,13 @@ def verify(source: str, output: str, workers: int | None, as_json: bool, **optio
 
     request = read_request(**options)
     verdict = judge(
-        source, output, request.modification, request.options, workers=workers, **request.places
+        source,
+        output,
+        request.modification,
+        request.options,
+        output_transcript=output_transcript,
+        workers=workers,
+        **request.places,
     )
     _print(verdict, text.store_verdict_text(verdict, source, output), as_json=as_json)
 

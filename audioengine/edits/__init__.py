@@ -15,11 +15,13 @@ from audioengine.edits.encoder_delay import (
     effective_delay,
     untagged_notice,
 )
+from audioengine.edits.findings_file import FindingsFile, FoundStretch
 from audioengine.edits.modification import (
     Dialect,
     MaskParty,
     Modification,
     Party,
+    TranscriptFile,
     modification_of,
 )
 from audioengine.edits.request_times import short_mask_problems, time_problems
@@ -35,12 +37,15 @@ __all__ = [
     "Beep",
     "Dialect",
     "Edits",
+    "FindingsFile",
+    "FoundStretch",
     "IfUntagged",
     "Interval",
     "MaskParty",
     "Modification",
     "Party",
     "Span",
+    "TranscriptFile",
     "effective_delay",
     "join",
     "modification_of",

@@ -3,19 +3,43 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from audioengine.declaration import NumberPair
+from audioengine.edits.findings_file import FindingsFile
 from audioengine.errors import InvalidRequestError, Problem
-from audioengine.times import Interval, Number, check_mask_count
+from audioengine.notices import Notice
+from audioengine.times import Interval, Number, check_mask_count, exact
 
 Party: TypeAlias = Literal["caller", "callee"]
 MaskParty: TypeAlias = Literal["caller", "callee", "both"]
 Dialect: TypeAlias = Literal["sqs", "rest"]
 
 MASK_PARTIES: tuple[MaskParty, ...] = ("caller", "callee", "both")
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptFile:
+    """A transcript of a recording.
+
+    Raises InvalidRequestError where a field is not of its type.
+    """
+
+    place: str
+    """A path, or s3://bucket/key."""
+    party: Party | None = None
+    """Who speaks all of it; None: it tells."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.place, str) or not self.place:
+            rule = "must be a path or s3://bucket/key"
+            raise InvalidRequestError.of("transcript", self.place, rule)
+        if self.party not in ("caller", "callee", None):
+            rule = 'must be "caller", "callee" or None'
+            raise InvalidRequestError.of("transcript.party", self.party, rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +71,14 @@ class Modification:
     """By how many seconds a bound may lie beyond the recording's end; it is clipped then.
 
     None: as the options say."""
+    transcripts: tuple[TranscriptFile, ...] = ()
+    """Transcripts that tell where to mask too, in seconds from the recording's start."""
+    redact: tuple[str, ...] = ()
+    """Which kinds of what transcripts tell; ``ALL`` is all. None at all: as the options say."""
+    findings: tuple[FindingsFile, ...] = field(default=(), compare=False)
+    """The files that masks come from, and what was found there."""
+    notices: tuple[Notice, ...] = field(default=(), compare=False)
+    """Warnings of these files."""
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
@@ -73,8 +105,33 @@ class Modification:
 
     @property
     def asks(self) -> bool:
-        """Whether there is a trim or a mask."""
-        return self.trim is not None or any(self.mask.values())
+        """Whether there is a trim or a mask, or a transcript that may tell of one."""
+        return self.trim is not None or any(self.mask.values()) or bool(self.transcripts)
+
+    def masked_too(self, more: Iterable[Modification]) -> Modification:
+        """Return the modification with the masks of others, whose times are seconds.
+
+        Raises InvalidRequestError where its own times are absolute: of a recording without a tag,
+        absolute and relative times have different zeros.
+        """
+        if self.absolute_times and (self.trim is not None or any(self.mask.values())):
+            rule = "must be false where a file tells of masks: its times are relative"
+            raise InvalidRequestError.of("absoluteTimes", True, rule)
+        mask = {party: list(intervals) for party, intervals in self.mask.items()}
+        findings, notices = list(self.findings), list(self.notices)
+        for one in more:
+            for party, intervals in one.mask.items():
+                own = intervals if self.relative_unit == "s" else map(_in_ms, intervals)
+                mask.setdefault(party, []).extend(own)
+            findings += one.findings
+            notices += one.notices
+        return replace(
+            self,
+            mask=mask,
+            absolute_times=False,
+            findings=tuple(findings),
+            notices=tuple(notices),
+        )
 
     @classmethod
     def from_params(
@@ -96,7 +153,19 @@ class Modification:
             mask=wire.mask,
             absolute_times=wire.absolute_times,
             relative_unit="ms" if dialect == "rest" else "s",
+            transcripts=tuple(TranscriptFile(*one) for one in wire.transcripts),
+            redact=wire.redact,
         )
+
+
+def _in_ms(interval: Interval) -> Interval:
+    """A stretch of seconds in whole milliseconds, which are no less."""
+    start, end = interval.start, interval.end
+    return Interval(
+        None if start is None else math.floor(exact(start, "from") * 1000),
+        None if end is None else math.ceil(exact(end, "to") * 1000),
+        interval.origin,
+    )
 
 
 def _lists(mask: object, problems: list[Problem]) -> dict[str, tuple[Interval, ...]]:

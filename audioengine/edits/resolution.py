@@ -9,6 +9,7 @@ from functools import cached_property
 
 from audioengine.declaration import NumberPair
 from audioengine.edits.encoder_delay import LAME_LATENESS, untagged_notice
+from audioengine.edits.findings_file import FindingsFile
 from audioengine.edits.modification import MASK_PARTIES, MaskParty, Modification, Party
 from audioengine.edits.request_times import SHORT_MASK_MS, given_text, lasts, mask_bounds
 from audioengine.edits.spans import Span, join
@@ -56,6 +57,8 @@ class Edits:
     """In the order of the request: caller, callee, both. Also those that the trim removes."""
     warnings: tuple[Notice, ...] = ()
     """What looks like a mistake but can be honoured."""
+    findings: tuple[FindingsFile, ...] = ()
+    """The files that masks come from, and what was found there."""
 
     def spans(self, party: Party) -> tuple[Span, ...]:
         """Return the masked samples of one party: sorted, no two touching, in the recording."""
@@ -87,7 +90,7 @@ def resolve(
     Raises InvalidRequestError with every problem of the request.
     """
     problems: list[Problem] = []
-    warnings: list[Notice] = []
+    warnings: list[Notice] = [*modification.notices]
     whole = Span(0, samples)
     clock = _clock(modification, rate_hz, start_time_ms, 0 if tagged else encoder_delay, problems)
     guard = _guard(modification.guard_ms, rate_hz, problems)
@@ -110,7 +113,7 @@ def resolve(
         raise InvalidRequestError(problems)
     if not tagged and modification.absolute_times and (trim_asked is not None or masks):
         warnings.append(untagged_notice(rate_hz, encoder_delay, likely_delay))
-    return Edits(samples, trim, trim_asked, tuple(masks), tuple(warnings))
+    return Edits(samples, trim, trim_asked, tuple(masks), tuple(warnings), modification.findings)
 
 
 def _tolerance(modification: Modification, rate_hz: int, problems: list[Problem]) -> Fraction:

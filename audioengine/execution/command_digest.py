@@ -96,7 +96,13 @@ def _modification(modification: Modification | None, options: StoreOptions) -> o
     unit = 1 if modification.absolute_times or modification.relative_unit == "ms" else 1000
     both = modification.mask.get("both", ())
     guard = options.completed(modification).guard_ms
+    told: dict[str, object] = {}
+    if modification.transcripts:
+        told["transcripts"] = [[one.place, one.party] for one in modification.transcripts]
+        told["redact"] = list(modification.redact)
+        told["reading"] = {name: str(value) for name, value in values(options.transcript).items()}
     return {
+        **told,
         "absolute": modification.absolute_times,
         "trim": None if modification.trim is None else _bounds(modification.trim, unit),
         "mask": {

@@ -13,6 +13,7 @@ from audioengine.commands.requests import StoreRecording
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError
 from audioengine.execution.command_custody import CommandCustody, custody_of
+from audioengine.execution.command_transcripts import with_command_transcripts
 from audioengine.execution.context import CommandContext, Known
 from audioengine.execution.destination import (
     Destination,
@@ -65,7 +66,7 @@ def store_recording(command: StoreRecording, context: CommandContext) -> Result:
         report = store(
             source,
             destination.place(context.storage, _output_start(command.modification, start)),
-            command.modification,
+            with_command_transcripts(command.modification, options, context),
             options.for_many(),
             start_time_ms=start,
             record=None if custody is None else custody.of_source(place.location, notices),

@@ -36,6 +36,7 @@ from audioengine.notices import Notice
 from audioengine.operations.options import MergeOptions
 from audioengine.operations.recording import Recording, likely_delay, open_recording
 from audioengine.operations.recording_ids import implausible_start
+from audioengine.operations.transcripts import with_transcripts
 from audioengine.parts import MergePart, TimedPart, timed
 from audioengine.pcm.decode import Samples
 from audioengine.plan.grid import FrameRange, Grid
@@ -84,7 +85,8 @@ def opened_parts(
     with ExitStack() as stack:
         there: list[tuple[TimedPart, Recording]] = []
         omitted: list[Omitted] = []
-        for part in timed(parts):
+        for asked in timed(parts):
+            part = _told(asked, options, s3)
             found = _open(part, stack, options, s3)
             if isinstance(found, Omitted):
                 omitted.append(found)
@@ -92,6 +94,20 @@ def opened_parts(
                 there.append((part, found))
         check_not_all(there, omitted)
         yield there, omitted
+
+
+def _told(part: TimedPart, options: MergeOptions, s3: S3Options | None) -> TimedPart:
+    """The part with the masks that its transcripts tell.
+
+    Raises InvalidRequestError and StorageError, also where recordings may be missing: that a
+    transcript is missing is no reason to leave a recording out.
+    """
+    try:
+        modification = with_transcripts(part.part.modification, options, s3)
+    except InvalidRequestError as error:
+        paths = [replace(one, path=_path_of(one, part)) for one in error.problems]
+        raise InvalidRequestError(paths) from None
+    return replace(part, part=replace(part.part, modification=modification))
 
 
 def check_not_all(there: Sequence[object], omitted: Sequence[Omitted]) -> None:
@@ -218,6 +234,10 @@ def _place(
         encoder_delay=delay,
         likely_delay=likely,
     )
+    if options.mask_dtmf:
+        from audioengine.operations.tones import with_tones
+
+        edits = with_tones(edits, recording, options)
     if edits.masks:
         options.beep.check_rate(index.format.rate_hz)
     warnings = [*recording.warnings, *edits.warnings]

@@ -240,6 +240,7 @@ def _part(
         copied_frames=placed.index.frames if copied else frames,
         resampled_from_hz=own if own != rate and heard else None,
         not_copied=None if copied or frames else _why_not(number, plan, is_apart=is_apart),
+        findings=placed.edits.findings,
     )
 
 

@@ -39,6 +39,7 @@ from audioengine.edits import (
     short_mask_problems,
 )
 from audioengine.errors import InvalidRequestError
+from audioengine.redaction.transcripts.options import TranscriptOptions
 from audioengine.times import Number, exact, plain
 
 
@@ -85,6 +86,27 @@ class SharedOptions:
             by_line=True,
         ),
     ] = CLIP_TOLERANCE_S
+    mask_dtmf: Annotated[
+        bool,
+        Option(
+            "Mask the keys of telephones (DTMF) that are heard, and their echo on the other "
+            "party's channel: decodes all of the recording.",
+            effect="heard",
+        ),
+    ] = False
+    min_keys: Annotated[
+        int,
+        Option(
+            "Leave out keys in strings of fewer; a pause of more than 3 s ends a string.",
+            unit="keys",
+            at_least=1,
+            effect="heard",
+        ),
+    ] = 3
+    transcript: Annotated[
+        TranscriptOptions,
+        Option("How transcripts that tell where to mask are read.", effect="none"),
+    ] = TranscriptOptions()  # noqa: RUF009 - frozen
     fail_on_crosstalk: Annotated[
         bool,
         Option(

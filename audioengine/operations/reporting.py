@@ -80,6 +80,7 @@ def store_report(
             warnings=(*recording.warnings, *edits.warnings),
             version=VERSION,
             wall_seconds=wall_seconds,
+            findings=edits.findings,
         )
     output = FileReport(
         output_sha256,
@@ -127,6 +128,7 @@ def store_report(
         ),
         version=VERSION,
         wall_seconds=wall_seconds,
+        findings=edits.findings,
     )
 
 
@@ -148,6 +150,7 @@ def plan_report(recording: Recording, edits: Edits, plan: StorePlan | None) -> P
         fallbacks=plan.fallbacks if plan else (),
         warnings=(*recording.warnings, *edits.warnings, *(plan.warnings if plan else ())),
         version=VERSION,
+        findings=edits.findings,
     )
 
 

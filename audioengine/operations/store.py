@@ -23,6 +23,7 @@ from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.refusing import refuse_warnings
 from audioengine.operations.store_rendering import render_store
 from audioengine.operations.store_request import is_copy, resolved, store_plan
+from audioengine.operations.transcripts import with_transcripts
 from audioengine.operations.workers import worker_count
 from audioengine.plan.masks import PlannedMask
 from audioengine.render.execute import Progress
@@ -77,8 +78,9 @@ def store(
         from audioengine.operations import recording_custody
 
         recording_custody.require_record(record)
+    modification = with_transcripts(modification, options, s3)
     with open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording:
-        edits = resolved(recording, modification, options, start_time_ms)
+        edits = resolved(recording, modification, options, start_time_ms, workers)
         if options.verify:
             # A fifth of all imports, for few.
             from audioengine.operations import verification
@@ -144,6 +146,7 @@ def plan_store(
     Raises what `store` would raise before it renders.
     """
     options = options_of(options, StoreOptions)
+    modification = with_transcripts(modification, options, s3)
     with open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms)
         plan = None if is_copy(recording, edits) else store_plan(recording, edits, options)

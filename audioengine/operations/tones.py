@@ -15,9 +15,11 @@ from statistics import median
 import numpy as np
 
 from audioengine.choices import CallerChannel
-from audioengine.edits import Party, Span
+from audioengine.edits import Edits, Party, Span, resolve
+from audioengine.edits.modification import MASK_PARTIES
 from audioengine.errors import InvalidRequestError
 from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.options import SharedOptions
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.workers import worker_count
 from audioengine.redaction.dtmf import (
@@ -35,7 +37,7 @@ from audioengine.render.workers import executor_of
 from audioengine.report import DtmfReport, IntervalReport, KeysReport
 from audioengine.sources.leg import Samples
 from audioengine.storage import S3Options, SourceLike
-from audioengine.times import Interval
+from audioengine.times import Interval, exact
 from audioengine.version import VERSION
 
 GUARD_MS = 60
@@ -88,19 +90,54 @@ def find_dtmf(
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, StorageError.
     """
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
-        heard = heard_strings(recording, min_keys, workers)
-        origin = Origin("audio", sha256_hex(recording.file))
-        mono = recording.index.format.channels == 1
-        items = tuple(
-            Finding(
-                None if mono else party_of(one.channel, caller_channel),
-                Interval(round(one.start_s, 3), round(one.end_s, 3)),
-                KIND,
-                origin=origin,
-            )
-            for one in heard
+        return _findings(recording, min_keys, caller_channel, workers)
+
+
+def _findings(
+    recording: Recording, min_keys: int, caller_channel: CallerChannel, workers: int | None
+) -> Findings:
+    heard = heard_strings(recording, min_keys, workers)
+    origin = Origin("audio", sha256_hex(recording.file))
+    mono = recording.index.format.channels == 1
+    items = tuple(
+        Finding(
+            None if mono else party_of(one.channel, caller_channel),
+            Interval(round(one.start_s, 3), round(one.end_s, 3)),
+            KIND,
+            origin=origin,
         )
-        return Findings(items, (origin,), guard_ms=GUARD_MS, join_ms=1000 * PAUSE_S)
+        for one in heard
+    )
+    return Findings(items, (origin,), guard_ms=GUARD_MS, join_ms=1000 * PAUSE_S)
+
+
+def with_tones(
+    edits: Edits, recording: Recording, options: SharedOptions, workers: int | None = None
+) -> Edits:
+    """Add masks of the keys that are heard, where `options` ask for it."""
+    if not options.mask_dtmf:
+        return edits
+    index = recording.index
+    asked = _findings(recording, options.min_keys, options.caller_channel, workers).modification()
+    # Their guard may reach behind the end, which is no mistake here.
+    mask = {
+        party: [_clipped(one, index.samples, index.format.rate_hz) for one in intervals]
+        for party, intervals in asked.mask.items()
+    }
+    # On a clock of their own: what the request's own masks count from is no matter.
+    more = resolve(
+        options.completed(replace(asked, mask=mask)),
+        rate_hz=index.format.rate_hz,
+        samples=index.samples,
+    )
+    masks = sorted((*edits.masks, *more.masks), key=lambda one: MASK_PARTIES.index(one.party))
+    return replace(edits, masks=tuple(masks), warnings=(*edits.warnings, *more.warnings))
+
+
+def _clipped(interval: Interval, samples: int, rate_hz: int) -> Interval:
+    """A stretch that is open where it reaches behind the end."""
+    end = None if interval.end is None else exact(interval.end, "to")
+    return interval if end is None or end * rate_hz < samples else Interval(interval.start, None)
 
 
 def dtmf_report(

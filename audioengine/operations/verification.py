@@ -18,6 +18,7 @@ from audioengine.operations.options import StoreOptions, options_of
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store_rendering import plan_of_rendering
 from audioengine.operations.store_request import is_copy, resolved, store_plan
+from audioengine.operations.transcripts import transcript_check, with_transcripts
 from audioengine.operations.workers import worker_count
 from audioengine.plan.rendering import RenderPlan
 from audioengine.report import Check, VerdictReport
@@ -40,6 +41,7 @@ def verify(
     options: StoreOptions = StoreOptions(),  # noqa: B008 - frozen
     *,
     start_time_ms: Number | None = None,
+    output_transcript: SourceLike | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
 ) -> Verification:
@@ -50,6 +52,8 @@ def verify(
     binary file object. An output that does not keep its promises is no error: see `passed`,
     and `checks` for the figures.
 
+    output_transcript: of the output; then a check `transcript` fails where it still has a word
+        inside a mask, or a card number. It is read as the option `transcript` says.
     workers: threads that decode, default one a processor; no influence on the verdict.
 
     Raises VerificationError where the decoder (miniaudio, in audioengine[verify]) is not installed,
@@ -59,14 +63,18 @@ def verify(
     started = time.perf_counter()
     options = options_of(options, StoreOptions)
     workers = worker_count(workers)
+    modification = with_transcripts(modification, options, s3)
     with (
         open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording,
         closing(open_source(output, s3)) as made,
         ThreadPoolExecutor(2) as beside,
     ):
-        edits = resolved(recording, modification, options, start_time_ms)
+        edits = resolved(recording, modification, options, start_time_ms, workers)
         digests = [beside.submit(sha256_hex, place) for place in (recording.file, made)]
         checks = output_checks(recording, edits, options, made, workers)
+        if output_transcript is not None:
+            rate_hz = recording.index.format.rate_hz
+            checks += (transcript_check(output_transcript, options, edits, rate_hz, s3),)
         return verification(
             checks, digests[0].result(), digests[1].result(), time.perf_counter() - started
         )

@@ -13,6 +13,12 @@ from audioengine.settings.recorder import web_secret
 from audioengine.settings.table import Bucket, OptionalBucket, Secret, Table, web_url
 
 
+def _prefix(value: str) -> str:
+    if not value.startswith("s3://") or not value.endswith("/") or value.count("/") < 3:
+        raise ValueError("must be s3://bucket/ or s3://bucket/prefix/, with the slash at the end")
+    return value
+
+
 class DomainSettings(Table):
     """What commands of one domain may do."""
 
@@ -25,6 +31,9 @@ class DomainSettings(Table):
     """What its callbacks' paths are under: ``https://example.com/calls``. None: it has none."""
     callback_secret: Annotated[Secret | None, AfterValidator(web_secret)] = None
     """What its callbacks are signed with: ``whsec_`` and base64 of 24 to 64 bytes."""
+    transcripts: tuple[Annotated[str, AfterValidator(_prefix)], ...] = ()
+    """Places under which commands may name transcripts: ``s3://bucket/prefix/``. None at all: they
+    may name none."""
 
     @model_validator(mode="after")
     def _are_callbacks_signed(self) -> DomainSettings:

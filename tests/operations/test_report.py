@@ -44,6 +44,7 @@ def test_the_keys_are_those_of_the_design() -> None:
     assert list(report) == [
         "source", "output", "trim", "masks", "frames", "remade", "render", "bitrates",
         "seconds_reencoded", "fallbacks", "warnings", "version", "wall_seconds", "verification",
+        "findings",
     ]  # fmt: skip
     for key, wanted in {**KEYS, "output": KEYS["source"]}.items():
         assert set(report[key]) == wanted

@@ -30,7 +30,7 @@ STREAMING = "amazon-transcribe-streaming"
 _CHANNEL = re.compile(r"ch_(\d{1,2})", re.ASCII)
 
 
-def is_job(value: Any) -> bool:
+def is_amazon_job(value: Any) -> bool:
     """Whether it is the output of a standard job."""
     results = value.get("results") if isinstance(value, dict) else None
     return isinstance(results, dict) and not {"items", "transcripts", "channel_labels"}.isdisjoint(
@@ -38,7 +38,7 @@ def is_job(value: Any) -> bool:
     )
 
 
-def read_job(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_amazon_job(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read the output of a standard job, redacted or not, with channels or without."""
     results = mapping(value["results"], "results")
     labels = mapping(results.get("channel_labels"), "results.channel_labels")
@@ -105,7 +105,7 @@ def _read_items(
         findings.append(reading.finding(party, interval, kind, confidence, path))
 
 
-def is_stream(value: Any) -> bool:
+def is_amazon_stream(value: Any) -> bool:
     """Whether it is an event of a stream, or a list of them."""
     one = value[0] if isinstance(value, list) and value else value
     return isinstance(one, dict) and (
@@ -114,7 +114,7 @@ def is_stream(value: Any) -> bool:
     )
 
 
-def read_stream(value: Any, reading: Reading) -> Transcript:
+def read_amazon_stream(value: Any, reading: Reading) -> Transcript:
     """Read the events of a stream; what is partial comes again, and is passed over."""
     streams: list[WordStream] = []
     findings: list[Finding] = []

@@ -23,7 +23,7 @@ from audioengine.times import Interval
 NAME = "assemblyai"
 
 
-def matches(value: Any) -> bool:
+def is_assemblyai(value: Any) -> bool:
     """Whether it is a transcript of its API."""
     if not isinstance(value, dict) or "words" not in value:
         return False
@@ -31,7 +31,7 @@ def matches(value: Any) -> bool:
     return not own.isdisjoint(value)
 
 
-def read(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_assemblyai(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read words by channel, and entities, which name none."""
     entries = objects(value.get("words"), "words")
     channels: dict[str | None, list[int]] = {}

@@ -11,10 +11,10 @@ from audioengine.errors import InvalidRequestError
 from audioengine.redaction.finding import Finding
 from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
-    Gathered,
     Reading,
     SpokenWord,
     Transcript,
+    WordGatherer,
     mapping,
     objects,
 )
@@ -24,12 +24,12 @@ PII = "azure-pii"
 SPEECH = "azure-speech"
 
 
-def is_pii(value: Any) -> bool:
+def is_azure_pii(value: Any) -> bool:
     """Whether it is a result of the analysis of conversations."""
     return isinstance(value, dict) and bool(_conversations(value))
 
 
-def read_pii(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_azure_pii(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read the stretches that were redacted; there are no words in clear."""
     findings: list[Finding] = []
     for at, one in _conversations(value):
@@ -102,17 +102,17 @@ def _interval(timing: dict[str, Any], path: str) -> Interval:
     return Interval(start, start + times.ticks(timing.get("duration"), f"{path}.duration"))
 
 
-def is_speech(value: Any) -> bool:
+def is_azure_speech(value: Any) -> bool:
     """Whether it is the result of a batch transcription."""
     return isinstance(value, dict) and isinstance(value.get("recognizedPhrases"), list)
 
 
-def read_speech(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_azure_speech(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read the best words of each phrase, by channel."""
     phrases = objects(value["recognizedPhrases"], "recognizedPhrases")
     combined = objects(value.get("combinedRecognizedPhrases"), "combinedRecognizedPhrases")
     labels = {one.get("channel", 0) for one in (*phrases, *combined) if _is_place(one)}
-    spoken: dict[Party | None, Gathered] = {}
+    spoken: dict[Party | None, WordGatherer] = {}
     for number, phrase in enumerate(phrases):
         at = f"recognizedPhrases[{number}]"
         party = None
@@ -120,7 +120,7 @@ def read_speech(value: dict[str, Any], reading: Reading) -> Transcript:
             label = phrase.get("channel", 0)
             place = label if _is_place(phrase) else -1
             party = reading.of_channel(label, place, f"{at}.channel")
-        _gather(phrase, at, spoken.setdefault(party, Gathered(party)))
+        _gather(phrase, at, spoken.setdefault(party, WordGatherer(party)))
     return Transcript([own for one in spoken.values() for own in one.streams(_seconds)])
 
 
@@ -129,7 +129,7 @@ def _is_place(phrase: dict[str, Any]) -> bool:
     return isinstance(label, int) and not isinstance(label, bool)
 
 
-def _gather(phrase: dict[str, Any], at: str, spoken: Gathered) -> None:
+def _gather(phrase: dict[str, Any], at: str, spoken: WordGatherer) -> None:
     spoken.begin(*_bounds(phrase))
     best = (objects(phrase.get("nBest"), f"{at}.nBest") or [{}])[0]
     for key, text in (("words", "word"), ("displayWords", "displayText")):

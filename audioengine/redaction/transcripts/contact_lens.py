@@ -16,10 +16,10 @@ from audioengine.errors import InvalidRequestError
 from audioengine.redaction.finding import Finding
 from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
-    Gathered,
     Reading,
     SpokenWord,
     Transcript,
+    WordGatherer,
     mapping,
     objects,
 )
@@ -32,12 +32,12 @@ _TOLERANCE_S = 1
 """How far a stamp may lie outside its turn; an old example of the vendor's has other zeros."""
 
 
-def matches(value: Any) -> bool:
+def is_contact_lens(value: Any) -> bool:
     """Whether it is a file of either."""
     return isinstance(value, dict) and isinstance(value.get("Transcript"), list)
 
 
-def read(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_contact_lens(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read turns; whose they are is told by the agent's party."""
     participants = objects(value.get("Participants"), "Participants")
     roles = {
@@ -47,7 +47,7 @@ def read(value: dict[str, Any], reading: Reading) -> Transcript:
     }
     turns = objects(value["Transcript"], "Transcript")
     metadata = mapping(value.get("ContentMetadata"), "ContentMetadata")
-    spoken: dict[Party | None, Gathered] = {}
+    spoken: dict[Party | None, WordGatherer] = {}
     findings: list[Finding] = []
     marks = bool(metadata.get("RedactionTypes")) or metadata.get("Output") == "Redacted"
     for number, turn in enumerate(turns):
@@ -59,14 +59,16 @@ def read(value: dict[str, Any], reading: Reading) -> Transcript:
         party = reading.of_role(role, f"{at}.ParticipantRole")
         items = objects(turn.get("Items"), f"{at}.Items")
         findings += _of_turn(turn, items, at, party, reading)
-        _gather(turn, items, at, spoken.setdefault(party, Gathered(party)))
+        _gather(turn, items, at, spoken.setdefault(party, WordGatherer(party)))
     streams = [
         stream for one in spoken.values() if one.words for stream in one.streams(times.milliseconds)
     ]
     return Transcript(streams, findings, marks or bool(findings))
 
 
-def _gather(turn: dict[str, Any], items: list[dict[str, Any]], at: str, spoken: Gathered) -> None:
+def _gather(
+    turn: dict[str, Any], items: list[dict[str, Any]], at: str, spoken: WordGatherer
+) -> None:
     spoken.begin(turn.get("BeginOffsetMillis"), turn.get("EndOffsetMillis"))
     for place, item in enumerate(items):
         if item.get("Type") != "punctuation" and "Redaction" not in item:

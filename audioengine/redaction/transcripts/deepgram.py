@@ -27,13 +27,13 @@ NAME = "deepgram"
 _SIGNS = re.compile(r"[\W_]+")
 
 
-def matches(value: Any) -> bool:
+def is_deepgram(value: Any) -> bool:
     """Whether it is a response of its API for recordings."""
     results = value.get("results") if isinstance(value, dict) else None
     return isinstance(results, dict) and isinstance(results.get("channels"), list)
 
 
-def read(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_deepgram(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read the first alternative of each channel; one channel is a mix, of nobody alone."""
     channels = objects(value["results"]["channels"], "results.channels")
     streams: list[WordStream] = []

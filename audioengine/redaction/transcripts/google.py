@@ -8,10 +8,10 @@ from typing import Any
 from audioengine.edits import Party
 from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
-    Gathered,
     Reading,
     SpokenWord,
     Transcript,
+    WordGatherer,
     mapping,
     objects,
 )
@@ -23,7 +23,7 @@ _STARTS = ("startTime", "startOffset", "start_time", "start_offset")
 _ENDS = ("endTime", "endOffset", "end_time", "end_offset")
 
 
-def is_speech(value: Any) -> bool:
+def is_google_speech(value: Any) -> bool:
     """Whether it is a response of Speech-to-Text, or the operation that holds it."""
     return isinstance(_results(value), list)
 
@@ -35,9 +35,9 @@ def _results(value: Any) -> Any:
     return (inner if isinstance(inner, dict) else value).get("results")
 
 
-def read_speech(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_google_speech(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read the first alternative of each result, by channel; a tag of 0 is that of a mono file."""
-    spoken: dict[Party | None, Gathered] = {}
+    spoken: dict[Party | None, WordGatherer] = {}
     results = objects(_results(value), "results")
     tags = {one.get("channelTag", one.get("channel_tag", 0)) for one in results if _tagged(one)}
     for number, result in enumerate(results):
@@ -48,7 +48,7 @@ def read_speech(value: dict[str, Any], reading: Reading) -> Transcript:
             place = tag - 1 if _tagged(result) else -1
             party = reading.of_channel(tag, place, f"{at}.channelTag")
         best = (objects(result.get("alternatives"), f"{at}.alternatives") or [{}])[0]
-        own = spoken.setdefault(party, Gathered(party))
+        own = spoken.setdefault(party, WordGatherer(party))
         _gather(best, f"{at}.alternatives[0]", "transcript", own)
     return Transcript([stream for one in spoken.values() for stream in one.streams(times.duration)])
 
@@ -58,19 +58,19 @@ def _tagged(result: dict[str, Any]) -> bool:
     return isinstance(tag, int) and not isinstance(tag, bool)
 
 
-def is_insights(value: Any) -> bool:
+def is_google_insights(value: Any) -> bool:
     """Whether it is a conversation of Contact Center Insights."""
     transcript = value.get("transcript") if isinstance(value, dict) else None
     holder = transcript if isinstance(transcript, dict) else value
     return isinstance(holder, dict) and isinstance(holder.get("transcriptSegments"), list)
 
 
-def read_insights(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_google_insights(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read segments, whose role says whose they are, else their channel."""
     transcript = value.get("transcript")
     holder = transcript if isinstance(transcript, dict) else value
     at = "transcript.transcriptSegments" if holder is transcript else "transcriptSegments"
-    spoken: dict[Party | None, Gathered] = {}
+    spoken: dict[Party | None, WordGatherer] = {}
     for number, segment in enumerate(objects(holder["transcriptSegments"], at)):
         path = f"{at}[{number}]"
         who = mapping(segment.get("segmentParticipant"), f"{path}.segmentParticipant")
@@ -80,11 +80,11 @@ def read_insights(value: dict[str, Any], reading: Reading) -> Transcript:
         if party is None and _tagged(segment) and segment.get("channelTag"):
             tag = segment["channelTag"]
             party = reading.of_channel(tag, tag - 1, f"{path}.channelTag")
-        _gather(segment, path, "text", spoken.setdefault(party, Gathered(party)))
+        _gather(segment, path, "text", spoken.setdefault(party, WordGatherer(party)))
     return Transcript([stream for one in spoken.values() for stream in one.streams(times.duration)])
 
 
-def _gather(value: dict[str, Any], at: str, text: str, spoken: Gathered) -> None:
+def _gather(value: dict[str, Any], at: str, text: str, spoken: WordGatherer) -> None:
     words = objects(value.get("words"), f"{at}.words")
     spoken.begin()
     for place, word in enumerate(words):

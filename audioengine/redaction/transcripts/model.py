@@ -36,10 +36,10 @@ class SpokenWord(NamedTuple):
 
     def __repr__(self) -> str:
         """Return nothing of the text."""
-        return f"Word(…, {self.start!r}, {self.end!r})"
+        return f"SpokenWord(…, {self.start!r}, {self.end!r})"
 
 
-class TranscriptSegment(NamedTuple):
+class WordSegment(NamedTuple):
     """A stretch of words that has a time of its own."""
 
     first: int
@@ -58,7 +58,7 @@ class WordStream:
     """Where a word is in the file."""
     seconds: times.Reader = times.seconds
     """What makes seconds of its times."""
-    segments: Sequence[TranscriptSegment] = ()
+    segments: Sequence[WordSegment] = ()
     """In the order of words; none where only words have times."""
     is_of_speaker: bool = False
     """Whether its words are in another stream too: it is one speaker's part of that."""
@@ -285,7 +285,7 @@ def mapping(value: Any, path: str) -> dict[str, Any]:
     return value
 
 
-def words_text(value: Any, path: str) -> str:
+def json_text(value: Any, path: str) -> str:
     """Return a text.
 
     Raises InvalidRequestError for anything else.
@@ -300,7 +300,7 @@ def stream_of(
     words: Sequence[SpokenWord],
     path_of: Callable[[int], str],
     seconds: times.Reader,
-    segments: Sequence[TranscriptSegment] = (),
+    segments: Sequence[WordSegment] = (),
     *,
     is_of_speaker: bool = False,
 ) -> WordStream:
@@ -310,7 +310,7 @@ def stream_of(
     """
     for place, word in enumerate(words):
         if type(word.text) is not str:
-            words_text(word.text, path_of(place))
+            json_text(word.text, path_of(place))
     return WordStream(party, words, path_of, seconds, segments, is_of_speaker)
 
 
@@ -340,25 +340,25 @@ def _part_of(whole: WordStream, places: list[int]) -> WordStream:
 
     words = [whole.words[place] for place in places]
     segments = [
-        TranscriptSegment(bisect_left(places, segment.first), segment.start, segment.end)
+        WordSegment(bisect_left(places, segment.first), segment.start, segment.end)
         for segment in whole.segments
     ]
     return WordStream(whole.party, words, path_of, whole.seconds, segments, is_of_speaker=True)
 
 
-class Gathered:
+class WordGatherer:
     """Gathers the words of one party, in the segments that bound them."""
 
     def __init__(self, party: Party | None) -> None:
         self.party = party
         self.words: list[SpokenWord] = []
-        self._segments: list[TranscriptSegment] = []
+        self._segments: list[WordSegment] = []
         self._paths: list[tuple[str, int | None]] = []
         self._speakers: list[object] = []
 
     def begin(self, start: Any = None, end: Any = None) -> None:
         """Begin a segment with times, or one whose words alone have some."""
-        self._segments.append(TranscriptSegment(len(self.words), start, end))
+        self._segments.append(WordSegment(len(self.words), start, end))
 
     def add(self, word: SpokenWord, at: str, place: int | None, speaker: object = None) -> None:
         """Add a word that is at a place of a list."""
@@ -368,7 +368,7 @@ class Gathered:
 
     def add_text(self, text: Any, at: str, speaker: object = None) -> None:
         """Add the words of a text, which has a time only as a whole."""
-        for one in words_text(text, at).split():
+        for one in json_text(text, at).split():
             self.add(SpokenWord(one, None, None), at, None, speaker)
 
     def streams(self, seconds: times.Reader) -> list[WordStream]:

@@ -29,12 +29,12 @@ from audioengine.redaction.transcripts.model import (
 NAME = "words"
 
 
-def matches(value: Any) -> bool:
+def is_plain_words(value: Any) -> bool:
     """Whether it has words and nothing that tells another form."""
     return isinstance(value, dict) and isinstance(value.get("words"), list)
 
 
-def read(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_plain_words(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read words by channel; neighbours with the same entity are one finding."""
     entries = objects(value["words"], "words")
     parties: dict[object, Party | None] = {}

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeAlias, get_args
+from typing import Any, get_args
 
 from audioengine.choices import CallerChannel
 from audioengine.edits import Party
@@ -25,33 +25,15 @@ from audioengine.redaction.transcripts import (
     plain,
     whisper,
 )
+from audioengine.redaction.transcripts.finder import Finder, FoundSpan
 from audioengine.redaction.transcripts.model import Reading, Transcript, WordStream, placeholders
+from audioengine.redaction.transcripts.options import TranscriptOptions
 
 MAX_BYTES = 256 * 2**20
 """Of a transcript; that of a day has some 80 MB."""
-GUARD_MS = (150, 150)
-"""Recognisers' edges of words are late by a syllable at times, and early after silence."""
-JOIN_MS = 300
-"""Shorter gaps between words are within what is said."""
+_DEFAULT = TranscriptOptions()
 
 DIGIT_KINDS = (CARD_NUMBER, CVV, EXPIRY)
-
-
-class TextSpan(NamedTuple):
-    """What a finder finds: a stretch of characters."""
-
-    start: int
-    end: int
-    """First character that no longer belongs to it."""
-    kind: str
-    confidence: float | None = None
-
-
-Finder: TypeAlias = Callable[
-    [str, Sequence[tuple[int, int]]],
-    Iterable[TextSpan | tuple[int, int, str] | tuple[int, int, str, float | None]],
-]
-"""Finds what is to be masked: a text and the spans of its words in, spans with kinds out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +44,22 @@ class _Format:
 
 # In the order in which they are tried: the plain form has what others have too.
 FORMATS: Mapping[str, _Format] = {
-    amazon_transcribe.NAME: _Format(amazon_transcribe.is_job, amazon_transcribe.read_job),
-    amazon_transcribe.STREAMING: _Format(
-        amazon_transcribe.is_stream, amazon_transcribe.read_stream
+    amazon_transcribe.NAME: _Format(
+        amazon_transcribe.is_amazon_job, amazon_transcribe.read_amazon_job
     ),
-    contact_lens.NAME: _Format(contact_lens.matches, contact_lens.read),
-    deepgram.NAME: _Format(deepgram.matches, deepgram.read),
-    assemblyai.NAME: _Format(assemblyai.matches, assemblyai.read),
-    azure.PII: _Format(azure.is_pii, azure.read_pii),
-    azure.SPEECH: _Format(azure.is_speech, azure.read_speech),
-    google.SPEECH: _Format(google.is_speech, google.read_speech),
-    google.INSIGHTS: _Format(google.is_insights, google.read_insights),
-    whisper.NAME: _Format(whisper.matches, whisper.read),
-    whisper.CPP: _Format(whisper.is_cpp, whisper.read_cpp),
-    plain.NAME: _Format(plain.matches, plain.read),
+    amazon_transcribe.STREAMING: _Format(
+        amazon_transcribe.is_amazon_stream, amazon_transcribe.read_amazon_stream
+    ),
+    contact_lens.NAME: _Format(contact_lens.is_contact_lens, contact_lens.read_contact_lens),
+    deepgram.NAME: _Format(deepgram.is_deepgram, deepgram.read_deepgram),
+    assemblyai.NAME: _Format(assemblyai.is_assemblyai, assemblyai.read_assemblyai),
+    azure.PII: _Format(azure.is_azure_pii, azure.read_azure_pii),
+    azure.SPEECH: _Format(azure.is_azure_speech, azure.read_azure_speech),
+    google.SPEECH: _Format(google.is_google_speech, google.read_google_speech),
+    google.INSIGHTS: _Format(google.is_google_insights, google.read_google_insights),
+    whisper.NAME: _Format(whisper.is_whisper, whisper.read_whisper),
+    whisper.CPP: _Format(whisper.is_whisper_cpp, whisper.read_whisper_cpp),
+    plain.NAME: _Format(plain.is_plain_words, plain.read_plain_words),
 }
 
 
@@ -104,7 +88,7 @@ def find_in_transcript(
     what it marks has no time, or where there is nothing in it that could tell of anything;
     LimitError for more than MAX_BYTES.
     """
-    transcript, reading = read(
+    transcript, reading = read_words(
         data,
         format=format,
         party=party,
@@ -124,14 +108,14 @@ def find_in_transcript(
     return Findings(
         tuple(findings),
         (reading.origin,),
-        GUARD_MS,
-        JOIN_MS,
+        _DEFAULT.guard_ms,
+        _DEFAULT.join_ms,
         (*transcript.warnings, *reading.unknown_role_warnings()),
         None if transcript.marks or finder else DIGIT_KINDS,
     )
 
 
-def read(
+def read_words(
     data: bytes,
     *,
     format: str | None = None,
@@ -203,7 +187,7 @@ def _found_by(finder: Finder, stream: WordStream, reading: Reading) -> list[Find
     text = " ".join(word.text for word in stream.words)
     findings = []
     for found in finder(text, tuple(spans)):
-        span = TextSpan(*found)
+        span = FoundSpan(*found)
         places = [
             place
             for place, (start, end) in enumerate(spans)

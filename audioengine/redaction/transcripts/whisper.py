@@ -10,10 +10,10 @@ from typing import Any
 
 from audioengine.redaction.transcripts import times
 from audioengine.redaction.transcripts.model import (
-    Gathered,
     Reading,
     SpokenWord,
     Transcript,
+    WordGatherer,
     mapping,
     objects,
 )
@@ -22,17 +22,17 @@ NAME = "whisper"
 CPP = "whisper-cpp"
 
 
-def matches(value: Any) -> bool:
+def is_whisper(value: Any) -> bool:
     """Whether it is what Whisper, faster-whisper or WhisperX writes."""
     return isinstance(value, dict) and (
         isinstance(value.get("segments"), list) or isinstance(value.get("word_segments"), list)
     )
 
 
-def read(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_whisper(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read segments with words, or with text alone, which is as exact as they are."""
     segments = objects(value.get("segments"), "segments")
-    gathered = Gathered(reading.party)
+    gathered = WordGatherer(reading.party)
     for number, segment in enumerate(segments):
         at = f"segments[{number}]"
         words = objects(segment.get("words"), f"{at}.words")
@@ -56,14 +56,14 @@ def read(value: dict[str, Any], reading: Reading) -> Transcript:
     return Transcript(gathered.streams(times.seconds))
 
 
-def is_cpp(value: Any) -> bool:
+def is_whisper_cpp(value: Any) -> bool:
     """Whether it is what whisper.cpp writes."""
     return isinstance(value, dict) and isinstance(value.get("transcription"), list)
 
 
-def read_cpp(value: dict[str, Any], reading: Reading) -> Transcript:
+def read_whisper_cpp(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read segments, which are words where whisper.cpp was told so: ``-ml 1``."""
-    gathered = Gathered(reading.party)
+    gathered = WordGatherer(reading.party)
     for number, segment in enumerate(objects(value["transcription"], "transcription")):
         at = f"transcription[{number}]"
         offsets = mapping(segment.get("offsets"), f"{at}.offsets")

@@ -142,7 +142,7 @@ EVERY = {**MARKED, **SPOKEN, **MIXED}
 def test_nothing_that_was_said_is_in_findings(group: dict[str, Callable[[], Any]]) -> None:
     for name, make in group.items():
         found = findings(name, make())
-        shown = repr(found) + json.dumps([one.to_dict() for one in found])
+        shown = repr(found) + repr(found.modification())
         assert not [one for one in SECRETS if one in shown.replace(found.origins[0].sha256, "")]
         assert {one.origin.sha256 for one in found if one.origin} == {found.origins[0].sha256}
 

@@ -46,6 +46,7 @@ from audioengine.storage.objects import BytesSource
 from audioengine.times import exact
 from fuzzing import service
 from fuzzing.draw import REQUEST_BYTES, Draw
+from fuzzing.transcripts import transcripts
 
 Run: TypeAlias = Callable[[bytes], None]
 
@@ -370,5 +371,16 @@ TARGETS = {
         sound=False,
         most_bytes=6144,
         seconds=30,
+    ),
+    "transcripts": Target(
+        transcripts,
+        (
+            "redaction/transcripts/",
+            "redaction/card_numbers",
+            "redaction/number_words",
+            "json_input",
+        ),
+        sound=False,
+        most_bytes=8192,
     ),
 }

@@ -46,6 +46,7 @@ from audioengine.storage.objects import BytesSource
 from audioengine.times import exact
 from fuzzing import service
 from fuzzing.draw import REQUEST_BYTES, Draw
+from fuzzing.masks import labels_and_events
 from fuzzing.transcripts import transcripts
 
 Run: TypeAlias = Callable[[bytes], None]
@@ -372,13 +373,15 @@ TARGETS = {
         most_bytes=6144,
         seconds=30,
     ),
+    "labels_and_events": Target(
+        labels_and_events, ("redaction/labels/", "redaction/events"), sound=False, most_bytes=2048
+    ),
     "transcripts": Target(
         transcripts,
         (
             "redaction/transcripts/",
             "redaction/card_numbers",
             "redaction/number_words",
-            "json_input",
         ),
         sound=False,
         most_bytes=8192,

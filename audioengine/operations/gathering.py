@@ -234,6 +234,10 @@ def _place(
         encoder_delay=delay,
         likely_delay=likely,
     )
+    if options.mask_dtmf:
+        from audioengine.operations.tones import with_tones
+
+        edits = with_tones(edits, recording, options)
     if edits.masks:
         options.beep.check_rate(index.format.rate_hz)
     warnings = [*recording.warnings, *edits.warnings]

@@ -96,12 +96,17 @@ def labels_of(report: Mapping[str, Any]) -> tuple[list[Label], Fraction]:
     labels = [
         label for path, (clock, masks) in where.items() for label in _labels(path, masks, clock)
     ]
-    whole = report.get("output" if "parts" in report else "source")
+    return labels, _length(report.get("output" if "parts" in report else "source"))
+
+
+def _length(file: object) -> Fraction:
+    """How long a file of a report is, in seconds; 0: it does not say."""
     samples, rate_hz = (
-        (whole.get("samples"), whole.get("rate_hz")) if isinstance(whole, dict) else (None, None)
+        (file.get("samples"), file.get("rate_hz")) if isinstance(file, dict) else (None, None)
     )
-    known = isinstance(samples, int) and isinstance(rate_hz, int) and rate_hz > 0
-    return labels, Fraction(samples, rate_hz) if known else Fraction(0)
+    if isinstance(samples, int) and isinstance(rate_hz, int) and rate_hz > 0:
+        return Fraction(samples, rate_hz)
+    return Fraction(0)
 
 
 def _labels(path: str, masks: object, clock: str) -> list[Label]:

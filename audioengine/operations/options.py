@@ -86,6 +86,23 @@ class SharedOptions:
             by_line=True,
         ),
     ] = CLIP_TOLERANCE_S
+    mask_dtmf: Annotated[
+        bool,
+        Option(
+            "Mask the keys of telephones (DTMF) that are heard, and their echo on the other "
+            "party's channel: decodes all of the recording.",
+            effect="heard",
+        ),
+    ] = False
+    min_keys: Annotated[
+        int,
+        Option(
+            "Leave out keys in strings of fewer; a pause of more than 3 s ends a string.",
+            unit="keys",
+            at_least=1,
+            effect="heard",
+        ),
+    ] = 3
     transcript: Annotated[
         TranscriptOptions,
         Option("How transcripts that tell where to mask are read.", effect="none"),

@@ -80,7 +80,7 @@ def store(
         recording_custody.require_record(record)
     modification = with_transcripts(modification, options, s3)
     with open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording:
-        edits = resolved(recording, modification, options, start_time_ms)
+        edits = resolved(recording, modification, options, start_time_ms, workers)
         if options.verify:
             # A fifth of all imports, for few.
             from audioengine.operations import verification

@@ -29,8 +29,11 @@ def resolved(
     modification: Modification | None,
     options: StoreOptions,
     start_time_ms: Number | None,
+    workers: int | None = None,
 ) -> Edits:
     """The request on the recording's clock.
+
+    workers: threads that look for keys of telephones, where options ask for it.
 
     Raises InvalidRequestError.
     """
@@ -49,6 +52,11 @@ def resolved(
         ),
         likely_delay=likely_delay(recording) if is_lost else LAME_LATENESS,
     )
+    if options.mask_dtmf:
+        # It brings NumPy, which a plan lacks else.
+        from audioengine.operations.tones import with_tones
+
+        edits = with_tones(edits, recording, options, workers)
     if edits.masks:
         options.beep.check_rate(index.format.rate_hz)
     return edits

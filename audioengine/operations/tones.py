@@ -15,9 +15,11 @@ from statistics import median
 import numpy as np
 
 from audioengine.choices import CallerChannel
-from audioengine.edits import Party, Span
+from audioengine.edits import Edits, Party, Span, resolve
+from audioengine.edits.modification import MASK_PARTIES
 from audioengine.errors import InvalidRequestError
 from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.options import SharedOptions
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.workers import worker_count
 from audioengine.redaction.dtmf import (
@@ -35,7 +37,7 @@ from audioengine.render.workers import executor_of
 from audioengine.report import DtmfReport, IntervalReport, KeysReport
 from audioengine.sources.leg import Samples
 from audioengine.storage import S3Options, SourceLike
-from audioengine.times import Interval
+from audioengine.times import Interval, exact
 from audioengine.version import VERSION
 
 GUARD_MS = 60
@@ -47,7 +49,7 @@ _QUIETER_DB = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class HeardKeys:
     """A string of keys in one channel of a recording."""
 
     channel: int
@@ -88,19 +90,54 @@ def find_dtmf(
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, StorageError.
     """
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
-        heard = heard_strings(recording, min_keys, workers)
-        origin = Origin("audio", sha256_hex(recording.file))
-        mono = recording.index.format.channels == 1
-        items = tuple(
-            Finding(
-                None if mono else party_of(one.channel, caller_channel),
-                Interval(round(one.start_s, 3), round(one.end_s, 3)),
-                KIND,
-                origin=origin,
-            )
-            for one in heard
+        return _findings(recording, min_keys, caller_channel, workers)
+
+
+def _findings(
+    recording: Recording, min_keys: int, caller_channel: CallerChannel, workers: int | None
+) -> Findings:
+    heard = heard_strings(recording, min_keys, workers)
+    origin = Origin("audio", sha256_hex(recording.file))
+    mono = recording.index.format.channels == 1
+    items = tuple(
+        Finding(
+            None if mono else party_of(one.channel, caller_channel),
+            Interval(round(one.start_s, 3), round(one.end_s, 3)),
+            KIND,
+            origin=origin,
         )
-        return Findings(items, (origin,), guard_ms=GUARD_MS, join_ms=1000 * PAUSE_S)
+        for one in heard
+    )
+    return Findings(items, (origin,), guard_ms=GUARD_MS, join_ms=1000 * PAUSE_S)
+
+
+def with_tones(
+    edits: Edits, recording: Recording, options: SharedOptions, workers: int | None = None
+) -> Edits:
+    """Add masks of the keys that are heard, where `options` ask for it."""
+    if not options.mask_dtmf:
+        return edits
+    index = recording.index
+    asked = _findings(recording, options.min_keys, options.caller_channel, workers).modification()
+    # Their guard may reach behind the end, which is no mistake here.
+    mask = {
+        party: [_clipped(one, index.samples, index.format.rate_hz) for one in intervals]
+        for party, intervals in asked.mask.items()
+    }
+    # On a clock of their own: what the request's own masks count from is no matter.
+    more = resolve(
+        options.completed(replace(asked, mask=mask)),
+        rate_hz=index.format.rate_hz,
+        samples=index.samples,
+    )
+    masks = sorted((*edits.masks, *more.masks), key=lambda one: MASK_PARTIES.index(one.party))
+    return replace(edits, masks=tuple(masks), warnings=(*edits.warnings, *more.warnings))
+
+
+def _clipped(interval: Interval, samples: int, rate_hz: int) -> Interval:
+    """A stretch that is open where it reaches behind the end."""
+    end = None if interval.end is None else exact(interval.end, "to")
+    return interval if end is None or end * rate_hz < samples else Interval(interval.start, None)
 
 
 def dtmf_report(
@@ -146,13 +183,13 @@ def party_of(channel: int, caller_channel: CallerChannel) -> Party:
     return "caller" if (channel == 0) == (caller_channel == "left") else "callee"
 
 
-def _span(heard: Heard, rate_hz: int, samples: int) -> Span:
+def _span(heard: HeardKeys, rate_hz: int, samples: int) -> Span:
     return Span(round(heard.start_s * rate_hz), min(samples, round(heard.end_s * rate_hz)))
 
 
 def heard_strings(
     recording: Recording, min_keys: int = 3, workers: int | None = None
-) -> tuple[Heard, ...]:
+) -> tuple[HeardKeys, ...]:
     """The strings in all channels of a recording and their echoes, by their starts.
 
     Raises InvalidRequestError where `min_keys` is no whole number of at least 1.
@@ -170,7 +207,7 @@ def heard_strings(
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
     found = [
-        Heard(channel, string)
+        HeardKeys(channel, string)
         for channel, scan in enumerate(scans)
         for string in strings(scan.finish(), min_keys)
     ]
@@ -179,7 +216,7 @@ def heard_strings(
     return tuple(sorted(found, key=lambda one: (one.start_s, one.end_s)))
 
 
-def _with_echoes(recording: Recording, found: list[Heard]) -> list[Heard]:
+def _with_echoes(recording: Recording, found: list[HeardKeys]) -> list[HeardKeys]:
     """The strings, those named that are an echo, and echoes that are too weak to be strings."""
     named = [
         replace(one, echo_of=1 - one.channel)
@@ -201,7 +238,7 @@ def _with_echoes(recording: Recording, found: list[Heard]) -> list[Heard]:
     ]
 
 
-def _meet(one: Heard, other: Heard) -> bool:
+def _meet(one: HeardKeys, other: HeardKeys) -> bool:
     """Whether they are on different channels, at the same time but for an echo's delay."""
     return (
         one.channel != other.channel
@@ -210,7 +247,7 @@ def _meet(one: Heard, other: Heard) -> bool:
     )
 
 
-def _level(heard: Heard) -> float:
+def _level(heard: HeardKeys) -> float:
     return median(key.row_db + key.column_db for key in heard.string.keys) / 2
 
 
@@ -243,7 +280,7 @@ def _samples(recording: Recording, begin: int, end: int) -> Samples:
     return np.pad(pcm, ((low - begin, end - high), (0, 0)))
 
 
-def _echo(recording: Recording, heard: Heard) -> Heard | None:
+def _echo(recording: Recording, heard: HeardKeys) -> HeardKeys | None:
     """The string's echo on the other channel, if there is one."""
     rate_hz = recording.index.format.rate_hz
     begin = round(heard.string.start_s * rate_hz)
@@ -251,4 +288,4 @@ def _echo(recording: Recording, heard: Heard) -> Heard | None:
     other = 1 - heard.channel
     pcm = _samples(recording, begin, min(end, recording.index.samples))
     lags = echo_lags(heard.string, np.ascontiguousarray(pcm[:, other]), rate_hz)
-    return None if lags is None else Heard(other, heard.string, heard.channel, lags)
+    return None if lags is None else HeardKeys(other, heard.string, heard.channel, lags)

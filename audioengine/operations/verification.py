@@ -69,7 +69,7 @@ def verify(
         closing(open_source(output, s3)) as made,
         ThreadPoolExecutor(2) as beside,
     ):
-        edits = resolved(recording, modification, options, start_time_ms)
+        edits = resolved(recording, modification, options, start_time_ms, workers)
         digests = [beside.submit(sha256_hex, place) for place in (recording.file, made)]
         checks = output_checks(recording, edits, options, made, workers)
         if output_transcript is not None:

@@ -90,10 +90,62 @@ def test_digits_are_told_only_where_they_are_asked_for() -> None:
     data, _ = recording()
     report = tones.dtmf_report(data)
     found = ae.find_dtmf(data)
-    for text in (report.to_json(), repr(report), repr(found), str(found[0].to_dict())):
+    for text in (report.to_json(), repr(report), repr(found), repr(found[0])):
         assert not any(DIGITS[at : at + 4] in text for at in range(len(DIGITS) - 3))
     assert report.strings[0].keys == len(DIGITS)
     assert "4012" not in repr(tones.dtmf_report(data, show_digits=True))
+
+
+@pytest.mark.parametrize("caller_channel", ["left", "right"])
+def test_the_option_masks_keys_and_their_echo(caller_channel: CallerChannel) -> None:
+    data, places = recording(echo=0.1)
+    options = ae.StoreOptions(mask_dtmf=True, caller_channel=caller_channel)
+    own = ae.Modification(mask={"callee": [ae.Interval(0.1, 0.3)]})
+    out = BytesIO()
+    report = ae.store(data, out, own, options)
+    assert sorted(mask.party for mask in report.masks) == ["callee", "callee", "caller"]
+    for mask in report.masks:
+        if mask.asked.ms[1] > 400:
+            assert mask.applied.ms[0] <= places[0][0] * 1000 + 100  # the echo's delay
+            assert mask.applied.ms[1] >= places[-1][1] * 1000
+    assert not ae.find_dtmf(out.getvalue(), min_keys=1)
+    assert not report.warnings
+    assert ae.verify(data, out.getvalue(), own, options).passed
+    assert not ae.verify(data, data, own, options).passed
+    planned = ae.plan_store(data, own, options)
+    assert [mask.applied for mask in planned.masks] == [mask.applied for mask in report.masks]
+    assert "4012" not in report.to_json() + planned.to_json()
+
+
+def test_the_option_works_beside_absolute_times() -> None:
+    data, _ = recording()
+    start_ms = 1_764_493_200_000
+    own = ae.Modification(
+        mask={"callee": [ae.Interval(start_ms + 100, start_ms + 300)]}, absolute_times=True
+    )
+    options = ae.StoreOptions(mask_dtmf=True, min_keys=5)
+    planned = ae.plan_store(data, own, options, start_time_ms=start_ms)
+    assert sorted(mask.party for mask in planned.masks) == ["callee", "caller"]
+    options = ae.StoreOptions(mask_dtmf=True, min_keys=50)
+    assert len(ae.plan_store(data, own, options, start_time_ms=start_ms).masks) == 1
+
+
+def test_keys_at_the_end_are_masked_to_it_without_a_warning() -> None:
+    samples, _ = keyed(DIGITS, 8000, seed=2, pause_ms=(40, 40), lead_s=0.01)
+    out = BytesIO()
+    ae.encode(ae.Audio(samples, samples * 0, 8000), out, workers=1)
+    planned = ae.plan_store(out.getvalue(), options=ae.StoreOptions(mask_dtmf=True))
+    assert [mask.applied.samples for mask in planned.masks] == [(0, len(samples))]
+    assert not planned.warnings
+
+
+def test_each_part_of_a_merge_is_scanned() -> None:
+    parts = [
+        ae.MergePart(recording(echo=echo)[0], 1_764_493_200_000 + start)
+        for echo, start in ((0, 0), (0.0005, 1000))
+    ]
+    planned = ae.plan_merge(parts, ae.MergeOptions(mask_dtmf=True))
+    assert [[mask.party for mask in part.masks] for part in planned.parts] == [["caller"]] * 2
 
 
 @pytest.mark.parametrize("min_keys", [0, -1, True, 2.5, "3"])

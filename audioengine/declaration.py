@@ -70,13 +70,13 @@ class Option:
 
 
 # The kinds of options. `judge` brings a value into its one form, or raises InvalidRequestError;
-# `told` is what a value is, for people.
+# `description` is what a value is, for people.
 
 
 class Flag:
     """True or false."""
 
-    told = "true or false"
+    description = "true or false"
 
     def judge(self, value: object, path: str, _option: Option) -> bool:
         """Return a value that is right."""
@@ -92,14 +92,14 @@ class Word:
     words: tuple[str, ...]
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What a value is."""
         return " or ".join(self.words)
 
     def judge(self, value: object, path: str, _option: Option) -> object:
         """Return a value that is right."""
         if value not in self.words:
-            raise InvalidRequestError.of(path, value, f"must be {self.told}")
+            raise InvalidRequestError.of(path, value, f"must be {self.description}")
         return value
 
 
@@ -108,7 +108,7 @@ class Words:
     """Any of some words."""
 
     words: tuple[str, ...]
-    told: ClassVar[str] = "a list of words"
+    description: ClassVar[str] = "a list of words"
 
     def judge(self, value: object, path: str, _option: Option) -> tuple[object, ...]:
         """Return a value that is right."""
@@ -124,7 +124,7 @@ class Words:
 class Texts:
     """Any texts that are not empty."""
 
-    told = "a list of texts"
+    description = "a list of texts"
 
     def judge(self, value: object, path: str, _option: Option) -> tuple[str, ...]:
         """Return a value that is right."""
@@ -137,7 +137,7 @@ class Texts:
 class Whole:
     """A whole number."""
 
-    told = "a whole number"
+    description = "a whole number"
 
     def judge(self, value: object, path: str, option: Option) -> int:
         """Return a value that is right."""
@@ -150,7 +150,7 @@ class Whole:
 class Numeric:
     """A number."""
 
-    told = "a number"
+    description = "a number"
 
     def judge(self, value: object, path: str, option: Option) -> object:
         """Return a value that is right."""
@@ -161,18 +161,18 @@ class Numeric:
 class Pair:
     """A number, or two: before and after."""
 
-    told = "a number or a list of two, before and after"
+    description = "a number or a list of two, before and after"
 
     def judge(self, value: object, path: str, option: Option) -> object:
         """Return a value that is right."""
         both = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
         if len(both) != 2:
-            raise InvalidRequestError.of(path, value, f"must be {self.told}")
+            raise InvalidRequestError.of(path, value, f"must be {self.description}")
         try:
             for one in both:
                 exact(one, path)
         except InvalidRequestError as error:
-            raise InvalidRequestError.of(path, value, f"must be {self.told}") from error
+            raise InvalidRequestError.of(path, value, f"must be {self.description}") from error
         for one in both:
             _judge_bounds(one, path, option)
         return both if isinstance(value, (list, tuple)) else value
@@ -185,14 +185,14 @@ class Group:
     type: type[Any]
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What a value is."""
         return f"a {self.type.__name__}"
 
     def judge(self, value: object, path: str, _option: Option) -> object:
         """Return a value that is right."""
         if not isinstance(value, self.type):
-            raise InvalidRequestError.of(path, value, f"must be {self.told}")
+            raise InvalidRequestError.of(path, value, f"must be {self.description}")
         return value
 
 
@@ -276,8 +276,8 @@ _Options = TypeVar("_Options")
 def declared(options: type[_Options]) -> type[_Options]:
     """Name all options of a class in its docstring, for `help`."""
     if options.__doc__ is not None:
-        told = [f"{one.name}: {one.option.sentence}" for one in declarations(options)]
-        options.__doc__ = "\n\n".join((options.__doc__.rstrip(), "\n".join(told))) + "\n"
+        lines = [f"{one.name}: {one.option.sentence}" for one in declarations(options)]
+        options.__doc__ = "\n\n".join((options.__doc__.rstrip(), "\n".join(lines))) + "\n"
     return options
 
 

@@ -30,7 +30,7 @@ def table(kind: type[Any]) -> str:
 
 def _row(path: str, one: Declared) -> str:
     option = one.option
-    value = one.kind.told + (f", in {option.unit}" if option.unit else "")
+    value = one.kind.description + (f", in {option.unit}" if option.unit else "")
     flag = f" `{flag_of(one)}`"
     if option.by_line:
         flag += f", in a line of a manifest `{camel(one.name)}`"

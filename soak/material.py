@@ -28,7 +28,7 @@ from tests.support import FOREIGN, fixture
 SHARE_OF_FIXTURES = 0.5
 SHARE_OF_STREAMS = 0.15
 LONGEST_S = 4.0
-TALK_S = 12.0
+TALK_S = 8.0
 LSF_KBPS = tuple(kbps for kbps in mpeg.V2_KBPS if kbps)
 MPEG_2_5_KBPS = tuple(kbps for kbps in LSF_KBPS if kbps <= 64)  # LAME writes no more
 MPEG_1_KBPS = tuple(kbps for kbps in mpeg.V1_KBPS if kbps)

@@ -35,7 +35,7 @@ class How:
     retries: int = 0
     """How often a job is tried again that failed for what may pass."""
     record: bool = False
-    """Whether outcomes tell what a custody record is told of outputs."""
+    """Whether outcomes contain the custody entries of outputs."""
     pcm_digest: bool = False
     """Whether that is the digest of their samples too."""
 

@@ -56,7 +56,7 @@ class Job(NamedTuple):
     makes_folders: bool = False
     """Whether the folders of its destination may be made: they mirror those of the source."""
     destination: str | None = None
-    """Where its output goes, if that can be told without reading it in full."""
+    """Where its output goes, if that is known without reading it in full."""
     source_bytes: int | None = None
     """Size of its source, if the manifest tells it."""
 

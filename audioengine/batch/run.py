@@ -62,7 +62,7 @@ class BatchState:
     skipped: int
     """Jobs that an earlier run did."""
     line: int
-    """The job of the manifest that is told of; others before it may not have ended."""
+    """The line of the job that ended last; jobs of earlier lines may still run."""
 
 
 BatchProgress: TypeAlias = Callable[[BatchState], None]

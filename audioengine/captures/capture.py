@@ -15,7 +15,7 @@ from audioengine.captures.capture_file import read_records
 from audioengine.captures.datagrams import find_datagrams
 from audioengine.captures.payloads import CODECS, NO_SOUND, STATIC_TYPES, Bytes, Samples
 from audioengine.captures.rtp import Packets, find_packets
-from audioengine.captures.streams import Numbers, Stream, StreamCollector, Stretch
+from audioengine.captures.streams import Numbers, PacketRun, RtpStream, StreamCollector
 from audioengine.errors import InvalidRequestError, LimitError
 from audioengine.mp3.bytesource import ByteSource
 
@@ -34,11 +34,11 @@ _NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class LegPart:
     """A stretch of a stream at its place in a leg."""
 
-    stream: Stream
-    stretch: Stretch
+    stream: RtpStream
+    stretch: PacketRun
     start: int
     """The leg's sample that it begins with."""
     length: int
@@ -51,7 +51,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Leg:
+class CapturedLeg:
     """One party's sound: all streams that were sent to one port."""
 
     port: int
@@ -60,7 +60,7 @@ class Leg:
     """When its first sample was sent, since the epoch."""
     length: int
     """Samples."""
-    parts: tuple[Part, ...]
+    parts: tuple[LegPart, ...]
     source: ByteSource
 
     @property
@@ -69,7 +69,7 @@ class Leg:
         return Fraction(self.start_ns, 1_000_000)
 
     @property
-    def streams(self) -> tuple[Stream, ...]:
+    def streams(self) -> tuple[RtpStream, ...]:
         """Its streams, in their order."""
         return tuple({id(part.stream): part.stream for part in self.parts}.values())
 
@@ -96,8 +96,8 @@ class Leg:
 class Capture:
     """The legs of a captured call, by the port that they were sent to."""
 
-    legs: tuple[Leg, ...]
-    silent_streams: tuple[Stream, ...]
+    legs: tuple[CapturedLeg, ...]
+    silent_streams: tuple[RtpStream, ...]
     """Streams of payload types that nobody named."""
     cut_off_bytes: int
     """Behind the last whole packet."""
@@ -141,7 +141,7 @@ def _checked(types: Mapping[int, str]) -> dict[int, str]:
     return out
 
 
-def _leg(source: ByteSource, port: int, streams: Sequence[Stream]) -> Leg:
+def _leg(source: ByteSource, port: int, streams: Sequence[RtpStream]) -> CapturedLeg:
     found = [(stream, stretch) for stream in streams for stretch in stream.stretches]
     found.sort(key=lambda one: one[1].clock.start_ns)
     rate = max(stretch.codec.rate_hz for _, stretch in found)
@@ -157,22 +157,22 @@ def _leg(source: ByteSource, port: int, streams: Sequence[Stream]) -> Leg:
     for number, (stream, stretch) in enumerate(found):
         limit = starts[number + 1] if number + 1 < len(found) else end
         length = max(0, min(lengths[number], limit - starts[number]))
-        parts.append(Part(stream, stretch, starts[number], length))
+        parts.append(LegPart(stream, stretch, starts[number], length))
     # The last to begin need not be the last to end: what follows it is not gone back to.
     end = max(part.start + part.length for part in parts)
-    return Leg(port, rate, zero, end, tuple(parts), source)
+    return CapturedLeg(port, rate, zero, end, tuple(parts), source)
 
 
 def _rounded(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def _length(stretch: Stretch, rate: int) -> int:
+def _length(stretch: PacketRun, rate: int) -> int:
     """Samples of a stretch at the leg's rate and on the capture's clock."""
     return round(stretch.samples * rate / _own_rate(stretch))
 
 
-def _own_rate(stretch: Stretch) -> float:
+def _own_rate(stretch: PacketRun) -> float:
     """The rate of a stretch's samples by the capture's clock."""
     drift = stretch.clock.drift_ppm / 1e6 if stretch.clock.resampled else 0.0
     return stretch.codec.rate_hz / (1 + drift)
@@ -185,7 +185,7 @@ def _silence(count: int, rate: int) -> Iterator[Samples]:
         count -= size
 
 
-def _resampled(source: ByteSource, stretch: Stretch, rate: int) -> Iterator[Samples]:
+def _resampled(source: ByteSource, stretch: PacketRun, rate: int) -> Iterator[Samples]:
     """The samples of a stretch at another rate, where it is another."""
     own = _own_rate(stretch)
     if own == rate:
@@ -199,7 +199,7 @@ def _resampled(source: ByteSource, stretch: Stretch, rate: int) -> Iterator[Samp
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _decoded(source: ByteSource, stretch: Stretch) -> Iterator[Samples]:
+def _decoded(source: ByteSource, stretch: PacketRun) -> Iterator[Samples]:
     """The samples of a stretch, each payload at its timestamp, and zeros between them."""
     decoder = stretch.codec.decoder()
     order = np.argsort(stretch.places, kind="stable")

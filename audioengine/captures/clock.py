@@ -26,7 +26,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class RtpClock:
     """The line: `start_ns` is when the sample of timestamp 0 was sent."""
 
     start_ns: int
@@ -36,7 +36,7 @@ class Clock:
     """Whether the drift is more than jitter gives, and is taken out."""
 
 
-def clock_of(media_ns: Numbers, arrivals_ns: Numbers) -> Clock:
+def clock_of(media_ns: Numbers, arrivals_ns: Numbers) -> RtpClock:
     """Fit a stream's clock.
 
     media_ns: [shape=(n,)] Times by the stream's timestamps, from 0 for its earliest.
@@ -46,11 +46,11 @@ def clock_of(media_ns: Numbers, arrivals_ns: Numbers) -> Clock:
     earliest = int(lateness.min())
     duration_s = float(np.ptp(media_ns)) / 1e9
     if duration_s < LEAST_DRIFT_S:
-        return Clock(earliest, 0.0, resampled=False)
+        return RtpClock(earliest, 0.0, resampled=False)
     slope, at_zero = _line_under(media_ns / 1e9, (lateness - earliest) / 1e9)
     drift_ppm = slope * 1e6
     counts = abs(drift_ppm) >= LEAST_DRIFT_PPM and abs(slope) * duration_s * 1e3 >= LEAST_DRIFT_MS
-    return Clock(earliest + round(at_zero * 1e9) if counts else earliest, drift_ppm, counts)
+    return RtpClock(earliest + round(at_zero * 1e9) if counts else earliest, drift_ppm, counts)
 
 
 def _line_under(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[float, float]:

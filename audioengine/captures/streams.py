@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from audioengine.captures.clock import Clock, clock_of
+from audioengine.captures.clock import RtpClock, clock_of
 from audioengine.captures.payloads import CODECS, COMFORT_NOISE, TELEPHONE_EVENT, Codec
 from audioengine.captures.rtp import Packets
 from audioengine.errors import LimitError
@@ -29,7 +29,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stretch:
+class PacketRun:
     """Packets of one codec on one unbroken clock, by their sequence numbers, none twice."""
 
     codec: Codec
@@ -38,7 +38,7 @@ class Stretch:
     """[shape=(n,)] The packets' timestamps, from 0 for the earliest."""
     counts: Numbers
     """[shape=(n,)] Samples in each packet."""
-    clock: Clock
+    clock: RtpClock
     lost: int
     """Packets that are missing between the first and the last."""
     repeated: int
@@ -62,13 +62,13 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stream:
+class RtpStream:
     """What one sender sent from one port to another."""
 
     ssrc: int
     from_port: int
     to_port: int
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[PacketRun, ...]
     packets: int
     events: int
     """Packets of keys that were pressed (RFC 4733); what they hold is never decoded."""
@@ -98,7 +98,7 @@ class StreamCollector:
         if len(self._parts) > MAX_STREAMS:
             raise LimitError(f"the capture has more than {MAX_STREAMS} pairs of SSRC and ports")
 
-    def streams(self, types: Mapping[int, str]) -> Iterator[Stream]:
+    def streams(self, types: Mapping[int, str]) -> Iterator[RtpStream]:
         """The streams with sound, by the time of their first packet.
 
         types: what payload types stand for: names of CODECS, or of NO_SOUND.
@@ -125,12 +125,12 @@ def _counts_up(packets: Packets) -> bool:
     return bool(len(steps) and np.mean(steps < 100) > 0.5)
 
 
-def _stream(key: int, packets: Packets, types: Mapping[int, str]) -> Stream:
+def _stream(key: int, packets: Packets, types: Mapping[int, str]) -> RtpStream:
     names = np.array([types.get(number, "") for number in range(128)], dtype=object)
     kinds = names[packets["payload_type"]]
     unknown = packets["payload_type"][kinds == ""]
     numbers, counts = np.unique(unknown, return_counts=True)
-    return Stream(
+    return RtpStream(
         key >> 32,
         key >> 16 & 0xFFFF,
         key & 0xFFFF,
@@ -142,7 +142,7 @@ def _stream(key: int, packets: Packets, types: Mapping[int, str]) -> Stream:
     )
 
 
-def _stretches(packets: Packets, kinds: npt.NDArray[np.object_]) -> Iterator[Stretch]:
+def _stretches(packets: Packets, kinds: npt.NDArray[np.object_]) -> Iterator[PacketRun]:
     """Packets in the capture's order, cut where the codec or the clock is another."""
     # Events and comfort noise count in the sequence, so that they are not taken for losses.
     sequence = _unwrapped(packets["sequence"], 16)
@@ -199,7 +199,7 @@ def _unbroken(lateness_ns: Numbers) -> Iterator[tuple[int, int]]:
 
 def _stretch(
     codec: Codec, packets: Packets, ticks: Numbers, sequence: Numbers, silent: Numbers
-) -> Stretch:
+) -> PacketRun:
     late = int(np.count_nonzero(sequence[1:] < np.maximum.accumulate(sequence)[:-1]))
     numbers, kept = np.unique(sequence, return_index=True)
     clock_ticks = ticks[kept] - ticks[kept].min()
@@ -207,7 +207,7 @@ def _stretch(
     counts = codec.count(packets["first"][kept], packets["size"][kept].astype(np.int64))
     inside = np.unique(silent[(silent > numbers[0]) & (silent < numbers[-1])])
     span = int(numbers[-1] - numbers[0]) + 1
-    return Stretch(
+    return PacketRun(
         codec,
         packets[kept],
         clock_ticks,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 import click
@@ -43,6 +44,19 @@ _LEG_OPTIONS = (
         help="What files without a header hold: ulaw:8000:1; also alaw, s16, s8, u8, s24, s32, "
         "f32.",
     ),
+    click.option(
+        "--pcap",
+        metavar="FILE",
+        help="A packet capture (pcap, pcapng) with the RTP of one call; --caller and --callee are "
+        "then an SSRC or a port each.",
+    ),
+    click.option(
+        "--payload-type",
+        "payload_types",
+        multiple=True,
+        metavar="N=CODEC",
+        help="What a payload type of the capture stands for: 111=opus, 101=telephone-event.",
+    ),
 )
 
 
@@ -51,11 +65,19 @@ def leg_options(verb: _Callback) -> _Callback:
     return with_options(verb, _LEG_OPTIONS)
 
 
-def read_legs(caller: str | None, callee: str | None, raw: str | None) -> Legs | None:
-    """Make what the options say legs; None where there are none.
+def read_legs(
+    caller: str | None,
+    callee: str | None,
+    raw: str | None,
+    pcap: str | None,
+    payload_types: tuple[str, ...],
+) -> Legs | CaptureFile | None:
+    """Make what the options say legs, or a capture; None where there are neither.
 
-    Raises InvalidRequestError for a time that is none.
+    Raises InvalidRequestError for a time that is none, click.BadParameter for what is no number.
     """
+    if pcap is not None:
+        return _read_capture(pcap, caller, callee, payload_types)
     from audioengine.operations.legs import LegFile, Legs
 
     if caller is None and callee is None:
@@ -101,8 +123,19 @@ def _split(text: str, party: str) -> tuple[str, Number | None, Number | None]:
     if not at or not _TIME.match(times):
         return text, None, None
     start, slash, end = times.partition("/")
-    path = f"{party}.start_time_ms"
-    return name, epoch_ms(start, path), epoch_ms(end, f"{party}.end_time_ms") if slash else None
+    begun = epoch_ms(start, f"{party}.start_time_ms")
+    return name, begun, epoch_ms(end, f"{party}.end_time_ms") if slash else None
+
+
+def read_timed(text: str) -> tuple[str, Number | None]:
+    """The name of a file of both parties, and when it began, if that stands behind it.
+
+    Raises InvalidRequestError for a time that is none.
+    """
+    name, at, start = text.rpartition("@")
+    if not at or not _TIME.match(start) or Path(text).exists():
+        return text, None
+    return name, epoch_ms(start, "start_time_ms")
 
 
 def _read_number(_ctx: click.Context, _option: click.Parameter, text: str) -> Number:
@@ -115,19 +148,6 @@ def _read_number(_ctx: click.Context, _option: click.Parameter, text: str) -> Nu
 )
 @click.argument("places", metavar="[SRC] DST", nargs=-1, required=True)
 @leg_options
-@click.option(
-    "--pcap",
-    metavar="FILE",
-    help="A packet capture (pcap, pcapng) with the RTP of one call; --caller and --callee are then "
-    "an SSRC or a port each.",
-)
-@click.option(
-    "--payload-type",
-    "payload_types",
-    multiple=True,
-    metavar="N=CODEC",
-    help="What a payload type of the capture stands for: 111=opus, 101=telephone-event.",
-)
 @click.option(
     "--caller-channel",
     type=click.Choice(get_args(CallerChannel)),
@@ -178,11 +198,7 @@ def convert(
     --caller and --callee name a file of each, laid on one clock by their starts. Or --pcap names
     a capture, in which each packet is at its RTP timestamp.
     """
-    legs: Legs | CaptureFile | None
-    if pcap is None:
-        legs = read_legs(caller, callee, raw)
-    else:
-        legs = _read_capture(pcap, caller, callee, payload_types)
+    legs = read_legs(caller, callee, raw, pcap, payload_types)
     *sources, destination = places
     if len(sources) != (legs is None):
         given = (

@@ -26,7 +26,7 @@ from audioengine.commands.wire import (
     Wire,
     WireNumber,
     key,
-    read,
+    read_wire,
     shown,
     unknown_keys,
 )
@@ -234,7 +234,7 @@ def _read(
     problems = _key_problems(data, kind, unknown)
     command = None
     try:
-        command = read(kind, data, "command", {"dialect": dialect})
+        command = read_wire(kind, data, "command", {"dialect": dialect})
     except InvalidRequestError as error:
         problems += error.problems
     if isinstance(command, MergeRecordings):
@@ -294,7 +294,7 @@ def parse_to_merge(command: object) -> tuple[tuple[MergeEntry, ...], tuple[Notic
     """
     if isinstance(command, dict):
         _check_counts(command)
-    wire = read(_ToMerge, command, "command")
+    wire = read_wire(_ToMerge, command, "command")
     if wire.method not in (None, "MERGERECORDINGS"):
         raise _refusal([Problem("method", wire.method, "must be MERGERECORDINGS")])
     assert isinstance(command, dict)

@@ -30,7 +30,7 @@ _MOST_NESTED = 50
 def labelled(command: object, dialect: Dialect, method: str | None) -> object:
     """Return a command, as text, with what its door knows of it and its text does not say.
 
-    A REST body tells neither its method nor that it counts in milliseconds. Text that is no JSON
+    A REST body says neither its method nor that it counts in milliseconds. Text that is no JSON
     object, or repeats a key, stays as it is.
     """
     if not isinstance(command, (str, bytes)) or (dialect == "sqs" and method is None):

@@ -104,7 +104,7 @@ class _Segment(Wire):
 
 
 def _segment(value: object) -> ConferenceSegment:
-    wire = read(_Segment, value)
+    wire = read_wire(_Segment, value)
     return ConferenceSegment(wire.start_time_ms, wire.end_time_ms, wire.aor, wire.state)
 
 
@@ -136,7 +136,7 @@ def adapter(kind: type[T]) -> TypeAdapter[T]:
     return _ADAPTERS[kind]
 
 
-def read(
+def read_wire(
     kind: type[T], value: object, whole: str = "", context: Mapping[str, Any] | None = None
 ) -> T:
     """Read a JSON value; `whole` is what messages call it.

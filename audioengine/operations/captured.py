@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
-from audioengine.captures.capture import Capture, Leg, Part, read_capture
+from audioengine.captures.capture import Capture, CapturedLeg, LegPart, read_capture
 from audioengine.edits import Span
 from audioengine.errors import InvalidRequestError, Problem, UnsupportedAudioError
 from audioengine.notices import Notice
@@ -39,7 +39,7 @@ class OpenCapture:
     """A capture that was read."""
 
     source: Source
-    legs: Mapping[str, Leg]
+    legs: Mapping[str, CapturedLeg]
     """By party."""
     warnings: tuple[Notice, ...]
 
@@ -99,11 +99,11 @@ def opened_capture(capture: CaptureFile, s3: S3Options | None) -> Iterator[OpenC
         yield OpenCapture(source, legs, tuple(_warnings(found, legs, guessed=guessed)))
 
 
-def _by_party(capture: CaptureFile, found: Capture) -> tuple[dict[str, Leg], bool]:
+def _by_party(capture: CaptureFile, found: Capture) -> tuple[dict[str, CapturedLeg], bool]:
     """The legs by party, and whether who called is a guess."""
     asked = {"caller": capture.caller, "callee": capture.callee}
     problems = []
-    legs: dict[str, Leg] = {}
+    legs: dict[str, CapturedLeg] = {}
     for party, name in asked.items():
         if name is None:
             continue
@@ -129,7 +129,7 @@ def _by_party(capture: CaptureFile, found: Capture) -> tuple[dict[str, Leg], boo
     return {party: legs[party] for party in PARTIES if party in legs}, guessed
 
 
-def _names(leg: Leg) -> set[int]:
+def _names(leg: CapturedLeg) -> set[int]:
     return {leg.port, *(stream.ssrc for stream in leg.streams)}
 
 
@@ -140,7 +140,9 @@ def _choices(found: Capture) -> str:
     )
 
 
-def _warnings(found: Capture, legs: Mapping[str, Leg], *, guessed: bool) -> Iterator[Notice]:
+def _warnings(
+    found: Capture, legs: Mapping[str, CapturedLeg], *, guessed: bool
+) -> Iterator[Notice]:
     if guessed:
         ports = ", ".join(f"{party} port {leg.port}" for party, leg in legs.items())
         yield Notice(
@@ -173,7 +175,7 @@ def _warnings(found: Capture, legs: Mapping[str, Leg], *, guessed: bool) -> Iter
         )
 
 
-def _part(part: Part, leg: Leg, offset: int, rate: int) -> StreamPartReport:
+def _part(part: LegPart, leg: CapturedLeg, offset: int, rate: int) -> StreamPartReport:
     stretch = part.stretch
     start = offset + round(part.start * rate / leg.rate)
     span = Span(start, start + round(part.length * rate / leg.rate))

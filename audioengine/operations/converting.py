@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -119,42 +119,57 @@ def convert(
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
     StorageError; there is no output then.
     """
-    started = time.perf_counter()
     workers = worker_count(workers)
     if caller_channel not in _CHANNELS:
         raise InvalidRequestError.of("caller_channel", caller_channel, "must be left or right")
-    with ExitStack() as stack:
-        if isinstance(source, (Legs, CaptureFile)) and (raw is not None or swap):
-            rule = "is for a file of both parties: legs have their own raw and their party"
-            raise InvalidRequestError.of("raw" if raw is not None else "swap", raw or swap, rule)
-        if isinstance(source, CaptureFile):
-            opened = call_of_capture(source, caller_channel, s3)
-        elif isinstance(source, Legs):
-            opened = call_of_legs(
-                source,
-                caller_channel,
-                max_apart_s=max_apart_s,
-                allow_truncated=allow_truncated,
-                s3=s3,
-            )
-        else:
-            opened = _call_of_file(
-                source, raw, caller_channel, swap=swap, allow_truncated=allow_truncated, s3=s3
-            )
-        call = stack.enter_context(opened)
-        return encode_call(call, destination, kbps, s3, workers, progress, started)
+    with opened_call(
+        source,
+        raw=raw,
+        caller_channel=caller_channel,
+        swap=swap,
+        max_apart_s=max_apart_s,
+        allow_truncated=allow_truncated,
+        s3=s3,
+    ) as call:
+        return encode_call(call, destination, kbps=kbps, s3=s3, workers=workers, progress=progress)
+
+
+def opened_call(
+    source: SourceLike | Legs | CaptureFile,
+    *,
+    raw: RawFormat | str | None = None,
+    caller_channel: CallerChannel = "left",
+    swap: bool = False,
+    max_apart_s: Number = MAX_APART_S,
+    allow_truncated: bool = False,
+    s3: S3Options | None = None,
+) -> AbstractContextManager[Call]:
+    """Open what `convert` takes; arguments and errors are its own."""
+    if isinstance(source, (Legs, CaptureFile)) and (raw is not None or swap):
+        rule = "is for a file of both parties: legs have their own raw and their party"
+        raise InvalidRequestError.of("raw" if raw is not None else "swap", raw or swap, rule)
+    if isinstance(source, CaptureFile):
+        return call_of_capture(source, caller_channel, s3)
+    if isinstance(source, Legs):
+        return call_of_legs(
+            source, caller_channel, max_apart_s=max_apart_s, allow_truncated=allow_truncated, s3=s3
+        )
+    return _call_of_file(
+        source, raw, caller_channel, swap=swap, allow_truncated=allow_truncated, s3=s3
+    )
 
 
 def encode_call(
     call: Call,
     destination: DestinationLike,
-    kbps: int | None,
-    s3: S3Options | None,
+    *,
+    kbps: int | None = None,
+    s3: S3Options | None = None,
     workers: int,
-    progress: Progress | None,
-    started: float,
+    progress: Progress | None = None,
 ) -> ConvertReport:
-    """Write a call; `started` is when its conversion began, by `time.perf_counter`."""
+    """Write a call; arguments and errors are those of `convert`."""
+    started = time.perf_counter()
     sound = Metered(call.sound)
     format = format_for(sound.rate, sound.channels)
     assert format is not None

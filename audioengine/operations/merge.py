@@ -24,7 +24,7 @@ from audioengine.operations.gathering import (
 )
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
-from audioengine.operations.merge_request import Gathered, gather
+from audioengine.operations.merge_request import MergeMaterial, gather
 from audioengine.operations.options import MergeOptions, options_of
 from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import Recording
@@ -155,7 +155,7 @@ def plan_merge(
 
 
 def _try(
-    gathered: Gathered,
+    gathered: MergeMaterial,
     options: MergeOptions,
     there: list[tuple[TimedPart, Recording]],
     omitted: list[Omitted],

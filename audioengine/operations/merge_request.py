@@ -20,7 +20,7 @@ from audioengine.times import Number, exact, ms_to_samples, plain
 
 
 @dataclass(frozen=True)
-class Gathered:
+class MergeMaterial:
     """All that rendering needs to know."""
 
     members: Sequence[Member]
@@ -40,7 +40,7 @@ def gather(
     there: Sequence[tuple[TimedPart, Recording]],
     options: MergeOptions,
     no_room: Notice | None = None,
-) -> Gathered:
+) -> MergeMaterial:
     """Place opened recordings, in order of start, and plan their merge.
 
     no_room: why nothing may be copied, as rendering found out.
@@ -58,7 +58,7 @@ def gather(
     plan = make_plan(
         placed, format, windows, align=options.align, render=options.render, no_room=no_room
     )
-    return Gathered(members, plan)
+    return MergeMaterial(members, plan)
 
 
 def _check_length(members: Sequence[Member], rate_hz: int, most_s: Number) -> None:

@@ -14,7 +14,7 @@ from audioengine.mp3.scan import scan
 from audioengine.operations.gathering import opened_parts
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
-from audioengine.operations.merge_request import Gathered, gather
+from audioengine.operations.merge_request import MergeMaterial, gather
 from audioengine.operations.options import MergeOptions, options_of
 from audioengine.operations.store_rendering import Nowhere, no_room
 from audioengine.operations.verification import decoder_of, may_have_had_no_room
@@ -79,7 +79,7 @@ def verify_merge(
 
 
 def judged_merge(
-    gathered: Gathered, options: MergeOptions, output: ByteSource, workers: int
+    gathered: MergeMaterial, options: MergeOptions, output: ByteSource, workers: int
 ) -> tuple[Check, ...]:
     """The checks of an output for recordings that are gathered.
 
@@ -104,7 +104,9 @@ def judged_merge(
     return checks
 
 
-def _without_copies(gathered: Gathered, options: MergeOptions, workers: int) -> Gathered | None:
+def _without_copies(
+    gathered: MergeMaterial, options: MergeOptions, workers: int
+) -> MergeMaterial | None:
     """The same with nothing copied, if there is no room beside copies; else None."""
     members = gathered.members
     recordings = [member.recording for member in members]
@@ -118,7 +120,7 @@ def _without_copies(gathered: Gathered, options: MergeOptions, workers: int) -> 
     return None
 
 
-def require_decoder_for_merge(gathered: Gathered) -> None:
+def require_decoder_for_merge(gathered: MergeMaterial) -> None:
     """Raise VerificationError where there is something to decode and nothing to decode it with."""
     if not gathered.is_copy:
         decoder_name()

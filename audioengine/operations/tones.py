@@ -49,7 +49,7 @@ _QUIETER_DB = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class HeardKeys:
     """A string of keys in one channel of a recording."""
 
     channel: int
@@ -193,13 +193,13 @@ def party_of(channel: int, caller_channel: CallerChannel) -> Party:
     return "caller" if (channel == 0) == (caller_channel == "left") else "callee"
 
 
-def _span(heard: Heard, rate_hz: int, samples: int) -> Span:
+def _span(heard: HeardKeys, rate_hz: int, samples: int) -> Span:
     return Span(round(heard.start_s * rate_hz), min(samples, round(heard.end_s * rate_hz)))
 
 
 def heard_strings(
     recording: Recording, min_keys: int = 3, workers: int | None = None
-) -> tuple[Heard, ...]:
+) -> tuple[HeardKeys, ...]:
     """The strings in all channels of a recording and their echoes, by their starts.
 
     Raises InvalidRequestError where `min_keys` is no whole number of at least 1.
@@ -217,7 +217,7 @@ def heard_strings(
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
     found = [
-        Heard(channel, string)
+        HeardKeys(channel, string)
         for channel, scan in enumerate(scans)
         for string in strings(scan.finish(), min_keys)
     ]
@@ -226,7 +226,7 @@ def heard_strings(
     return tuple(sorted(found, key=lambda one: (one.start_s, one.end_s)))
 
 
-def _with_echoes(recording: Recording, found: list[Heard]) -> list[Heard]:
+def _with_echoes(recording: Recording, found: list[HeardKeys]) -> list[HeardKeys]:
     """The strings, those named that are an echo, and echoes that are too weak to be strings."""
     named = [
         replace(one, echo_of=1 - one.channel)
@@ -248,7 +248,7 @@ def _with_echoes(recording: Recording, found: list[Heard]) -> list[Heard]:
     ]
 
 
-def _meet(one: Heard, other: Heard) -> bool:
+def _meet(one: HeardKeys, other: HeardKeys) -> bool:
     """Whether they are on different channels, at the same time but for an echo's delay."""
     return (
         one.channel != other.channel
@@ -257,7 +257,7 @@ def _meet(one: Heard, other: Heard) -> bool:
     )
 
 
-def _level(heard: Heard) -> float:
+def _level(heard: HeardKeys) -> float:
     return median(key.row_db + key.column_db for key in heard.string.keys) / 2
 
 
@@ -290,7 +290,7 @@ def _samples(recording: Recording, begin: int, end: int) -> Samples:
     return np.pad(pcm, ((low - begin, end - high), (0, 0)))
 
 
-def _echo(recording: Recording, heard: Heard) -> Heard | None:
+def _echo(recording: Recording, heard: HeardKeys) -> HeardKeys | None:
     """The string's echo on the other channel, if there is one."""
     rate_hz = recording.index.format.rate_hz
     begin = round(heard.string.start_s * rate_hz)
@@ -298,4 +298,4 @@ def _echo(recording: Recording, heard: Heard) -> Heard | None:
     other = 1 - heard.channel
     pcm = _samples(recording, begin, min(end, recording.index.samples))
     lags = echo_lags(heard.string, np.ascontiguousarray(pcm[:, other]), rate_hz)
-    return None if lags is None else Heard(other, heard.string, heard.channel, lags)
+    return None if lags is None else HeardKeys(other, heard.string, heard.channel, lags)

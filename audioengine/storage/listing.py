@@ -58,7 +58,7 @@ def list_sizes(prefix: str, s3: S3Options | None = None) -> Iterator[tuple[str, 
 
 
 def listed_in_s3(bucket: str, prefix: str, options: S3Options) -> Iterator[Mapping[str, Any]]:
-    """What S3 tells of each object under a prefix, sorted by key.
+    """What S3 lists of each object under a prefix, sorted by key.
 
     Raises StorageError.
     """

@@ -36,7 +36,7 @@ class MemoryStorage(Storage):
 
     versioned: whether what is overwritten is kept.
 
-    `requests` tells what was asked for, in order: the door's name, and the place.
+    `requests` lists what was asked for, in order: the method's name, and the place.
     """
 
     def __init__(self, *buckets: str, versioned: bool = False) -> None:

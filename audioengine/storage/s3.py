@@ -41,7 +41,7 @@ _MULTIPART_BYTES = 64 << 20
 _PART_BYTES = 16 << 20
 
 UPLOAD_KEY = "audioengine-upload"
-"""In an object's metadata: tells what one writer has made from all else under its name."""
+"""In an object's metadata: distinguishes what one writer made from all else under its name."""
 
 
 class S3Source(Source):

@@ -20,7 +20,7 @@ _AT_ONCE = 4
 
 _Part = TypeVar("_Part")
 Sent = Mapping[str, Any]
-"""What a part is known by: its number, ETag and, where the store tells it, its checksum."""
+"""What a part is known by: its number, ETag and, where the store gives it, its checksum."""
 
 
 def send_in_parts(

@@ -49,7 +49,7 @@ class S3Storage(Storage):
         return None if answer is None else _found(answer)
 
     def _hidden(self, location: Location) -> Found | None:
-        """What a list tells of an object of which nothing else may be told: its ETag, mostly.
+        """What a listing says of an object that may not be read: its ETag, mostly.
 
         An answer to HEAD has no body that says why it is refused; that to a list has one, as where
         credentials have expired.
@@ -306,9 +306,9 @@ class S3Storage(Storage):
 
 
 class _HiddenError(StorageError):
-    """A store tells nothing of an object, for which it would want another key.
+    """A store says nothing of an object, which needs another key.
 
-    found: what a list tells of it; None: it is not there.
+    found: what a listing says of it; None: it does not exist.
     """
 
     def __init__(self, place: str, found: Found | None) -> None:
@@ -317,7 +317,7 @@ class _HiddenError(StorageError):
 
 
 def _found(answer: Mapping[str, Any]) -> Found:
-    """An object, as S3 tells about it."""
+    """An object, as S3 describes it."""
     from audioengine.storage.s3 import metadata_of
 
     return Found(

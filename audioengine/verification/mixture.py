@@ -236,11 +236,15 @@ def _trace(
 
 def _turned_down(channel: int, span: Span, passage: Passage) -> list[HeardSum]:
     """By blocks, how far a sum that is too loud was turned down: all of it, and its peaks alone."""
-    block = passage.case.format.rate_hz * _LOUD_BLOCK_MS // 1000
+    block, shortest = (
+        passage.case.format.rate_hz * ms // 1000 for ms in (_LOUD_BLOCK_MS, _BLOCK_MS)
+    )
     least, most = turned_down(passage.total[channel], passage.case.format.rate_hz)
     out = []
     for start in range(span.start, span.end, block):
         part = Span(start, min(start + block, span.end))
+        if part.length < shortest:
+            continue
         cut = passage.cut(part)
         ours, sums = passage.ours[channel][cut], passage.total[channel][cut]
         scale = rms(ours) * rms(sums)

@@ -163,8 +163,13 @@ def without_beep(voice: Wave, beep: Beep, rate_hz: int) -> Wave:
 
 
 def loudest(wave: Wave, block: int) -> float:
-    """The largest RMS of a block; of the whole wave where it is shorter than one."""
-    return float(levels_of(wave, block).max()) if len(wave) >= block else rms(wave)
+    """The largest RMS of a block; of the whole wave where it is shorter than one.
+
+    Blocks follow one another, and a last one ends where the wave does.
+    """
+    if len(wave) < block:
+        return rms(wave)
+    return max(float(levels_of(wave, block).max()), rms(wave[-block:]))
 
 
 def levels_of(wave: Wave, block: int) -> Wave:

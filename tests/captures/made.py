@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audioengine.captures.capture import Leg, read_capture
+from audioengine.captures.capture import CapturedLeg, read_capture
 from audioengine.storage.objects import BytesSource
 
 EPOCH_NS = 1_728_890_677_283_000_000
@@ -173,11 +173,11 @@ def raw(packets: Iterable[Datagram]) -> bytes:
     return pcap([(packet.arrival_ns, ipv4(packet)) for packet in packets])
 
 
-def legs(data: bytes, types: dict[int, str] | None = None) -> tuple[Leg, ...]:
+def legs(data: bytes, types: dict[int, str] | None = None) -> tuple[CapturedLeg, ...]:
     return read_capture(BytesSource(data), types).legs
 
 
-def played(leg: Leg) -> npt.NDArray[np.float32]:
+def played(leg: CapturedLeg) -> npt.NDArray[np.float32]:
     blocks = list(leg.blocks(5_000))
     assert sum(map(len, blocks)) == leg.length
     return np.concatenate(blocks)

@@ -68,7 +68,7 @@ class Delivery:
         too. A callback that the tenant refuses does not wait.
 
         command: what the alarm shows, without its secrets: a command or anything else.
-        message_id: of the queue's message that brought the command; tells repeats apart.
+        message_id: of the queue's message that brought the command; repeats have the same.
 
         Raises StorageError if a letter can neither be sent nor kept: then all must be sent again.
         """

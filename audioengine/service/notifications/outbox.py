@@ -310,7 +310,7 @@ class Outbox:
 
     @staticmethod
     def _alarm(letter: Letter, error: AudioEngineError) -> Letter | None:
-        """What tells of a letter that can't be sent, if that has not been told yet."""
+        """Return the alarm for a letter that can't be sent, unless it was raised already."""
         alarm = letter.alarm
         if alarm is None:
             return None

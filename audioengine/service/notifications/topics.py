@@ -28,7 +28,7 @@ _REGION = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _MOST_GROUP_CHARACTERS = 128
 
-# Bodies alone don't tell two commands on a recording apart, nor a command from itself sent again.
+# Two commands on a recording may have the same body, and so has a command that is sent again.
 _OF_ONE_ANSWER = ("event", "commandDigest", MESSAGE_ID)
 
 

@@ -37,7 +37,7 @@ class Message:
 
 
 def unwrapped(body: str, attributes: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
-    """Return what a topic was told, with its attributes, where a queue got it in SNS's envelope.
+    """Return the message of a topic, with its attributes, out of SNS's envelope if it has one.
 
     Without raw message delivery, SNS puts what it passes on into JSON of its own, attributes too.
     Anything else is returned as it is: so is what REST took in, where a body that looks like an

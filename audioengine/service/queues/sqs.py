@@ -20,7 +20,7 @@ from audioengine.service.queues.queue import CommandQueue, Message, unwrapped
 
 _SOURCE = "DeadLetterQueueSourceArn"
 _SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId", _SOURCE]
-# How long an answer tells the time, and by how much the clocks of hosts may differ in speed.
+# How long an answer's time is good for, and by how much the clocks of hosts may differ in speed.
 _TOLD_S = 60
 _DRIFT = 0.001
 _GROUP = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}", re.ASCII)
@@ -164,14 +164,14 @@ class SqsQueue(CommandQueue):
     def now_ms(self) -> int:
         """Return the time of SQS, at most a second late, and never early. Raises StorageError.
 
-        The heads of its answers tell it in whole seconds; the more answers, the closer it is.
+        The headers of its answers have it in whole seconds; the more answers, the closer it is.
         """
         if self._ahead is None or time.monotonic() - self._ahead[1] > _TOLD_S:
             # Where it can't be asked, an older answer will do: clocks drift slowly.
             with suppress(StorageError) if self._ahead else nullcontext():
                 self._attributes("QueueArn")
         if self._ahead is None:
-            raise StorageError(f"{self._doing}: its answers do not tell the time")
+            raise StorageError(f"{self._doing}: its answers have no date")
         now = time.monotonic()
         return math.ceil((now + _ahead(self._ahead, now)) * 1000)
 

@@ -2,7 +2,7 @@
 """What a recorder reports: checked, put into the catalogue, sent on with a token of its own.
 
 A report is the event as it will go out, without `replyId`, and of RECORDINGREADY with where the
-recording is: `tempKey`, `tempBucket`, and `startTime` where its `meta` does not tell.
+recording is: `tempKey`, `tempBucket`, and `startTime` where its `meta` does not say it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from audioengine.commands.wire import (
     OptionalWireNumber,
     Wire,
     keys,
-    read,
+    read_wire,
     shown,
     unknown_values,
 )
@@ -127,7 +127,7 @@ class ReportDesk:
         key = place.temp_key
         if key is None:
             if report.start_time_ms is None:
-                rule = "must be given where neither meta nor startTime tells when it began"
+                rule = "must be given where neither meta nor startTime says when it began"
                 raise InvalidRequestError.of("tempKey", None, rule)
             key = temp_name(event.recording_id, report.start_time_ms)
         location = Location(bucket, object_key(key, "tempKey"))
@@ -149,7 +149,7 @@ class ReportDesk:
         """Raise NotAllowedError where an object says that it is another domain's or recording's.
 
         Who may speak of one domain alone must name an object whose metadata says that it is of it:
-        else it could name another's recording as its own. Why it may not is not told.
+        else it could name another's recording as its own. The error does not say why it may not.
         """
         metadata, domain = self._metadata_at(location), str(event.domain)
         owner = metadata.get(DOMAIN)
@@ -201,7 +201,7 @@ def _read(report: object, settings: Settings) -> _Report:
     event: LiveEvent | None = None
     place = _Place()
     try:
-        place = read(_Place, report)
+        place = read_wire(_Place, report)
     except InvalidRequestError as error:
         problems += error.problems
     problems += _unknown(report, EVENTS[name])

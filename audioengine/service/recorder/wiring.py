@@ -44,7 +44,7 @@ def callbacks_of(settings: Settings) -> MakeCallback:
 
 
 def resolver_of(settings: Settings) -> Resolver:
-    """Return what tells commands of recordings: the catalogue; it can be pickled."""
+    """Return what looks recordings up for commands: the catalogue; it can be pickled."""
     return Catalogue(storage_of(settings), settings).resolve
 
 

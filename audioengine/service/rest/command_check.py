@@ -45,7 +45,7 @@ class Judged:
     recording_id: str
     """Of its token."""
     digest: str | None
-    """None where the recording has to tell the output's name."""
+    """None where the output's name depends on the recording."""
     notices: tuple[Notice, ...]
 
 
@@ -101,7 +101,7 @@ def _with_recording(
     try:
         named = read_token(reply_id, settings).recording_id if isinstance(reply_id, str) else None
     except AudioEngineError:
-        named = None  # told when the command is judged
+        named = None  # the check of the command reports it
     if named is None:
         return text, values
     rest = text[text.index("{") + 1 :]

@@ -30,7 +30,7 @@ Figures: TypeAlias = Callable[[], bytes]
 
 
 class Readiness:
-    """Asks each check, at most once a second, and tells which failed."""
+    """Asks each check, at most once a second, and reports which failed."""
 
     def __init__(self, checks: Mapping[str, Check], pool: Executor, timeout_s: float) -> None:
         self._checks = checks
@@ -53,7 +53,7 @@ class Readiness:
         asked = asyncio.get_running_loop().run_in_executor(self._pool, self._checks[name])
         try:
             await asyncio.wait_for(asked, self._timeout_s)
-        except Exception as error:  # noqa: BLE001 - a check may fail in any way: it is told
+        except Exception as error:  # noqa: BLE001 - a check may fail in any way
             _LOG.warning("not ready: %s: %s", name, type(error).__name__)
             return "failed"
         return "ok"

@@ -166,7 +166,7 @@ _BOUND = {
 
 
 def _in_ms(schema: Any) -> Any:
-    """Return a schema whose bounds of edits are told in the unit that they have over REST."""
+    """Return a schema whose bounds of edits have the unit of REST."""
     if isinstance(schema, dict):
         converted = {key: _in_ms(value) for key, value in schema.items()}
         bounds = converted.get("properties", {})
@@ -223,7 +223,7 @@ def refused(code: str, description: str) -> dict[str, Any]:
     """Return an answer that is none of success, with the headers that its code has."""
     made = answer(description, "Refusal")
     if code in _RETRIED:
-        description = f"Seconds; {RETRY_AFTER_S} where nothing tells."
+        description = f"Seconds; {RETRY_AFTER_S} where nothing else says when."
         integer = {"type": "integer", "minimum": 1}
         made["headers"] = {
             "Retry-After": {"description": description, "required": True, "schema": integer}

@@ -22,7 +22,7 @@ from audioengine.errors import (
 )
 
 RETRY_AFTER_S = 5
-"""When a client may try again where nothing tells."""
+"""Seconds until a client may try again, where nothing else says when."""
 
 _MOST_PROBLEMS = 1000
 _SHOWN_CHARACTERS = 200
@@ -44,7 +44,7 @@ def refusal(
 ) -> Reply:
     """Return the answer to a request that is refused: ``success``, ``error`` and ``problems``.
 
-    Of more than 1,000 problems the first are told.
+    Of more than 1,000 problems only the first are named.
     """
     content: dict[str, Any] = {"success": False, "error": error}
     if problems:

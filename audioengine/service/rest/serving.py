@@ -87,7 +87,7 @@ class ImpatientProtocol(H11Protocol):
     def handle_events(self) -> None:
         """Begin on requests; where one must be the last of its connection, its answer says so.
 
-        So must one that tells its body's length in two ways: a proxy may have believed the other.
+        So must one that states its body's length in two ways: a proxy may have believed the other.
         """
         super().handle_events()
         names = {name for name, _ in self.headers or ()}
@@ -213,7 +213,7 @@ def serve(server: uvicorn.Server, settings: RestSettings, ready: Callable[[str],
         listening.listen(_BACKLOG)
         if settings.health_port is not None:
             own = stack.enter_context(bound(settings.health_host, settings.health_port))
-            _LOG.info("health is told at %s", _url(settings.health_host, own))
+            _LOG.info("health is at %s", _url(settings.health_host, own))
             stack.enter_context(_meanwhile(_health_server(server, settings), own))
         ready(_url(settings.host, listening))
         with suppress(KeyboardInterrupt):  # uvicorn raises once more the signal that has ended it

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What REST tells of itself: metrics for Prometheus, and a line of log for each command."""
+"""Telemetry of REST: metrics for Prometheus, and a line of log for each command."""
 
 from __future__ import annotations
 

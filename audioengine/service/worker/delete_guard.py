@@ -27,7 +27,7 @@ from audioengine.storage.buckets import Location
 PREFIX = f"{OWN_PREFIX}unkept/"
 
 NEVER_MS = 1 << 53
-"""For a failure of which no queue can tell when it was: no delete counts as sent after it."""
+"""Time of a failure that no queue can date: no delete counts as sent after it."""
 
 _SEVERAL = "several"
 _NOTE = re.compile(r"/(\d+)-([0-9a-f]+)(-pending)?$", re.ASCII)

@@ -76,7 +76,7 @@ class Settlement:
         return OwnedRecordings(str(token.domain), token.temp_bucket, recordings)
 
     def _note(self, message: Message, owned: OwnedRecordings, *, is_pending: bool = False) -> None:
-        """Note a failure, or a possible one, at the time that the queue tells."""
+        """Note a failure, or a possible one, with the queue's own time."""
         try:
             now_ms = self._queue.now_ms()
         except AudioEngineError as error:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
-from audioengine.edits import Span
+from audioengine.edits import FindingsFile, Span
 from audioengine.notices import Notice
 from audioengine.times import samples_to_ms
 
@@ -189,7 +189,7 @@ class StoreReport(Json):
     frames: FramesReport
     remade: tuple[RemadeReport, ...]
     render: str
-    """``copy``, ``smart`` or ``full``."""
+    """``copy``, ``smart``, ``full``, or ``encoded``: the source is no MP3."""
     bitrates: BitratesReport
     seconds_reencoded: float
     """Seconds of audio in frames of which a channel was re-made."""
@@ -202,6 +202,8 @@ class StoreReport(Json):
     """None where no custody record was asked for."""
     verification: VerdictReport | None = None
     """None: it was not asked for."""
+    findings: tuple[FindingsFile, ...] = ()
+    """The files that masks come from, and what was found there: no text."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,8 @@ class PlanReport(Json):
     fallbacks: tuple[Notice, ...]
     warnings: tuple[Notice, ...]
     version: str
+    findings: tuple[FindingsFile, ...] = ()
+    """The files that masks come from, and what was found there: no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +279,8 @@ class PartReport:
     resampled_from_hz: int | None
     not_copied: Notice | None
     """Why none of its frames could be copied, though it is heard."""
+    findings: tuple[FindingsFile, ...] = ()
+    """The files that masks come from, and what was found there: no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +328,7 @@ class _Merging(Json):
     align: str
     omitted: tuple[OmittedReport, ...]
     render: str
-    """``copy``, ``smart`` or ``full``."""
+    """``copy``, ``smart``, ``full``, or ``encoded``: no recording is an MP3."""
     remade: tuple[RemadeReport, ...]
     seconds_reencoded: float
     """Seconds of audio in frames of which a channel is made anew."""
@@ -431,13 +437,142 @@ class EncodeReport(Json):
     wall_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class KeysReport:
+    """A string of keys of a telephone that is heard."""
+
+    party: str
+    """``caller``, ``callee``, or ``both`` in a mono recording."""
+    interval: IntervalReport
+    """From the first key's start to the last one's end; of an echo, to where that ends."""
+    keys: int
+    """How many there are."""
+    echo: bool
+    """Whether it is heard on the other party's channel, and this is its echo."""
+    digits: str | None = field(default=None, repr=False)
+    """The keys, where they were asked for: a secret."""
+
+
+@dataclass(frozen=True)
+class DtmfReport(Json):
+    """The strings of keys (DTMF) that are heard in a recording."""
+
+    strings: tuple[KeysReport, ...]
+    """By their starts."""
+    samples: int
+    """Of the recording: all of it was decoded."""
+    rate_hz: int
+    warnings: tuple[Notice, ...]
+    version: str
+    wall_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LegReport:
+    """A file that was converted."""
+
+    party: str
+    """``caller``, ``callee``, or ``both``."""
+    kind: str
+    """What it is: ``a WAV file with 16-bit PCM``."""
+    sha256: str
+    bytes: int
+    samples: int
+    """Per channel, at its own rate."""
+    rate_hz: int
+    channels: int
+    start_time_ms: float | None
+    """Epoch time of its first sample; None: not known."""
+    interval: IntervalReport
+    """Where in the output it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartyReport:
+    """What there is of a party in the output."""
+
+    party: str
+    """``caller``, ``callee``, or ``both`` in a mono recording."""
+    channel: str
+    """``left``, ``right`` or ``mono``."""
+    level_dbfs: float | None
+    """RMS over all that its files hold, of a full-scale square wave; None: digital silence."""
+    peak_dbfs: float | None
+    clipped_samples: int
+    """Samples at full scale: the recorder may have cut them off."""
+    silence: tuple[IntervalReport, ...]
+    """Where it has no file, and the output is silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPartReport:
+    """A stretch of a stream on one unbroken clock."""
+
+    start_time_ms: float
+    """Epoch time of its first sample."""
+    interval: IntervalReport
+    """Where in the output it is."""
+    drift_ppm: float
+    """How much slower the sender's clock ran than the capture's; 0.0 in less than 5 s."""
+    resampled: bool
+    """Whether the drift was taken out: from 20 ppm and 5 ms in all."""
+    silent_ms: float
+    """Within it, where no packet brought samples: loss, pauses, holds, keys."""
+    lost: int
+    """Packets that are missing between its first and its last."""
+    repeated: int
+    late: int
+    """Packets that came after a later one; they are at their place all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """What one sender sent, found in a capture."""
+
+    party: str
+    ssrc: int
+    from_port: int
+    to_port: int
+    codec: str
+    packets: int
+    events: int
+    """Packets of keys that were pressed. What they hold was not decoded."""
+    comfort_noise: int
+    parts: tuple[StreamPartReport, ...]
+
+
+@dataclass(frozen=True)
+class ConvertReport(Json):
+    """What `convert` wrote."""
+
+    sources: tuple[LegReport, ...]
+    output: FileReport
+    start_time_ms: float | None
+    """Epoch time of the output's first sample, the earliest start; None: not known."""
+    parties: tuple[PartyReport, ...]
+    overlap: tuple[IntervalReport, ...]
+    """Where both parties have files."""
+    render: str
+    """``encoded``."""
+    bitrates: BitratesReport
+    warnings: tuple[Notice, ...]
+    version: str
+    wall_seconds: float
+    streams: tuple[StreamReport, ...] = ()
+    """Of a capture, by party and start."""
+    meta: str | None = None
+    """Of a capture: the `meta` that RECORDINGREADY carries, when each part of a stream began."""
+
+
 @dataclass(frozen=True)
 class RecordingInfo(Json):
-    """What a recording is, by its frames."""
+    """What a recording is, by its frames; one that is no MP3 has none, by its header."""
 
+    kind: str
+    """What file it is: ``an MP3 recording``, ``a WAV file with 16-bit PCM``."""
     bytes: int
     version: str
-    """``MPEG-1``, ``MPEG-2`` or ``MPEG-2.5``, always Layer III."""
+    """``MPEG-1``, ``MPEG-2`` or ``MPEG-2.5``, always Layer III; empty where it is no MP3."""
     rate_hz: int
     channels: int
     mode: str
@@ -446,7 +581,7 @@ class RecordingInfo(Json):
     duration_ms: float
     frames: int
     bitrate_kbps: float
-    """Mean over the audio frames."""
+    """Mean over the audio frames; of the file where it is no MP3."""
     bitrates: Mapping[int, int]
     """Frames by bitrate in kbit/s; empty in free format."""
     constant_bitrate: bool

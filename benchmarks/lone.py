@@ -66,7 +66,7 @@ def merge_with_audioengine(order: dict[str, Any]) -> tuple[float, float]:
         for part in order["parts"]
     ]
     start = time.perf_counter()
-    audioengine.merge(parts, order["target"], align=order["align"])
+    audioengine.merge(parts, order["target"], audioengine.MergeOptions(align=order["align"]))
     return time.perf_counter() - start, imported
 
 

@@ -23,8 +23,8 @@ from audioengine.commands.meta import parse_meta
 from audioengine.commands.requests import command_values
 from audioengine.errors import InvalidRequestError
 from audioengine.json_input import MAX_DEPTH, parse_json, unambiguous
-from audioengine.service.rest.judging import judged
-from audioengine.service.worker.task import Task
+from audioengine.service.rest.command_check import judge_command
+from audioengine.service.worker.queued_command import QueuedCommand
 from tests.execution.service import DOMAIN, RECORDING, settings, storage, store_command
 from tests.service.rest.deployment import settings as rest_settings
 
@@ -73,6 +73,26 @@ def test_a_repeated_key_is_refused_wherever_it_is(
     for place in places:
         left = left[place]
     assert left == {}
+
+
+@given(
+    st.lists(st.sampled_from(['"a"', '"b"', '"\\u0061"', '"㨢"', '":"', '" :"']), max_size=6),
+    st.sampled_from(["", " ", "  ", "\n", "\t \r\n"]),
+    st.sampled_from(['":"', '"\\":"', '"\\" :"', '"㨢㨢㨢"', '"\\":\\":"', "0", '{"a": ":"}']),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32-be"]),
+)
+def test_a_repeat_is_seen_however_it_is_written(
+    keys: list[str], space: str, value: str, encoding: str
+) -> None:
+    """Colons in strings, space before colons, escapes and other encodings hide none."""
+    text = "{" + ",".join(f"{key}{space}:{value}" for key in keys) + "}"
+    repeats = len({json.loads(key) for key in keys}) < len(keys)
+    for one in (text, text.encode(encoding)):
+        if repeats:
+            with pytest.raises(InvalidRequestError, match="must be given once"):
+                parse_json(one, "it")
+        else:
+            assert parse_json(one, "it") == json.loads(text)
 
 
 def test_of_many_repeats_some_are_named_at_once() -> None:
@@ -138,7 +158,7 @@ def _shell(*args: str) -> None:
 DOORS: dict[str, tuple[Callable[[], object], str]] = {
     "command": (lambda: command_values(a_command()), "modificationParams.mask.caller"),
     "rest": (
-        lambda: judged(a_command(), "STORERECORDING", DOMAIN, rest_settings()),
+        lambda: judge_command(a_command(), "STORERECORDING", DOMAIN, rest_settings()),
         "modificationParams.mask.caller",
     ),
     "report": (
@@ -194,7 +214,7 @@ def test_who_repeats_a_key_is_told_so() -> None:
     assert "modificationParams.mask.caller" in told["reason"]
     assert '"from": 5' in str(outcome.alarm.event)
     assert kept.keys("kept") == ()
-    assert Task(a_command()).kind == "STORERECORDING"
+    assert QueuedCommand(a_command()).kind == "STORERECORDING"
 
 
 # What reads JSON that the engine or a library has written, or shows text and carries nothing out.
@@ -202,7 +222,6 @@ OWN = {
     "batch/journal.py",
     "batch/manifest_all.py",
     "cli/demo.py",
-    "cli/demo_merge.py",
     "commands/redaction.py",
     "commands/shown.py",
     "custody/canonical.py",

@@ -15,7 +15,10 @@ from click.testing import CliRunner
 
 import audioengine as ae
 from audioengine.cli import main
+from audioengine.declaration import leaves
+from docs.option_tables import on_page_markdown
 from docs.picture import PICTURE, draw
+from tests.captures.made import Sender, noise, raw
 from tests.support import FIXTURES
 
 ROOT = FIXTURES.parent
@@ -60,6 +63,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for leg, names in {"a": ("first", "a"), "b": ("second", "b"), "c": ("third", "c")}.items():
         for name in names:
             shutil.copyfile(FIXTURES / f"conference-{leg}-8k.mp3", tmp_path / f"{name}.mp3")
+    packets = [*Sender().send(noise(8_000)), *Sender(to_port=30_002, ssrc=2).send(noise(8_000))]
+    (tmp_path / "call.pcap").write_bytes(raw(packets))
     command = (FIXTURES / "conference.json").read_text()
     asked = json.loads(command)["toMerge"][:2]
     entries = [{**leg, "recordingId": name} for leg, name in zip(asked, "AB", strict=True)]
@@ -129,9 +134,20 @@ def test_every_public_name_is_in_the_reference() -> None:
     page = text_of(DOCS / "reference" / "library.md")
     listed = set(re.findall(r"^::: audioengine\.(\w+)$", page, re.MULTILINE))
     made = {name for name in ae.__all__ if name.endswith(("Report", "Error", "Info"))}
-    verdicts = {"Check", "EntryVerdict", "Finding", "MergeVerification", "Notice", "Problem"}
+    verdicts = {"Check", "EntryVerdict", "RecordFinding", "MergeVerification", "Notice", "Problem"}
     elsewhere = {"RecordVerification", "Settings", "Verification", "__version__", "load_settings"}
     assert listed == set(ae.__all__) - made - verdicts - elsewhere
+
+
+def test_every_option_is_in_the_reference() -> None:
+    """The tables are made when the site is, of the library's own declarations."""
+    page = on_page_markdown(text_of(DOCS / "reference" / "options.md"))
+    for kind in (ae.StoreOptions, ae.MergeOptions):
+        for path, one in leaves(kind):
+            assert f"| `{path}`<br>" in page
+            assert one.option.sentence in page
+    assert "{{" not in page
+    assert "docs/option_tables.py" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
 
 def test_every_check_is_named() -> None:

@@ -18,6 +18,8 @@ from soak.merges import merge_some
 from soak.round import Round
 from tests.operations.streams import FEW_RATES
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_round_of_each_kind() -> None:
     """The same seed and number draw the same."""

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import audioengine as ae
+from audioengine.batch.job_outcome import How
 from audioengine.batch.manifest_job import Job, job_of
-from audioengine.batch.outcome import How
-from audioengine.batch.run_job import do
+from audioengine.batch.run_job import do_job
 from audioengine.cli import main
 from audioengine.commands.requests import parse_command
 from audioengine.edits import Interval, Modification, resolve, short_mask_problems, time_problems
 from audioengine.errors import InvalidRequestError
 from audioengine.operations.options import StoreOptions
-from audioengine.service.rest.judging import judged
+from audioengine.service.rest.command_check import judge_command
 from tests.execution import service
 from tests.service.rest.deployment import settings as rest_settings
 from tests.support import FIXTURES
@@ -107,7 +107,7 @@ def test_seconds_over_rest_are_refused_at_the_door_and_by_the_worker(
 ) -> None:
     body = rest_command(**bounds)
     with pytest.raises(InvalidRequestError, match=rule):
-        judged(body, "STORERECORDING", service.DOMAIN, rest_settings())
+        judge_command(body, "STORERECORDING", service.DOMAIN, rest_settings())
     storage = service.storage()
     outcome = ae.execute(body, storage, service.settings(), dialect="rest", method="STORERECORDING")
     assert rule in str(outcome.error)
@@ -118,7 +118,7 @@ def test_short_masks_can_be_allowed() -> None:
     body = rest_command(**{"from": 1000, "to": 1049})
     allowed: dict[str, Any] = {"store": {"allow_short_masks": True}}
     loose = rest_settings().model_copy(update={"store": StoreOptions(allow_short_masks=True)})
-    judged(body, "STORERECORDING", service.DOMAIN, loose)
+    judge_command(body, "STORERECORDING", service.DOMAIN, loose)
     outcome = ae.execute(
         body,
         service.storage(),
@@ -152,7 +152,7 @@ def test_a_manifest_is_judged_alike(tmp_path: Path) -> None:
     }
     job = job_of(1, json.dumps(line).encode())
     assert isinstance(job, Job)
-    outcome = do(job, How(StoreOptions()))
+    outcome = do_job(job, How(StoreOptions()))
     assert outcome.error is not None
     assert "must last at least 50 ms" in outcome.error["message"]
     assert not list(tmp_path.iterdir())
@@ -160,7 +160,7 @@ def test_a_manifest_is_judged_alike(tmp_path: Path) -> None:
     manifest.write_text(json.dumps(line))
     assert ae.plan_batch(manifest).invalid == 1
     assert ae.plan_batch(manifest, options=StoreOptions(allow_short_masks=True)).invalid == 0
-    assert do(job, How(StoreOptions(allow_short_masks=True))).error is None
+    assert do_job(job, How(StoreOptions(allow_short_masks=True))).error is None
 
 
 def test_a_line_has_its_own_tolerance(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_line_has_its_own_tolerance(tmp_path: Path) -> None:
     def done(options: StoreOptions, **more: object) -> object:
         job = job_of(1, json.dumps({**line, **more}).encode())
         assert isinstance(job, Job)
-        return do(job, How(options)).error
+        return do_job(job, How(options)).error
 
     assert done(StoreOptions()) is not None
     assert done(StoreOptions(), clipToleranceS=7) is None

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from audioengine.batch.custody import note_of
+from audioengine.batch.batch_custody import entry_holder
+from audioengine.batch.job_outcome import How, JobOutcome, error_entry
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, JobOutcome, error_entry
 from audioengine.errors import InvalidRequestError
 
 
@@ -23,11 +23,11 @@ def do_command(job: Job, how: How) -> JobOutcome:
     storage = storage_of(how.settings)
     if how.s3 is not None and how.settings.storage.root is None:
         storage = S3Storage(how.s3)
-    record = note_of(how)
+    record = entry_holder(how)
     outcome = execute(job.data, storage, how.settings, record=record, workers=1)
-    told = outcome.to_dict()
-    event, alarm = told.pop("event"), told.pop("alarm")
+    report = outcome.to_dict()
+    event, alarm = report.pop("event"), report.pop("alarm")
     if outcome.error is not None:
         return JobOutcome(error=error_entry(outcome.error), event=event, alarm=alarm)
     entry = None if record is None else record.entry
-    return JobOutcome(report=told, event=event, custody=entry)
+    return JobOutcome(report=report, event=event, custody=entry)

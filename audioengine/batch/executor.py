@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from audioengine.batch.job_outcome import JobOutcome
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import JobOutcome
 
 
 class Executor(Protocol):

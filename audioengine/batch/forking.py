@@ -14,7 +14,7 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
 # The second is what a first job would import.
-_NEEDED = ("work", "manifest_wire")
+_NEEDED = ("run_job", "manifest_wire")
 
 
 def fork_context() -> ForkServerContext:

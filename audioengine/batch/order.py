@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -11,6 +10,7 @@ from typing import TypeAlias
 
 from audioengine.batch.manifest_job import BadLine, Job
 from audioengine.errors import InvalidRequestError
+from audioengine.key_order import KeyOrder, Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,6 @@ Taken: TypeAlias = Job | BadLine | Skipped
 """What comes next: a job to begin, or one that is over before it began."""
 
 
-@dataclass(slots=True)
-class _Waiting:
-    job: Job
-    before: int
-    """On how many of its recordings, or at its destination, another job is due before it."""
-
-
 class Schedule:
     """Gives jobs of a manifest out as they may begin.
 
@@ -55,15 +48,11 @@ class Schedule:
         self._over = False
         self._waiting = 0
         self._ready: list[tuple[int, Job]] = []
-        self._running: set[int] = set()
-        # By recording and by destination, what is begun or waits, in order: only the first may run.
-        self._chains: dict[str | tuple[str], deque[_Waiting]] = {}
+        self._begun: set[int] = set()
+        # By recording and by destination, what is begun or waits; slots by line.
+        self._order: KeyOrder[Job] = KeyOrder()
+        self._slots: dict[int, Slot[Job]] = {}
         self._failed: dict[str, int] = {}
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether all has been taken; what was may still run. Known once `take` gave None."""
-        return self._over and not self._waiting
 
     def take(self) -> Taken | None:
         """The next job that may begin, by its line; None: none before another ends, or at all.
@@ -87,7 +76,7 @@ class Schedule:
         if (skipped := self._skipped(job)) is not None:
             self._release(job)
             return skipped
-        self._running.add(job.line)
+        self._begun.add(job.line)
         return job
 
     def ended(self, job: Job, *, failed: bool) -> None:
@@ -95,29 +84,20 @@ class Schedule:
 
         Raises KeyError where it does not run.
         """
-        self._running.remove(job.line)
+        self._begun.remove(job.line)
         if failed:
             self._note_failure(job)
         self._release(job)
 
     def _queue(self, job: Job) -> None:
         self._waiting += 1
-        waiting = _Waiting(job, sum(turn in self._chains for turn in job.turns))
-        for turn in job.turns:
-            self._chains.setdefault(turn, deque()).append(waiting)
-        if not waiting.before:
+        slot = self._slots[job.line] = self._order.add(job, job.order_keys)
+        if slot.is_first:
             heappush(self._ready, (job.line, job))
 
     def _release(self, job: Job) -> None:
-        for turn in job.turns:
-            chain = self._chains[turn]
-            chain.popleft()
-            if not chain:
-                del self._chains[turn]
-                continue
-            chain[0].before -= 1
-            if not chain[0].before:
-                heappush(self._ready, (chain[0].job.line, chain[0].job))
+        for freed in self._order.remove(self._slots.pop(job.line)):
+            heappush(self._ready, (freed.line, freed))
 
     def _note_failure(self, failed: Job | BadLine) -> None:
         for recording in failed.recordings:

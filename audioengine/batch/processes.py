@@ -11,21 +11,21 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import SimpleQueue
 
-from audioengine.batch.child_main import DROP, END, Answer, work_on
+from audioengine.batch.child_main import DROP, END, JobAnswer, work_on
 from audioengine.batch.executor import died
 from audioengine.batch.forking import fork_context, sigint_held
+from audioengine.batch.job_outcome import How, JobOutcome
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, JobOutcome
 
 # A job whose process dies this often is what kills it.
 _MOST_DEATHS = 3
 
 
-def do(job: Job, how: How) -> JobOutcome:
+def do_in_process(job: Job, how: How) -> JobOutcome:
     """Do a job where this is called: who only hands jobs out imports nothing of what does them."""
-    from audioengine.batch import run_job as work
+    from audioengine.batch import run_job
 
-    return work.do(job, how)
+    return run_job.do_job(job, how)
 
 
 class Processes:
@@ -51,7 +51,7 @@ class Processes:
         self._cancelled = False
         # What processes have answered, None where one is gone; it stays until it is dealt with,
         # so that Ctrl-C loses nothing.
-        self._answers: deque[tuple[_Process, Answer | None]] = deque()
+        self._answers: deque[tuple[_Process, JobAnswer | None]] = deque()
         self._answered = threading.Event()
 
     @property
@@ -103,7 +103,7 @@ class Processes:
     def _begun(self, at_once: int) -> _Process:
         return _Process(self._how, at_once, self._heard)
 
-    def _heard(self, process: _Process, answer: Answer | None) -> None:
+    def _heard(self, process: _Process, answer: JobAnswer | None) -> None:
         self._answers.append((process, answer))
         self._answered.set()
 
@@ -148,20 +148,20 @@ class _Process:
     """
 
     def __init__(
-        self, how: How, at_once: int, heard: Callable[[_Process, Answer | None], None]
+        self, how: How, at_once: int, heard: Callable[[_Process, JobAnswer | None], None]
     ) -> None:
-        """Begin it. heard: told of each of its answers, in the end of None."""
+        """Begin it. heard: called with each of its answers, and at its end with None."""
         self.jobs: dict[int, Job] = {}
         self._heard = heard
         self._letters: SimpleQueue[Job | str] = SimpleQueue()
         context = fork_context()
         self._connection, theirs = context.Pipe()
         # Named here, so that a test may let another function do the jobs.
-        arguments = (theirs, do, how, at_once, dict(os.environ))
+        arguments = (theirs, do_in_process, how, at_once, dict(os.environ))
         self._process = context.Process(target=work_on, args=arguments, daemon=True)
         with sigint_held():
             self._process.start()
-        # What has only one end left tells when that is closed.
+        # A connection with one end left reports when that end is closed.
         theirs.close()
         self._threads = [
             threading.Thread(target=one, daemon=True) for one in (self._listen, self._write)
@@ -201,7 +201,7 @@ class _Process:
             else:
                 # What Ctrl-C has kept from being sent is dropped as well.
                 for line in set(self.jobs) - sent:
-                    self._heard(self, Answer(line, None))
+                    self._heard(self, JobAnswer(line, None))
             # Where it is gone, who listens will know.
             with suppress(OSError):
                 self._connection.send(letter)

@@ -6,20 +6,20 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import chain, repeat
 
+from audioengine.batch.batch_custody import entry_holder
 from audioengine.batch.command_work import do_command
-from audioengine.batch.custody import note_of
+from audioengine.batch.job_outcome import How, JobOutcome, encodable, error_entry
 from audioengine.batch.manifest_job import Job, PlainJob, parse_job
-from audioengine.batch.outcome import How, JobOutcome, encodable, error_entry
 from audioengine.errors import AudioEngineError
 from audioengine.operations.store import store
 from audioengine.storage import S3Options
 from audioengine.storage.files import make_folders
 
 
-def do(job: Job, how: How) -> JobOutcome:
-    """Do a job, again after a while where it failed for what may pass; nothing is raised."""
+def do_job(job: Job, how: How) -> JobOutcome:
+    """Do a job, and retry it where its failure is retryable; nothing is raised."""
     outcome = _tried(job, how)
-    if how.retries and _may_pass(outcome):
+    if how.retries and outcome.retryable:
         return _tried_again(outcome, job, how)
     return outcome
 
@@ -27,10 +27,12 @@ def do(job: Job, how: How) -> JobOutcome:
 def _tried_again(first: JobOutcome, job: Job, how: How) -> JobOutcome:
     import tenacity  # imports asyncio: not for jobs that end well
 
+    from audioengine.retries import BATCH_JOB
+
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(how.retries + 1),
-        wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
-        retry=tenacity.retry_if_result(_may_pass),
+        wait=BATCH_JOB.wait,
+        retry=tenacity.retry_if_result(lambda outcome: outcome.retryable),
         retry_error_callback=lambda state: state.outcome and state.outcome.result(),
     )
     tries = chain((first,), (_tried(job, how) for _ in repeat(None)))
@@ -59,29 +61,20 @@ def _do(line: Job, how: How) -> JobOutcome:
 
 
 def _store(job: PlainJob, how: How) -> JobOutcome:
-    options = how.options
+    options = replace(how.options, **job.options)
     if job.makes_folders:
         make_folders(job.destination)
-    modification = job.modification
-    if job.guard_ms is None:
-        modification = replace(modification, guard_ms=options.guard_ms)
-    if job.clip_tolerance_s is None:
-        modification = replace(modification, clip_tolerance_s=options.clip_tolerance_s)
-    options.check_masks(modification)
-    record = note_of(how)
+    options.check_masks(job.modification)
+    record = entry_holder(how)
     report = store(
         job.source,
         job.destination,
-        modification,
+        job.modification,
+        options.for_many(),
         start_time_ms=job.start_time_ms,
         s3=how.s3 if job.version is None else replace(how.s3 or S3Options(), version=job.version),
         record=record,
         workers=1,
-        **options.arguments(),
     )
     entry = None if record is None else record.entry
     return JobOutcome(report=report.to_dict(), custody=entry)
-
-
-def _may_pass(outcome: JobOutcome) -> bool:
-    return outcome.error is not None and bool(outcome.error["retryable"])

@@ -13,28 +13,20 @@ from typing import Any
 
 import click
 
+from audioengine.cli.declared import flag_of
+from audioengine.declaration import leaves
 from audioengine.errors import AudioEngineError, InvalidRequestError, Problem
+from audioengine.operations.options import MergeOptions, StoreOptions
 
 _SHOWN_CHARACTERS = 200
 
 # What the library calls its arguments, and the options that stand for them here.
 _OPTIONS = {
-    "allow_truncated": "--allow-truncated",
-    "allow_short_masks": "--allow-short-masks",
-    "beep.frequency_hz": "--beep-hz",
-    "beep.level_dbfs": "--beep-dbfs",
-    "beep.fill": "--fill",
-    "caller_channel": "--caller-channel",
-    "clip_tolerance_s": "--clip-tolerance-s",
-    "encoder_delay": "--encoder-delay",
-    "fail_on_crosstalk": "--fail-on-crosstalk",
-    "fallback": "--fallback",
-    "guard_ms": "--guard-ms",
-    "max_gap_s": "--max-gap-s",
-    "max_timeline_s": "--max-timeline-s",
-    "shared_frames": "--shared-frames",
     "start_time_ms": "--start-time-ms",
+    **{path: flag_of(one) for kind in (StoreOptions, MergeOptions) for path, one in leaves(kind)},
 }
+# In a sentence, a name of one word may be no more than that word.
+_IN_SENTENCES = {name: flag for name, flag in _OPTIONS.items() if not name.isalpha()}
 # Within --params, absoluteTimes is a name of the request's own.
 _EDIT_OPTIONS = {"absoluteTimes": "--absolute"}
 
@@ -96,13 +88,13 @@ class Failure:
 
 
 def _as_options(problem: Problem, params: bool) -> Problem:
-    path = _rename(problem.path, params)
+    path = _OPTIONS.get(problem.path) or _rename(problem.path, params)
     return Problem(path, problem.value, _rename(problem.rule, params))
 
 
 def _rename(text: str, params: bool) -> str:
     """Call things by their options; an origin that already is one, `--mask …`, stays."""
-    names = _OPTIONS if params else {**_OPTIONS, **_EDIT_OPTIONS}
+    names = _IN_SENTENCES if params else {**_IN_SENTENCES, **_EDIT_OPTIONS}
     either = "|".join(map(re.escape, names))
     return re.sub(rf"(?<![\w.-])(?:{either})(?![\w.])", lambda found: names[found[0]], text)
 

@@ -11,12 +11,12 @@ from audioengine.cli.text import (
     file_lines,
     frame_lines,
     in_seconds,
-    judged,
     layout,
     notice_lines,
     recorded_lines,
     remade_lines,
     stretch,
+    verdict_text,
     verified_line,
 )
 from audioengine.report import (
@@ -30,7 +30,7 @@ from audioengine.report import (
 from audioengine.verification.verdict import MergeVerification
 
 
-def merged(report: MergeReport, destination: str) -> str:
+def merge_text(report: MergeReport, destination: str) -> str:
     """What `merge` did."""
     return layout(
         ("Output", file_lines(report.output, destination)),
@@ -49,14 +49,14 @@ def merged(report: MergeReport, destination: str) -> str:
     )
 
 
-def verified(verdict: MergeVerification, output: str) -> str:
+def merge_verdict_text(verdict: MergeVerification, output: str) -> str:
     """Whether an output keeps its promises."""
     parts = [f"{part.id}: sha256 {part.sha256}" for part in verdict.parts]
     parts += [f"{one.id}: left out: {one.reason}" for one in verdict.omitted]
-    return judged(verdict, output, ("Parts", parts))
+    return verdict_text(verdict, output, ("Parts", parts))
 
 
-def planned(report: MergePlanReport) -> str:
+def merge_plan_text(report: MergePlanReport) -> str:
     """What `merge` would do."""
     length = in_seconds(report.output_samples * 1000 / report.rate_hz)
     sound = f"{report.rate_hz:,} Hz {'mono' if report.channels == 1 else 'stereo'}"

@@ -6,10 +6,11 @@ from __future__ import annotations
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
@@ -24,12 +25,55 @@ _JSON = "audioengine.json"
 _PARAMS = "audioengine.params"
 
 
+class Verb(NamedTuple):
+    """Where a verb is, and what the list of verbs says of it, without its module."""
+
+    module: str
+    """Below `audioengine.cli`."""
+    help: str
+    """The first sentence of its own help."""
+
+
 class Program(click.Group):
-    """The group of verbs.
+    """The group of verbs; each one's module is imported when it is asked for.
 
     Failures are handled around the verbs and not in `main`, so that click's own runner for tests
     sees the same as a shell.
     """
+
+    verbs: Mapping[str, Verb] = {}
+    """By name; a verb's name with _ for - is what its module calls it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the verbs."""
+        return sorted({*self.verbs, *super().list_commands(ctx)})
+
+    def get_command(
+        self,
+        ctx: click.Context,
+        cmd_name: str,
+    ) -> click.Command | None:
+        """A verb by its name; None where there is none."""
+        verb = self.verbs.get(cmd_name)
+        if verb is None:
+            return super().get_command(ctx, cmd_name)
+        module = import_module(f"audioengine.cli.{verb.module}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click gives it
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """List the verbs as click does, but import none."""
+        room = formatter.width - 6 - max(map(len, self.verbs))
+        lines = [
+            (name, click.Command(name, help=verb.help).get_short_help_str(room))
+            for name, verb in sorted(self.verbs.items())
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(lines)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Note how the command line is written, for messages about it."""

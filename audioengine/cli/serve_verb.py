@@ -54,7 +54,7 @@ def _serve(path: Path | None, given: dict[str, str | int | None]) -> None:
     from audioengine.service.logs import set_up_logs
     from audioengine.service.metrics import Metrics
     from audioengine.service.recorder.openapi import recorder_part
-    from audioengine.service.recorder.running import routes_served, senders_of
+    from audioengine.service.recorder.wiring import routes_served, senders_of
     from audioengine.service.rest.app import make_app
     from audioengine.service.rest.serving import serve as run
     from audioengine.service.rest.serving import server_of

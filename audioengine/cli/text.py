@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from click import format_filename
 
@@ -24,7 +25,9 @@ from audioengine.report import (
     TrimReport,
     VerdictReport,
 )
-from audioengine.verification.verdict import MergeVerification, Verification
+
+if TYPE_CHECKING:
+    from audioengine.verification.verdict import MergeVerification, Verification
 
 _Paragraph = tuple[str, Sequence[str]]
 
@@ -51,6 +54,7 @@ HOW = {
     "copy": "a plain copy, byte for byte",
     "smart": "only what the edit changes is re-encoded",
     "full": "everything is re-encoded",
+    "encoded": "edited as samples, and encoded once",
 }
 
 
@@ -72,7 +76,7 @@ def stored(report: StoreReport, source: str, destination: str) -> str:
     )
 
 
-def planned(report: PlanReport, source: str) -> str:
+def store_plan_text(report: PlanReport, source: str) -> str:
     """What `store` would do."""
     return layout(
         ("Plan for", [f"{format_filename(source)}; nothing is written"]),
@@ -85,13 +89,13 @@ def planned(report: PlanReport, source: str) -> str:
     )
 
 
-def verified(verdict: Verification, source: str, output: str) -> str:
+def store_verdict_text(verdict: Verification, source: str, output: str) -> str:
     """Whether an output keeps its promises."""
     sources = [format_filename(source), f"sha256 {verdict.source_sha256}"]
-    return judged(verdict, output, ("Source", sources))
+    return verdict_text(verdict, output, ("Source", sources))
 
 
-def judged(
+def verdict_text(
     verdict: Verification | MergeVerification, output: str, sources: tuple[str, Sequence[str]]
 ) -> str:
     """The verdict on an output of such sources."""
@@ -129,6 +133,14 @@ def check_lines(checks: Iterable[Check]) -> list[str]:
 
 def inspected(info: RecordingInfo, source: str) -> str:
     """What a recording is."""
+    if not info.frames:
+        seconds = in_seconds(info.duration_ms)
+        return layout(
+            ("Source", [f"{format_filename(source)}: {info.bytes:,} bytes"]),
+            ("Format", [f"{info.kind}, {info.rate_hz:,} Hz, {info.mode}"]),
+            ("Length", [f"{seconds} s, {info.samples:,} samples"]),
+            ("Warnings", notice_lines(info.warnings)),
+        )
     if info.free_format:
         bitrate = f"{info.bitrate_kbps:g} kbit/s, free format"
     elif info.constant_bitrate:

@@ -8,19 +8,15 @@ from typing import Any
 
 import click
 
-from audioengine.choices import WarningCode
 from audioengine.cli.options import (
     Request,
-    crosstalk_option,
     edit_options,
     json_option,
     read_record,
     read_request,
     read_s3,
     record_options,
-    refuse_option,
     s3_options,
-    verify_option,
     workers_option,
 )
 
@@ -32,10 +28,7 @@ _SOURCE = click.argument("source", metavar="SRC")
 )
 @_SOURCE
 @click.argument("destination", metavar="DST")
-@edit_options
-@crosstalk_option
-@refuse_option
-@verify_option
+@edit_options("publish")
 @record_options
 @workers_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, like plan.")
@@ -43,9 +36,6 @@ _SOURCE = click.argument("source", metavar="SRC")
 def store(
     source: str,
     destination: str,
-    fail_on_crosstalk: bool,
-    refuse: tuple[WarningCode, ...],
-    verify: bool,
     record: Path | None,
     pcm_digest: bool,
     workers: int | None,
@@ -71,10 +61,8 @@ def store(
             source,
             destination,
             request.modification,
-            **request.options,
-            fail_on_crosstalk=fail_on_crosstalk,
-            refuse=refuse,
-            verify=verify,
+            request.options,
+            **request.places,
             record=kept,
             workers=workers,
             progress=progress,
@@ -84,7 +72,7 @@ def store(
 
 @click.command()
 @_SOURCE
-@edit_options
+@edit_options()
 @json_option
 def plan(source: str, as_json: bool, **edit: Any) -> None:
     """Say what `store` would do with SRC. Nothing is decoded or written."""
@@ -95,8 +83,8 @@ def _plan(source: str, request: Request, *, as_json: bool) -> None:
     from audioengine.cli import text
     from audioengine.operations.store import plan_store
 
-    report = plan_store(source, request.modification, **request.options)
-    click.echo(report.to_json() if as_json else text.planned(report, source))
+    report = plan_store(source, request.modification, request.options, **request.places)
+    click.echo(report.to_json() if as_json else text.store_plan_text(report, source))
 
 
 @click.command()

@@ -28,7 +28,7 @@ def worker(path: Path | None, as_json: bool) -> None:  # noqa: ARG001 - it logs 
     Then no more are taken, and those that run come to their end. Logs go to stderr, as JSON.
     """
     from audioengine.service.logs import set_up_logs
-    from audioengine.service.recorder.running import senders_of, whole_worker
+    from audioengine.service.recorder.wiring import senders_of, whole_worker
     from audioengine.settings import load_settings
 
     settings = load_settings(path)

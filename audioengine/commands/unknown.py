@@ -12,7 +12,7 @@ from typing import Any
 from audioengine.choices import UnknownKeys
 from audioengine.commands.events import EVENTS, RelatedRecording
 from audioengine.commands.redaction import shown_key
-from audioengine.commands.wire import joined, keys
+from audioengine.commands.wire import joined_path, keys
 from audioengine.errors import Problem
 from audioengine.parts import ConferenceSegment
 
@@ -49,11 +49,11 @@ def key_problems(
     problems = []
     for name in islice(wrong, _NAMED_AT_MOST):
         hidden = f"<{type(value.get(name)).__name__}>"  # a misspelt key may hold a secret
-        problems.append(Problem(joined(path, shown_key(name)), hidden, _rule(name, known)))
+        problems.append(Problem(joined_path(path, shown_key(name)), hidden, _rule(name, known)))
     ignored = {
-        joined(path, shown_key(name)): value.get(name)
+        joined_path(path, shown_key(name)): value.get(name)
         for name in sorted(map(str, value.keys() - known))
-        if not any(one.path == joined(path, shown_key(name)) for one in problems)
+        if not any(one.path == joined_path(path, shown_key(name)) for one in problems)
     }
     problems += islice(_hidden_edits(ignored), _NAMED_AT_MOST)
     return problems
@@ -73,7 +73,7 @@ def _hidden_edits(ignored: Mapping[str, Any]) -> Iterator[Problem]:
             waiting += [(f"{path}[{place}]", inner) for place, inner in enumerate(value)]
             continue
         for key, inner in value.items():
-            at = joined(path, shown_key(str(key)))
+            at = joined_path(path, shown_key(str(key)))
             if _plain(str(key)) in _EDIT_WORDS and inner not in (None, {}, [], False):
                 yield Problem(at, f"<{type(inner).__name__}>", rule)
             else:

@@ -30,9 +30,9 @@ from audioengine.commands.modification import params_of
 from audioengine.commands.names import HIDDEN
 from audioengine.commands.redaction import is_secret_key, number, redacted, shown_key
 from audioengine.edits import Modification
-from audioengine.errors import InvalidRequestError, Problem
+from audioengine.errors import UNKNOWN_KEY, InvalidRequestError, Problem
 from audioengine.notices import Notice
-from audioengine.params import UNKNOWN_KEY, NumberField, OptionalNumberField, field_problem
+from audioengine.params import NumberField, OptionalNumberField, field_problem
 from audioengine.parts import ConferenceSegment
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ class _Segment(Wire):
 
 
 def _segment(value: object) -> ConferenceSegment:
-    wire = read(_Segment, value)
+    wire = read_wire(_Segment, value)
     return ConferenceSegment(wire.start_time_ms, wire.end_time_ms, wire.aor, wire.state)
 
 
@@ -136,7 +136,7 @@ def adapter(kind: type[T]) -> TypeAdapter[T]:
     return _ADAPTERS[kind]
 
 
-def read(
+def read_wire(
     kind: type[T], value: object, whole: str = "", context: Mapping[str, Any] | None = None
 ) -> T:
     """Read a JSON value; `whole` is what messages call it.
@@ -170,7 +170,7 @@ def _problems(error: ValidationError, whole: str) -> list[Problem]:
         inner = one.get("ctx", {}).get("error")
         if isinstance(inner, InvalidRequestError):  # of a field that is read by itself
             out += [
-                Problem(joined(problem.path, each.path), each.value, each.rule)
+                Problem(joined_path(problem.path, each.path), each.value, each.rule)
                 for each in inner.problems
             ]
         else:
@@ -197,7 +197,7 @@ def shown(problem: Problem, whole: str = "") -> Problem:
     return Problem(shown_key(problem.path), value, problem.rule)
 
 
-def joined(path: str, rest: str) -> str:
+def joined_path(path: str, rest: str) -> str:
     """Return the path of something inside something."""
     return path + rest if not path or not rest or rest.startswith("[") else f"{path}.{rest}"
 
@@ -230,11 +230,11 @@ def _unknown_values(value: object, kind: type[Any], path: str) -> Iterator[tuple
         return
     unknown = value.keys() - keys(kind) - getattr(kind, "HARMLESS", frozenset())
     for name in sorted(map(str, unknown)):
-        yield joined(path, shown_key(name)), value.get(name)
+        yield joined_path(path, shown_key(name)), value.get(name)
     for name, inner_kind in getattr(kind, "NESTED", {}).items():
         entries = value.get(name)
         for place, inner in enumerate(entries if isinstance(entries, (list, tuple)) else ()):
-            yield from _unknown_values(inner, inner_kind, joined(path, f"{name}[{place}]"))
+            yield from _unknown_values(inner, inner_kind, joined_path(path, f"{name}[{place}]"))
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from audioengine.times import Interval, exact
 
 # Longer than the decimal of any number that a request may hold.
-_MOST_PLACES = 1000
+_MOST_DECIMALS = 1000
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:
@@ -40,7 +40,7 @@ def _refused(text: str) -> float:
     raise ValueError(f"{text}: documents hold no floats")
 
 
-def plain(value: object) -> Any:
+def plain_values(value: object) -> Any:
     """Return a request as a document holds it; an interval is a list of its bounds.
 
     Raises InvalidRequestError for numbers that a request may not hold.
@@ -48,23 +48,23 @@ def plain(value: object) -> Any:
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, Interval):
-        return [plain(value.start), plain(value.end)]
+        return [plain_values(value.start), plain_values(value.end)]
     if is_dataclass(value):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+        return {field.name: plain_values(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(name): plain(inner) for name, inner in value.items()}
+        return {str(name): plain_values(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(inner) for inner in value]
+        return [plain_values(inner) for inner in value]
     number = exact(value, "request")
     return number.numerator if number.denominator == 1 else _decimal(number)
 
 
 def _decimal(number: Fraction) -> str:
     """The exact decimal of a number that is not whole; of a third, which has none, the fraction."""
-    places, scaled = 0, abs(number)
+    decimals, scaled = 0, abs(number)
     while scaled.denominator != 1:
-        if places == _MOST_PLACES:
+        if decimals == _MOST_DECIMALS:
             return str(number)
-        places, scaled = places + 1, scaled * 10
-    digits = f"{scaled.numerator:0{places + 1}d}"
-    return f"{'-' if number < 0 else ''}{digits[:-places]}.{digits[-places:]}"
+        decimals, scaled = decimals + 1, scaled * 10
+    digits = f"{scaled.numerator:0{decimals + 1}d}"
+    return f"{'-' if number < 0 else ''}{digits[:-decimals]}.{digits[-decimals:]}"

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audioengine.custody.canonical import canonical, parsed
-from audioengine.custody.verdict import Finding
+from audioengine.custody.verdict import RecordFinding
 
 FORMAT = 1
 
@@ -40,7 +40,7 @@ class Head:
     """Of the last one."""
 
 
-def digest_of(line: bytes) -> str:
+def line_digest(line: bytes) -> str:
     """The SHA-256 of a line without its line end, in hexadecimal."""
     return hashlib.sha256(line).hexdigest()
 
@@ -61,7 +61,7 @@ def sealed(head: Head, key: bytes) -> bytes:
 
 
 def unsealed(data: bytes, key: bytes | None) -> Head | None:
-    """The chain that a head file tells of; None where it was changed, or made with another key.
+    """Return the head in a head file; None if the file was changed, or made with another key.
 
     Without a key it is believed.
     """
@@ -127,46 +127,48 @@ class Follower:
         """Begin at the first line."""
         self._key = key
         self._number = 0
-        # None where it can't be told what the line before was.
+        # None where nobody can know what the line before was.
         self._previous: str | None = Head().digest
         self.keyed: bool | None = None
         """Whether lines have HMACs; None before the first."""
 
-    def judge(self, line: bytes) -> tuple[Link | None, list[Finding]]:
+    def judge(self, line: bytes) -> tuple[Link | None, list[RecordFinding]]:
         """Judge the next line, without its line end; give what it says and what is wrong."""
         link = Link.of(line)
         if link is None:
             self._number, self._previous = self._number + 1, None
-            return None, [Finding("changed", "it is no line of a record as one is written")]
+            return None, [RecordFinding("changed", "it is no line of a record as one is written")]
         findings = [*self._signature(link), *self._place(link)]
         late = link.number < self._number
-        self._previous = None if late else digest_of(line)
+        self._previous = None if late else line_digest(line)
         self._number = max(self._number, link.number + 1)
         return link, findings
 
-    def _signature(self, link: Link) -> list[Finding]:
+    def _signature(self, link: Link) -> list[RecordFinding]:
         keyed = link.mac is not None
         if self.keyed is None:
             self.keyed = keyed
         if self._key is not None and not keyed:
-            return [Finding("changed", "it has no HMAC, and one is expected")]
+            return [RecordFinding("changed", "it has no HMAC, and one is expected")]
         if self._key is not None and not link.is_signed(self._key):
             message = "its HMAC does not fit: it was changed, or the key is another one"
-            return [Finding("changed", message)]
+            return [RecordFinding("changed", message)]
         if keyed != self.keyed:
-            return [Finding("changed", "either it or the first line should have an HMAC")]
+            return [RecordFinding("changed", "either it or the first line should have an HMAC")]
         return []
 
-    def _place(self, link: Link) -> list[Finding]:
+    def _place(self, link: Link) -> list[RecordFinding]:
         """What is wrong with where a line stands."""
         expected = self._number
         if link.number > expected:
             gap = f"{expected} to {link.number - 1}" if link.number > expected + 1 else expected
-            return [Finding("removed", f"number {gap} should stand before number {link.number}")]
+            return [
+                RecordFinding("removed", f"number {gap} should stand before number {link.number}")
+            ]
         if link.number < expected:
             message = f"number {link.number} stands where number {expected} should"
-            return [Finding("reordered", message)]
+            return [RecordFinding("reordered", message)]
         if self._previous not in (None, link.previous):
             message = "it does not follow the line before: that one or this one was changed"
-            return [Finding("broken", message)]
+            return [RecordFinding("broken", message)]
         return []

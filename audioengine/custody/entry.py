@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a record says of one output: files, request, ranges, versions, verdicts; no secrets.
+"""One entry of a custody record: files, request, ranges, versions, verdicts, and no secrets.
 
-Only what is named here is told of a request, never its token nor an encryption key. Ranges count in
-samples; numbers of a request that are not whole are text, their exact decimals.
+An entry contains only the fields of a request that are named here, never its token or an encryption
+key. Ranges count in samples. A number of a request that is not whole is text, its exact decimal.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from audioengine.custody.canonical import plain
+from audioengine.custody.canonical import plain_values
 from audioengine.pcm.digest import PcmDigest
 from audioengine.report import FileReport, MergeReport, StoreReport, TrimReport, VerdictReport
 from audioengine.storage import DestinationLike, ObjectPlace, SourceLike
@@ -31,9 +30,9 @@ def of_store(
     request: Mapping[str, object],
     verification: Mapping[str, Any] | None,
 ) -> Entry:
-    """The entry of a store.
+    """Return the entry of a store.
 
-    source, output: as `file_told` gives them. request: its arguments, as values.
+    source, output: as `file_facts` gives them. request: its arguments, as values.
     """
     applied = {
         "trim": _trim(report.trim),
@@ -49,8 +48,8 @@ def of_store(
         "render": report.render,
         "frames": asdict(report.frames),
     }
-    told = {"warnings": [asdict(one) for one in report.warnings]}
-    return _entry("store", [source], output, request, applied, verification) | told
+    warnings = {"warnings": [asdict(notice) for notice in report.warnings]}
+    return _entry("store", [source], output, request, applied, verification) | warnings
 
 
 def of_merge(
@@ -60,9 +59,9 @@ def of_merge(
     request: Mapping[str, object],
     verification: Mapping[str, Any] | None,
 ) -> Entry:
-    """The entry of a merge.
+    """Return the entry of a merge.
 
-    places: what is told of each part's source beside its report, in the report's order.
+    places: where each part's source is, in the report's order.
     """
     sources = []
     parts = []
@@ -86,55 +85,52 @@ def of_merge(
                     }
                     for mask in part.masks
                 ],
-                "heard": [list(one.samples) for one in part.heard],
-                "silenced": [list(one.samples) for one in part.silenced],
+                "heard": [list(interval.samples) for interval in part.heard],
+                "silenced": [list(interval.samples) for interval in part.silenced],
             }
         )
     applied = {
         "parts": parts,
-        "omitted": [one.id for one in report.omitted],
+        "omitted": [part.id for part in report.omitted],
         "render": report.render,
         "frames": asdict(report.frames),
     }
-    told = {"warnings": [asdict(one) for one in report.warnings]}
-    return _entry("merge", sources, output, request, applied, verification) | told
+    warnings = {"warnings": [asdict(notice) for notice in report.warnings]}
+    return _entry("merge", sources, output, request, applied, verification) | warnings
 
 
 def of_copy(source: Entry, output: Entry) -> Entry:
-    """The entry of an object that its store copied itself: no audio passed through here."""
+    """Return the entry of an object that its store copied: no audio passed through here."""
     return _entry("copy", [source], output, {}, {}, None)
 
 
 def of_repeat(output: Entry) -> Entry:
-    """The entry of a command's output that was there already, made at an earlier time."""
+    """Return the entry of a command's output that an earlier run had made."""
     return _entry("found", [], output, {}, {}, None)
 
 
-def file_told(file: FileReport, place: str | None, pcm: PcmDigest | None = None) -> Entry:
-    """What is told of a file that was read or written here."""
-    told = {**_file(file), "place": place}
+def file_facts(file: FileReport, place: str | None, pcm: PcmDigest | None = None) -> Entry:
+    """Describe a file that was read or written here."""
+    facts = {**_file(file), "place": place}
     if pcm is not None:
-        told["pcm"] = asdict(pcm)
-    return told
+        facts["pcm"] = asdict(pcm)
+    return facts
 
 
-def found_told(found: Found, place: str) -> Entry:
-    """What a store itself says of an object that nobody here has read."""
+def found_facts(found: Found, place: str) -> Entry:
+    """Describe an object as its store does, where nobody here has read it."""
     facts = {
         "etag": found.etag.strip('"'),
         "version": found.version,
         "store_sha256": found.sha256,
         "bytes": found.size,
     }
-    told = {name: value for name, value in facts.items() if value is not None}
-    return {**told, "place": place}
+    known = {name: value for name, value in facts.items() if value is not None}
+    return {**known, "place": place}
 
 
 def place_of(place: SourceLike | DestinationLike) -> str | None:
-    """How a place is told: an absolute path without links, or ``s3://bucket/key``.
-
-    None: it has no name.
-    """
+    """Return an absolute path without links, or ``s3://bucket/key``; None for an unnamed place."""
     if isinstance(place, ObjectPlace):
         return str(place)
     if not isinstance(place, (str, os.PathLike)):
@@ -143,8 +139,8 @@ def place_of(place: SourceLike | DestinationLike) -> str | None:
     return text if text.startswith(SCHEME) else str(Path(text).resolve())
 
 
-def verdicts_told(verdict: VerdictReport) -> Entry:
-    """The verdicts of an output that was judged."""
+def verdict_facts(verdict: VerdictReport) -> Entry:
+    """Return the verdicts of an output that was verified."""
     checks = {check.name: check.passed for check in verdict.checks}
     return {"passed": verdict.passed, "checks": checks, "decoder": verdict.decoder}
 
@@ -164,7 +160,7 @@ def _entry(
             "operation": operation,
             "sources": list(sources),
             "output": output,
-            "request": plain(request),
+            "request": plain_values(request),
             "applied": applied,
             "verification": verification,
             "versions": versions(),
@@ -174,7 +170,9 @@ def _entry(
 
 
 def versions() -> Mapping[str, str]:
-    """Of what makes outputs: this package, the decoder's library, the encoder."""
+    """Return the versions that decide about outputs: this package, the decoder, the encoder."""
+    from importlib.metadata import version  # with it come email, zipfile and the network
+
     import soundfile
 
     return {

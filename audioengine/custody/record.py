@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The file of a record: it only grows, by one line an output, each on the disk when `add` returns.
 
-Whoever appends holds a lock on the file meanwhile, so that several processes may. A line that a
-crash left half written has no line end: it was never told of as recorded, and the next to append
-cuts it off before it goes on from the last whole line. With a key the head file is replaced after
-each line; killed between the two, it tells of one line less than there is, which has its HMAC. A
-record whose end is not what its head file tells of was cut, and is not gone on with.
+Several processes may append: each holds a lock on the file meanwhile. A line that a crash left half
+written has no line end and was never reported as recorded; the next writer cuts it off and goes on
+from the last whole line. With a key the head file is replaced after each line. A process killed
+between the two leaves a head file that is one line behind, and that line has its HMAC. A record
+that ends differently from what its head file says was cut, and nothing is appended to it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from audioengine.custody.chain import BEGINNING, Head, Link, digest_of, linked, sealed, unsealed
+from audioengine.custody.chain import BEGINNING, Head, Link, line_digest, linked, sealed, unsealed
 from audioengine.errors import InvalidRequestError, Problem, StorageError, VerificationError
 from audioengine.report import RecordedReport
 from audioengine.storage.files import Failing, FileStaging, lock, opened, sync_folder
@@ -28,23 +28,6 @@ _HIDDEN = "***"
 _LEAST_KEY_BYTES = 16
 _BLOCK_BYTES = 1 << 16
 _NO_RECORD = "must be a custody record, or a new file"
-
-
-class Recorder(Protocol):
-    """Takes what is told of outputs."""
-
-    @property
-    def pcm_digest(self) -> bool:
-        """Whether it wants the digest of an output's samples too."""
-
-    def check(self) -> None:
-        """Raise, before anything is done, where what will be told can't be taken."""
-
-    def add(self, entry: Mapping[str, Any]) -> RecordedReport | None:
-        """Take an entry, of values as canonical documents hold them; None: it waits elsewhere.
-
-        Raises what `CustodyRecord.add` raises.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +42,7 @@ class CustodyRecord:
     key: bytes | None = field(default=None, repr=False)
     """Of its HMACs, at least 16 bytes; the same from its first line to its last."""
     pcm_digest: bool = False
-    """Whether entries tell the digest of the output's samples, which takes decoding it whole."""
+    """Whether entries contain the digest of the output's samples; the whole output is decoded."""
 
     def __post_init__(self) -> None:
         problems = []
@@ -111,12 +94,12 @@ class CustodyRecord:
         """
         with self._locked() as descriptor:
             head, size = self._end(descriptor, mend=True)
-            if self.key is not None and self._told() != head:
+            if self.key is not None and self._stored_head() != head:
                 # New, or left by a crash: so it is never more than one line behind.
                 self._seal(head, self.key)
             line = linked(self._beside(entry), head, _now(), self.key)
             self._write(descriptor, line + b"\n", size)
-            head = Head(head.count + 1, digest_of(line))
+            head = Head(head.count + 1, line_digest(line))
             if head.count == 1:
                 with Failing(self._doing):
                     sync_folder(Path(self.path).parent)
@@ -152,7 +135,7 @@ class CustodyRecord:
                 os.close(descriptor)
 
     def _end(self, descriptor: int, *, mend: bool) -> tuple[Head, int]:
-        """How far the chain has come, and how long the file is without half a line at its end."""
+        """Return the head of the chain, and the length of the file without a torn last line."""
         size = os.fstat(descriptor).st_size
         start = os.pread(descriptor, len(BEGINNING), 0)
         if start != BEGINNING[: len(start)]:
@@ -169,28 +152,28 @@ class CustodyRecord:
         return head, end
 
     def _judged(self, line: bytes) -> Head:
-        """The chain of which this is the last line."""
+        """Return the head of the chain whose last line this is."""
         link = Link.of(line)
         if link is None:
             raise self._changed("its last line was changed")
         if (link.mac is None) != (self.key is None):
             rule = "must be given, or not, as for the first entry of the record"
             raise InvalidRequestError.of("record.key", self.key and _HIDDEN, rule)
-        head = Head(link.number + 1, digest_of(line))
+        head = Head(link.number + 1, line_digest(line))
         if self.key is None:
             return head
         if not link.is_signed(self.key):
             raise self._changed("its last line was changed, or the key is another one")
-        if self._told() not in (head, Head(link.number, link.previous)):
-            raise self._changed("its end is not what its head file tells of: it was cut or changed")
+        if self._stored_head() not in (head, Head(link.number, link.previous)):
+            raise self._changed("its end is not the one in its head file: it was cut or changed")
         return head
 
     def _check_new(self) -> None:
-        """Raise where a record without a line is not a new one."""
-        if self.head_path.exists() and self._told() != Head():
-            raise self._changed("it is empty, and its head file tells of entries")
+        """Raise if a record without a line is not a new one."""
+        if self.head_path.exists() and self._stored_head() != Head():
+            raise self._changed("it is empty, and its head file counts entries")
 
-    def _told(self) -> Head | None:
+    def _stored_head(self) -> Head | None:
         try:
             data = self.head_path.read_bytes()
         except FileNotFoundError:
@@ -198,7 +181,9 @@ class CustodyRecord:
         return unsealed(data, self.key)
 
     def _changed(self, what: str) -> VerificationError:
-        return VerificationError(f"{self._doing}: {what}; audioengine verify-record tells more")
+        return VerificationError(
+            f"{self._doing}: {what}; run audioengine verify-record for details"
+        )
 
     def _write(self, descriptor: int, data: bytes, size: int) -> None:
         view = memoryview(data)
@@ -207,7 +192,7 @@ class CustodyRecord:
                 view = view[os.write(descriptor, view) :]
             os.fsync(descriptor)
         except BaseException:
-            # Nobody was told of it; if it can't be cut off now, the next to append does.
+            # It was not reported as recorded; if it can't be cut off now, the next writer does it.
             with suppress(OSError):
                 os.ftruncate(descriptor, size)
             raise
@@ -218,10 +203,10 @@ class CustodyRecord:
             staging.publish()
 
     def _beside(self, entry: Mapping[str, Any]) -> dict[str, Any]:
-        """An entry whose places in the record's folder are relative to it, to be moved with it."""
+        """Return an entry whose places in the record's folder are relative, to move with it."""
         folder = Path(self.path).resolve().parent
 
-        def told(file: Mapping[str, Any]) -> dict[str, Any]:
+        def relative(file: Mapping[str, Any]) -> dict[str, Any]:
             place = file.get("place")
             if isinstance(place, str) and Path(place).is_relative_to(folder):
                 return {**file, "place": str(Path(place).relative_to(folder))}
@@ -229,8 +214,8 @@ class CustodyRecord:
 
         return {
             **entry,
-            "output": told(entry["output"]),
-            "sources": [told(source) for source in entry["sources"]],
+            "output": relative(entry["output"]),
+            "sources": [relative(source) for source in entry["sources"]],
         }
 
 

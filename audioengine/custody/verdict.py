@@ -10,7 +10,7 @@ from audioengine.report import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RecordFinding:
     """One thing that is wrong."""
 
     code: str
@@ -35,7 +35,7 @@ class EntryVerdict:
     sources_unreachable: int
     """Sources that have no name, can't be read any more or were replaced by an output of this
     record: no failure."""
-    findings: tuple[Finding, ...]
+    findings: tuple[RecordFinding, ...]
 
     @property
     def passed(self) -> bool:
@@ -64,7 +64,7 @@ class RecordVerification(Json):
     head_line: int | None
     """The line whose digest is the head that was given: what comes after it is not covered by it;
     None where none was given or there is no such line."""
-    findings: tuple[Finding, ...]
+    findings: tuple[RecordFinding, ...]
     """What is wrong with the record as a whole."""
     failed: int
     """Entries with which something is wrong."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a command's output goes: whether it may, under which name, and what is there already."""
+"""Where a command's output goes: whether it may, under which name, and what it replaces."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ from audioengine.commands.requests import (
 )
 from audioengine.errors import InvalidRequestError, NotAllowedError
 from audioengine.execution.command_digest import COMMAND_DIGEST, command_digest
+from audioengine.execution.context import CommandContext, Known, Resolver
+from audioengine.execution.outcome import Result
 from audioengine.execution.reply_id import Claims
-from audioengine.execution.result import Result
 from audioengine.execution.temporary_objects import (
     DOMAIN,
     START_TIME,
-    Known,
-    Resolver,
     in_ascii,
     own_locations,
 )
@@ -49,16 +48,16 @@ class Destination:
 
     location: Location
     options: S3Options
-    """Region, keys, and the metadata that is known beforehand."""
+    """Region, keys, and the metadata known beforehand."""
     digest: str
     """Of the command."""
     before: Found | None
-    """The object that it replaces."""
+    """The object that it replaces, if any."""
     is_done: bool
-    """Whether that is this command's own result."""
+    """Whether that object is this command's own result."""
 
     def place(self, storage: Storage, start_ms: Fraction | None) -> ObjectPlace:
-        """The place to write to; its metadata says when the output begins, if that is known."""
+        """Return the place to write to; its metadata says when the output begins, if known."""
         metadata = dict(self.options.metadata)
         if start_ms is not None:
             metadata[START_TIME] = plain(start_ms)
@@ -81,9 +80,9 @@ def asked_of(
     known: Known | None,
     settings: Settings,
 ) -> Asked:
-    """Return what a command asks for, with the name that it has where the command gives none.
+    """Return what a command asks for; without a `fileName` the output has its default name.
 
-    Raises InvalidRequestError for a name or a key that is none.
+    Raises InvalidRequestError for an invalid name or key.
     """
     name = command.file_name
     if name is None:
@@ -95,9 +94,9 @@ def asked_of(
 
 
 def digest_of(command: object, token: Claims, resolver: Resolver, settings: Settings) -> str | None:
-    """Return the digest of a command whatever is wrong with it; None where it can't be told."""
+    """Return the digest of a command, even of a wrong one; None where it can't be computed."""
     if not token.recording_id:
-        return None  # the token proves nothing, and so does all that the command says
+        return None  # without a valid token nothing that the command says counts
     try:
         if isinstance(command, (DeleteRecording, StopRecording, CancelRecording)):
             return command_digest(command, str(token.domain), None, None, settings)
@@ -132,25 +131,20 @@ def check_bucket(
 
 
 def destination_of(
-    command: StoreRecording | MergeRecordings,
-    token: Claims,
-    known: Known | None,
-    storage: Storage,
-    settings: Settings,
+    command: StoreRecording | MergeRecordings, known: Known | None, context: CommandContext
 ) -> Destination:
     """Return where the output of a command goes.
 
-    Raises NotAllowedError for a bucket that the domain may not write to, InvalidRequestError for a
-    name or a key that is none, and for another object under the name where that is refused.
+    Raises NotAllowedError for a bucket that the domain may not write to, InvalidRequestError for an
+    invalid name or key, and for another object under the name where the settings refuse that.
     """
-    check_bucket(command, token, settings)
-    domain = str(token.domain)
-    asked = asked_of(command, token, known, settings)
-    metadata = {COMMAND_DIGEST: asked.digest, DOMAIN: in_ascii(domain)}
+    check_bucket(command, context.token, context.settings)
+    asked = asked_of(command, context.token, known, context.settings)
+    metadata = {COMMAND_DIGEST: asked.digest, DOMAIN: in_ascii(context.domain)}
     options = _options(asked.key, command.destination_region, metadata)
-    location, before, is_done = _free(asked.location, asked.digest, storage, options, settings)
-    # Another writer may take the name before this one has its output; what is there then is judged
-    # anew. Where a store does not even tell an ETag, there is nothing to hold it to.
+    location, before, is_done = _free(asked, options, context)
+    # Another writer may take the name before this output is written; then the destination is judged
+    # anew. A store that gives no ETag gives nothing to compare with.
     etag = None if before is None else before.etag or None
     options = replace(options, only_new=before is None, replaces=etag)
     return Destination(location, options, asked.digest, before, is_done)
@@ -166,27 +160,29 @@ def _options(key: EncryptionKey | None, region: str | None, metadata: dict[str, 
 
 
 def _free(
-    asked: Location, digest: str, storage: Storage, options: S3Options, settings: Settings
+    asked: Asked, options: S3Options, context: CommandContext
 ) -> tuple[Location, Found | None, bool]:
-    """The place itself or, where another object is there and must stay, one with a suffix."""
-    stem, dot, ending = asked.key.rpartition(".")
+    """Return the place asked for or, where another object must stay, one with a suffix."""
+    bucket, key = asked.location.bucket, asked.location.key
+    stem, dot, ending = key.rpartition(".")
     if not dot or "/" in ending:
-        stem, dot, ending = asked.key, "", ""
+        stem, dot, ending = key, "", ""
+    existing = context.settings.existing
     for number in range(_MOST_SUFFIXES):
         suffix = f"-{number}" if number else ""
-        location = Location(asked.bucket, object_key(f"{stem}{suffix}{dot}{ending}"))
-        found = storage.find(location, options)
+        location = Location(bucket, object_key(f"{stem}{suffix}{dot}{ending}"))
+        found = context.storage.find(location, options)
         if found is None:
             return location, None, False
-        if found.metadata.get(COMMAND_DIGEST) == digest:
+        if found.metadata.get(COMMAND_DIGEST) == asked.digest:
             return location, found, True
-        if settings.existing == "overwrite":
-            _check_replaced(location, found, options, settings)
+        if existing == "overwrite":
+            _check_replaced(location, found, options, context.settings)
             return location, found, False
-        if settings.existing == "refuse":
-            raise _taken(asked.key)
+        if existing == "refuse":
+            raise _taken(key)
     rule = f"must be another name: there are {_MOST_SUFFIXES} objects of this one with a suffix"
-    raise InvalidRequestError.of("fileName", asked.key, rule)
+    raise InvalidRequestError.of("fileName", key, rule)
 
 
 def _taken(key: str) -> InvalidRequestError:
@@ -201,8 +197,8 @@ def _check_replaced(
 
     Its message says no more than that the name is taken.
     """
-    told = found.metadata.get(DOMAIN)
-    if told not in (None, options.metadata[DOMAIN]) and not settings.single_tenant:
+    owner = found.metadata.get(DOMAIN)
+    if owner not in (None, options.metadata[DOMAIN]) and not settings.single_tenant:
         raise NotAllowedError(str(_taken(location.key)))
 
 
@@ -213,10 +209,10 @@ def refuse_over(destination: Destination, temporary: Collection[Location]) -> No
         raise InvalidRequestError.of("fileName", destination.location.key, rule)
 
 
-def repeated(destination: Destination, storage: Storage, settings: Settings) -> Result:
-    """The result of a command whose output is there already."""
-    # Killed between writing and purging, an earlier time has left the versions.
-    older = versions_before(destination, storage, settings) if settings.purge_versions else ()
+def repeated(destination: Destination, context: CommandContext) -> Result:
+    """Return the result of a command whose output exists already."""
+    # An earlier attempt that was killed between writing and purging left the versions.
+    older = versions_before(destination, context) if context.settings.purge_versions else ()
     return Result(
         location=destination.location,
         digest=destination.digest,
@@ -225,15 +221,13 @@ def repeated(destination: Destination, storage: Storage, settings: Settings) -> 
     )
 
 
-def versions_before(
-    destination: Destination, storage: Storage, settings: Settings
-) -> tuple[str, ...]:
-    """Return the versions that an overwrite has left behind; where that is set, purge them."""
-    before = destination.before
+def versions_before(destination: Destination, context: CommandContext) -> tuple[str, ...]:
+    """Return the versions that an overwrite left behind; purge them if the settings say so."""
+    before, purges = destination.before, context.settings.purge_versions
     kept = before is not None and (before.version is not None or before.is_hidden)
-    if not kept and not settings.purge_versions:
+    if not kept and not purges:
         return ()
-    older = storage.versions(destination.location)[1:]
-    if settings.purge_versions:
-        storage.delete(destination.location, older)
+    older = context.storage.versions(destination.location)[1:]
+    if purges:
+        context.storage.delete(destination.location, older)
     return older

@@ -1,72 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carrying out commands: one function, from a command to its outcome.
+"""Carrying out a command: from the command to its outcome.
 
-It changes nothing but the storage, and a command that comes again finds what it did before.
+Nothing but the storage changes, and a command that comes again finds what it did before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import tenacity
 
-from audioengine.commands.alarms import (
-    MAX_ERROR_BYTES,
-    CommandAlarm,
-    CommandAlarmType,
-    command_alarm,
-    cut,
-)
-from audioengine.commands.events import (
-    DeleteRecordingFailed,
-    FinalEvent,
-    MergeRecordingsFailed,
-    RecordingDeleted,
-    RecordingsMerged,
-    RecordingStored,
-    StoreRecordingFailed,
-)
 from audioengine.commands.requests import (
-    COMMANDS,
-    MAX_COMMAND_BYTES,
     CancelRecording,
     Command,
     DeleteRecording,
     MergeRecordings,
     StopRecording,
     StoreRecording,
-    command_values,
     modifications,
-    parse_command,
 )
-from audioengine.custody.record import Recorder
+from audioengine.custody.writer import CustodyWriter
 from audioengine.edits import Dialect
-from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError
+from audioengine.errors import AudioEngineError, InvalidRequestError
 from audioengine.execution.command_digest import command_digest
-from audioengine.execution.control import Control
-from audioengine.execution.destination import digest_of
-from audioengine.execution.merging import merge_recordings
-from audioengine.execution.outcome import Outcome
-from audioengine.execution.reply_id import (
-    Claims,
-    check_recording,
-    read_token,
-    region_of,
-    unverified,
-)
-from audioengine.execution.result import Result
-from audioengine.execution.settling import result_there
-from audioengine.execution.storing import store_recording
-from audioengine.execution.temporary_objects import (
-    Known,
-    Resolver,
-    check_own,
-    nothing_known,
-    own_locations,
-)
-from audioengine.json_input import unambiguous
-from audioengine.notices import Notice
+from audioengine.execution.context import CommandContext, Control, Resolver, nothing_known
+from audioengine.execution.destination import destination_of, digest_of, repeated
+from audioengine.execution.merge_recordings import merge_recordings
+from audioengine.execution.outcome import Outcome, Result
+from audioengine.execution.received_command import ReceivedCommand
+from audioengine.execution.store_recording import store_recording
+from audioengine.execution.temporary_objects import check_own, own_locations
 from audioengine.operations.recording_custody import require_record
 from audioengine.render.execute import Progress
 from audioengine.settings import Settings
@@ -76,16 +43,7 @@ from audioengine.storage.buckets import Found
 from audioengine.storage.folder import FolderStorage
 from audioengine.storage.s3_storage import S3Storage
 
-_ALARMS: Mapping[str, CommandAlarmType] = {
-    "STORERECORDING": "storeRecordingError",
-    "MERGERECORDINGS": "mergeRecordingsError",
-    "DELETERECORDING": "deleteRecordingError",
-    "STOPRECORDING": "stopRecordingError",
-    "CANCELRECORDING": "cancelRecordingError",
-}
-
-
-# How often a destination is judged that changes each time before its output is there.
+# A destination that changes each time before the output is there is judged so often.
 _MOST_JUDGED = 5
 
 
@@ -105,89 +63,71 @@ def execute(
     dialect: Dialect = "sqs",
     method: str | None = None,
     resolver: Resolver = nothing_known,
-    record: Recorder | None = None,
+    record: CustodyWriter | None = None,
     control: Control | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
-    given_up: AudioEngineError | None = None,
 ) -> Outcome:
-    """Carry out a STORERECORDING, MERGERECORDINGS or DELETERECORDING.
+    """Carry out a command.
 
-    A STOPRECORDING or CANCELRECORDING is passed on to the recorder, whose reports tell of the rest:
-    its outcome has no event.
+    STORERECORDING, MERGERECORDINGS and DELETERECORDING end with an event. STOPRECORDING and
+    CANCELRECORDING are passed on to the recorder, which reports the rest itself: their outcome has
+    no event.
 
-    It never raises for what a command, its recordings or the storage are: every failure is an
+    Nothing is raised for what the command, its recordings or the storage are: every failure is an
     outcome with its event and its alarm.
 
     command: as a value, as JSON values, or as JSON.
     storage: by default the one that the settings name.
     settings: by default those of the environment.
     dialect, method: of a command that is no value yet; as in `parse_command`.
-    resolver: tells what RECORDINGREADY events have told of a recording.
-    record: a CustodyRecord that gets an entry for each output, also for one that is there already.
+    resolver: says what RECORDINGREADY events have said of a recording.
+    record: a CustodyRecord that gets an entry for each output, even for one that exists already.
     control: reaches the recorder; None: there is none.
-    workers: threads that decode and encode, default one a processor.
+    workers: threads that decode and encode, by default one for each processor.
     progress: called with frames done and frames in all.
-    given_up: why nothing is begun any more: the command has its result if an earlier time has left
-        one, else it fails for this.
     """
     settings = settings or Settings()
-    storage = storage or storage_of(settings)
-    raw: object = command
-    door = dialect, method
-    text = command if isinstance(command, (str, bytes)) else None
-    token = unverified(settings)
-    notices: tuple[Notice, ...] = ()
-    is_own = False
-    try:
-        if isinstance(command, (str, bytes)):
-            raw = _who_asks(command)
-            token = _token_of(raw, settings) or token
-            raw = command = command_values(command)
-        if isinstance(command, Mapping):
-            # The token comes first: it tells where an event about all else goes.
-            token = _token_of(raw, settings) or token
-            command, notices = parse_command(raw, dialect, method, settings.unknown_keys)
-        _check_kind(command)
-        token = read_token(command.reply_id, settings)
-        check_recording(command, token)
-        is_own = True
-        for path, modification in modifications(command):
-            settings.store.check_masks(modification, path)
-        require_record(record)
-        if given_up is not None:
-            result = result_there(command, token, given_up, resolver, storage, settings)
-        elif isinstance(command, (StopRecording, CancelRecording)):
-            result = _passed_on(command, token, control, settings)
-        else:
-            result = tenacity.Retrying(
-                stop=tenacity.stop_after_attempt(_MOST_JUDGED),
-                retry=tenacity.retry_if_exception_type(DestinationChangedError),
-                reraise=True,
-            )(_carried_out, command, token, resolver, storage, settings, record, workers, progress)
-    except AudioEngineError as error:
-        digest = digest_of(command, token, resolver, settings)
-        is_own = is_own or not isinstance(error, NotAllowedError)
-        return _failed(raw, error, token, notices, settings, door, digest, is_own, text)
-    except Exception as error:  # noqa: BLE001 - a bug too must end the command with an event
-        bug = AudioEngineError(f"internal error: {type(error).__name__}")
-        bug.__cause__ = error
-        return _failed(raw, bug, token, notices, settings, door, None, is_own, text)
-    return Outcome(
-        event=_success(command, result, token, settings),
-        result=result,
-        notices=notices,
-        digest=result.digest,
-        is_proven=True,
-        domain=token.domain,
-        recording_id=_recording_of(command, command.method),
-        event_topic=token.event_topic,
-        alarm_topic=token.alarm_topic,
-        temp_bucket=token.temp_bucket,
+    received = ReceivedCommand(command, settings, dialect=dialect, method=method)
+    context = CommandContext(
+        token=received.token,
+        settings=settings,
+        storage=storage or storage_of(settings),
+        resolver=resolver,
+        control=control,
+        custody=record,
+        workers=workers,
+        progress=progress,
     )
+    return _outcome(received, context, _carry_out)
 
 
-def failed(
+def conclude(
+    command: str | bytes,
+    error: AudioEngineError,
+    storage: Storage,
+    settings: Settings,
+    *,
+    dialect: Dialect = "sqs",
+    method: str | None = None,
+    resolver: Resolver = nothing_known,
+) -> Outcome:
+    """End a command that is not tried any more: with the result of an earlier attempt, if any.
+
+    Nothing is made or deleted for it. Whether a STOPRECORDING or CANCELRECORDING reached the
+    recorder cannot be known, so it is reported as failed.
+
+    error: what the command fails for where no earlier attempt left its result.
+    command, storage, settings, dialect, method, resolver: as in `execute`.
+    """
+    received = ReceivedCommand(command, settings, dialect=dialect, method=method)
+    context = CommandContext(
+        token=received.token, settings=settings, storage=storage, resolver=resolver
+    )
+    return _outcome(received, context, partial(_earlier_result, error=error))
+
+
+def failure_outcome(
     command: str | bytes,
     error: AudioEngineError,
     settings: Settings,
@@ -196,202 +136,91 @@ def failed(
     method: str | None = None,
     resolver: Resolver = nothing_known,
 ) -> Outcome:
-    """Return the outcome of a command, as JSON, that could not be carried out, whatever it is.
+    """Return the outcome of a command that is not carried out, whatever is wrong with it.
 
-    error: why. The others are those of `execute`.
+    error: why.
+    command, settings, dialect, method, resolver: as in `execute`.
     """
-    raw: object = command
-    token, digest = unverified(settings), None
-    notices: tuple[Notice, ...] = ()
-    is_own = True
+    received = ReceivedCommand(command, settings, dialect=dialect, method=method)
+    with suppress(AudioEngineError):
+        received.read()  # as much of it as can be read is enough
+    return received.failure(error, digest_of(received.command, received.token, resolver, settings))
+
+
+def _outcome(
+    received: ReceivedCommand,
+    context: CommandContext,
+    action: Callable[[Command, CommandContext], Result],
+) -> Outcome:
     try:
-        raw = _who_asks(command)
-        token = _token_of(raw, settings) or token
-        raw = command_values(command)
-        parsed, notices = parse_command(raw, dialect, method, settings.unknown_keys)
-        digest = digest_of(parsed, token, resolver, settings)
-        check_recording(parsed, token)
-    except AudioEngineError as wrong:
-        notices = ()  # what it does say is enough
-        is_own = not isinstance(wrong, NotAllowedError)
-    door = dialect, method
-    return _failed(raw, error, token, notices, settings, door, digest, is_own, command)
+        command = received.read()
+        for path, modification in modifications(command):
+            context.settings.store.check_masks(modification, path)
+        return received.success(action(command, replace(context, token=received.token)))
+    except AudioEngineError as error:
+        digest = digest_of(received.command, received.token, context.resolver, context.settings)
+        return received.failure(error, digest)
+    except Exception as error:  # noqa: BLE001 - a bug too must end the command with an event
+        bug = AudioEngineError(f"internal error: {type(error).__name__}")
+        bug.__cause__ = error
+        return received.failure(bug, None)
 
 
-def _check_kind(command: object) -> None:
-    if type(command) not in COMMANDS.values():
-        rule = "must be a command as a value, as JSON values, or as JSON"
-        raise InvalidRequestError.of("command", f"<{type(command).__name__}>", rule)
-
-
-def _who_asks(command: str | bytes) -> object:
-    """What a command certainly says, as JSON values; of what is no command, the text itself.
-
-    A command that repeats a key is refused, and whoever sent it is told so.
-    """
-    values = unambiguous(command) if len(command) <= MAX_COMMAND_BYTES else None
-    return values if isinstance(values, dict) else command
-
-
-def _token_of(raw: object, settings: Settings) -> Claims | None:
-    reply_id = _text(raw, "replyId")
-    try:
-        return read_token(reply_id, settings) if reply_id else None
-    except AudioEngineError:
-        return None
-
-
-def _carried_out(
-    command: StoreRecording | MergeRecordings | DeleteRecording,
-    token: Claims,
-    resolver: Resolver,
-    storage: Storage,
-    settings: Settings,
-    record: Recorder | None,
-    workers: int | None,
-    progress: Progress | None,
-) -> Result:
+def _carry_out(command: Command, context: CommandContext) -> Result:
+    require_record(context.custody)
+    if isinstance(command, (StopRecording, CancelRecording)):
+        return _pass_on(command, context)
+    judging = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(_MOST_JUDGED),
+        retry=tenacity.retry_if_exception_type(DestinationChangedError),
+        reraise=True,
+    )
     if isinstance(command, MergeRecordings):
-        return merge_recordings(
-            command, token, resolver, storage, settings, record, workers, progress
-        )
-    known = resolver(str(token.domain), command.recording_id)
+        return judging(merge_recordings, command, context)
     if isinstance(command, StoreRecording):
-        return store_recording(command, token, known, storage, settings, record, workers, progress)
-    return _deleted(command, token, known, storage, settings)
+        return judging(store_recording, command, context)
+    return judging(_delete, command, context)
 
 
-def _passed_on(
-    command: StopRecording | CancelRecording,
-    token: Claims,
-    control: Control | None,
-    settings: Settings,
-) -> Result:
-    domain = str(token.domain)
-    if control is None:
+def _pass_on(command: StopRecording | CancelRecording, context: CommandContext) -> Result:
+    if context.control is None:
         rule = "can't be carried out: no recorder is set that it could go to"
         raise InvalidRequestError.of("method", command.method, rule)
-    control.pass_on(command, domain)
-    return Result(digest=command_digest(command, domain, None, None, settings))
+    context.control.pass_on(command, context.domain)
+    return Result(digest=command_digest(command, context.domain, None, None, context.settings))
 
 
-def _deleted(
-    command: DeleteRecording,
-    token: Claims,
-    known: Known | None,
-    storage: Storage,
-    settings: Settings,
-) -> Result:
-    check_own(token, known, {}, settings)
-    locations = own_locations(token, known, None)
+def _delete(command: DeleteRecording, context: CommandContext) -> Result:
+    known = context.known(command.recording_id)
+    check_own(context, known, {})
 
     def judge(found: Found) -> None:
-        check_own(token, known, found.metadata, settings)
+        check_own(context, known, found.metadata)
 
-    for location in locations:
-        storage.delete(location, judge=judge)
-    return Result(digest=command_digest(command, str(token.domain), None, None, settings))
-
-
-def _success(
-    command: Command, result: Result, token: Claims, settings: Settings
-) -> FinalEvent | None:
-    if isinstance(command, (StopRecording, CancelRecording)):
-        return None
-    queue = token.command_queue or ""
-    region = region_of(queue, settings.fallbacks)
-    location = result.location
-    if location is None:
-        assert not isinstance(command, MergeRecordings)
-        return RecordingDeleted(
-            command_queue=queue,
-            command_region=region,
-            recording_id=command.recording_id,
-            reply_id=command.reply_id,
-        )
-    if isinstance(command, MergeRecordings):
-        return RecordingsMerged(
-            command_queue=queue,
-            command_region=region,
-            destination_bucket=location.bucket,
-            domain=str(token.domain),
-            file_name=location.key,
-            reply_id=command.reply_id,
-        )
-    return RecordingStored(
-        command_queue=queue,
-        command_region=region,
-        destination_bucket=location.bucket,
-        file_name=location.key,
-        recording_id=command.recording_id,
-        reply_id=command.reply_id,
-    )
+    for location in own_locations(context.token, known, None):
+        context.storage.delete(location, judge=judge)
+    return Result(digest=command_digest(command, context.domain, None, None, context.settings))
 
 
-def _failed(
-    raw: object,
-    error: AudioEngineError,
-    token: Claims,
-    notices: tuple[Notice, ...],
-    settings: Settings,
-    door: tuple[Dialect, str | None],
-    digest: str | None,
-    is_own: bool,
-    text: str | bytes | None,
-) -> Outcome:
-    dialect, method = door
-    kind = (method or _text(raw, "method") or "").upper()
-    alarm: CommandAlarm | None = None
-    if kind in _ALARMS:
-        shown = raw if text is None else text
-        alarm = command_alarm(_ALARMS[kind], shown, str(error), dialect=dialect, method=method)
-    # Of a message that proves nothing, the alarm alone tells: nobody is told of whatever recording
-    # it names.
-    event = _failure(kind, raw, error, token, settings) if token.recording_id else None
-    return Outcome(
-        event=event,
-        alarm=alarm,
-        error=error,
-        notices=notices,
-        digest=digest,
-        is_proven=is_own and bool(token.recording_id),
-        domain=token.domain,
-        recording_id=_recording_of(raw, kind),
-        event_topic=token.event_topic,
-        alarm_topic=token.alarm_topic,
-        temp_bucket=token.temp_bucket,
-    )
-
-
-def _failure(
-    kind: str, raw: object, error: AudioEngineError, token: Claims, settings: Settings
-) -> FinalEvent | None:
-    queue = token.command_queue or ""
-    told: dict[str, Any] = {
-        "command_queue": queue,
-        "command_region": region_of(queue, settings.fallbacks),
-        "domain": token.domain or "",
-        "reason": cut(str(error), MAX_ERROR_BYTES),
-        "reply_id": _text(raw, "replyId") or "",
-    }
-    if kind == "MERGERECORDINGS":
-        return MergeRecordingsFailed(**told)
-    recording_id = _text(raw, "recordingId")
-    if recording_id is None:
-        return None
-    if kind == "STORERECORDING":
-        return StoreRecordingFailed(recording_id=recording_id, **told)
-    if kind == "DELETERECORDING":
-        return DeleteRecordingFailed(recording_id=recording_id, **told)
-    return None
-
-
-def _recording_of(raw: object, kind: str) -> str | None:
-    return None if kind == "MERGERECORDINGS" else _text(raw, "recordingId")
-
-
-def _text(raw: object, key: str) -> str | None:
-    """A text of a command, be it a value or JSON values; None where it has none."""
-    names = {"replyId": "reply_id", "recordingId": "recording_id", "method": "method"}
-    value = raw.get(key) if isinstance(raw, Mapping) else getattr(raw, names[key], None)
-    return value if isinstance(value, str) and value else None
+def _earlier_result(
+    command: Command, context: CommandContext, *, error: AudioEngineError
+) -> Result:
+    """Return the result that a command has already. Raises `error` if there is none."""
+    storage = context.storage
+    if isinstance(command, (StoreRecording, MergeRecordings)):
+        is_store = isinstance(command, StoreRecording)
+        known = context.known(context.token.recording_id) if is_store else None
+        check_own(context, known, {})
+        destination = destination_of(command, known, context)
+        if destination.is_done:
+            return repeated(destination, context)
+        # In a folder, this removes what a killed attempt was about to write.
+        storage.staging(destination.location, destination.options).close()
+    elif isinstance(command, DeleteRecording):
+        known = context.known(command.recording_id)
+        check_own(context, known, {})
+        locations = own_locations(context.token, known, None)
+        if all(storage.find(location) is None for location in locations):
+            digest = command_digest(command, context.domain, None, None, context.settings)
+            return Result(digest=digest, is_repeated=True)
+    raise error

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the temporary object of a recording is, and whose it is."""
+"""Where the temporary object of a recording is, and which tenant owns it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
 from urllib.parse import quote
 
 from audioengine.commands.names import object_key, temp_name
 from audioengine.errors import InvalidRequestError, NoRecordingError, NotAllowedError, StorageError
+from audioengine.execution.context import CommandContext, Known
 from audioengine.execution.reply_id import Claims
 from audioengine.operations.recording_ids import made_ms
-from audioengine.settings import Settings
 from audioengine.storage import ObjectPlace, Source, Storage
 from audioengine.storage.buckets import Found, Location
 from audioengine.times import Number, exact
@@ -25,36 +23,17 @@ RECORDING_ID = "recording-id"
 _DAYS = (0, -1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a RECORDINGREADY has told of a recording."""
-
-    domain: str
-    start_time_ms: Number | None = None
-    """Epoch time, the earliest of its streams."""
-    bucket: str | None = None
-    key: str | None = None
-
-
-Resolver: TypeAlias = Callable[[str, str], Known | None]
-"""Tells what is known of a recording by its domain and its id; None: nothing."""
-
-
 def in_ascii(text: str) -> str:
-    """Return text as metadata can hold it, be it Unicode or not."""
+    """Return text as metadata can hold it, also where it is no valid Unicode."""
     return quote(text, safe=" !#$&'()*+,/:;=?@[]~", errors="surrogatepass")
-
-
-def nothing_known(_domain: str, _recording_id: str) -> None:
-    """Resolve nothing: tokens and objects have to tell all."""
 
 
 def own_locations(
     token: Claims, known: Known | None, start_time_ms: Number | None
 ) -> list[Location]:
-    """Return where the object of the token's own recording may be, the likeliest first.
+    """Return where the object of the token's own recording may be, the likeliest place first.
 
-    Raises InvalidRequestError where nothing tells its bucket or its key.
+    Raises InvalidRequestError where neither token nor settings say its bucket or its key.
     """
     bucket = _bucket(token, known)
     if token.temp_key is not None:
@@ -72,13 +51,13 @@ def _bucket(token: Claims, known: Known | None) -> str:
 
 
 def _made_ms(token: Claims) -> Number:
-    """When the recording or its token was made: near enough for a date."""
+    """Return when the recording or its token was made, near enough for a date."""
     made = made_ms(token.recording_id)
     if made is not None:
         return int(made)
     if token.iat is not None:
         return int(exact(token.iat, "iat") * 1000)
-    rule = "must be in the token: the recordingId does not tell a date"
+    rule = "must be in the token: the recordingId contains no date"
     raise InvalidRequestError.of("replyId.tempKey", None, rule)
 
 
@@ -93,15 +72,15 @@ def _locations(
 
 
 class RecordingPlace(ObjectPlace):
-    """The object of a recording, judged by its own metadata when it is opened.
+    """The object of a recording, whose owner is checked by its metadata when it is opened.
 
-    Where there is none, or it is not its domain's, NoRecordingError says so then; `why` says which.
+    A missing object and another domain's both raise NoRecordingError; `why` says which it was.
     """
 
     __slots__ = ("_recording", "why")
     _recording: tuple[str, str]
     why: str | None
-    """Why it could not be opened; for the operator alone."""
+    """Why it could not be opened; for the operator only."""
 
     def __init__(
         self,
@@ -130,17 +109,17 @@ class RecordingPlace(ObjectPlace):
             raise NoRecordingError(*self._recording) from error
 
 
-def found_of(storage: Storage, locations: list[Location], token: Claims) -> tuple[Location, Found]:
-    """Return the first object of the token's own recording that is there.
+def found_of(context: CommandContext, locations: list[Location]) -> tuple[Location, Found]:
+    """Return the first existing object of the token's own recording.
 
     Raises NoRecordingError where there is none.
     """
     try:
-        return _first(storage, locations)
+        return _first(context.storage, locations)
     except StorageError as error:
         if error.retryable:
             raise
-        raise NoRecordingError(token.recording_id, str(token.domain)) from error
+        raise NoRecordingError(context.token.recording_id, context.domain) from error
 
 
 def _first(storage: Storage, locations: list[Location]) -> tuple[Location, Found]:
@@ -151,52 +130,51 @@ def _first(storage: Storage, locations: list[Location]) -> tuple[Location, Found
             raise StorageError(message)
         if found is not None:
             return location, found
-    names = " or ".join(repr(str(one)) for one in locations)
+    names = " or ".join(repr(str(location)) for location in locations)
     raise StorageError(f"can't read source {names}: there is no such object")
 
 
 def other_place(
-    storage: Storage,
-    token: Claims,
-    recording_id: str,
-    start_time_ms: Number,
-    known: Known | None,
-    settings: Settings,
+    context: CommandContext, recording_id: str, start_time_ms: Number, known: Known | None
 ) -> RecordingPlace:
-    """Return where the object of another recording than the token's is.
+    """Return the place of another recording than the token's; if it has no object, the likeliest.
 
-    Where there is none, the likeliest place. The very object that is opened there must be proven to
-    be of the token's domain.
+    The very object that is opened there must be proven to belong to the token's domain.
     """
 
     def judge(metadata: Mapping[str, str]) -> None:
-        for told in _domains(known, metadata) or [None]:
-            _check_domain(recording_id, told, token, settings)
-        _check_id(recording_id, metadata, token)
+        for owner in _owners(known, metadata) or [None]:
+            _check_owner(recording_id, owner, context)
+        _check_id(recording_id, metadata, context)
 
-    bucket = _bucket(token, known)
+    bucket = _bucket(context.token, known)
     locations = list(_locations(bucket, recording_id, known, start_time_ms))
-    location = _likeliest(storage, locations)
-    return RecordingPlace(storage, location, judge, recording_id, str(token.domain))
+    return _place(context, locations, judge, recording_id)
 
 
 def own_place(
-    storage: Storage,
-    token: Claims,
-    known: Known | None,
-    start_time_ms: Number | None,
-    settings: Settings,
+    context: CommandContext, known: Known | None, start_time_ms: Number | None
 ) -> RecordingPlace:
-    """Return where the object of the token's own recording is; where there is none, the likeliest.
+    """Return the place of the token's own recording; if it has no object, the likeliest.
 
-    Nothing may tell that the very object that is opened there is another tenant's.
+    Nothing may say that the very object that is opened there is another tenant's.
     """
 
     def judge(metadata: Mapping[str, str]) -> None:
-        check_own(token, known, metadata, settings)
+        check_own(context, known, metadata)
 
-    location = _likeliest(storage, own_locations(token, known, start_time_ms))
-    return RecordingPlace(storage, location, judge, token.recording_id, str(token.domain))
+    locations = own_locations(context.token, known, start_time_ms)
+    return _place(context, locations, judge, context.token.recording_id)
+
+
+def _place(
+    context: CommandContext,
+    locations: list[Location],
+    judge: Callable[[Mapping[str, str]], None],
+    recording_id: str,
+) -> RecordingPlace:
+    location = _likeliest(context.storage, locations)
+    return RecordingPlace(context.storage, location, judge, recording_id, context.domain)
 
 
 def _likeliest(storage: Storage, locations: list[Location]) -> Location:
@@ -211,45 +189,45 @@ def _likeliest(storage: Storage, locations: list[Location]) -> Location:
     return location
 
 
-def check_own(
-    token: Claims, known: Known | None, metadata: Mapping[str, str], settings: Settings
-) -> None:
-    """Raise NoRecordingError where something tells that the token's recording is another tenant's.
+def check_own(context: CommandContext, known: Known | None, metadata: Mapping[str, str]) -> None:
+    """Raise NoRecordingError if something says that the token's recording is another tenant's.
 
-    known, metadata: what a RECORDINGREADY and the object tell; what both leave out, the token
-    proves.
+    known, metadata: what a RECORDINGREADY event and the object say; where both are silent, the
+    token is proof enough.
     """
-    for told in _domains(known, metadata):
-        _check_domain(token.recording_id, told, token, settings)
-    _check_id(token.recording_id, metadata, token)
+    recording_id = context.token.recording_id
+    for owner in _owners(known, metadata):
+        _check_owner(recording_id, owner, context)
+    _check_id(recording_id, metadata, context)
 
 
-def _check_id(recording_id: str, metadata: Mapping[str, str], token: Claims) -> None:
-    """Raise NoRecordingError where an object says that it is another recording."""
+def _check_id(recording_id: str, metadata: Mapping[str, str], context: CommandContext) -> None:
+    """Raise NoRecordingError if an object says that it is another recording."""
     if is_of_another(recording_id, metadata):
-        told = metadata[RECORDING_ID]
-        message = f"the object of recording {recording_id!r} says that it is of {told!r}"
-        raise NoRecordingError(recording_id, str(token.domain)) from NotAllowedError(message)
+        other = metadata[RECORDING_ID]
+        message = f"the object of recording {recording_id!r} says that it is of {other!r}"
+        raise NoRecordingError(recording_id, context.domain) from NotAllowedError(message)
 
 
 def is_of_another(recording_id: str, metadata: Mapping[str, str]) -> bool:
-    """Whether an object says that it is another recording than that of an id."""
+    """Whether an object says that it is another recording."""
     return metadata.get(RECORDING_ID) not in (None, in_ascii(recording_id))
 
 
-def _domains(known: Known | None, metadata: Mapping[str, str]) -> list[str | None]:
-    """The domains that are told of a recording; one, or else something is wrong."""
-    told = [metadata[DOMAIN]] if DOMAIN in metadata else []
-    return [*told, *([in_ascii(known.domain)] if known else [])]
+def _owners(known: Known | None, metadata: Mapping[str, str]) -> list[str | None]:
+    """Return the domains that object and event name; if they differ, something is wrong."""
+    named = [metadata[DOMAIN]] if DOMAIN in metadata else []
+    return [*named, *([in_ascii(known.domain)] if known else [])]
 
 
-def _check_domain(recording_id: str, told: str | None, token: Claims, settings: Settings) -> None:
-    """Raise NoRecordingError where a recording is not proven to be of the token's domain."""
-    if settings.single_tenant or told == in_ascii(str(token.domain)):
+def _check_owner(recording_id: str, owner: str | None, context: CommandContext) -> None:
+    """Raise NoRecordingError if a recording is not proven to belong to the token's domain."""
+    domain = context.domain
+    if context.settings.single_tenant or owner == in_ascii(domain):
         return
-    if told is None:
-        message = f"nothing proves that recording {recording_id!r} is of {token.domain!r}: its"
+    if owner is None:
+        message = f"nothing proves that recording {recording_id!r} is of {domain!r}: its"
         message += f" object must have the metadata {DOMAIN}, or its RECORDINGREADY be known"
     else:
-        message = f"recording {recording_id!r} is of {told!r}, the token of {token.domain!r}"
-    raise NoRecordingError(recording_id, str(token.domain)) from NotAllowedError(message)
+        message = f"recording {recording_id!r} is of {owner!r}, the token of {domain!r}"
+    raise NoRecordingError(recording_id, domain) from NotAllowedError(message)

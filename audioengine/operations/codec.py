@@ -12,22 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from audioengine.choices import CallerChannel
-from audioengine.edits import Beep, Interval, Modification, Span, resolve
+from audioengine.edits import Interval, Modification, Span, resolve
 from audioengine.errors import InvalidRequestError, Problem
-from audioengine.mp3.header import SAMPLING_RATES_HZ
-from audioengine.mp3.info_tag import OWN_ENCODER
-from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.first_encode import encode_samples, kbps_problem, output_file
+from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import open_recording
 from audioengine.operations.workers import worker_count
-from audioengine.pcm.decode import decode_raw
-from audioengine.pcm.tone import Tone
 from audioengine.plan.bitrate import usual_kbps
-from audioengine.plan.encode import format_for, header_for, plan_encode
-from audioengine.render.execute import Progress, execute
-from audioengine.render.stream import PatchedStream
-from audioengine.report import BitratesReport, EncodeReport, FileReport
-from audioengine.storage import DestinationLike, S3Options, SourceLike, open_destination
-from audioengine.times import Number
+from audioengine.plan.encode import RATES_HZ, format_for
+from audioengine.render.execute import Progress
+from audioengine.report import BitratesReport, EncodeReport
+from audioengine.storage import DestinationLike, S3Options, SourceLike
+from audioengine.times import Number, exact, round_half_up, seconds_to_samples
 from audioengine.version import VERSION
 
 if TYPE_CHECKING:
@@ -41,9 +37,12 @@ MAX_PEAK = 2.0
 _ANY_LENGTH_S = 10**9
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Audio:
     """Samples of both parties.
+
+    ``len(audio)`` counts the samples of each, ``audio[1.5:4]`` is a stretch in seconds, and
+    ``numpy.asarray(audio)`` has shape (n, 2), caller first.
 
     Floats have full scale ±1; integers are scaled by their type, as WAV files hold them: int16 by
     32,768, int32 by 2^31, uint8, whose silence is 128, by 128. Integers of 32 bits that are held in
@@ -91,6 +90,47 @@ class Audio:
         for name, value in (("caller", caller), ("callee", callee), ("rate_hz", rate_hz)):
             object.__setattr__(audio, name, value)
         return audio
+
+    def __len__(self) -> int:
+        """Return the number of samples of each party."""
+        return len(self.caller)
+
+    @property
+    def duration(self) -> float:
+        """How long it lasts, in seconds."""
+        return len(self) / self.rate_hz
+
+    def __repr__(self) -> str:
+        return f"<Audio of {self.duration:g} s: {len(self):,} samples at {self.rate_hz} Hz>"
+
+    def __getitem__(self, stretch: slice) -> Audio:
+        """Return a stretch ``start:end`` in seconds; the samples are shared, not copied.
+
+        Bounds are rounded to the nearest sample and clipped. Negative ones count from the end.
+
+        Raises InvalidRequestError for anything else than such a stretch.
+        """
+        if not isinstance(stretch, slice) or stretch.step is not None:
+            rule = "must be a stretch in seconds: audio[1.5:4]"
+            raise InvalidRequestError.of("stretch", stretch, rule)
+        samples = slice(*(self._sample_at(bound) for bound in (stretch.start, stretch.stop)))
+        caller = self.caller[samples]
+        callee = caller if self.callee is self.caller else self.callee[samples]
+        return self._decoded(caller, callee, self.rate_hz)
+
+    def _sample_at(self, bound: Number | None) -> int | None:
+        if bound is None:
+            return None
+        position = seconds_to_samples(exact(bound, "stretch"), self.rate_hz)
+        return max(0, round_half_up(position + len(self) if position < 0 else position))
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        """Return both parties as an array of shape (n, 2); it is always a copy."""
+        if copy is False:
+            raise ValueError("must be copied: the parties' samples do not lie side by side")
+        return np.stack((self.caller, self.callee), axis=1).astype(dtype or np.float32, copy=False)
 
     def to_pydub(self) -> AudioSegment:
         """The same as a 16-bit stereo AudioSegment; needs the extra ``audioengine[pydub]``."""
@@ -162,7 +202,7 @@ def decode(
         asked = Modification(None if whole else window, clip_tolerance_s=_ANY_LENGTH_S)
         span = resolve(asked, rate_hz=index.format.rate_hz, samples=index.samples).trim
         first = index.start
-        pcm = decode_raw(recording.source, index, first + span.start, first + span.end)
+        (pcm,) = recording.read_pcm([Span(first + span.start, first + span.end)])
         left, right = np.ascontiguousarray(pcm[:, 0]), np.ascontiguousarray(pcm[:, -1])
         if index.format.channels == 1:
             right = left
@@ -193,19 +233,15 @@ def encode(
     problems = []
     format = format_for(audio.rate_hz, 2)
     if format is None:
-        rates = sorted(rate for rates in SAMPLING_RATES_HZ.values() for rate in rates)
-        rule = f"must be one of {', '.join(map(str, rates))} Hz"
+        rule = f"must be one of {', '.join(map(str, RATES_HZ))} Hz"
         raise InvalidRequestError.of("audio.rate_hz", audio.rate_hz, rule)
     if not len(audio.caller):
         problems.append(Problem("audio", "no samples", "must have at least one sample"))
     kbps = usual_kbps(format) if bitrate_kbps is None else bitrate_kbps
-    if kbps not in format.bitrates_kbps[1:]:
-        rule = f"must be one of {', '.join(map(str, format.bitrates_kbps[1:]))} kbit/s"
-        problems.append(Problem("bitrate_kbps", kbps, rule))
+    wrong = kbps_problem(kbps, format, "bitrate_kbps")
+    problems += [wrong] if wrong else []
     if problems:
         raise InvalidRequestError(problems)
-    bitrate_index = format.bitrates_kbps.index(kbps)
-    plan = plan_encode(format, len(audio.caller), bitrate_index)
     both = np.stack((audio.caller, audio.callee), axis=1)
 
     def samples(span: Span) -> Samples:
@@ -215,26 +251,17 @@ def encode(
             out[low - span.start : high - span.start] = both[low:high]
         return out
 
-    with closing(open_destination(destination, s3)) as staging:
-        rendered = execute(
-            PatchedStream(header_for(format, bitrate_index), OWN_ENCODER, ()),
-            plan,
-            Tone(Beep(), format.rate_hz),
-            staging,
+    with closing(open_output(destination, s3)) as staging:
+        rendered = encode_samples(
             lambda spans: [samples(span) for span in spans],
-            workers=workers,
-            progress=progress,
+            len(both),
+            format,
+            kbps,
+            staging,
+            workers,
+            progress,
         )
-        output = FileReport(
-            sha256=sha256_hex(staging),
-            bytes=staging.size,
-            samples=len(both),
-            rate_hz=format.rate_hz,
-            channels=2,
-            tagged=True,
-            encoder_delay=rendered.encoder_delay,
-            padding=rendered.padding,
-        )
+        output = output_file(staging, len(both), format, rendered)
         staging.publish()
     bitrates = BitratesReport(kbps, rendered.bitrates, rendered.raised, rendered.lowered)
     return EncodeReport(output, bitrates, VERSION, time.perf_counter() - started)

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from audioengine.mp3.header import StreamFormat
 from audioengine.notices import Notice
 from audioengine.pcm.coherence import LEAST_MS, Coherence
 from audioengine.plan.masks import PlannedMask
-from audioengine.render.timeline import ReadRaw
+
+if TYPE_CHECKING:
+    from audioengine.render.timeline import ReadRaw
 
 
 @dataclass(frozen=True, slots=True)

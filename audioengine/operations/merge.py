@@ -4,21 +4,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-from audioengine.choices import (
-    Align,
-    CallerChannel,
-    MaskScope,
-    Missing,
-    Render,
-    SharedFrames,
-    WarningCode,
-)
-from audioengine.custody.record import Recorder
-from audioengine.edits import Beep
+from audioengine.custody.writer import CustodyWriter
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import merge_reporting as reporting
 from audioengine.operations.coherence import MeasuredCoherence
@@ -27,18 +17,19 @@ from audioengine.operations.facts import facts_of
 from audioengine.operations.gathering import (
     Member,
     Omitted,
-    UndecodableError,
+    UndecodablePartError,
     check_not_all,
     named,
-    opened,
+    opened_parts,
 )
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
-from audioengine.operations.merge_request import Gathered, MergeChoices, gather
-from audioengine.operations.options import DAY_S, HOUR_S
+from audioengine.operations.merge_request import MergeMaterial, gather
+from audioengine.operations.options import MergeOptions, options_of
+from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import Recording
 from audioengine.operations.recording_custody import merge_entry, recorded, require_record
-from audioengine.operations.refusing import check_codes, refuse_warnings
+from audioengine.operations.refusing import refuse_warnings
 from audioengine.operations.store_rendering import no_room as no_room_notice
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
@@ -46,28 +37,15 @@ from audioengine.render.execute import Progress
 from audioengine.render.weave import NoRoomError
 from audioengine.render.workers import executor_of
 from audioengine.report import MergePlanReport, MergeReport
-from audioengine.storage import DestinationLike, S3Options, Staging, open_destination
-from audioengine.times import Number
+from audioengine.storage import DestinationLike, S3Options, Staging
 
 
 def merge(
     parts: Sequence[MergePart],
     destination: DestinationLike,
+    options: MergeOptions = MergeOptions(),  # noqa: B008 - frozen
     *,
-    align: Align = "sample",
-    render: Render = "smart",
-    missing: Missing = "fail",
-    mask_scope: MaskScope = "part",
-    beep: Beep = Beep(),  # noqa: B008 - frozen
-    caller_channel: CallerChannel = "left",
-    shared_frames: SharedFrames = "keep",
-    allow_truncated: bool = False,
-    fail_on_crosstalk: bool = False,
-    refuse: Collection[WarningCode] = (),
-    verify: bool = False,
-    max_timeline_s: Number = DAY_S,
-    max_gap_s: Number = HOUR_S,
-    record: Recorder | None = None,
+    record: CustodyWriter | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -80,59 +58,35 @@ def merge(
     are silent. The output appears at `destination` whole or not at all; it may be one of the
     sources. One recording alone that nothing changes is a copy, byte for byte.
 
+    parts: the recordings, when they began and what to mask in each.
     destination: a path, s3://bucket/key, a writable binary file object, or an object of a storage.
-    align: "sample" puts every recording where its start says; "frame" moves those that overlap
-        no other by less than a frame, so that they can be copied too.
-    render: "smart", or "full" to re-encode everything.
-    missing: "fail", or "omit" to leave out recordings that are not there or can't be decoded.
-    mask_scope: "part", or "conference" to apply each mask to every recording that lists a
-        conference segment there.
-    caller_channel: "left", or "right" where the recorder has the parties the other way round.
-    shared_frames: what becomes of the other party in frames coded as mid/side under a mask of
-        one: "keep" re-encodes it, "mask_both" masks it too.
-    allow_truncated: take recordings that their tags say are cut off.
-    fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
-    refuse: codes of warnings that are failures: nothing is published where the report has one.
-    verify: publish the output only where it passes what `verify_merge` checks.
-    max_timeline_s: a longer timeline is refused, for it means a wrong start time.
-    max_gap_s: a longer stretch in which nobody is heard is a warning, for it may mean one too.
+    options: how they are merged; `MergeOptions` names them all.
     record: a CustodyRecord that gets an entry, once the output is published.
     s3: how places that begin with s3:// are reached and encrypted.
     workers: threads that decode and encode, default one a processor; no influence on the output.
     progress: called with frames done and frames in all.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
-    StorageError, with `verify` or `record` also VerificationError; there is no output then, but
-    where an entry can't be written after all, as the message says.
+    StorageError, with the option `verify` and with `record` also VerificationError; there is no
+    output then, but where an entry can't be written after all, as the message says.
     """
     started = time.perf_counter()
-    options = MergeChoices(
-        align,
-        render,
-        missing,
-        mask_scope,
-        beep,
-        caller_channel,
-        shared_frames,
-        max_timeline_s,
-        max_gap_s,
-    )
+    options = options_of(options, MergeOptions)
     workers = worker_count(workers)
     require_record(record)
-    check_codes(refuse)
-    with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
+    with opened_parts(parts, options, s3) as (there, omitted):
         gathered = gather(there, options)
-        if verify:
+        if options.verify:
             # A fifth of all imports, for few.
             from audioengine.operations import merge_verification, verification
 
             merge_verification.require_decoder_for_merge(gathered)
         with (
-            closing(open_destination(destination, s3)) as staging,
+            closing(open_output(destination, s3)) as staging,
             executor_of(min(workers, 2)) as beside,
         ):
             digests = {
-                part.path: beside.submit(sha256_hex, recording.source) for part, recording in there
+                part.path: beside.submit(sha256_hex, recording.file) for part, recording in there
             }
             no_room = None
             done = None
@@ -147,10 +101,10 @@ def merge(
                 if done is None:
                     gathered = gather(there, options, no_room)
             members = gathered.members
-            if fail_on_crosstalk:
+            if options.fail_on_crosstalk:
                 _refuse_crosstalk(members, done.coherence)
             verdict = None
-            if verify:
+            if options.verify:
                 checks = merge_verification.judged_merge(gathered, options, staging, workers)
                 verdict = verification.kept_promises(checks)
             output_digest = sha256_hex(staging)
@@ -165,18 +119,12 @@ def merge(
                 staging.size,
                 time.perf_counter() - started,
             )
-            refuse_warnings(report.warnings, refuse)
+            refuse_warnings(report.warnings, options.refuse)
             entry = {}
             if record is not None:
-                request = {
-                    **asdict(options),
-                    "allow_truncated": allow_truncated,
-                    "fail_on_crosstalk": fail_on_crosstalk,
-                    "refuse": list(refuse),
-                }
                 timed = [member.timed for member in members]
                 entry = merge_entry(
-                    record, report, timed, destination, staging, request, verdict, s3
+                    record, report, timed, destination, staging, options, verdict, s3
                 )
             for member in members:
                 member.recording.source.check_unchanged()
@@ -187,17 +135,8 @@ def merge(
 
 def plan_merge(
     parts: Sequence[MergePart],
+    options: MergeOptions = MergeOptions(),  # noqa: B008 - frozen
     *,
-    align: Align = "sample",
-    render: Render = "smart",
-    missing: Missing = "fail",
-    mask_scope: MaskScope = "part",
-    beep: Beep = Beep(),  # noqa: B008 - frozen
-    caller_channel: CallerChannel = "left",
-    shared_frames: SharedFrames = "keep",
-    allow_truncated: bool = False,
-    max_timeline_s: Number = DAY_S,
-    max_gap_s: Number = HOUR_S,
     s3: S3Options | None = None,
 ) -> MergePlanReport:
     """Say what `merge` would do with the same arguments, without decoding or writing anything.
@@ -207,27 +146,17 @@ def plan_merge(
 
     Raises what `merge` would raise before it renders.
     """
-    options = MergeChoices(
-        align,
-        render,
-        missing,
-        mask_scope,
-        beep,
-        caller_channel,
-        shared_frames,
-        max_timeline_s,
-        max_gap_s,
-    )
-    with opened(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (there, omitted):
+    options = options_of(options, MergeOptions)
+    with opened_parts(parts, options, s3) as (there, omitted):
         gathered = gather(there, options)
-        return reporting.plan_report(
+        return reporting.merge_plan_report(
             gathered.plan, gathered.members, omitted, options, is_copy=gathered.is_copy
         )
 
 
 def _try(
-    gathered: Gathered,
-    options: MergeChoices,
+    gathered: MergeMaterial,
+    options: MergeOptions,
     there: list[tuple[TimedPart, Recording]],
     omitted: list[Omitted],
     staging: Staging,
@@ -235,20 +164,20 @@ def _try(
     progress: Progress | None,
 ) -> reporting.Merged | None:
     """Merge; None, with a recording moved to `omitted`, where that one can't be decoded."""
-    sources = [member.recording.source for member in gathered.members]
+    recordings = [member.recording for member in gathered.members]
     if gathered.is_copy:
-        copy_whole(sources[0], staging)
+        copy_whole(recordings[0].source, staging)
         return reporting.Merged(gathered.plan, None, None, {})
     try:
         return render_merge(
             gathered.plan,
-            sources,
+            recordings,
             beep=options.beep,
             staging=staging,
             workers=workers,
             progress=progress,
         )
-    except UndecodableError as undecodable:
+    except UndecodablePartError as undecodable:
         part, _ = there.pop(undecodable.number)
         if options.missing == "fail":
             raise named(undecodable.error, part.name) from undecodable

@@ -11,26 +11,26 @@ from audioengine.mp3.info_tag import OWN_ENCODER
 from audioengine.operations.coherence import coherence_under
 from audioengine.operations.gathering import decoded_or_named
 from audioengine.operations.merge_reporting import Merged
+from audioengine.operations.recording import Recording
 from audioengine.operations.store_rendering import Restartable
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.encode import header_for
 from audioengine.plan.merge import MergePlan
-from audioengine.render.execute import Progress, Rendered, execute
-from audioengine.render.stream import Patch, PatchedStream, RecordingStream
+from audioengine.render.execute import Progress, Rendered, render_plan
+from audioengine.render.stream import CopiedRun, PatchedStream, RecordingStream
 from audioengine.render.timeline import TimelinePcm
-from audioengine.storage import Source
 
 
 def render_merge(
     plan: MergePlan,
-    sources: Sequence[Source],
+    recordings: Sequence[Recording],
     *,
     beep: Beep,
     staging: Restartable,
     workers: int,
     progress: Progress | None = None,
 ) -> Merged:
-    """Write what the plan says, of which `sources` are the recordings, to an empty `staging`.
+    """Write what the plan says, of which these are the recordings, to an empty `staging`.
 
     Raises UndecodableError for a recording that can't be decoded, NoRoomError where what is made
     does not fit beside what is copied, and StorageError.
@@ -38,13 +38,13 @@ def render_merge(
     pcm = TimelinePcm(
         plan,
         [
-            partial(decoded_or_named, number, source, part.index)
-            for number, (source, part) in enumerate(zip(sources, plan.parts, strict=True))
+            partial(decoded_or_named, number, recording)
+            for number, recording in enumerate(recordings)
         ],
-        partial(Tone, beep),
+        partial(BeepTone, beep),
     )
     rendered = _execute(
-        plan, sources, pcm, Tone(beep, plan.format.rate_hz), staging, workers, progress
+        plan, recordings, pcm, BeepTone(beep, plan.format.rate_hz), staging, workers, progress
     )
     coherence = {
         (number, place): measured
@@ -57,9 +57,9 @@ def render_merge(
 
 def _execute(
     plan: MergePlan,
-    sources: Sequence[Source],
+    recordings: Sequence[Recording],
     pcm: TimelinePcm,
-    tone: Tone,
+    tone: BeepTone,
     staging: Restartable,
     workers: int,
     progress: Progress | None,
@@ -67,15 +67,15 @@ def _execute(
     header, encoder = header_for(plan.format, plan.bitrate_index), OWN_ENCODER
     streams = {
         (one.part, one.shift): RecordingStream(
-            sources[one.part], plan.parts[one.part].index, one.shift
+            recordings[one.part].source, plan.parts[one.part].index, one.shift
         )
         for one in plan.copied
     }
     if plan.owner is not None:
-        own = RecordingStream(sources[plan.owner], plan.parts[plan.owner].index)
+        own = RecordingStream(recordings[plan.owner].source, plan.parts[plan.owner].index)
         header, encoder = own.header, own.encoder
-    patches = [Patch(one.frames, streams[one.part, one.shift]) for one in plan.copied]
-    return execute(
+    patches = [CopiedRun(one.frames, streams[one.part, one.shift]) for one in plan.copied]
+    return render_plan(
         PatchedStream(header, encoder, patches),
         plan,
         tone,

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from fractions import Fraction
-from itertools import islice, takewhile
 from operator import attrgetter
 from typing import Any
 
@@ -18,19 +18,20 @@ from audioengine.notices import Notice
 from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.gathering import Member, Omitted
 from audioengine.operations.inspection import bitrates_of
-from audioengine.operations.merge_request import MergeChoices
+from audioengine.operations.options import MergeOptions
 from audioengine.operations.reporting import (
     channels_of,
     remade_report,
+    rendering_of,
     seconds_of,
     source_file,
     to_remake,
     trim_report,
 )
-from audioengine.plan.conference import Stretch
+from audioengine.plan.conference import ConferenceSpan
 from audioengine.plan.masks import PlannedMask
 from audioengine.plan.merge import MergePlan
-from audioengine.plan.placing import PlacedPart, overlaps
+from audioengine.plan.placing import PlacedPart, apart
 from audioengine.render.execute import Rendered
 from audioengine.render.timeline import LimiterLog
 from audioengine.report import (
@@ -66,7 +67,7 @@ def merge_report(
     done: Merged,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
-    options: MergeChoices,
+    options: MergeOptions,
     source_digests: Sequence[str],
     output_sha256: str,
     output_bytes: int,
@@ -126,11 +127,11 @@ def merge_report(
     )
 
 
-def plan_report(
+def merge_plan_report(
     plan: MergePlan,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
-    options: MergeChoices,
+    options: MergeOptions,
     *,
     is_copy: bool,
 ) -> MergePlanReport:
@@ -156,7 +157,7 @@ def _common(
     plan: MergePlan,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
-    options: MergeChoices,
+    options: MergeOptions,
     sources: Sequence[FileReport] | None,
     done: Merged,
     *,
@@ -166,6 +167,10 @@ def _common(
     rate = plan.format.rate_hz
     names = [member.name for member in members]
     masks = [_masks(number, plan, names, done.coherence) for number in range(len(members))]
+    copied_frames = Counter[int]()
+    for one in plan.copied:
+        copied_frames[one.part] += one.frames.count
+    is_apart = apart(plan.parts)
     return {
         "parts": tuple(
             _part(
@@ -174,6 +179,8 @@ def _common(
                 plan,
                 sources[number] if sources else None,
                 masks[number],
+                copied_frames[number],
+                is_apart=is_apart[number],
                 copied=copied,
             )
             for number, member in enumerate(members)
@@ -195,7 +202,7 @@ def _common(
         "grid_owner": None if plan.owner is None else names[plan.owner],
         "align": options.align,
         "omitted": tuple(OmittedReport(one.name, one.reason) for one in omitted),
-        "render": "copy" if copied else plan.render,
+        "render": "copy" if copied else rendering_of(plan, [part.index for part in plan.parts]),
         "warnings": (
             *_warnings(plan, members, masks, done.coherence, sources),
             *_long_gaps(plan, members, options.max_gap_s),
@@ -210,11 +217,13 @@ def _part(
     plan: MergePlan,
     source: FileReport | None,
     masks: tuple[PartMaskReport, ...],
+    frames: int,
     *,
+    is_apart: bool,
     copied: bool,
 ) -> PartReport:
+    """frames: how many are copied from it; is_apart: whether it overlaps no other."""
     placed, rate = plan.parts[number], plan.format.rate_hz
-    frames = sum(one.frames.count for one in plan.copied if one.part == number)
     heard = plan.hearing.heard[number]
     own = placed.index.format.rate_hz
     return PartReport(
@@ -230,19 +239,19 @@ def _part(
         silenced=_intervals(plan.hearing.silenced[number], rate),
         copied_frames=placed.index.frames if copied else frames,
         resampled_from_hz=own if own != rate and heard else None,
-        not_copied=None if copied or frames else _why_not(number, plan),
+        not_copied=None if copied or frames else _why_not(number, plan, is_apart=is_apart),
+        findings=placed.edits.findings,
     )
 
 
-def _why_not(number: int, plan: MergePlan) -> Notice | None:
+def _why_not(number: int, plan: MergePlan, *, is_apart: bool) -> Notice | None:
     """Why no frame of a recording is copied, though it is heard alone somewhere."""
     if number in plan.obstacles or not plan.hearing.alone[number]:
         return plan.obstacles.get(number)
     if plan.render == "full":
         return None
     message = "Its frames begin elsewhere than the output's"
-    others = (part for at, part in enumerate(plan.parts) if at != number)
-    if not overlaps(plan.parts[number], others):
+    if is_apart:
         message += '; align="frame" may move it there'
     return Notice("off_grid", message)
 
@@ -263,10 +272,12 @@ def _masks(
     for place, mask in enumerate(placed.masks):
         measured = coherence.get((number, place))
         there = _there(mask, placed)
-        first = bisect_right(plan.stretches, there.start, key=_start) - 1
+        first = max(0, bisect_right(plan.stretches, there.start, key=_start) - 1)
         others = {
             other
-            for stretch in _until(plan.stretches, max(0, first), there.end)
+            for stretch in plan.stretches[
+                first : bisect_left(plan.stretches, there.end, key=_start)
+            ]
             for other in stretch.heard
             if other != number
             and _still_heard(plan.parts[other], mask, placed, there.clipped(stretch.span))
@@ -285,12 +296,7 @@ def _masks(
     return tuple(out)
 
 
-def _until(stretches: Sequence[Stretch], first: int, end: int) -> Iterator[Stretch]:
-    """The stretches from number `first` on that begin before `end`."""
-    return takewhile(lambda stretch: stretch.span.start < end, islice(stretches, first, None))
-
-
-def _start(stretch: Stretch) -> int:
+def _start(stretch: ConferenceSpan) -> int:
     return stretch.span.start
 
 
@@ -315,7 +321,7 @@ def _there(mask: PlannedMask, placed: PlacedPart) -> Span:
 
 
 def _mixed(
-    stretch: Stretch, names: Sequence[str], limited: LimiterLog | None, rate: int
+    stretch: ConferenceSpan, names: Sequence[str], limited: LimiterLog | None, rate: int
 ) -> MixedReport:
     milliseconds = decibels = None
     if limited is not None:

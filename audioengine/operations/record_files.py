@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from audioengine.custody.verdict import EntryVerdict, Finding
+from audioengine.custody.verdict import EntryVerdict, RecordFinding
 from audioengine.errors import AudioEngineError
 from audioengine.operations.hashing import sha256_hex
 from audioengine.storage import S3Options, Source, Storage, open_source
@@ -71,7 +71,7 @@ class NamedFiles:
             assert place is not None
             state, message = self._state(output, place)
             if state != "same":
-                findings.append(Finding(f"output_{state}", message))
+                findings.append(RecordFinding(f"output_{state}", message))
         sources = entry.get("sources")
         checked = unreachable = 0
         for source in sources if isinstance(sources, list) else []:
@@ -81,7 +81,7 @@ class NamedFiles:
                 continue
             state, message = self._state(source, at)
             if state == "changed":
-                findings.append(Finding("source_changed", message))
+                findings.append(RecordFinding("source_changed", message))
             checked += state in ("same", "changed")
             unreachable += state not in ("same", "changed")
         return EntryVerdict(line, place_in(output), files, checked, unreachable, tuple(findings))

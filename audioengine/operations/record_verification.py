@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from audioengine.custody.chain import Follower, Head, Link, digest_of, unsealed
+from audioengine.custody.chain import Follower, Head, Link, line_digest, unsealed
 from audioengine.custody.record import CustodyRecord
-from audioengine.custody.verdict import EntryVerdict, Finding, RecordVerification
+from audioengine.custody.verdict import EntryVerdict, RecordFinding, RecordVerification
 from audioengine.errors import InvalidRequestError
 from audioengine.operations.record_files import NamedFiles, place_in
 from audioengine.storage import Storage
@@ -173,7 +173,7 @@ class _Audit:
 
     def _judge(self, line: int, data: bytes, named: NamedFiles | None) -> EntryVerdict:
         link, findings = self._follower.judge(data)
-        self._end = Head(line, digest_of(data))
+        self._end = Head(line, line_digest(data))
         self._is_seal_there |= self._sealed == self._end
         if self._end.digest == self._published:
             self._head_line = line
@@ -185,30 +185,30 @@ class _Audit:
         seen = named.judged(line, link.entry)
         return replace(seen, findings=(*findings, *seen.findings))
 
-    def _whole(self) -> Iterator[Finding]:
+    def _whole(self) -> Iterator[RecordFinding]:
         """What is wrong with the record as a whole."""
         count = self._end.count
         if self._ledger.is_torn:
             message = "half a line is at its end: writing it was broken off, or it was cut"
-            yield Finding("torn", message)
+            yield RecordFinding("torn", message)
         if self._published is not None and self._head_line is None:
             message = "no line has the digest that was given: lines were cut off or changed"
-            yield Finding("head", message)
+            yield RecordFinding("head", message)
         if self._ledger.head_data is None:
             if self._follower.keyed or self._record.key is not None:
                 message = "its head file is not there: whether lines were cut off can't be told"
-                yield Finding("cut", message)
+                yield RecordFinding("cut", message)
         elif self._sealed is None:
-            yield Finding("key", "its head file was changed, or the key is another one")
+            yield RecordFinding("key", "its head file was changed, or the key is another one")
         elif self._sealed.count > count:
             missing = self._sealed.count - count
             message = f"{missing} of {self._sealed.count} entries were cut off at the end"
-            yield Finding("cut", message)
+            yield RecordFinding("cut", message)
         elif self._sealed.count < count - 1:
             message = (
                 f"the head file tells of {self._sealed.count} entries only: an old one was put back"
             )
-            yield Finding("cut", message)
+            yield RecordFinding("cut", message)
         elif not self._is_seal_there:
             message = f"line {self._sealed.count} is not the one that the head file tells of"
-            yield Finding("cut", message)
+            yield RecordFinding("cut", message)

@@ -3,18 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from audioengine.edits import LAME_LATENESS
+from audioengine.edits import LAME_LATENESS, Span
 from audioengine.errors import InvalidRequestError, MalformedAudioError
 from audioengine.mp3.header import HEADER_BYTES
 from audioengine.mp3.index import FrameIndex
 from audioengine.mp3.info_tag import DECODER_DELAY, InfoTag
 from audioengine.mp3.scan import scan
 from audioengine.notices import Notice
+from audioengine.sources.kind import Kind, kind_of
 from audioengine.storage import S3Options, Source, SourceLike, open_source
+
+if TYPE_CHECKING:
+    from audioengine.operations.sampled import Sampled
+    from audioengine.sources.leg import Samples
 
 # Of each kind of damage; a broken file may have it in a million places.
 _NAMED_AT_MOST = 16
@@ -22,11 +28,51 @@ _NAMED_AT_MOST = 16
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """An open source and its frames."""
+    """An open source and its frames, or its samples where it is no MP3."""
 
     source: Source
+    """The bytes that its frames are in."""
     index: FrameIndex
     warnings: tuple[Notice, ...]
+    file: Source
+    """All bytes of its file: a WAV file may hold an MP3."""
+    kind: str | None = None
+    """What file it is, with an article; None: an MP3."""
+    sampled: Sampled | None = None
+    """Where it is no MP3, its samples; it has no frames then."""
+
+    def read_pcm(self, spans: Sequence[Span]) -> list[Samples]:
+        """[shape=(span.length, channels)] The raw samples of each span; 0 where there are none."""
+        if self.sampled is not None:
+            return self.sampled.read(spans)
+        from audioengine.pcm.decode import decode_all  # what is not decoded costs no import
+
+        return decode_all(self.source, self.index, spans)
+
+    @property
+    def read_samples(self) -> Callable[[int, int], Samples] | None:
+        """What gives the raw samples from one to before another; None: it is an MP3."""
+        return None if self.sampled is None else self.sampled.window
+
+
+class _Part(Source):
+    """The MP3 that a file of another kind holds."""
+
+    def __init__(self, whole: Source, offset: int, size: int) -> None:
+        self._whole = whole
+        self._offset = offset
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes from `offset`, counted from the MP3's first."""
+        return self._whole.read(self._offset + offset, max(0, min(length, self.size - offset)))
+
+    def check_unchanged(self) -> None:
+        """Raise StorageError where the file is no longer what was opened."""
+        self._whole.check_unchanged()
+
+    def close(self) -> None:
+        """Leave it to the file."""
 
 
 def likely_delay(recording: Recording) -> int:
@@ -46,24 +92,41 @@ def likely_delay(recording: Recording) -> int:
 def open_recording(
     source: SourceLike, *, allow_truncated: bool = False, s3: S3Options | None = None
 ) -> Iterator[Recording]:
-    """Open and index a source.
+    """Open and index a source: an MP3, or a file of sound that can be encoded.
 
-    Raises StorageError, MalformedAudioError (also where the tag promises more frames than there
-    are and does not just count itself, unless `allow_truncated`) and UnsupportedAudioError, and
-    InvalidRequestError where `allow_truncated` is neither True nor False.
+    Raises StorageError, MalformedAudioError (also where the tag or header promises more than there
+    is, and a tag does not just count itself, unless `allow_truncated`), UnsupportedAudioError and
+    LimitError, and InvalidRequestError where `allow_truncated` is neither True nor False.
     """
     if not isinstance(allow_truncated, bool):
         raise InvalidRequestError.of("allow_truncated", allow_truncated, "must be True or False")
     with closing(open_source(source, s3)) as opened:
-        index = scan(opened)
-        if index.missing_frames and not allow_truncated:
-            promised = index.frames + index.missing_frames
-            raise MalformedAudioError(
-                f"the recording is cut off: its tag promises {promised} frames and "
-                f"{index.frames} are there; allow_truncated takes it as it is",
-                opened.size,
-            )
-        yield Recording(opened, index, source_warnings(index))
+        kind = kind_of(opened)
+        if kind is None or kind.holds_mp3:
+            yield _mp3(opened, kind, allow_truncated=allow_truncated)
+        else:
+            from audioengine.operations.sampled import open_sampled  # few sources are no MP3
+
+            sampled = open_sampled(opened, kind, allow_truncated=allow_truncated)
+            warnings = sampled.opened.warnings
+            yield Recording(opened, sampled.index, warnings, opened, str(kind), sampled)
+
+
+def _mp3(file: Source, kind: Kind | None, *, allow_truncated: bool) -> Recording:
+    source = file
+    if kind is not None and kind.riff is not None:
+        source = _Part(file, kind.riff.data_offset, kind.riff.data_bytes)
+    index = scan(source)
+    if index.missing_frames and not allow_truncated:
+        promised = index.frames + index.missing_frames
+        raise MalformedAudioError(
+            f"the recording is cut off: its tag promises {promised} frames and "
+            f"{index.frames} are there; allow_truncated takes it as it is",
+            source.size,
+        )
+    return Recording(
+        source, index, source_warnings(index), file, None if kind is None else str(kind)
+    )
 
 
 def source_warnings(index: FrameIndex) -> tuple[Notice, ...]:

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `store` and `merge` tell a custody record of their outputs."""
+"""The custody entries of `store` and `merge`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from audioengine.custody import entry as told
-from audioengine.custody.record import Recorder
-from audioengine.edits import delay_samples
+from audioengine.custody import entry as custody_entry
+from audioengine.custody.writer import CustodyWriter
+from audioengine.declaration import values
 from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.mp3.scan import scan
+from audioengine.operations.options import MergeOptions
 from audioengine.parts import TimedPart
 from audioengine.pcm.digest import pcm_digest
 from audioengine.report import FileReport, MergeReport, RecordedReport, StoreReport, VerdictReport
@@ -18,7 +19,7 @@ from audioengine.storage import DestinationLike, ObjectPlace, S3Options, SourceL
 from audioengine.storage.buckets import SCHEME
 
 
-def require_record(record: Recorder | None) -> None:
+def require_record(record: CustodyWriter | None) -> None:
     """Raise, before anything is done, where the output could not be recorded.
 
     Raises InvalidRequestError, VerificationError and StorageError.
@@ -30,7 +31,7 @@ def require_record(record: Recorder | None) -> None:
     record.check()
 
 
-def recorded(record: Recorder, entry: told.Entry) -> RecordedReport | None:
+def recorded(record: CustodyWriter, entry: custody_entry.Entry) -> RecordedReport | None:
     """Record an output that is published.
 
     Raises StorageError, which says that it is published.
@@ -43,7 +44,7 @@ def recorded(record: Recorder, entry: told.Entry) -> RecordedReport | None:
 
 
 def store_entry(
-    record: Recorder,
+    record: CustodyWriter,
     report: StoreReport,
     source: SourceLike,
     destination: DestinationLike,
@@ -51,45 +52,45 @@ def store_entry(
     request: Mapping[str, object],
     verdict: VerdictReport | None,
     s3: S3Options | None,
-) -> told.Entry:
-    """What is told of a store, whose output is staged and not published yet.
+) -> custody_entry.Entry:
+    """Return the entry of a store, whose output is staged and not published yet.
 
     verdict: of the output, where it was verified.
     """
-    return told.of_store(
+    return custody_entry.of_store(
         report,
-        {**told.file_told(report.source, None), **_source(source, s3)},
+        {**custody_entry.file_facts(report.source, None), **_source(source, s3)},
         _output(record, report.output, destination, staging),
         request,
-        told.verdicts_told(verdict) if verdict else None,
+        custody_entry.verdict_facts(verdict) if verdict else None,
     )
 
 
 def merge_entry(
-    record: Recorder,
+    record: CustodyWriter,
     report: MergeReport,
     parts: Sequence[TimedPart],
     destination: DestinationLike,
     staging: Staging,
-    request: Mapping[str, object],
+    options: MergeOptions,
     verdict: VerdictReport | None,
     s3: S3Options | None,
-) -> told.Entry:
-    """What is told of a merge, whose output is staged and not published yet.
+) -> custody_entry.Entry:
+    """Return the entry of a merge, whose output is staged and not published yet.
 
     parts: those that are in it, in order of start. verdict: as of `store_entry`.
     """
-    return told.of_merge(
+    return custody_entry.of_merge(
         report,
         [_source(one.part.source, s3) for one in parts],
         _output(record, report.output, destination, staging),
-        {**request, "parts": [_part(one) for one in parts]},
-        told.verdicts_told(verdict) if verdict else None,
+        {**values(options), "parts": [_part(one, options) for one in parts]},
+        custody_entry.verdict_facts(verdict) if verdict else None,
     )
 
 
 def _source(source: SourceLike, s3: S3Options | None) -> dict[str, Any]:
-    place = told.place_of(source)
+    place = custody_entry.place_of(source)
     options = source.options if isinstance(source, ObjectPlace) else s3
     file: dict[str, Any] = {"place": place}
     if place is not None and place.startswith(SCHEME) and options is not None and options.version:
@@ -98,13 +99,13 @@ def _source(source: SourceLike, s3: S3Options | None) -> dict[str, Any]:
 
 
 def _output(
-    record: Recorder, file: FileReport, destination: DestinationLike, staging: Staging
-) -> told.Entry:
+    record: CustodyWriter, file: FileReport, destination: DestinationLike, staging: Staging
+) -> custody_entry.Entry:
     pcm = pcm_digest(staging, scan(staging)) if record.pcm_digest else None
-    return told.file_told(file, told.place_of(destination), pcm)
+    return custody_entry.file_facts(file, custody_entry.place_of(destination), pcm)
 
 
-def _part(one: TimedPart) -> Mapping[str, object]:
+def _part(one: TimedPart, options: MergeOptions) -> Mapping[str, object]:
     part = one.part
     return {
         "id": one.name,
@@ -113,6 +114,6 @@ def _part(one: TimedPart) -> Mapping[str, object]:
             [segment.start_time_ms, segment.end_time_ms]
             for segment in part.conference_segments or ()
         ],
-        "modification": part.modification,
-        "encoder_delay": delay_samples(part.encoder_delay),
+        "modification": part.modification and options.completed(part.modification),
+        "encoder_delay": part.encoder_delay,
     }

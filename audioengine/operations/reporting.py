@@ -13,7 +13,7 @@ from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.index import FrameIndex
 from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.inspection import bitrates_of
-from audioengine.operations.recording import Recording, source_warnings
+from audioengine.operations.recording import Recording
 from audioengine.plan.grid import FrameRange, flags_of, is_in, merged, ranges_of
 from audioengine.plan.masks import PlannedMask
 from audioengine.plan.rendering import RenderPlan
@@ -34,7 +34,7 @@ from audioengine.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class StoreWork:
     """What a store did; without a plan, a plain copy."""
 
     index: FrameIndex
@@ -45,7 +45,7 @@ class Done:
 
 
 def store_report(
-    done: Done,
+    done: StoreWork,
     recording: Recording,
     source_sha256: str,
     output_sha256: str,
@@ -77,9 +77,10 @@ def store_report(
             bitrates=BitratesReport(None, bitrates_of(index), 0, 0),
             seconds_reencoded=0.0,
             fallbacks=(),
-            warnings=(*source_warnings(index), *edits.warnings),
+            warnings=(*recording.warnings, *edits.warnings),
             version=VERSION,
             wall_seconds=wall_seconds,
+            findings=edits.findings,
         )
     output = FileReport(
         output_sha256,
@@ -110,7 +111,7 @@ def store_report(
         remade=tuple(
             remade_report(part, plan, index.start, index.samples) for part in rendered.remade
         ),
-        render=plan.render,
+        render=rendering_of(plan, [index]),
         bitrates=BitratesReport(
             index.format.bitrates_kbps[plan.bitrate_index],
             rendered.bitrates,
@@ -120,13 +121,14 @@ def store_report(
         seconds_reencoded=seconds_of((part.frames for part in rendered.remade), plan.format),
         fallbacks=plan.fallbacks,
         warnings=(
-            *source_warnings(index),
+            *recording.warnings,
             *edits.warnings,
             *plan.warnings,
             *(notice for notice in crosstalk if notice is not None),
         ),
         version=VERSION,
         wall_seconds=wall_seconds,
+        findings=edits.findings,
     )
 
 
@@ -137,7 +139,7 @@ def plan_report(recording: Recording, edits: Edits, plan: StorePlan | None) -> P
     return PlanReport(
         trim=trim_report(edits, index),
         masks=tuple(_mask(mask, None, (0, 0), index) for mask in plan.masks) if plan else (),
-        render=plan.render if plan else "copy",
+        render=rendering_of(plan, [index]) if plan else "copy",
         frames=plan.grid.frames.count if plan else index.frames,
         copied=plan.copied_frames if plan else index.frames,
         remade=tuple(remade_report(part, plan, index.start, index.samples) for part in remade)
@@ -148,7 +150,13 @@ def plan_report(recording: Recording, edits: Edits, plan: StorePlan | None) -> P
         fallbacks=plan.fallbacks if plan else (),
         warnings=(*recording.warnings, *edits.warnings, *(plan.warnings if plan else ())),
         version=VERSION,
+        findings=edits.findings,
     )
+
+
+def rendering_of(plan: RenderPlan, sources: Iterable[FrameIndex]) -> str:
+    """How a plan renders its sources, for reports; without frames they are encoded once."""
+    return plan.render if any(index.frames for index in sources) else "encoded"
 
 
 def to_remake(plan: RenderPlan) -> list[RemadeFrames]:
@@ -172,7 +180,7 @@ def source_file(recording: Recording, sha256: str) -> FileReport:
     index, tag = recording.index, recording.index.info_tag
     return FileReport(
         sha256,
-        recording.source.size,
+        recording.file.size,
         index.samples,
         index.format.rate_hz,
         index.format.channels,

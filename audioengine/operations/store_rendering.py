@@ -8,12 +8,12 @@ from typing import Protocol
 
 from audioengine.edits import Edits
 from audioengine.notices import Notice
+from audioengine.operations.options import StoreOptions
 from audioengine.operations.recording import Recording
-from audioengine.operations.store_request import StoreChoices, planned
-from audioengine.pcm.decode import decode_all
-from audioengine.pcm.tone import Tone
+from audioengine.operations.store_request import store_plan
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.store import StorePlan
-from audioengine.render.execute import Progress, Rendered, execute
+from audioengine.render.execute import Progress, Rendered, render_plan
 from audioengine.render.stream import RecordingStream
 from audioengine.render.weave import NoRoomError
 
@@ -42,7 +42,7 @@ def no_room(error: NoRoomError) -> Notice:
 def render_store(
     recording: Recording,
     edits: Edits,
-    choices: StoreChoices,
+    options: StoreOptions,
     staging: Restartable,
     workers: int,
     progress: Progress | None = None,
@@ -55,13 +55,13 @@ def render_store(
     Raises UnsupportedAudioError where `fallback` does not, and StorageError.
     """
     index = recording.index
-    plan = planned(recording, edits, choices)
+    plan = store_plan(recording, edits, options)
     render = partial(
-        execute,
+        render_plan,
         RecordingStream(recording.source, index),
-        tone=Tone(choices.beep, index.format.rate_hz),
+        tone=BeepTone(options.beep, index.format.rate_hz),
         staging=staging,
-        read_pcm=partial(decode_all, recording.source, index),
+        read_pcm=recording.read_pcm,
         workers=workers,
         progress=progress,
     )
@@ -70,7 +70,7 @@ def render_store(
     except NoRoomError as error:
         if plan.render == "full":
             raise
-        plan = planned(recording, edits, choices, [no_room(error)])
+        plan = store_plan(recording, edits, options, [no_room(error)])
         staging.restart()
         return plan, render(plan=plan)
 
@@ -89,8 +89,8 @@ class Nowhere:
 
 
 def plan_of_rendering(
-    recording: Recording, edits: Edits, choices: StoreChoices, workers: int
+    recording: Recording, edits: Edits, options: StoreOptions, workers: int
 ) -> StorePlan:
     """The plan that a store of these edits ends with: the rendering is done and thrown away."""
-    plan, _ = render_store(recording, edits, choices, Nowhere(), workers)
+    plan, _ = render_store(recording, edits, options, Nowhere(), workers)
     return plan

@@ -24,6 +24,11 @@ _MODES = {1: 3, 2: 0}  # MPEG_mode: mono, and stereo that has no mid/side
 # lame.h multiplies "IEEE" floats by 32767; everyone else's full scale is 32768.
 _FULL_SCALE = 32_768 / 32_767
 
+# How LAME chooses among the quantisations that it tries for a granule: the one with the fewest
+# bands whose noise is above the mask, then with the least noise above it. By default, 9, it weighs
+# by squares, and what it makes of calls is 0.2 to 1.4 dB further from the source for the same time.
+_FEWEST_BANDS = 0
+
 _Handle = ctypes.c_void_p
 _Report = ctypes.c_void_p
 _Bytes = ctypes.POINTER(ctypes.c_char)
@@ -50,6 +55,8 @@ _FUNCTIONS: dict[str, tuple[type | None, list[type]]] = {
             "mode",
             "brate",
             "quality",
+            "quant_comp",
+            "quant_comp_short",
             "lowpassfreq",
             "no_short_blocks",
             "bWriteVbrTag",
@@ -173,6 +180,8 @@ def encoder(
             "mode": _MODES[channels],
             "brate": kbps,
             "quality": quality,
+            "quant_comp": _FEWEST_BANDS,
+            "quant_comp_short": _FEWEST_BANDS,
             "lowpassfreq": _lowpass(lowpass_hz, rate_hz),
             "no_short_blocks": not short_blocks,
             "bWriteVbrTag": 0,

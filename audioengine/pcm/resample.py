@@ -15,7 +15,7 @@ _CONTEXT_MS = 100
 Samples = npt.NDArray[np.float32]
 
 
-def resampled(
+def resample(
     read: Callable[[int, int], Samples], rate_hz: int, ratio: Fraction, start: int, end: int
 ) -> Samples:
     """[shape=(end - start, channels)] Samples `start` to `end` at `rate_hz` times `ratio`.

@@ -24,7 +24,7 @@ _MAX_TABLE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Tone:
+class BeepTone:
     """A beep at a sampling rate; its phase is counted in whole steps, so it repeats exactly."""
 
     beep: Beep

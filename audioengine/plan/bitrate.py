@@ -18,6 +18,9 @@ def nominal_bitrate(index: FrameIndex, outside: Iterable[FrameRange]) -> tuple[i
     outside: the source's frames that no edit touches.
     """
     format = index.format
+    if not index.frames:
+        # Nothing but its format says how a recording of samples is encoded.
+        return index.header.bitrate_index, True
     if index.free_format:
         kbps = index.size(0) * 8 * format.rate_hz / format.samples_per_frame / 1000
         return format.bitrate_index_at_least(kbps), False
@@ -42,3 +45,14 @@ def usual_kbps(format: StreamFormat) -> int:
     if format.version is Version.MPEG_1:
         return 128
     return 48 if format.version is Version.MPEG_2 else 32
+
+
+# By the highest rate that they are for, what leaves the band whole but for the top that LAME never
+# codes, and for 128 kbit/s what it leaves out above 16.5 kHz: in stereo, and in mono.
+_FIRST_KBPS = {12_000: (32, 16), 16_000: (48, 32), 24_000: (64, 48), 48_000: (128, 64)}
+
+
+def first_kbps(format: StreamFormat) -> int:
+    """The bitrate of what is encoded for the first time."""
+    stereo, mono = next(of for most, of in _FIRST_KBPS.items() if format.rate_hz <= most)
+    return stereo if format.channels == 2 else mono

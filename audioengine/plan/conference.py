@@ -28,7 +28,7 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class ConferenceSpan:
     """A stretch in which the same recordings are heard, and the same silenced."""
 
     span: Span
@@ -40,7 +40,7 @@ class Stretch:
     """Which of `heard` the conference is heard from; None where nobody is silenced."""
 
 
-def who_is_heard(recordings: Sequence[Presence], whole: Span) -> tuple[Stretch, ...]:
+def who_is_heard(recordings: Sequence[Presence], whole: Span) -> tuple[ConferenceSpan, ...]:
     """Tile `whole` with stretches; `recordings` are in the order in which they started."""
     changes: dict[int, list[tuple[int, bool, bool]]] = {whole.start: [], whole.end: []}
 
@@ -58,7 +58,7 @@ def who_is_heard(recordings: Sequence[Presence], whole: Span) -> tuple[Stretch, 
 
     audible: set[int] = set()
     conferring: set[int] = set()
-    out: list[Stretch] = []
+    out: list[ConferenceSpan] = []
     for start, end in pairwise(sorted(changes)):
         for number, conference, begins in changes[start]:
             members = conferring if conference else audible
@@ -68,9 +68,9 @@ def who_is_heard(recordings: Sequence[Presence], whole: Span) -> tuple[Stretch, 
         heard = tuple(sorted(audible.difference(silenced)))
         last = out[-1] if out else None
         if last and (last.heard, last.silenced, last.speaker) == (heard, silenced, first):
-            out[-1] = Stretch(Span(last.span.start, end), heard, silenced, first)
+            out[-1] = ConferenceSpan(Span(last.span.start, end), heard, silenced, first)
         else:
-            out.append(Stretch(Span(start, end), heard, silenced, first))
+            out.append(ConferenceSpan(Span(start, end), heard, silenced, first))
     return tuple(out)
 
 
@@ -83,7 +83,7 @@ class Hearing:
     silenced: tuple[tuple[Span, ...], ...]
 
     @classmethod
-    def of(cls, stretches: Iterable[Stretch], recordings: int) -> Hearing:
+    def of(cls, stretches: Iterable[ConferenceSpan], recordings: int) -> Hearing:
         """What stretches in order say of so many recordings."""
         heard: list[list[Span]] = [[] for _ in range(recordings)]
         alone: list[list[Span]] = [[] for _ in range(recordings)]
@@ -98,7 +98,7 @@ class Hearing:
         return cls(*(tuple(map(join, spans)) for spans in (heard, alone, silenced)))
 
 
-def silence_around(stretches: Sequence[Stretch]) -> tuple[Span, ...]:
+def silence_around(stretches: Sequence[ConferenceSpan]) -> tuple[Span, ...]:
     """Where nobody is heard: between the stretches' voices, before the first, after the last."""
     gaps = (stretch.span for stretch in stretches if not stretch.heard)
     before, after = Span(-_FAR, stretches[0].span.start), Span(stretches[-1].span.end, _FAR)

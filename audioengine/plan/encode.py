@@ -4,9 +4,18 @@
 from __future__ import annotations
 
 from audioengine.edits import Span
-from audioengine.mp3.header import FrameHeader, Mode, StreamFormat, Version
+from audioengine.mp3.header import (
+    SAMPLING_RATES_HZ,
+    FrameHeader,
+    Mode,
+    StreamFormat,
+    Version,
+)
 from audioengine.plan.grid import place
 from audioengine.plan.rendering import Cause, RenderPlan
+
+RATES_HZ = tuple(sorted(rate for rates in SAMPLING_RATES_HZ.values() for rate in rates))
+"""Those that MP3 has."""
 
 
 def plan_encode(format: StreamFormat, samples: int, bitrate_index: int) -> RenderPlan:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from audioengine.edits import Span, join
+from audioengine.edits import Span, join, touching
 from audioengine.mp3.header import StreamFormat
-from audioengine.plan.conference import Hearing, Stretch, silence_around
+from audioengine.plan.conference import ConferenceSpan, Hearing, silence_around
 from audioengine.plan.grid import FrameRange, Grid, frames_touched, frames_within, merged
 from audioengine.plan.placing import PlacedPart
 from audioengine.plan.rendering import Cause
@@ -40,7 +40,8 @@ class _Fit:
     own: FrameRange
     """All frames that it has."""
     unmasked: tuple[FrameRange, ...]
-    """Where the output is what they decode to, masks left aside; silent where it has none."""
+    """Where the output is what they decode to, masks left aside; silent where it has none, of
+    which only what is near its own is here."""
     channels: tuple[tuple[FrameRange, ...], ...]
     """The same of each channel, its masks counted."""
 
@@ -61,7 +62,7 @@ class Layout:
     origin: int
     """The raw sample of the grid at which the timeline begins."""
     parts: Sequence[PlacedPart]
-    stretches: Sequence[Stretch]
+    stretches: Sequence[ConferenceSpan]
     """Who is heard when, on the timeline."""
     hearing: Hearing
     """The same by recording."""
@@ -145,7 +146,7 @@ class Layout:
 def where_same(
     part: PlacedPart, alone: Iterable[Span], silence: Sequence[Span]
 ) -> tuple[Span, ...]:
-    """Where the output is what a recording's frames decode to, also where they are none.
+    """Where the output is what a recording's frames decode to, also where they are none near by.
 
     alone: where on the timeline only this recording is heard; silence: where none is, ending with
     what follows the timeline. Its masks are left aside.
@@ -155,9 +156,13 @@ def where_same(
     gap. Behind the timeline nobody plays it.
     """
     format = part.index.format
-    end = part.raw.end
+    raw = part.raw
+    end = raw.end
     rings = Span(end, max(end, min(end + format.support - format.samples_per_frame, _end(silence))))
-    return join((*alone, *without(silence, (part.raw, rings))))
+    # Farther away, silence is no recording's: no frame there depends on a sample of this one.
+    reach = 2 * format.support
+    near = touching(silence, Span(raw.start - reach, end + reach))
+    return join((*alone, *without(near, (raw, rings))))
 
 
 def _end(silence: Sequence[Span]) -> int:

@@ -8,28 +8,28 @@ output's: the one with most to copy decides where those are.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 
 from audioengine.choices import Align, Render
-from audioengine.edits import Span
+from audioengine.edits import Span, join, touching
 from audioengine.mp3.header import StreamFormat
 from audioengine.notices import Notice
 from audioengine.plan.bitrate import nominal_bitrate
 from audioengine.plan.conference import (
+    ConferenceSpan,
     Hearing,
     Presence,
-    Stretch,
     silence_around,
     who_is_heard,
 )
-from audioengine.plan.grid import FrameRange, Grid, frames_within, place
+from audioengine.plan.grid import FrameRange, Grid, frames_within, overlapping, place
 from audioengine.plan.layout import CopiedStretch, Layout, where_same
-from audioengine.plan.obstacles import obstacles
-from audioengine.plan.placing import PlacedPart, overlaps
+from audioengine.plan.obstacles import NEIGHBOURHOOD_FRAMES, obstacles
+from audioengine.plan.placing import PlacedPart, apart
 from audioengine.plan.rendering import Cause, RenderPlan, clusters_of
 from audioengine.plan.seams import runs_of
 from audioengine.plan.spans import frames_without, without
@@ -42,7 +42,7 @@ class MergePlan(RenderPlan):
 
     parts: tuple[PlacedPart, ...]
     """Where they came to lie."""
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[ConferenceSpan, ...]
     """Who is heard when, on the timeline."""
     hearing: Hearing
     """The same by recording."""
@@ -55,7 +55,7 @@ class MergePlan(RenderPlan):
     """Why a recording that is heard could not be copied from, by its number."""
 
 
-def plan_merge(
+def make_merge_plan(
     parts: Sequence[PlacedPart],
     format: StreamFormat,
     read_windows: Sequence[ReadWindows],
@@ -87,6 +87,8 @@ def plan_merge(
 def _never_copied(part: PlacedPart, format: StreamFormat) -> Notice | None:
     """What keeps a recording's frames out of the output, wherever they lie."""
     own = part.index.format
+    if not part.index.frames:
+        return Notice("encoded", "It is no MP3; what is heard of it is encoded")
     if part.obstacle is not None:
         return part.obstacle
     if own.rate_hz != format.rate_hz:
@@ -167,7 +169,7 @@ def _plan(
         silences=frames_without(layout.silent, clusters),
         bitrate_index=bitrate_index,
         padded=padded,
-        full_band=True,
+        full_band=any(part.index.frames for part in parts),
         keeps_start=owner is not None and parts[owner].offset == 0,
         render=render,
         parts=tuple(parts),
@@ -188,20 +190,23 @@ def _windows(
 ) -> SourceWindows:
     """The windows of the frames that are copied from."""
     out = SourceWindows.nothing(frames.count, format.channels)
-    for one in islice(copied, bisect_right(copied, frames.first, key=_last_frame), None):
+    start = bisect_right(copied, frames.first, key=_last_frame)
+    for one in copied[start : bisect_left(copied, frames.last, key=_first_frame)]:
         first, last = max(frames.first, one.frames.first), min(frames.last, one.frames.last)
-        if first >= last:
-            break
         own = FrameRange(first - one.shift, last - one.shift)
         out.put(first - frames.first, read_windows[one.part](own))
     return out
+
+
+def _first_frame(one: CopiedStretch) -> int:
+    return one.frames.first
 
 
 def _last_frame(one: CopiedStretch) -> int:
     return one.frames.last
 
 
-def _stretches(parts: Sequence[PlacedPart]) -> tuple[Stretch, ...]:
+def _stretches(parts: Sequence[PlacedPart]) -> tuple[ConferenceSpan, ...]:
     recordings = [Presence(part.audio, part.conferences) for part in parts]
     return who_is_heard(recordings, Span(0, max(part.audio.end for part in parts)))
 
@@ -215,7 +220,7 @@ def _other_mode(part: PlacedPart, owner: PlacedPart) -> Notice | None:
 
 def _owner(
     parts: Sequence[PlacedPart],
-    stretches: Sequence[Stretch],
+    stretches: Sequence[ConferenceSpan],
     hearing: Hearing,
     candidates: Iterable[int],
 ) -> int | None:
@@ -248,34 +253,49 @@ def _aligned(
     """The recordings, those that overlap no other moved to the owner's frames where they can be."""
     out = list(parts)
     spf = parts[owner].index.format.samples_per_frame
+    is_apart = apart(parts)
+    # No two of these overlap: recordings that do stay where they are.
+    taken = list(join(part.audio for part, alone in zip(parts, is_apart, strict=True) if not alone))
+    taken += (part.audio for part, alone in zip(parts, is_apart, strict=True) if alone)
+    taken.sort()
     for number in candidates:
-        others = [part for at, part in enumerate(out) if at != number]
-        if number == owner or overlaps(out[number], others):
+        if number == owner or not is_apart[number]:
             continue
+        del taken[bisect_left(taken, out[number].audio)]
         late = (out[number].raw_zero - out[owner].raw_zero) % spf
         # Back by that much, or on to the next frame: the nearer first.
         for move in sorted((-late, spf - late), key=abs):
             moved = out[number].moved_by(move)
-            if moved.audio.start >= 0 and not overlaps(moved, others):
+            if moved.audio.start >= 0 and not _is_taken(moved.audio, taken):
                 out[number] = moved
                 break
+        insort(taken, out[number].audio)
     return out
+
+
+def _is_taken(span: Span, taken: Sequence[Span]) -> bool:
+    """Whether any of sorted spans, of which no two overlap, overlaps this one."""
+    return any(other.start < span.end and span.start < other.end for other in touching(taken, span))
 
 
 def _damaged(plan: MergePlan) -> dict[int, Notice]:
     """The recordings that are damaged near frames that are made anew."""
     out = {}
-    for one in plan.copied:
-        index = plan.parts[one.part].index
+    for number, shift in {one.part: one.shift for one in plan.copied}.items():
+        index = plan.parts[number].index
         if not index.damaged:
             continue
+        near = FrameRange(shift - NEIGHBOURHOOD_FRAMES, shift + index.frames + NEIGHBOURHOOD_FRAMES)
         remade = [
-            [FrameRange(part.first - one.shift, part.last - one.shift) for part in channel]
+            [
+                FrameRange(part.first - shift, part.last - shift)
+                for part in overlapping(channel, near)
+            ]
             for channel in plan.required
         ]
         found = obstacles(index, remade)
         if found:
-            out[one.part] = found[0]
+            out[number] = found[0]
     return out
 
 

@@ -10,8 +10,8 @@ from audioengine.mp3.index import FrameIndex
 from audioengine.notices import Notice
 from audioengine.plan.grid import FrameRange, merged
 
-# Damage this near to a re-made run may reach into the samples that the run is made from.
-_NEIGHBOURHOOD_FRAMES = 16
+NEIGHBOURHOOD_FRAMES = 16
+"""Damage this near to a re-made run may reach into the samples that the run is made from."""
 
 
 def obstacles(index: FrameIndex, required: Iterable[Iterable[FrameRange]]) -> list[Notice]:
@@ -22,7 +22,7 @@ def obstacles(index: FrameIndex, required: Iterable[Iterable[FrameRange]]) -> li
     if index.free_format:
         return [Notice("free_format", "The recording is in free format")]
     near = merged(
-        FrameRange(part.first - _NEIGHBOURHOOD_FRAMES, part.last + _NEIGHBOURHOOD_FRAMES)
+        FrameRange(part.first - NEIGHBOURHOOD_FRAMES, part.last + NEIGHBOURHOOD_FRAMES)
         for channel in required
         for part in channel
         if part.count

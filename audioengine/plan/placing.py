@@ -7,7 +7,7 @@ its own samples, as players play them; raw samples count from its first frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -110,7 +110,17 @@ class PlacedPart:
         return replace(self, offset=self.offset + samples, moved=self.moved + samples)
 
 
-def overlaps(part: PlacedPart, others: Iterable[PlacedPart]) -> bool:
-    """Whether any of the others has audio at the same time."""
-    audio = part.audio
-    return any(other.audio.start < audio.end and audio.start < other.audio.end for other in others)
+def apart(parts: Sequence[PlacedPart]) -> tuple[bool, ...]:
+    """Of each recording, whether no other has audio at the same time."""
+    order = sorted(range(len(parts)), key=lambda number: parts[number].audio)
+    out = [True] * len(parts)
+    before: Span | None = None
+    for place, number in enumerate(order):
+        audio = parts[number].audio
+        if before is not None and audio.start < before.end:
+            out[number] = False
+        if place + 1 < len(order) and parts[order[place + 1]].audio.start < audio.end:
+            out[number] = False
+        if before is None or audio.end > before.end:
+            before = audio
+    return tuple(out)

@@ -70,7 +70,8 @@ class RenderPlan:
     """Whether re-made frames follow the padding of an exact constant bitrate."""
     full_band: bool
     """Whether re-made frames keep all that their samples hold: samples that were decoded hold
-    nothing above what their encoder kept. Else LAME leaves out what the bitrate is too low for."""
+    nothing above what their encoder kept. Else LAME leaves out what the bitrate is too low for, and
+    works at the quality of first encodes."""
     keeps_start: bool
     """Whether the output begins where its source does: then the decoder's phase is kept too."""
     render: Render

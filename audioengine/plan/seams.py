@@ -95,18 +95,20 @@ class _Known:
         """Read what is not known yet around these frames."""
         starts = range(0, len(wanted), _AT_ONCE_FRAMES)
         some = np.logical_or.reduceat(wanted, starts) if len(wanted) else self._loaded
-        for part in ranges_of(some & ~self._loaded, 0):
-            first = part.first * _AT_ONCE_FRAMES
-            last = min(part.last * _AT_ONCE_FRAMES, self._frames.count)
-            zero = self._frames.first
-            self.windows.put(first, self._read(FrameRange(zero + first, zero + last)))
-            self._loaded[part.first : part.last] = True
+        for blocks in ranges_of(some & ~self._loaded, 0):
+            self._load(blocks)
+
+    def _load(self, blocks: FrameRange) -> None:
+        first = blocks.first * _AT_ONCE_FRAMES
+        last = min(blocks.last * _AT_ONCE_FRAMES, self._frames.count)
+        zero = self._frames.first
+        self.windows.put(first, self._read(FrameRange(zero + first, zero + last)))
+        self._loaded[blocks.first : blocks.last] = True
 
     def _at(self, place: int) -> SourceWindows:
-        if not self._loaded[place // _AT_ONCE_FRAMES]:
-            wanted = np.zeros(self._frames.count, dtype=bool)
-            wanted[place] = True
-            self.load(wanted)
+        block = place // _AT_ONCE_FRAMES
+        if not self._loaded[block]:
+            self._load(FrameRange(block, block + 1))
         return self.windows
 
     def starts_short(self, place: int, channel: int) -> bool:

@@ -42,7 +42,7 @@ class StorePlan(RenderPlan):
     warnings: tuple[Notice, ...]
 
 
-def plan_store(
+def make_store_plan(
     index: FrameIndex,
     edits: Edits,
     read_coupling: ReadCoupling,
@@ -89,7 +89,9 @@ def plan_store(
     fallbacks += obstacles(index, remade)
     silent = sorted({*index.lost, *index.inner_tags})
     lost = tuple(frame for frame in silent if frame in grid.frames and not own_grid)
-    if own_grid:
+    if not index.frames:
+        fallbacks, render = [], "full"
+    elif own_grid:
         fallbacks.append(Notice("within_a_frame", _WITHIN_A_FRAME))
         render = "full"
     elif fallbacks and render == "smart":
@@ -126,7 +128,7 @@ def plan_store(
         silences=(),
         bitrate_index=bitrate_index,
         padded=padded,
-        full_band=True,
+        full_band=index.frames > 0,
         keeps_start=edits.trim.start == 0,
         render=render,
         edits=edits,

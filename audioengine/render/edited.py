@@ -11,7 +11,7 @@ import numpy as np
 
 from audioengine.edits import Span, join, touching
 from audioengine.pcm.decode import Samples
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.rendering import RenderPlan
 
 _NEAR_SAMPLES = 1 << 14
@@ -31,7 +31,7 @@ class EditedPcm:
         self,
         read_pcm: ReadPcm,
         plan: RenderPlan,
-        tone: Tone,
+        tone: BeepTone,
         windows: Iterable[Span],
     ) -> None:
         self._plan = plan

@@ -20,7 +20,7 @@ from audioengine.mp3.info_tag import build_info_tag, tag_frame_bytes
 from audioengine.mp3.main_data import Frame
 from audioengine.mp3.tags import is_id3v1
 from audioengine.pcm.coherence import Coherence
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
 from audioengine.plan.rendering import Reason, RenderPlan
 from audioengine.render.edited import ReadPcm
@@ -33,7 +33,7 @@ from audioengine.render.workers import executor_of
 Progress: TypeAlias = Callable[[int, int], None]
 
 
-class Staging(Protocol):
+class RenderTarget(Protocol):
     """A place for an output that nobody sees yet."""
 
     def write(self, data: bytes) -> object:
@@ -72,11 +72,11 @@ class Rendered:
     lead_in: int
 
 
-def execute(
+def render_plan(
     stream: FrameStream,
     plan: RenderPlan,
-    tone: Tone,
-    staging: Staging,
+    tone: BeepTone,
+    staging: RenderTarget,
     read_pcm: ReadPcm,
     *,
     workers: int,
@@ -104,7 +104,7 @@ class _Execution:
         stream: FrameStream,
         plan: RenderPlan,
         maker: SectionMaker,
-        staging: Staging,
+        staging: RenderTarget,
         executor: Executor,
         ahead: int,
         progress: Progress | None,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,7 +100,7 @@ class RecordingStream:
 
 
 @dataclass(frozen=True, slots=True)
-class Patch:
+class CopiedRun:
     """Consecutive frames of the output that one recording has."""
 
     frames: FrameRange
@@ -113,7 +113,7 @@ class PatchedStream:
 
     header: FrameHeader
     encoder: bytes
-    patches: Sequence[Patch]
+    patches: Sequence[CopiedRun]
 
     @cached_property
     def reach(self) -> int:
@@ -124,16 +124,15 @@ class PatchedStream:
     def _firsts(self) -> list[int]:
         return [patch.frames.first for patch in self.patches]
 
-    def patch_at(self, frame: int) -> Patch:
+    def patch_at(self, frame: int) -> CopiedRun:
         """The patch that has this frame."""
         return self.patches[bisect_right(self._firsts, frame) - 1]
 
     def read(self, first: int, last: int) -> list[Frame]:
         """What the patches have there."""
         out: list[Frame] = []
-        for patch in self.patches[max(0, bisect_right(self._firsts, first) - 1) :]:
-            if patch.frames.first >= last:
-                break
+        start = max(0, bisect_right(self._firsts, first) - 1)
+        for patch in self.patches[start : bisect_left(self._firsts, last)]:
             low, high = max(first, patch.frames.first), min(last, patch.frames.last)
             if low < high:
                 out += patch.stream.read(low, high)

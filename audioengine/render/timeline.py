@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from audioengine.edits import Span
 from audioengine.pcm.limit import CEILING, Limiter
-from audioengine.pcm.resample import resampled
-from audioengine.pcm.tone import Tone
-from audioengine.plan.conference import Stretch
+from audioengine.pcm.resample import resample
+from audioengine.pcm.tone import BeepTone
+from audioengine.plan.conference import ConferenceSpan
 from audioengine.plan.merge import MergePlan
 from audioengine.plan.placing import PlacedPart
 
@@ -35,12 +35,12 @@ ReadRaw: TypeAlias = Callable[[int, int], Samples]
 
 
 @dataclass(frozen=True)
-class Voice:
+class PlacedVoice:
     """One recording as it sounds in the output."""
 
     part: PlacedPart
     read_raw: ReadRaw
-    tone: Tone
+    tone: BeepTone
     heard: tuple[Span, ...]
     """Where on the timeline, no two touching."""
 
@@ -53,7 +53,7 @@ class Voice:
         heard = self.heard[bisect_right(self.heard, Span(span.start, 1 << 62)) - 1]
         # Of what is not heard, nothing may come in through the filter.
         there = part.samples_of(heard)
-        return resampled(
+        return resample(
             partial(self._from_zero, there),
             part.index.format.rate_hz,
             part.ratio,
@@ -107,8 +107,11 @@ class LimiterLog:
         """The lowest gain in a span, and in how many of its samples, by blocks, it was below 1."""
         first, last = span.start // self._block, -(-span.end // self._block)
         lowest, limited = 1.0, 0
-        for page, gains in self._gain.items():
-            here = gains[max(0, first - page * _PAGE) : max(0, last - page * _PAGE)]
+        for page in range(first // _PAGE, -(-last // _PAGE)):
+            gains = self._gain.get(page)
+            if gains is None:
+                continue
+            here = gains[max(0, first - page * _PAGE) : last - page * _PAGE]
             lowest = min(lowest, float(here.min(initial=1)))
             limited += int(np.count_nonzero(here < 1)) * self._block
         return lowest, min(limited, span.length)
@@ -133,13 +136,13 @@ class TimelinePcm:
     """Reads the output's raw samples; may be called from many threads."""
 
     def __init__(
-        self, plan: MergePlan, read_raw: Sequence[ReadRaw], tone: Callable[[int], Tone]
+        self, plan: MergePlan, read_raw: Sequence[ReadRaw], tone: Callable[[int], BeepTone]
     ) -> None:
         """`read_raw`: by part, its raw samples; `tone`: the beep at a sampling rate."""
         self._plan = plan
         self.read_raw = tuple(read_raw)
         self._voices = [
-            Voice(part, read, tone(part.index.format.rate_hz), plan.hearing.heard[number])
+            PlacedVoice(part, read, tone(part.index.format.rate_hz), plan.hearing.heard[number])
             for number, (part, read) in enumerate(zip(plan.parts, read_raw, strict=True))
         ]
         self._limiter = Limiter(plan.format.rate_hz)
@@ -181,9 +184,7 @@ class TimelinePcm:
         window = Span(span.start - self._plan.origin, span.end - self._plan.origin)
         out = self._added(window)
         first = max(0, bisect_right(self._sums, window.start, key=_start) - 1)
-        for mixed in self._sums[first:]:
-            if mixed.span.start >= window.end:
-                break
+        for mixed in self._sums[first : bisect_left(self._sums, window.end, key=_start)]:
             part = mixed.span.clipped(window)
             if part.length:
                 self._limit(out[part.start - window.start : part.end - window.start], part, mixed)
@@ -193,16 +194,14 @@ class TimelinePcm:
         """All that is heard, at full level."""
         out = np.zeros((window.length, self._plan.format.channels), dtype=np.float32)
         first = max(0, bisect_right(self._starts, window.start) - 1)
-        for stretch in self._plan.stretches[first:]:
-            if stretch.span.start >= window.end:
-                break
+        for stretch in self._plan.stretches[first : bisect_left(self._starts, window.end)]:
             part = stretch.span.clipped(window)
             if part.length and stretch.heard:
                 inside = slice(part.start - window.start, part.end - window.start)
                 out[inside] = self._heard(stretch, part)
         return out
 
-    def _heard(self, stretch: Stretch, span: Span) -> Samples:
+    def _heard(self, stretch: ConferenceSpan, span: Span) -> Samples:
         mix = self._voice(stretch.heard[0], span)
         for number in stretch.heard[1:]:
             mix += self._voice(number, span)

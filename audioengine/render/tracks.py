@@ -10,11 +10,13 @@ from math import gcd
 from typing import NamedTuple, TypeAlias
 
 from audioengine.edits import Span, touching
-from audioengine.mp3.header import StreamFormat
+from audioengine.mp3.header import StreamFormat, Version
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.encode import (
+    FINE_QUALITY,
     GRID_OFFSET,
     LOOK_AHEAD_FRAMES,
+    QUALITY,
     WARM_UP_FRAMES,
     Stretch,
     encode_channel,
@@ -22,17 +24,20 @@ from audioengine.pcm.encode import (
     highest_bitrate_index,
     lame_bitrate_index,
 )
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.grid import FrameRange, Grid, frames_within
 from audioengine.plan.rendering import RenderPlan
 from audioengine.render.edited import EditedPcm
-from audioengine.render.resolve import Windows, legal
+from audioengine.render.resolve import FrameWindows, legal
 
 # A steady stretch shorter than this costs less encoded than a second start behind it.
 _MIN_FILL_FRAMES = 12
 
 # How far the encoded frames on either side reach into it, to find legal windows for the seam.
 _FILL_MARGIN_FRAMES = 2
+
+# No more frames than this are coded at the finer quality at all rates: it costs nothing there.
+_FEW_FRAMES = 128
 
 # Frames after which a steady tone's coding no longer shows how it began.
 _TONE_WARM_UP_FRAMES = 8
@@ -80,10 +85,10 @@ class Track:
         return Track(frames.first, self.units[frames.first - self.first : frames.last - self.first])
 
 
-def windows_of(unit: ChannelFrame, format: StreamFormat) -> Windows:
+def windows_of(unit: ChannelFrame, format: StreamFormat) -> FrameWindows:
     """The windows at both ends of a channel's frame."""
     types = unit.block_types(format)
-    return Windows(types[0], types[-1])
+    return FrameWindows(types[0], types[-1])
 
 
 def seam(format: StreamFormat, before: Track, after: Track, wanted: int) -> int:
@@ -105,7 +110,7 @@ def seam(format: StreamFormat, before: Track, after: Track, wanted: int) -> int:
 class ToneFrames:
     """Frames of the steady beep, by phase; each is encoded once, whatever it serves."""
 
-    def __init__(self, format: StreamFormat, tone: Tone, grid: Grid) -> None:
+    def __init__(self, format: StreamFormat, tone: BeepTone, grid: Grid) -> None:
         self._format = format
         self._tone = tone
         self._origin = grid.origin
@@ -133,7 +138,7 @@ class ToneFrames:
 
 @lru_cache(maxsize=_KEPT_TONES)
 def _steady_frames(
-    tone: Tone, format: StreamFormat, bitrate_index: int, phase: int, period: int
+    tone: BeepTone, format: StreamFormat, bitrate_index: int, phase: int, period: int
 ) -> tuple[ChannelFrame, ...]:
     """The frames of a steady beep from a phase on, through its period; all windows are long."""
     spf = format.samples_per_frame
@@ -166,7 +171,7 @@ class Coder(NamedTuple):
     bitrate_index: int
 
 
-class Job(NamedTuple):
+class EncodingJob(NamedTuple):
     """Frames to encode."""
 
     coder: Coder
@@ -182,7 +187,7 @@ class TrackMaker:
     party's sound steers how the other's is coded beside a mask.
     """
 
-    def __init__(self, plan: RenderPlan, tone: Tone) -> None:
+    def __init__(self, plan: RenderPlan, tone: BeepTone) -> None:
         self._plan = plan
         self._format = plan.format
         self._tone = tone
@@ -232,7 +237,7 @@ class TrackMaker:
         spf, zero = self._format.samples_per_frame, self._plan.grid.origin
         return Span(zero + frames.first * spf, zero + frames.last * spf + self._format.support)
 
-    def jobs(self, pieces: Pieces) -> list[Job]:
+    def jobs(self, pieces: Pieces) -> list[EncodingJob]:
         """What to encode for these pieces."""
         asked = [
             [piece.usable for part in parts for piece in part if piece.fill is None]
@@ -244,9 +249,11 @@ class TrackMaker:
         ]
         if self._pairs and spans[0] == spans[1] and all(map(self._made_together, spans[0])):
             pair = Coder((0, 1), self._pair)
-            return [Job(pair, part) for part in (asked[0] if asked[0] == asked[1] else spans[0])]
+            return [
+                EncodingJob(pair, part) for part in (asked[0] if asked[0] == asked[1] else spans[0])
+            ]
         return [
-            Job(Coder((channel,), self._alone(channel, part)), part)
+            EncodingJob(Coder((channel,), self._alone(channel, part)), part)
             for channel, parts in enumerate(asked)
             for part in parts
         ]
@@ -356,6 +363,7 @@ class TrackMaker:
                 list(zip(*stretches, strict=True)),
                 self._format,
                 index,
+                quality=self._pair_quality(ranges),
                 lowpass_hz=lowpass_hz,
                 short_blocks=short_blocks,
                 windows_of=windows_as,
@@ -364,6 +372,16 @@ class TrackMaker:
             tuple(Track(frames.first, units) for units in parts)
             for frames, parts in zip(ranges, made, strict=True)
         ]
+
+    def _pair_quality(self, ranges: Sequence[FrameRange]) -> int:
+        """LAME's quality for two channels.
+
+        Where it gains little and costs much, long stretches are not coded at the finer one, nor
+        is what is encoded for the first time.
+        """
+        few = sum(frames.count for frames in ranges) <= _FEW_FRAMES
+        lowest_rates = self._format.version is Version.MPEG_2_5
+        return FINE_QUALITY if self._plan.full_band and (few or lowest_rates) else QUALITY
 
     def with_long_windows(
         self, channel: int, ranges: Sequence[FrameRange], pcm: EditedPcm
@@ -375,7 +393,7 @@ class TrackMaker:
         return [track for (track,) in made]
 
     def coarser(
-        self, frame: int, wanted: Mapping[int, Windows], pcm: EditedPcm
+        self, frame: int, wanted: Mapping[int, FrameWindows], pcm: EditedPcm
     ) -> Iterator[dict[int, ChannelFrame]]:
         """Some channels of a frame at ever lower bitrates, with windows like those wanted."""
         one = FrameRange(frame, frame + 1)

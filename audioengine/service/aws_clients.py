@@ -42,7 +42,7 @@ def _client(service: Service, region: str | None, endpoint_url: str | None) -> A
     return made_by(None, service, **where, config=config)
 
 
-def client(service: Service, region: str | None, endpoint_url: str | None) -> Any:
+def aws_client(service: Service, region: str | None, endpoint_url: str | None) -> Any:
     """The client for a region and an endpoint, made once; any thread may use it.
 
     Raises StorageError where none can be made.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same handling as a Lambda function of the queue, with partial batch responses.
+"""The worker as a Lambda function of the queue, with partial batch responses.
 
 `audioengine.service.aws_lambda.handler`; settings come from the environment. There is no outbox:
-what can't be told is not done, and comes again.
+a command whose event can't be sent counts as not done, and comes again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Protocol
 
+from audioengine.commands.named_recordings import recordings_of
 from audioengine.errors import AudioEngineError
 from audioengine.service.endpoints import queue_of
 from audioengine.service.logs import log, set_up_logs
@@ -18,10 +19,9 @@ from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.queues.queue import CommandQueue, Message, unwrapped
 from audioengine.service.recorder.control import control_of
-from audioengine.service.recorder.running import callbacks_of, resolver_of, senders_of
-from audioengine.service.worker.recording_order import recordings_of
-from audioengine.service.worker.retry_policy import Handling
-from audioengine.service.worker.task import Deployment, Task, carry_out
+from audioengine.service.recorder.wiring import callbacks_of, resolver_of, senders_of
+from audioengine.service.worker.queued_command import Deployment, QueuedCommand
+from audioengine.service.worker.settlement import Settlement
 from audioengine.settings import load_settings
 
 # So much of a function's time must be left for another command.
@@ -29,7 +29,7 @@ _LEAST_LEFT_MS = 15_000
 
 
 class Context(Protocol):
-    """What Lambda tells of a call."""
+    """What Lambda says of an invocation."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return how long it may still take."""
@@ -41,7 +41,7 @@ class Batches:
     def __init__(
         self,
         queue: CommandQueue,
-        handling: Handling,
+        settlement: Settlement,
         deployment: Deployment,
         dead_arn: str | None = None,
     ) -> None:
@@ -52,7 +52,7 @@ class Batches:
         """
         self._dead_arn = dead_arn
         self._queue = queue
-        self._handling = handling
+        self._settlement = settlement
         self._deployment = deployment
 
     def handle(self, event: Mapping[str, Any], context: Context) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Batches:
         held_up: set[tuple[str, ...]] = set()
         for record in event["Records"]:
             message = _message(record)
-            keys = _keys(message, self._handling.tenant_of(message))
+            keys = _keys(message, self._settlement.tenant_of(message))
             is_late = context.get_remaining_time_in_millis() < _LEAST_LEFT_MS
             is_dead = record.get("eventSourceARN") == (self._dead_arn or "none")
             is_over = self._is_settled if is_dead else self._is_over
@@ -76,14 +76,14 @@ class Batches:
     def _is_over(self, message: Message) -> bool:
         recordings = recordings_of(message.body)
         try:
-            self._handling.foresee(message, recordings)
-            done = self._handling.refusal(message, recordings)
-            if done is None:
-                done = carry_out(Task.of(message), self._deployment)
-            pause = self._handling.end(message, done, recordings)
+            self._settlement.before_attempt(message, recordings)
+            outcome = self._settlement.refusal(message, recordings)
+            if outcome is None:
+                outcome = self._deployment.execute(QueuedCommand.of(message))
+            pause = self._settlement.settle(message, outcome, recordings)
         except AudioEngineError as error:
-            log().error("command can't be told of", error=str(error))
-            pause = self._handling.backoff_s(message)
+            log().error("command can't be reported", error=str(error))
+            pause = self._settlement.retries.backoff_s(message)
         if pause is None:
             return True
         try:
@@ -94,14 +94,14 @@ class Batches:
 
     def _is_settled(self, message: Message) -> bool:
         try:
-            return bool(self._handling.settle(message))
+            return bool(self._settlement.settle_dead_letter(message))
         except AudioEngineError as error:
-            log().error("command can't be told of", error=str(error))
+            log().error("command can't be reported", error=str(error))
             return False
 
 
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Handle an event of SQS; what Lambda is told to call.
+    """Handle an event of SQS; the function to set as its handler.
 
     Its event source mapping must have the function response type ReportBatchItemFailures.
     """
@@ -113,19 +113,16 @@ def _batches() -> Batches:
     settings = load_settings()
     set_up_logs(settings.worker.log_level)
     queue, metrics = queue_of(settings), Metrics()
-    table = settings.worker
     deployment = Deployment(
         settings=settings, resolver=resolver_of(settings), control=control_of(settings)
     )
-    handling = Handling(
+    settlement = Settlement(
         queue,
         Delivery(senders_of(settings), None, callback=callbacks_of(settings), metrics=metrics),
         deployment,
         metrics,
-        max_receives=table.max_receives,
-        backoff_s=table.backoff_s,
     )
-    return Batches(queue, handling, deployment, queue.dead_arn)
+    return Batches(queue, settlement, deployment, queue.dead_arn)
 
 
 def _keys(message: Message, tenant: str) -> set[tuple[str, ...]]:

@@ -7,7 +7,6 @@ import errno
 import fcntl
 import os
 import resource
-import secrets
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,6 +18,10 @@ from audioengine.errors import AudioEngineError, StorageError
 from audioengine.storage.base import DestinationChangedError, Source, Staging
 
 TEMPORARY_SUFFIX = ".audioengine-part"
+
+# Numbers beyond a writer's own at which it looks for what killed processes left. It takes more
+# writers to one destination at once, all of them killed, to leave one farther away for good.
+_LOOKED_AHEAD = 16
 
 # What may be gone when the same call is made again.
 _PASSING_ERRORS = frozenset(
@@ -173,8 +176,9 @@ def unlock(fd: int) -> None:
 class FileStaging(Staging):
     """A file beside its destination, renamed onto it when it is whole.
 
-    While it is written, the file is locked: an unlocked one of the same destination was left by
-    a process that was killed, and is removed by the next that writes there.
+    Its name has the lowest number that no other writer to the destination holds. While it is
+    written, the file is locked: an unlocked one was left by a process that was killed, and is
+    removed by the next that writes there.
     """
 
     def __init__(
@@ -209,7 +213,6 @@ class FileStaging(Staging):
                 raise StorageError(f"{doing}: there is no folder{missing}; make it first")
             if self._target.exists() and not self._target.is_file():
                 raise StorageError(f"{doing}: it is no regular file")
-            _remove_leftovers(self._target)
             self._part, self._fd = _create_part(self._target, mode)
         self._only_new = only_new
         self.size = 0
@@ -300,60 +303,86 @@ def make_folders(path: str, name: str | None = None, mode: int = 0o777) -> None:
         folder.mkdir(exist_ok=True)  # raises where it is a file
 
 
-def _part_name(name: str) -> str:
+def _part(target: Path, number: int) -> Path:
+    """The temporary file of this number beside `target`."""
     # File names end at 255 bytes; the start of a long one is enough to recognise it.
-    kept = name[:200]
+    kept = target.name[:200]
     while len(os.fsencode(kept)) > 200:
         kept = kept[:-1]
-    return f".{kept}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
-
-
-def _remove_leftovers(target: Path) -> None:
-    start = _part_name(target.name)[: -len(TEMPORARY_SUFFIX) - 8]
-    with opened(lambda: os.scandir(target.parent)) as entries:
-        for entry in entries:
-            name = entry.name
-            if not (name.startswith(start) and name.endswith(TEMPORARY_SUFFIX)):
-                continue
-            if len(name) == len(start) + 8 + len(TEMPORARY_SUFFIX):
-                _remove_leftover(entry.path)
-
-
-def _remove_leftover(path: str) -> None:
-    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-    # Locked: somebody is writing it now.
-    with suppress(OSError):
-        fd = opened(lambda: os.open(path, flags))
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            Path(path).unlink()
-        finally:
-            os.close(fd)
+    return target.parent / f".{kept}.{number}{TEMPORARY_SUFFIX}"
 
 
 def _create_part(target: Path, mode: int | None) -> tuple[Path, int]:
-    """A new, locked file beside `target`.
+    """A new, locked file beside `target`, of the lowest number that nobody is writing.
 
     With the permissions of `mode`, else those that `target` has, else those that the umask leaves.
+    Unlocked files of this number and the next ones are removed: the folder need not be listed.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with suppress(FileNotFoundError):
         mode = stat.S_IMODE(target.stat().st_mode) if mode is None else mode
+    number = 0
+    while (fd := _create_locked(_part(target, number), mode)) is None:
+        number += 1
+    for later in range(number + 1, number + 1 + _LOOKED_AHEAD):
+        _remove_leftover(_part(target, later))
+    return _part(target, number), fd
+
+
+def _create_locked(part: Path, mode: int | None) -> int | None:
+    """A new, locked file; None where another is there that can't be removed."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     while True:
-        part = target.parent / _part_name(target.name)
-        fd = opened(partial(os.open, part, flags, 0o666 if mode is None else 0o600))
+        try:
+            fd = opened(partial(os.open, part, flags, 0o666 if mode is None else 0o600))
+        except FileExistsError:
+            if _remove_leftover(part):
+                continue
+            return None
         try:
             lock(fd)
-            if os.fstat(fd).st_nlink:
+            if _is_at(fd, part):
                 if mode is not None:
                     os.fchmod(fd, mode)
-                return part, fd
+                return fd
         except BaseException:
-            part.unlink(missing_ok=True)
+            if _is_at(fd, part):
+                part.unlink(missing_ok=True)
             os.close(fd)
             raise
         # Another process took it for a leftover before it was locked.
         os.close(fd)
+
+
+def _remove_leftover(part: Path) -> bool:
+    """Remove a file that nobody has locked; whether none of that name is there any more."""
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        fd = opened(partial(os.open, part, flags))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Published or removed meanwhile, the name may be that of another's new file.
+        if _is_at(fd, part):
+            part.unlink()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        # Locked: somebody is writing it now.
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    """Whether a name is that of an open file."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def sync_folder(folder: Path) -> None:

@@ -58,13 +58,13 @@ def list_sizes(prefix: str, s3: S3Options | None = None) -> Iterator[tuple[str, 
 
 
 def listed_in_s3(bucket: str, prefix: str, options: S3Options) -> Iterator[Mapping[str, Any]]:
-    """What S3 tells of each object under a prefix, sorted by key.
+    """What S3 lists of each object under a prefix, sorted by key.
 
     Raises StorageError.
     """
-    from audioengine.storage.s3_client import client, mapped
+    from audioengine.storage.s3_client import mapped, s3_client
 
-    reached = client(options)
+    reached = s3_client(options)
     page = {"Bucket": bucket, "Prefix": prefix, **options.request_arguments}
     while True:
         with mapped(f"can't list {SCHEME + bucket + '/' + prefix!r}"):

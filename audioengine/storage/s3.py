@@ -19,11 +19,12 @@ import tenacity
 from botocore.exceptions import ClientError
 
 from audioengine.errors import StorageError
+from audioengine.retries import S3_BODY
 from audioengine.storage.base import DestinationChangedError, Source
-from audioengine.storage.block_cache import BlockCache
+from audioengine.storage.block_cache import Block, BlockCache
 from audioengine.storage.buckets import Location
 from audioengine.storage.options import S3Options
-from audioengine.storage.s3_client import BROKEN, client, is_changed, mapped
+from audioengine.storage.s3_client import BROKEN, is_changed, mapped, s3_client
 from audioengine.storage.s3_parts import send_in_parts
 from audioengine.storage.spool import SpooledStaging
 
@@ -33,14 +34,14 @@ CONTENT_TYPE = "audio/mpeg"
 _BLOCK_BYTES = 8 << 20
 
 # All sources of a process share this: a merge of a thousand recordings takes no more than others.
-_BLOCKS = BlockCache(96 << 20)
+_BLOCKS = BlockCache(64 << 20)
 
 _BODY_ATTEMPTS = 4
 _MULTIPART_BYTES = 64 << 20
 _PART_BYTES = 16 << 20
 
 UPLOAD_KEY = "audioengine-upload"
-"""In an object's metadata: tells what one writer has made from all else under its name."""
+"""In an object's metadata: distinguishes what one writer made from all else under its name."""
 
 
 class S3Source(Source):
@@ -49,7 +50,7 @@ class S3Source(Source):
     def __init__(self, location: Location, options: S3Options) -> None:
         self._location = location
         self._doing = f"can't read source {str(self._location)!r}"
-        self._client = client(options)
+        self._client = s3_client(options)
         self._options = options
         self._loading = Lock()
         self._etag: str | None = None
@@ -76,7 +77,7 @@ class S3Source(Source):
             offset += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _block(self, number: int) -> bytes:
+    def _block(self, number: int) -> Block:
         # One thread loads, those that want the same block wait for it.
         with self._loading:
             return _BLOCKS.get(self, number, partial(self._load, number))
@@ -97,7 +98,7 @@ class S3Source(Source):
             with mapped(self._doing):
                 return tenacity.Retrying(
                     stop=tenacity.stop_after_attempt(_BODY_ATTEMPTS),
-                    wait=tenacity.wait_random_exponential(multiplier=0.1, max=5),
+                    wait=S3_BODY.wait,
                     retry=tenacity.retry_if_exception_type(_BrokenBodyError),
                     reraise=True,
                 )(self._get, offset, length)
@@ -139,7 +140,7 @@ class S3Staging(SpooledStaging):
     def __init__(self, location: Location, options: S3Options) -> None:
         self._location = location
         self._doing = f"can't write destination {str(self._location)!r}"
-        self._client = client(options)
+        self._client = s3_client(options)
         self._options = options
         self._upload_id = uuid4().hex
         super().__init__()
@@ -156,13 +157,13 @@ class S3Staging(SpooledStaging):
             digest = self._digest_of_parts() if in_parts else _base64(_sha256(self._blocks()))
             self._spool.seek(0)
             answer: Mapping[str, Any] = {}
-            with mapped(self._doing), appearing(self._location, self._options, self._is_there):
+            with mapped(self._doing), appearing(self._location, self._options, self._exists):
                 if in_parts:
                     self._upload(arguments)
                 else:
                     answer = self._put(arguments, digest)
             # Where the store has said what it has, there is nothing to ask.
-            if not self._is_told_right(answer, digest):
+            if not self._is_confirmed(answer, digest):
                 self._check(digest)
         finally:
             self.close()
@@ -178,7 +179,7 @@ class S3Staging(SpooledStaging):
         digests = [_sha256([block]) for block in self._blocks()]
         return f"{_base64(_sha256(digests))}-{len(digests)}"
 
-    def _is_told_right(self, answer: Mapping[str, Any], digest: str) -> bool:
+    def _is_confirmed(self, answer: Mapping[str, Any], digest: str) -> bool:
         wanted = self._options.encryption
         encrypted = wanted is None or answer.get("ServerSideEncryption") == wanted
         return encrypted and answer.get("ChecksumSHA256") == digest
@@ -224,7 +225,7 @@ class S3Staging(SpooledStaging):
         place, options = self._location, self._options
         send_in_parts(self._client, place, options, arguments, self._blocks(), send)
 
-    def _is_there(self) -> bool:
+    def _exists(self) -> bool:
         """Whether the object is this very output, though the store has refused it."""
         return upload_of(self._head()) == self._upload_id
 
@@ -277,12 +278,10 @@ def metadata_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 @contextmanager
-def appearing(
-    location: Location, options: S3Options, is_there: Callable[[], bool]
-) -> Iterator[None]:
+def appearing(location: Location, options: S3Options, exists: Callable[[], bool]) -> Iterator[None]:
     """Tell a destination that is no longer what it was judged to be from all else that fails.
 
-    is_there: whether the object is there that was to appear: the answer to an earlier try of boto3
+    exists: whether the object is there that was to appear: the answer to an earlier try of boto3
         may have been lost.
 
     Raises DestinationChangedError.
@@ -293,7 +292,7 @@ def appearing(
         if not is_changed(error, options):
             raise
         with suppress(ClientError):
-            if is_there():
+            if exists():
                 return
         if options.is_conditional:
             raise DestinationChangedError(str(location)) from None
@@ -302,8 +301,8 @@ def appearing(
 
 def upload_of(answer: Mapping[str, Any]) -> str | None:
     """By what one writer knows its own object, of an answer of S3; None: it is of none of ours."""
-    told: str | None = answer.get("Metadata", {}).get(UPLOAD_KEY)
-    return told
+    key: str | None = answer.get("Metadata", {}).get(UPLOAD_KEY)
+    return key
 
 
 class _EmptyObjectError(Exception):

@@ -146,7 +146,7 @@ def made_by(session: boto3.Session | None, service: str, **arguments: Any) -> An
     return session.client(service, **arguments)
 
 
-def client(options: S3Options) -> Any:
+def s3_client(options: S3Options) -> Any:
     """The client for a region and an endpoint, made once.
 
     Raises StorageError where none can be made.
@@ -166,7 +166,7 @@ BROKEN = (HTTPClientError, IncompleteReadError, HTTPError, ConnectionError)
 _UNREACHABLE = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
 
-def refusal(doing: str, code: str, status: int = 0) -> StorageError:
+def s3_error(doing: str, code: str, status: int = 0) -> StorageError:
     """What S3 refuses, as an error of ours.
 
     doing: what could not be done. status: HTTP's, where the answer has one of its own.
@@ -202,7 +202,7 @@ def mapped(doing: str) -> Iterator[None]:
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        raise refusal(doing, code, status) from None
+        raise s3_error(doing, code, status) from None
     except (*BROKEN, *_UNREACHABLE) as error:
         raise StorageError(f"{doing}: {type(error).__name__}", retryable=True) from None
     except _NO_CREDENTIALS as error:

@@ -49,17 +49,17 @@ class S3Storage(Storage):
         return None if answer is None else _found(answer)
 
     def _hidden(self, location: Location) -> Found | None:
-        """What a list tells of an object of which nothing else may be told: its ETag, mostly.
+        """What a listing says of an object that may not be read: its ETag, mostly.
 
         An answer to HEAD has no body that says why it is refused; that to a list has one, as where
         credentials have expired.
         """
         from botocore.exceptions import ClientError
 
-        from audioengine.storage.s3_client import client
+        from audioengine.storage.s3_client import s3_client
 
         try:
-            answer = client(self._options).list_objects_v2(
+            answer = s3_client(self._options).list_objects_v2(
                 Bucket=location.bucket,
                 Prefix=location.key,
                 MaxKeys=1,
@@ -75,11 +75,11 @@ class S3Storage(Storage):
     def _head(self, location: Location, options: S3Options) -> dict[str, Any] | None:
         from botocore.exceptions import ClientError
 
-        from audioengine.storage.s3_client import client, mapped
+        from audioengine.storage.s3_client import mapped, s3_client
 
         with mapped(f"can't look for {str(location)!r}"):
             try:
-                answer: dict[str, Any] = client(options).head_object(
+                answer: dict[str, Any] = s3_client(options).head_object(
                     Bucket=location.bucket,
                     Key=location.key,
                     ChecksumMode="ENABLED",
@@ -118,7 +118,7 @@ class S3Storage(Storage):
         options: S3Options | None = None,
     ) -> None:
         from audioengine.storage.s3 import CONTENT_TYPE, UPLOAD_KEY, appearing, upload_of
-        from audioengine.storage.s3_client import client, mapped
+        from audioengine.storage.s3_client import mapped, s3_client
         from audioengine.storage.s3_parts import send_in_parts
 
         own = replace(self._for(options), version=None)
@@ -142,26 +142,26 @@ class S3Storage(Storage):
 
         def send(this: Mapping[str, Any], span: tuple[int, int]) -> Mapping[str, Any]:
             part = f"bytes={span[0]}-{span[1] - 1}"
-            answer = client(own).upload_part_copy(**this, **of, CopySourceRange=part)
+            answer = s3_client(own).upload_part_copy(**this, **of, CopySourceRange=part)
             sent: Mapping[str, Any] = answer["CopyPartResult"]
             return sent
 
-        def is_there() -> bool:
+        def exists() -> bool:
             """Whether the destination needs no other try: what has changed is the source, if so."""
-            there = self._head(destination, own)
-            if there is not None and upload_of(there) == copy_id:
+            found = self._head(destination, own)
+            if found is not None and upload_of(found) == copy_id:
                 return True
-            if (there and there["ETag"]) == own.replaces:
+            if (found and found["ETag"]) == own.replaces:
                 message = f"can't copy {str(source)!r}: it was changed meanwhile"
                 raise StorageError(message, retryable=True)
             return False
 
         with (
             mapped(f"can't copy {str(source)!r} to {str(destination)!r}"),
-            appearing(destination, own, is_there),
+            appearing(destination, own, exists),
         ):
             if found.size <= _MOST_COPIED_BYTES:
-                client(own).copy_object(
+                s3_client(own).copy_object(
                     Bucket=destination.bucket,
                     Key=destination.key,
                     MetadataDirective="REPLACE",
@@ -173,7 +173,7 @@ class S3Storage(Storage):
                 )
             else:
                 bounds = [*range(0, found.size, _COPIED_PART_BYTES), found.size]
-                send_in_parts(client(own), destination, own, made, pairwise(bounds), send)
+                send_in_parts(s3_client(own), destination, own, made, pairwise(bounds), send)
         self._check_copy(source, destination, found, own, copy_id)
 
     def _check_copy(
@@ -192,8 +192,8 @@ class S3Storage(Storage):
             message = f"can't copy {str(source)!r}: another writer has replaced the copy"
             raise StorageError(message, retryable=True)
         if answer is None or copied is None or copied.size != found.size:
-            there = "nothing" if copied is None else f"{copied.size} bytes"
-            message = f"can't copy {str(source)!r}: {there} at {str(destination)!r}"
+            copied_size = "nothing" if copied is None else f"{copied.size} bytes"
+            message = f"can't copy {str(source)!r}: {copied_size} at {str(destination)!r}"
             raise StorageError(f"{message} for {found.size} bytes", retryable=True)
         encryption = options.encryption
         if encryption is not None and answer.get("ServerSideEncryption") != encryption:
@@ -217,13 +217,13 @@ class S3Storage(Storage):
 
     def _versions(self, location: Location, *kinds: str) -> Iterator[tuple[str, str]]:
         """Versions, and of which of these kinds each is."""
-        from audioengine.storage.s3_client import client, mapped
+        from audioengine.storage.s3_client import mapped, s3_client
 
         page: dict[str, Any] = {"Bucket": location.bucket, "Prefix": location.key}
         page |= self._options.request_arguments
         while True:
             with mapped(f"can't list versions of {str(location)!r}"):
-                answer = client(self._options).list_object_versions(**page)
+                answer = s3_client(self._options).list_object_versions(**page)
             for kind in kinds:
                 for one in answer.get(kind, ()):
                     if one["Key"] == location.key:
@@ -241,29 +241,29 @@ class S3Storage(Storage):
         *,
         judge: Judge | None = None,
     ) -> None:
-        from audioengine.storage.s3_client import client, mapped, refusal
+        from audioengine.storage.s3_client import mapped, s3_client, s3_error
 
         if versions is None:
-            there = list(self._versions(location, "Versions", "DeleteMarkers"))
+            listed = list(self._versions(location, "Versions", "DeleteMarkers"))
         else:
-            there = [(version, "Versions") for version in versions]
-        names = [{"Key": location.key, "VersionId": version} for version, _ in there]
+            listed = [(version, "Versions") for version in versions]
+        names = [{"Key": location.key, "VersionId": version} for version, _ in listed]
         if judge is not None:
             objects = [
-                name for name, (_, kind) in zip(names, there, strict=True) if kind == "Versions"
+                name for name, (_, kind) in zip(names, listed, strict=True) if kind == "Versions"
             ]
             self._judge(location, objects, judge)
         doing = f"can't delete {str(location)!r}"
         for first in range(0, len(names), _MOST_DELETED):
             with mapped(doing):
-                answer = client(self._options).delete_objects(
+                answer = s3_client(self._options).delete_objects(
                     Bucket=location.bucket,
                     Delete={"Objects": names[first : first + _MOST_DELETED], "Quiet": True},
                     **self._options.request_arguments,
                 )
             for error in answer.get("Errors", ()):
                 if error["Code"] not in _GONE:
-                    raise refusal(doing, error["Code"])
+                    raise s3_error(doing, error["Code"])
 
     def _judge(self, location: Location, names: Sequence[dict[str, str]], judge: Judge) -> None:
         """Let each version be judged; what may be replaced by another is named by its ETag."""
@@ -306,9 +306,9 @@ class S3Storage(Storage):
 
 
 class _HiddenError(StorageError):
-    """A store tells nothing of an object, for which it would want another key.
+    """A store says nothing of an object, which needs another key.
 
-    found: what a list tells of it; None: it is not there.
+    found: what a listing says of it; None: it does not exist.
     """
 
     def __init__(self, place: str, found: Found | None) -> None:
@@ -317,7 +317,7 @@ class _HiddenError(StorageError):
 
 
 def _found(answer: Mapping[str, Any]) -> Found:
-    """An object, as S3 tells about it."""
+    """An object, as S3 describes it."""
     from audioengine.storage.s3 import metadata_of
 
     return Found(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from abc import ABC
-from tempfile import SpooledTemporaryFile
 
 from audioengine.storage.base import Staging
 from audioengine.storage.files import Failing
@@ -19,6 +18,8 @@ class SpooledStaging(Staging, ABC):
     """An output kept in memory, or on disk where it is large; `publish` hands it over."""
 
     def __init__(self) -> None:
+        from tempfile import SpooledTemporaryFile
+
         self._spool = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - close()
         self.size = 0
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from audioengine.edits import Span
 from audioengine.plan.grid import Flags
+from audioengine.plan.rendering import RenderPlan
 from audioengine.verification.findings import HeardBands
 from audioengine.verification.passage import Passage
 from audioengine.verification.waves import amplitude, power_in_bands
@@ -44,6 +45,27 @@ _ALL_CODED_HZ = 44_100
 _CODED_MOSTLY = 522 / 576
 _CODED = {24_000: 540 / 576, 32_000: 540 / 576}
 _CODED_8K = 566 / 576, 160 / 192
+# What LAME 3.100 leaves out above, by the bitrate in kbit/s (optimum_bandwidth in lame.c).
+_LOWPASS_HZ = {
+    8: 2000,
+    16: 3700,
+    24: 3900,
+    32: 5500,
+    40: 7000,
+    48: 7500,
+    56: 10_000,
+    64: 11_000,
+    80: 13_500,
+    96: 15_100,
+    112: 15_600,
+    128: 17_000,
+    160: 17_500,
+    192: 18_600,
+    224: 19_400,
+    256: 19_700,
+    320: 20_500,
+}
+_MONO_SHARE = 1.5
 _MOST_LOST_DB = 6.0
 _MOST_LOST_BY_CHANCE_DB = 10.0
 """See `lost_bands`."""
@@ -110,9 +132,21 @@ def _sure(passage: Passage, rate_hz: int, coded: float) -> Flags:
         ),
         default=math.inf,
     )
-    tops = np.arange(1, BANDS + 1) * (rate_hz / 2 / BANDS)
-    sure: Flags = tops <= min(highest, coded)
+    width = rate_hz / 2 / BANDS
+    tops = np.arange(1, BANDS + 1) * width
+    # Its low-pass is rounded to whole bands.
+    kept = lowpass_hz(passage.case.plan) - width / 2
+    sure: Flags = tops <= min(highest, coded, kept)
     return sure
+
+
+def lowpass_hz(plan: RenderPlan) -> float:
+    """Above what a first encode may leave all out: LAME's choice by bitrate, 1.5 times for mono."""
+    if plan.full_band:
+        return math.inf
+    kbps = plan.format.bitrates_kbps[plan.bitrate_index]
+    nearest = min(_LOWPASS_HZ, key=lambda one: abs(one - kbps))
+    return _LOWPASS_HZ[nearest] * (_MONO_SHARE if plan.format.channels == 1 else 1)
 
 
 def lost_bands(found: Iterable[HeardBands], rate_hz: int) -> tuple[list[LostBand], float]:

@@ -25,7 +25,7 @@ from audioengine.plan.placing import PlacedPart
 from audioengine.plan.rendering import RenderPlan
 from audioengine.plan.spans import without
 from audioengine.plan.store import StorePlan
-from audioengine.verification.voice import Voice
+from audioengine.verification.voice import ReadSamples, Voice
 from audioengine.verification.waves import Masked, Wave, painted
 
 # Between copies of one recording all of its frames are looked at, and so many beside the others.
@@ -161,28 +161,38 @@ def store_case(
     output_index: FrameIndex,
     plan: StorePlan,
     beep: Beep,
+    read_samples: ReadSamples | None = None,
 ) -> Case:
-    """What is to be judged of a store."""
+    """What is to be judged of a store.
+
+    read_samples: gives those of a source that is no MP3.
+    """
     zero, whole = plan.kept.start, Span(0, plan.kept.length)
     masked = tuple(
         tuple(Masked(Span(mask.start - zero, mask.end - zero)) for mask in masks)
         for masks in plan.masked
     )
-    voice = Voice(source, source_index, zero, 0, Fraction(1), (whole,), (whole,), masked)
+    voice = Voice(
+        source, source_index, zero, 0, Fraction(1), (whole,), (whole,), masked, read_samples
+    )
     # On a grid of its own, the output's frames fall between the source's.
-    own_grid = plan.grid.origin != 0
+    is_compared = plan.grid.origin == 0 and source_index.frames > 0
     patch = Patch(FrameRange(0, source_index.frames), 0, 0)
-    return Case(output, output_index, plan, beep, (voice,), () if own_grid else (patch,))
+    return Case(output, output_index, plan, beep, (voice,), (patch,) if is_compared else ())
 
 
 def merge_case(
     sources: Sequence[ByteSource],
+    read_samples: Sequence[ReadSamples | None],
     output: ByteSource,
     output_index: FrameIndex,
     plan: MergePlan,
     beep: Beep,
 ) -> Case:
-    """What is to be judged of a merge of sources, which are those of the plan's parts."""
+    """What is to be judged of a merge of sources, which are those of the plan's parts.
+
+    read_samples: by source, gives the samples of one that is no MP3.
+    """
     voices = tuple(
         Voice(
             source,
@@ -196,6 +206,7 @@ def merge_case(
                 _masks_of(part, channel % part.index.format.channels)
                 for channel in range(plan.format.channels)
             ),
+            read_samples[number],
         )
         for number, (source, part) in enumerate(zip(sources, plan.parts, strict=True))
     )

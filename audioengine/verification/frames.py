@@ -141,7 +141,7 @@ def _reach(case: Case) -> int:
     least = min(
         int(index.sizes[np.unique(index.byte2)].min())
         for index in (*(voice.index for voice in case.voices), case.output_index)
-        if index.format == format
+        if index.format == format and index.frames
     )
     return min(64, -(-format.max_main_data_begin // max(1, least - overhead)) + 1)
 

@@ -6,10 +6,12 @@ Places count samples of the output from the first that it plays.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,9 @@ from audioengine.verification.decoder import UndecodableError, decode_source
 from audioengine.verification.second_decoder import SecondDecoder
 from audioengine.verification.waves import Masked, Wave, as_wave, resampled
 from audioengine.verification.window_types import mixed_frames
+
+ReadSamples: TypeAlias = Callable[[int, int], npt.NDArray[np.float32]]
+"""Gives raw samples from one number to before another, shape (n, channels), full scale ±1."""
 
 OVERLAP = 1056
 """Samples after a frame that still depend on it: 576, and the synthesis window's 480."""
@@ -48,6 +53,8 @@ class Voice:
     """Where no other is heard."""
     masked: tuple[tuple[Masked, ...], ...]
     """By channel of the output."""
+    read_samples: ReadSamples | None = None
+    """Of a recording that is no MP3, gives its raw samples."""
 
     @property
     def everything(self) -> Span:
@@ -92,6 +99,8 @@ class Voice:
 
     def _read(self, start: int, end: int) -> npt.NDArray[np.float64]:
         """[shape=(end - start, channels)] Raw samples; silence where there are none."""
+        if self.read_samples is not None:
+            return self.read_samples(start, end).astype(np.float64)
         spf = self.index.format.samples_per_frame
         first, last = start // spf, -(-end // spf)
         return self.frames(first, last)[start - first * spf : end - first * spf]

@@ -17,8 +17,8 @@ from typing import Any
 import audioengine as ae
 from audioengine.batch import run_job as work
 from audioengine.batch.cluster import _Sealed
+from audioengine.batch.job_outcome import How, JobOutcome
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, JobOutcome
 from audioengine.storage import open_destination
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -67,20 +67,20 @@ def entries(journal: Path) -> list[dict[str, Any]]:
 def made(source: Path, params: Any, **options: Any) -> bytes:
     """What `store` makes of a recording."""
     out = io.BytesIO()
-    ae.store(source, out, ae.Modification.from_params(params), **options)
+    ae.store(source, out, ae.Modification.from_params(params), ae.StoreOptions(**options))
     return out.getvalue()
 
 
 def do_or_die(job: Job, how: How) -> JobOutcome:
     """Do a job, unless its destination says that the process dies in the middle of it."""
-    destination = job.told()["destination"]
+    destination = job.journal_fields()["destination"]
     mark = Path(f"{destination}.died")
     if ALWAYS in destination or (ONCE in destination and not mark.exists()):
         with mark.open("a") as file:
             file.write("x")
         open_destination(destination).write(b"half of it")
         os.kill(os.getpid(), signal.SIGKILL)
-    return work.do(job, how)
+    return work.do_job(job, how)
 
 
 def do_sealed_or_die(sealed: _Sealed) -> JobOutcome:
@@ -90,7 +90,7 @@ def do_sealed_or_die(sealed: _Sealed) -> JobOutcome:
 
 def tell_event(job: Job, _how: How) -> JobOutcome:
     """End a job as a command ends; its destination says whether it fails."""
-    if "failing" in job.told()["destination"]:
+    if "failing" in job.journal_fields()["destination"]:
         error = {"type": "StorageError", "message": "no", "retryable": False}
         return JobOutcome(error=error, alarm={"event": "storeRecordingError"})
     return JobOutcome(report={}, event={"event": "RECORDINGSTORED"})

@@ -17,8 +17,8 @@ from distributed import LocalCluster
 
 import audioengine as ae
 from audioengine.batch import cluster as module
+from audioengine.batch.job_outcome import How
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How
 from audioengine.batch.run import BatchState
 from tests.batch import helpers
 from tests.batch.helpers import CALL, EDIT, FULL, TEMPORARY, entries, job, made, manifest_of

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 import audioengine as ae
+from audioengine.batch.job_outcome import How
 from audioengine.batch.manifest_job import Job, job_of
-from audioengine.batch.outcome import How
-from audioengine.batch.run_job import do
+from audioengine.batch.run_job import do_job
 from audioengine.cli import main
 from tests.batch.helpers import entries, manifest_of
 from tests.execution.service import (
@@ -109,7 +109,7 @@ def test_options_come_before_what_settings_say_of_commands_too(root: Path) -> No
     chosen = ae.StoreOptions(guard_ms=(10, 40), beep=ae.Beep(frequency_hz=700))
     wanted = io.BytesIO()
     guarded = ae.Modification(mask={"caller": [ae.Interval(1, 2)]}, guard_ms=(10, 40))
-    ae.store(DATA, wanted, guarded, beep=chosen.beep)
+    ae.store(DATA, wanted, guarded, ae.StoreOptions(beep=chosen.beep))
     for given in ({"options": chosen}, {"settings": settings_of(root, store=chosen)}):
         report, journal = batch(root, lines, **given)
         assert (report.done, report.failed) == (2, 0)
@@ -130,8 +130,8 @@ def test_how_s3_is_reached_holds_for_commands_too(monkeypatch: pytest.MonkeyPatc
     one = job_of(1, json.dumps(store_command()).encode())
     assert isinstance(one, Job)
     s3 = ae.S3Options(endpoint_url="http://127.0.0.1:1")
-    do(one, How(ae.StoreOptions(), s3, settings()))
-    do(one, How(ae.StoreOptions(), s3, settings(storage={"root": "kept"})))
+    do_job(one, How(ae.StoreOptions(), s3, settings()))
+    do_job(one, How(ae.StoreOptions(), s3, settings(storage={"root": "kept"})))
     assert [repr(storage) for storage in asked] == [repr(ae.S3Storage(s3)), "FolderStorage('kept')"]
 
 

@@ -14,10 +14,10 @@ import pytest
 
 import audioengine as ae
 from audioengine.batch import run
+from audioengine.batch.job_outcome import How, JobOutcome
 from audioengine.batch.journal import Journal
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, JobOutcome
-from audioengine.batch.run_job import do
+from audioengine.batch.run_job import do_job
 from tests.batch.helpers import CALL, EDIT, FIXTURES, job, manifest_of
 from tests.batch.test_command_work import batch as command_batch
 from tests.batch.test_command_work import root as root  # noqa: PLC0414 - a fixture
@@ -49,7 +49,7 @@ class Inline:
         self.jobs.append(job)
 
     def ended(self) -> Iterator[tuple[Job, JobOutcome]]:
-        yield from ((job, do(job, self.how)) for job in (self.jobs.pop(),))
+        yield from ((job, do_job(job, self.how)) for job in (self.jobs.pop(),))
 
     def cancel(self) -> None:
         self.jobs.clear()

@@ -10,8 +10,8 @@ import pytest
 
 import audioengine as ae
 from audioengine.batch import processes
+from audioengine.batch.job_outcome import How, JobOutcome
 from audioengine.batch.manifest_job import Job, job_of
-from audioengine.batch.outcome import How, JobOutcome
 from audioengine.batch.processes import Processes
 from tests.batch.helpers import tell_environment
 
@@ -26,7 +26,7 @@ def a_job(line: int) -> Job:
 
 @pytest.fixture
 def one(monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
-    monkeypatch.setattr(processes, "do", tell_environment)
+    monkeypatch.setattr(processes, "do_in_process", tell_environment)
     with closing(Processes(HOW, 1)) as made:
         yield made
 
@@ -54,7 +54,7 @@ def test_a_job_that_was_taken_and_not_sent_is_dropped(one: Processes) -> None:
 
 def test_processes_have_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not that of the process which they are forked from, which began with the first batch."""
-    monkeypatch.setattr(processes, "do", tell_environment)
+    monkeypatch.setattr(processes, "do_in_process", tell_environment)
 
     def told(line: int) -> JobOutcome:
         with closing(Processes(HOW, 1)) as made:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from hashlib import md5
@@ -21,11 +22,11 @@ from hypothesis import strategies as st
 
 import audioengine as ae
 from audioengine.batch import manifest_all, manifest_inventory
+from audioengine.batch.job_outcome import How
 from audioengine.batch.manifest import count_jobs, jobs_of
 from audioengine.batch.manifest_all import ForAll, Tally
 from audioengine.batch.manifest_job import BadLine, Job, PlainJob, parse_job
-from audioengine.batch.outcome import How
-from audioengine.batch.run_job import do
+from audioengine.batch.run_job import do_job
 from audioengine.operations.options import StoreOptions
 from tests.batch.helpers import SHORT
 from tests.batch.test_manifest import InMemory
@@ -200,26 +201,29 @@ def test_all_jobs_get_the_same_edit_as_it_was_given(tmp_path: Path) -> None:
             "caller": [ae.Interval(1, 2), ae.Interval(3, 4.5)],
             "callee": [ae.Interval(3, 4.5)],
         }
-        assert one.modification == ae.Modification(EDIT.trim, mask, guard_ms=(10, 40))
+        assert one.modification == ae.Modification(EDIT.trim, mask)
         assert one.start_time_ms == 1728890677283
-        assert one.guard_ms == (10, 40)
+        assert one.options == {"guard_ms": (10, 40)}
     (same, _), (other, _), (alone, _) = (
         read(manifest, ForAll(TO, EDIT, start_time_ms=1728890677283)),
-        read(manifest, ForAll(TO, EDIT, guard_ms=Decimal("5.5"))),
+        read(manifest, ForAll(TO, replace(EDIT, guard_ms=Decimal("5.5")))),
         read(manifest, ForAll(TO)),
     )
     assert same.key == found[0].key
     assert len({found[0].key, found[1].key, other.key, alone.key}) == 4
-    assert [one.guard_ms for one in parsed([other, alone])] == [Decimal("5.5"), None]
+    assert [one.options for one in parsed([other, alone])] == [
+        {"guard_ms": Decimal("5.5")},
+        {},
+    ]
 
 
 def test_numbers_of_any_kind_are_written_down(tmp_path: Path) -> None:
     start: Any = np.int64(1728890677283)
     trim = ae.Interval(Decimal("0.1"), cast("Any", Fraction(5, 2)))
     guard = (Decimal("2.5"), 3)
-    for_all = ForAll(TO, ae.Modification(trim), start_time_ms=start, guard_ms=guard)
+    for_all = ForAll(TO, ae.Modification(trim, guard_ms=guard), start_time_ms=start)
     (found,) = parsed(read(csv_of(tmp_path, "calls,a.mp3"), for_all))
-    assert (found.start_time_ms, found.guard_ms) == (1728890677283, guard)
+    assert (found.start_time_ms, found.options) == (1728890677283, {"guard_ms": guard})
     assert found.modification.trim == ae.Interval(Decimal("0.1"), Decimal("2.5"))
 
 
@@ -231,9 +235,9 @@ def test_numbers_of_any_kind_are_written_down(tmp_path: Path) -> None:
         (ForAll("out"), "to"),
         (ForAll(""), "to"),
         (ForAll("gs://out/done/"), "to"),
-        (ForAll(TO, guard_ms=(1, 2, 3)), "guardMs"),  # type: ignore[arg-type]
+        (ForAll(TO, ae.Modification(guard_ms=(1, 2, 3))), "guardMs"),  # type: ignore[arg-type]
         (ForAll(TO, start_time_ms="now"), "startTime"),  # type: ignore[arg-type]
-        (ForAll(TO, guard_ms=object()), "guardMs"),  # type: ignore[arg-type]
+        (ForAll(TO, ae.Modification(guard_ms=object())), "guardMs"),  # type: ignore[arg-type]
         (ForAll(TO, ae.Modification(relative_unit="ms")), "relative_unit"),
     ],
 )
@@ -405,15 +409,15 @@ def test_folders_are_made_for_what_mirrors_a_source_and_for_nothing_else(tmp_pat
     (calls / "a" / "b" / "c.mp3").write_bytes(SHORT.read_bytes())
     (mirrored,) = read(calls, ForAll(f"{tmp_path}/out/"))
     assert isinstance(mirrored, Job)
-    outcome = do(mirrored._replace(makes_folders=False), HOW)
+    outcome = do_job(mirrored._replace(makes_folders=False), HOW)
     assert outcome.error is not None
     assert "make it first" in outcome.error["message"]
-    assert do(mirrored, HOW).error is None
+    assert do_job(mirrored, HOW).error is None
     assert (tmp_path / "out" / "a" / "b" / "c.mp3").read_bytes() == SHORT.read_bytes()
     (tmp_path / "file").touch()
     (blocked,) = read(calls, ForAll(f"{tmp_path}/file/"))
     assert isinstance(blocked, Job)
-    outcome = do(blocked, HOW)
+    outcome = do_job(blocked, HOW)
     assert outcome.error is not None
     assert outcome.error["type"] == "StorageError"
 

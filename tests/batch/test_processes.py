@@ -10,9 +10,9 @@ import pytest
 
 import audioengine as ae
 from audioengine.batch import processes, run
+from audioengine.batch.job_outcome import How
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How
 from audioengine.batch.processes import Processes
 from tests.batch import helpers
 from tests.batch.helpers import CALL, EDIT, FULL, TEMPORARY, entries, job, made, manifest_of
@@ -24,7 +24,7 @@ def test_jobs_of_a_process_that_dies_are_done_again_and_one_that_kills_it_is_giv
 ) -> None:
     """Those beside it, even in it, are not blamed; nothing is left of what was half written."""
     monkeypatch.setattr(run, "_is_in_s3", lambda *_: several)
-    monkeypatch.setattr(processes, "do", helpers.do_or_die)
+    monkeypatch.setattr(processes, "do_in_process", helpers.do_or_die)
     names = [helpers.ALWAYS, "a", "b", helpers.ONCE, "c"]
     lines = [job(tmp_path / f"{name}.mp3", CALL, modification=EDIT) for name in names]
     manifest, journal = manifest_of(tmp_path, lines), tmp_path / "journal"
@@ -67,4 +67,4 @@ def test_one_more_is_in_hand_for_each_process_and_what_has_not_begun_can_be_give
     assert 1 <= len(ended) < 10
     assert all(outcome.error is None for _, outcome in ended)
     outputs = {str(path) for path in tmp_path.glob("*.mp3")}
-    assert outputs == {one.told()["destination"] for one, _ in ended}
+    assert outputs == {one.journal_fields()["destination"] for one, _ in ended}

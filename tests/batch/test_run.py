@@ -28,8 +28,8 @@ from hypothesis import strategies as st
 
 import audioengine as ae
 from audioengine.batch import processes, run
+from audioengine.batch.job_outcome import How
 from audioengine.batch.journal import Journal
-from audioengine.batch.outcome import How
 from audioengine.batch.run import BatchState
 from audioengine.operations.workers import worker_count
 from audioengine.storage import S3Options
@@ -322,7 +322,7 @@ def test_what_a_job_tells_the_world_is_in_the_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of jobs that are done and of those that failed."""
-    monkeypatch.setattr(processes, "do", helpers.tell_event)
+    monkeypatch.setattr(processes, "do_in_process", helpers.tell_event)
     lines = [job(tmp_path / name) for name in ("a.mp3", "failing.mp3")]
     manifest, journal = manifest_of(tmp_path, lines), tmp_path / "journal"
     ae.run_batch(manifest, journal, concurrency=1)

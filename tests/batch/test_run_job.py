@@ -12,9 +12,9 @@ import tenacity
 
 import audioengine as ae
 from audioengine.batch import run_job as work
+from audioengine.batch.job_outcome import How, JobOutcome
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_job import Job
-from audioengine.batch.outcome import How, JobOutcome
 from tests.batch.helpers import MASK, job, manifest_of
 
 
@@ -40,7 +40,7 @@ def test_only_what_may_pass_is_tried_again(
     (one,) = jobs_of(str(manifest_of(tmp_path, [job(tmp_path / "out.mp3")])))
     assert isinstance(one, Job)
     with patch.object(work, "store", fail):
-        outcome = work.do(one, How(ae.StoreOptions(), retries=2))
+        outcome = work.do_job(one, How(ae.StoreOptions(), retries=2))
     assert outcome.attempts == attempts == len(seen)
     assert outcome.report is None
     assert outcome.error is not None
@@ -63,7 +63,7 @@ def test_a_command_that_may_succeed_later_is_tried_again_and_its_last_event_coun
     (one,) = jobs_of(str(manifest_of(tmp_path, [{"method": "DELETERECORDING"}])))
     assert isinstance(one, Job)
     with patch.object(work, "do_command", fail):
-        outcome = work.do(one, How(ae.StoreOptions(), retries=2))
+        outcome = work.do_job(one, How(ae.StoreOptions(), retries=2))
     assert outcome.attempts == attempts == len(seen)
     assert outcome.event == {"try": attempts}
 
@@ -77,17 +77,17 @@ def test_a_job_is_verified_before_it_is_published(
     assert isinstance(one, Job)
     how = How(ae.StoreOptions(verify=True))
     with monkeypatch.context() as broken:
-        broken.setattr("audioengine.pcm.tone.Tone.paint", lambda *_: None)
-        error = work.do(one, how).error
+        broken.setattr("audioengine.pcm.tone.BeepTone.paint", lambda *_: None)
+        error = work.do_job(one, how).error
     assert error is not None
     assert (error["type"], error["retryable"]) == ("VerificationError", False)
     assert "beep: " in error["message"]
     assert not (tmp_path / "out.mp3").exists()
-    report = work.do(one, how).report
+    report = work.do_job(one, how).report
     assert report is not None
     assert report["verification"]["passed"] is True
     assert len(report["verification"]["checks"]) == 15
-    plain = work.do(one, How(ae.StoreOptions())).report
+    plain = work.do_job(one, How(ae.StoreOptions())).report
     assert plain is not None
     assert plain["verification"] is None
 

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import pytest
 
 import audioengine as ae
-from audioengine.batch import outcome
+from audioengine.batch import job_outcome
 from audioengine.batch import run as batch_run
 from audioengine.batch.run import BatchState
 from audioengine.cli import batch_verb as batching
@@ -131,7 +131,7 @@ def test_wrong_usage_is_exit_code_2(args: list[str], said: str) -> None:
 def test_a_manifest_that_is_not_there_is_exit_code_1(tmp_path: Path) -> None:
     error = refusal("batch", tmp_path / "none", "--journal", tmp_path / "j", exit_code=1)
     assert error["type"] == "StorageError"
-    assert outcome.SHOWN_FAILURES == 1000
+    assert job_outcome.SHOWN_FAILURES == 1000
 
 
 @pytest.mark.parametrize(

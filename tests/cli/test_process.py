@@ -114,7 +114,7 @@ def test_a_killed_run_is_cleaned_up_by_the_next(source: Path, target: Path) -> N
     """What kill -9 leaves has a recognisable name, and the next run there removes it."""
     with started("store", source, target, *EDIT) as process:
         part = wait_for_part(target)
-        assert re.fullmatch(r"\.out\.mp3\.[0-9a-f]{8}\.audioengine-part", part.name)
+        assert re.fullmatch(r"\.out\.mp3\.[0-9]+\.audioengine-part", part.name)
         # While it is written, another run on the same destination leaves it alone.
         assert run("store", CALL, target).exit_code == 0
         assert part.exists()
@@ -180,4 +180,4 @@ def test_the_entry_point_is_the_command() -> None:
     )
     assert done.stdout.startswith("audioengine, version ")
     pyproject = (ROOT / "pyproject.toml").read_text()
-    assert 'audioengine = "audioengine.cli:main"' in pyproject
+    assert 'audioengine = "audioengine.__main__:main"' in pyproject

@@ -247,11 +247,11 @@ def test_a_failed_store_leaves_what_was_there(tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     """Only those of the same destination, by their name."""
     target = tmp_path / "out.mp3"
-    leftover = tmp_path / ".out.mp3.0123abcd.audioengine-part"
+    leftover = tmp_path / ".out.mp3.0.audioengine-part"
     others = [
-        tmp_path / ".other.mp3.0123abcd.audioengine-part",
-        tmp_path / ".out.mp3.0123abcd.part",
-        tmp_path / "out.mp3.0123abcd.audioengine-part",
+        tmp_path / ".other.mp3.0.audioengine-part",
+        tmp_path / ".out.mp3.0.part",
+        tmp_path / "out.mp3.0.audioengine-part",
     ]
     for path in (leftover, *others):
         path.write_bytes(b"half")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import audioengine as ae
-from audioengine.custody.chain import Head, digest_of, linked, sealed
+from audioengine.custody.chain import Head, line_digest, linked, sealed
 
 KEY = b"a key of the tests"
 TIME = "2026-11-23T13:00:00.000Z"
@@ -36,13 +36,13 @@ def lines_of(entries: Sequence[Mapping[str, Any]], key: bytes | None) -> list[by
     lines = []
     for one in entries:
         lines.append(linked(one, head, TIME, key))
-        head = Head(len(lines), digest_of(lines[-1]))
+        head = Head(len(lines), line_digest(lines[-1]))
     return lines
 
 
 def head_of(lines: Sequence[bytes]) -> Head:
     """How far a chain has come."""
-    return Head(len(lines), digest_of(lines[-1])) if lines else Head()
+    return Head(len(lines), line_digest(lines[-1])) if lines else Head()
 
 
 def written(folder: Path, lines: Sequence[bytes], key: bytes | None) -> ae.CustodyRecord:

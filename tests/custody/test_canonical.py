@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import audioengine as ae
-from audioengine.custody.canonical import canonical, parsed, plain
+from audioengine.custody.canonical import canonical, parsed, plain_values
 
 TEXTS = st.text('aZ01"\\/\n\0 é🙂\ud800', max_size=6)
 VALUES = st.recursive(
@@ -55,30 +55,30 @@ def test_other_forms_are_refused(line: bytes) -> None:
 
 @given(st.fractions() | st.decimals(allow_nan=False, allow_infinity=False, places=4))
 def test_numbers_are_exact(number: Fraction | Decimal) -> None:
-    told = plain(number)
+    told = plain_values(number)
     assert Fraction(told) == Fraction(number)
     assert isinstance(told, int) == (Fraction(number).denominator == 1)
 
 
 def test_equal_numbers_are_told_alike() -> None:
     """A float is its shortest decimal."""
-    assert plain([10, 10.0, Decimal("10.0")]) == [10, 10, 10]
-    assert plain([0.1, Decimal("0.10"), -0.05]) == ["0.1", "0.1", "-0.05"]
-    assert plain(Fraction(1, 3)) == "1/3"
+    assert plain_values([10, 10.0, Decimal("10.0")]) == [10, 10, 10]
+    assert plain_values([0.1, Decimal("0.10"), -0.05]) == ["0.1", "0.1", "-0.05"]
+    assert plain_values(Fraction(1, 3)) == "1/3"
 
 
 def test_a_request_is_told_as_it_is() -> None:
     modification = ae.Modification(
         trim=ae.Interval(0.5, None), mask={"caller": [ae.Interval(1, Decimal("2.50"))]}
     )
-    told = plain({"modification": modification, "beep": ae.Beep()})
+    told = plain_values({"modification": modification, "beep": ae.Beep()})
     assert json.loads(canonical(told)) == {
         "modification": {
             "trim": ["0.5", None],
             "mask": {"caller": [[1, "2.5"]]},
             "absolute_times": False,
-            "guard_ms": 0,
-            "clip_tolerance_s": 5,
+            "guard_ms": None,
+            "clip_tolerance_s": None,
             "relative_unit": "s",
         },
         "beep": {"frequency_hz": 1000, "level_dbfs": -20, "fill": "beep"},

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import audioengine as ae
 from audioengine.custody.canonical import canonical
-from audioengine.custody.chain import BEGINNING, digest_of, sealed
+from audioengine.custody.chain import BEGINNING, line_digest, sealed
 from tests.custody.records import KEY, TIME, codes, entry, head_of, lines_of, written
 
 COUNT = 6
@@ -143,9 +143,9 @@ def test_what_is_wrong_is_named_with_its_line(
 
 def test_lines_behind_a_published_head_are_not_covered_by_it() -> None:
     """The head of any earlier day will do; the verdict says how far it reaches."""
-    verdict = found(PLAIN, digest_of(PLAIN[2]))
+    verdict = found(PLAIN, line_digest(PLAIN[2]))
     assert (verdict.passed, verdict.head_line, verdict.count) == (True, 3, 6)
-    assert codes(found(PLAIN[:2], digest_of(PLAIN[2]))) == {"head"}
+    assert codes(found(PLAIN[:2], line_digest(PLAIN[2]))) == {"head"}
 
 
 def test_what_nobody_can_see_without_key_or_head(tmp_path: Path) -> None:

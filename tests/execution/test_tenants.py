@@ -17,7 +17,7 @@ import jwt
 import pytest
 
 import audioengine as ae
-from audioengine.execution.execute import failed
+from audioengine.execution.execute import failure_outcome
 from audioengine.storage.buckets import Location
 from tests.execution import service
 from tests.execution.service import (
@@ -478,7 +478,7 @@ def test_what_proves_nothing_puts_no_event_on_the_fallback_topic(
     chosen = service.settings(fallbacks={"event_topic": "arn:ours", "alarm_topic": "arn:alarms"})
     told = command(replyId=token("a key that is another one, long enough for HS256 as well"))
     outcome = (
-        failed(json.dumps(told), ae.StorageError("gone"), chosen)
+        failure_outcome(json.dumps(told), ae.StorageError("gone"), chosen)
         if settled
         else run(told, service.storage(), settings=chosen)
     )

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -21,20 +23,58 @@ rules = st.builds(
 numbers = st.integers(-10, 10_000)
 
 
+def sizes(rule: SlotRule, frame: int) -> list[tuple[int, int, int]]:
+    """What a frame may become, smallest first: bitrate index, padding, bytes of its slot."""
+    return [
+        (index, padding, rule.format.frame_bytes(index, padding) - rule.overhead)
+        for index in range(rule.bitrate_index, 15)
+        for padding in (rule.padding(frame) if index == rule.bitrate_index else 0,)
+    ]
+
+
+def tried(length: int, frame: int, behind: int, reserve: int, rule: SlotRule) -> Placement | None:
+    """The placement, by trying all sizes."""
+    begin = min(behind, rule.format.max_main_data_begin)
+    for index, padding, slot in sizes(rule, frame):
+        if begin + slot - length >= reserve:
+            return Placement(begin, index, padding, begin + slot - length)
+    return None
+
+
 @given(rules, numbers, st.integers(0, 2100), st.integers(0, 600), st.integers(0, 511))
-@examples(300)
+@examples(100)
 def test_a_placement_is_early_and_the_smallest_that_fits(
     rule: SlotRule, frame: int, length: int, behind: int, reserve: int
 ) -> None:
-    """Against trying all sizes."""
+    assert lay(length, frame, behind, reserve, rule) == tried(length, frame, behind, reserve, rule)
+
+
+@given(rules, numbers, st.integers(0, 600), st.integers(0, 511), st.data())
+@examples(200)
+def test_what_fits_to_the_byte_takes_no_larger_frame_and_a_byte_more_does(
+    rule: SlotRule, frame: int, behind: int, reserve: int, data: st.DataObject
+) -> None:
     begin = min(behind, rule.format.max_main_data_begin)
-    fitting = []
-    for index in range(rule.bitrate_index, 15):
-        padding = rule.padding(frame) if index == rule.bitrate_index else 0
-        free = begin + rule.format.frame_bytes(index, padding) - rule.overhead - length
-        if free >= reserve:
-            fitting.append(Placement(begin, index, padding, free))
-    assert lay(length, frame, behind, reserve, rule) == (fitting[0] if fitting else None)
+    index, padding, slot = data.draw(st.sampled_from(sizes(rule, frame)))
+    exact = begin + slot - reserve
+    assume(exact >= 1)
+    assert lay(exact, frame, behind, reserve, rule) == Placement(begin, index, padding, reserve)
+    for length in (exact - 1, exact + 1):
+        found = lay(length, frame, behind, reserve, rule)
+        assert found == tried(length, frame, behind, reserve, rule)
+
+
+@given(rules, st.integers(0, 200), st.integers(0, 200))
+@examples(100)
+def test_a_padded_frame_holds_a_byte_more(rule: SlotRule, behind: int, reserve: int) -> None:
+    rule = replace(rule, padded=True)
+    for frame in range(rule.padding_period):
+        slot = rule.format.frame_bytes(rule.bitrate_index, rule.padding(frame)) - rule.overhead
+        assert rule.slot(frame) == slot
+        length = behind + slot - reserve
+        assume(length >= 0)
+        exact = Placement(behind, rule.bitrate_index, rule.padding(frame), reserve)
+        assert lay(length, frame, behind, reserve, rule) == exact
 
 
 @given(rules, st.data())

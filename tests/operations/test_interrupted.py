@@ -120,7 +120,7 @@ def test_after_any_interruption_there_is_no_output_and_no_litter(
         raise error
 
     with pytest.raises(error):
-        ae.store(source, target, EDIT, render=render, progress=stop)
+        ae.store(source, target, EDIT, ae.StoreOptions(render=render), progress=stop)
     assert target.read_bytes() == b"old"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in.mp3", "out.mp3"]
 
@@ -176,7 +176,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(
 
 
 def test_a_file_that_only_looks_like_a_leftover_stays(source: Path, tmp_path: Path) -> None:
-    names = {".out.mp3.audioengine-part", ".out.mp3.0123456.audioengine-part", "out.mp3.tmp"}
+    names = {".out.mp3.audioengine-part", ".out.mp3.0123abcd.audioengine-part", "out.mp3.tmp"}
     for name in names:
         (tmp_path / name).write_bytes(b"mine")
     ae.store(source, tmp_path / "out.mp3", EDIT)

@@ -14,7 +14,7 @@ import pytest
 import audioengine as ae
 from audioengine.edits import Span
 from audioengine.pcm.decode import decode_raw
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan import grid
 from fixtures import mpeg
 from tests.operations import bits
@@ -28,10 +28,11 @@ from tests.operations.helpers import (
     recording,
     store,
 )
+from tests.support import arguments
 
-Paint = Callable[[Tone, npt.NDArray[np.float32], int, Iterable[Span]], None]
+Paint = Callable[[BeepTone, npt.NDArray[np.float32], int, Iterable[Span]], None]
 
-RATES = ((8000, 32), (16_000, 48), (44_100, 128))
+RATES = ((8000, 32), pytest.param(16_000, 48, marks=pytest.mark.slow), (44_100, 128))
 rates = pytest.mark.parametrize(("rate", "kbps"), RATES)
 
 
@@ -39,7 +40,7 @@ def verified(result: Result, **options: Any) -> ae.Verification:
     """The verdict on an output for the request that it was made for."""
     source = result.source
     modification = result.cut.modification(source.rate)
-    return ae.verify(source.data, result.data, modification, **options)
+    return ae.verify(source.data, result.data, modification, **arguments(ae.StoreOptions, options))
 
 
 def failures(result: Result, **options: Any) -> set[str]:
@@ -262,10 +263,12 @@ def test_all_slots_of_the_source_left_as_they_were() -> None:
     assert verdict.failures[0].measured["stale_bytes"] == stale
 
 
-def painting(add: Callable[[npt.NDArray[np.float64], Tone], npt.NDArray[np.float64]]) -> Paint:
+def painting(add: Callable[[npt.NDArray[np.float64], BeepTone], npt.NDArray[np.float64]]) -> Paint:
     """A painter of masks that lets something of the voice through."""
 
-    def paint(self: Tone, pcm: npt.NDArray[np.float32], first: int, masks: Iterable[Span]) -> None:
+    def paint(
+        self: BeepTone, pcm: npt.NDArray[np.float32], first: int, masks: Iterable[Span]
+    ) -> None:
         for mask in masks:
             start, end = max(mask.start, first), min(mask.end, first + len(pcm))
             if start < end:
@@ -278,12 +281,12 @@ def painting(add: Callable[[npt.NDArray[np.float64], Tone], npt.NDArray[np.float
 
 def store_painted(
     patch: pytest.MonkeyPatch,
-    add: Callable[[npt.NDArray[np.float64], Tone], npt.NDArray[np.float64]],
+    add: Callable[[npt.NDArray[np.float64], BeepTone], npt.NDArray[np.float64]],
     rate: int,
     kbps: int,
 ) -> Result:
     with patch.context() as patched:
-        patched.setattr(Tone, "paint", painting(add))
+        patched.setattr(BeepTone, "paint", painting(add))
         patched.setattr("audioengine.render.tracks._MIN_FILL_FRAMES", 1 << 30)
         return good(rate, kbps)
 
@@ -308,7 +311,7 @@ def test_a_noise_vocoded_trace_of_the_voice_under_the_beep(
     """It has the voice's levels and nothing of its waveform."""
     random = np.random.default_rng(9)
 
-    def vocoded(voice: npt.NDArray[np.float64], tone: Tone) -> npt.NDArray[np.float64]:
+    def vocoded(voice: npt.NDArray[np.float64], tone: BeepTone) -> npt.NDArray[np.float64]:
         width = tone.rate_hz // 50
         level = np.sqrt(np.convolve(voice**2, np.ones(width) / width, "same"))
         noise = random.standard_normal(len(voice)) * level
@@ -428,6 +431,7 @@ def test_a_frame_lost_or_repeated() -> None:
         assert {"tag", "length", "copied_frames"} <= failures(with_data(result, data))
 
 
+@pytest.mark.slow
 def test_wrong_checksums_and_counts() -> None:
     """Each field of the tag is judged."""
     result = good()

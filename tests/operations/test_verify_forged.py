@@ -13,7 +13,7 @@ import pytest
 
 import audioengine as ae
 from audioengine.edits import Span
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.render.edited import EditedPcm
 from audioengine.render.timeline import TimelinePcm
 from fixtures import mpeg
@@ -189,7 +189,7 @@ def test_a_trace_that_is_late(
 ) -> None:
     """40 dB below the beep."""
 
-    def late(voice: Wave, tone: Tone) -> Wave:
+    def late(voice: Wave, tone: BeepTone) -> Wave:
         level = np.sqrt(np.mean(voice**2)) or 1.0
         return np.roll(voice, rate * late_ms // 1000) * (0.007 * tone.amplitude / level)
 
@@ -202,7 +202,7 @@ def test_a_voice_that_is_turned_round(
 ) -> None:
     """It has neither waveform nor levels of the voice, and is louder than coding noise."""
 
-    def reversed_voice(voice: Wave, tone: Tone) -> Wave:
+    def reversed_voice(voice: Wave, tone: BeepTone) -> Wave:
         level = np.sqrt(np.mean(voice**2)) or 1.0
         return voice[::-1] * (0.02 * tone.amplitude / level)
 
@@ -302,7 +302,7 @@ def test_a_burst_of_noise_while_one_word_is_said() -> None:
 
 def edited(source: bytes, modification: ae.Modification, beep: ae.Beep, **options: Any) -> bytes:
     out = BytesIO()
-    ae.store(source, out, modification, beep=beep, **options)
+    ae.store(source, out, modification, ae.StoreOptions(beep=beep, **options))
     return out.getvalue()
 
 
@@ -310,5 +310,7 @@ def assert_right(
     source: bytes, modification: ae.Modification, beep: ae.Beep, **options: Any
 ) -> None:
     output = edited(source, modification, beep, **options)
-    verdict = ae.verify(source, output, modification, beep=beep, workers=1, **options)
+    verdict = ae.verify(
+        source, output, modification, ae.StoreOptions(beep=beep, **options), workers=1
+    )
     assert verdict.passed, verdict.failures

@@ -16,8 +16,8 @@ import pytest
 import audioengine as ae
 from audioengine.edits import Span
 from audioengine.pcm.limit import Limiter
-from audioengine.pcm.tone import Tone
-from audioengine.plan.conference import Stretch
+from audioengine.pcm.tone import BeepTone
+from audioengine.plan.conference import ConferenceSpan
 from audioengine.plan.grid import FrameRange, Grid, frames_within
 from audioengine.render.timeline import TimelinePcm
 from fixtures import mpeg
@@ -26,9 +26,10 @@ from tests.operations.helpers import Cut, lame, masking, recorded, recording, ta
 from tests.operations.merging import Merged, conversation, frames_of, merge
 from tests.operations.test_verify_broken import painting, signed, with_byte
 from tests.operations.timelines import EPOCH, Part, part
+from tests.support import arguments
 
 Floats = npt.NDArray[np.float32]
-Heard = Callable[[TimelinePcm, Stretch, Span], Floats]
+Heard = Callable[[TimelinePcm, ConferenceSpan, Span], Floats]
 
 # The first and the last are copied, the second is mixed with the first and then made anew.
 FIRST, SECOND = part("nores-8k"), part("stereo-8k", 3001)
@@ -38,7 +39,8 @@ PARTS = (FIRST, SECOND, part("telephone-8k", 15_005))
 def verified(merged: Merged, **options: Any) -> ae.MergeVerification:
     """The verdict on an output for the request that it was made for."""
     asked = [one.asked for one in merged.parts]
-    return ae.verify_merge(asked, merged.data, workers=1, **{**merged.options, **options})
+    options = {"workers": 1, **merged.options, **options}
+    return ae.verify_merge(asked, merged.data, **arguments(ae.MergeOptions, options))
 
 
 def failures(merged: Merged, **options: Any) -> set[str]:
@@ -229,7 +231,7 @@ def test_a_silenced_conference_left_audible() -> None:
 def test_the_wrong_one_of_a_conference_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second, and not who started first."""
 
-    def heard(self: TimelinePcm, stretch: Stretch, span: Span) -> Floats:
+    def heard(self: TimelinePcm, stretch: ConferenceSpan, span: Span) -> Floats:
         right = RIGHT(self, stretch, span)
         return self._voice(stretch.silenced[0], span) if stretch.silenced else right
 
@@ -241,7 +243,7 @@ def test_the_wrong_one_of_a_conference_heard(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_trace_of_a_silenced_voice(monkeypatch: pytest.MonkeyPatch, gain: float) -> None:
     """30 dB down it is below the coding noise, and is found all the same."""
 
-    def heard(self: TimelinePcm, stretch: Stretch, span: Span) -> Floats:
+    def heard(self: TimelinePcm, stretch: ConferenceSpan, span: Span) -> Floats:
         mix: Floats = RIGHT(self, stretch, span).copy()
         for number in stretch.silenced:
             mix += gain * self._voice(number, span)
@@ -272,7 +274,7 @@ def test_a_wrong_gain_in_an_overlap(
 ) -> None:
     """Of the sum, as by mixers that take the mean, or of one recording in it."""
 
-    def heard(self: TimelinePcm, stretch: Stretch, span: Span) -> Floats:
+    def heard(self: TimelinePcm, stretch: ConferenceSpan, span: Span) -> Floats:
         if len(stretch.heard) == 1:
             return RIGHT(self, stretch, span)
         mix: Floats = RIGHT(self, stretch, span) * np.float32(gain if of_all else 1)
@@ -284,7 +286,7 @@ def test_a_wrong_gain_in_an_overlap(
 
 
 def test_one_left_out_of_an_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
-    def heard(self: TimelinePcm, stretch: Stretch, span: Span) -> Floats:
+    def heard(self: TimelinePcm, stretch: ConferenceSpan, span: Span) -> Floats:
         return self._voice(stretch.heard[0], span)
 
     # What only it has of the treble is missing too.
@@ -295,7 +297,7 @@ def test_one_left_out_of_an_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_channels_swapped(monkeypatch: pytest.MonkeyPatch, overlap: bool) -> None:
     """The caller is heard as the callee."""
 
-    def heard(self: TimelinePcm, stretch: Stretch, span: Span) -> Floats:
+    def heard(self: TimelinePcm, stretch: ConferenceSpan, span: Span) -> Floats:
         mix = RIGHT(self, stretch, span)
         return mix[:, ::-1] if (len(stretch.heard) > 1) == overlap else mix
 
@@ -358,7 +360,7 @@ def test_the_beep_over_the_voice(monkeypatch: pytest.MonkeyPatch, gain: float) -
     """Where it alone is heard, and in a mix."""
     for other in (MASKED[1], replace(MASKED[1], start_ms=3)):
         with monkeypatch.context() as patch:
-            patch.setattr(Tone, "paint", painting(lambda voice, _: gain * voice))
+            patch.setattr(BeepTone, "paint", painting(lambda voice, _: gain * voice))
             patch.setattr("audioengine.render.tracks._MIN_FILL_FRAMES", 1 << 30)
             broken = merge(SECRET, other)
         assert "voice_gone" in failures(broken)

@@ -108,13 +108,13 @@ def test_where_sections_meet(name: str, data: st.DataObject) -> None:
     """Each is made alone, wherever it is cut; and by any number of workers."""
     source = recording(name)
     cut = data.draw(cuts(source.samples))
-    usual = section._SECTION_SAMPLES, section._GROUP_SAMPLES
+    usual = section.SECTION_SAMPLES, section._GROUP_SAMPLES
     try:
-        section._SECTION_SAMPLES = data.draw(st.integers(1, 9)) * 576
+        section.SECTION_SAMPLES = data.draw(st.integers(1, 9)) * 576
         section._GROUP_SAMPLES = 2 * 576
         one, two = (store(source, cut, workers=workers) for workers in (1, 2))
     finally:
-        section._SECTION_SAMPLES, section._GROUP_SAMPLES = usual
+        section.SECTION_SAMPLES, section._GROUP_SAMPLES = usual
     assert one.data == two.data
     assert not illegal_successions(one.data)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioengine.pcm.resample import resampled
+from audioengine.pcm.resample import resample
 from tests.strategies import examples
 
 Samples = npt.NDArray[np.float32]
@@ -61,7 +61,7 @@ def of_wave(wave: Wave, pair: tuple[int, int], start: int, end: int) -> Samples:
     def read(first: int, last: int) -> Samples:
         return at_rate(wave, low, first, last)
 
-    return resampled(read, low, Fraction(high, low), start, end)
+    return resample(read, low, Fraction(high, low), start, end)
 
 
 @pytest.mark.parametrize(("low", "high"), PAIRS)
@@ -72,12 +72,12 @@ def test_a_window_is_that_part_of_the_whole(low: int, high: int, data: st.DataOb
     ratio = Fraction(high, low)
     read = reader(noise(low))
     ends = -high // 10, high // 4 + high // 10
-    whole = resampled(read, low, ratio, *ends)
+    whole = resample(read, low, ratio, *ends)
     assert len(whole) == ends[1] - ends[0]
     start = data.draw(st.integers(*ends))
     length = data.draw(st.one_of(st.integers(0, 5), st.integers(0, ends[1] - start)))
     end = min(ends[1], start + length)
-    window = resampled(read, low, ratio, start, end)
+    window = resample(read, low, ratio, start, end)
     assert window.dtype == np.float32
     assert window.flags.c_contiguous
     assert window.shape == (end - start, 2)
@@ -136,24 +136,24 @@ def test_outside_the_recording_nothing_sounds(low: int, high: int) -> None:
     ratio = Fraction(high, low)
     read = reader(noise(low))
     away = high // 20
-    before = resampled(read, low, ratio, -high, -away)
+    before = resample(read, low, ratio, -high, -away)
     end = int(low // 4 * ratio)
-    after = resampled(read, low, ratio, end + away, end + high)
+    after = resample(read, low, ratio, end + away, end + high)
     assert np.abs(before).max() < 1e-6
     assert np.abs(after).max() < 1e-6
-    assert not resampled(read, low, ratio, -100 * high, -99 * high).any()
+    assert not resample(read, low, ratio, -100 * high, -99 * high).any()
 
 
 @pytest.mark.parametrize(("low", "high"), PAIRS)
 def test_channels_stay_apart(low: int, high: int) -> None:
     pcm = noise(low)
     ratio = Fraction(high, low)
-    both = resampled(reader(pcm), low, ratio, 100, 2000)
+    both = resample(reader(pcm), low, ratio, 100, 2000)
     for channel in (0, 1):
-        alone = resampled(reader(pcm[:, channel : channel + 1]), low, ratio, 100, 2000)
+        alone = resample(reader(pcm[:, channel : channel + 1]), low, ratio, 100, 2000)
         np.testing.assert_allclose(both[:, channel : channel + 1], alone, rtol=0, atol=1e-6)
     pcm[:, 1] = 0
-    half_silent = resampled(reader(pcm), low, ratio, 100, 2000)
+    half_silent = resample(reader(pcm), low, ratio, 100, 2000)
     assert not half_silent[:, 1].any()
     assert half_silent[:, 0].any()
 
@@ -171,7 +171,7 @@ def test_no_more_is_read_than_the_window_and_a_quarter_of_a_second(
         return np.zeros((last - first, 1), dtype=np.float32)
 
     ratio = Fraction(high, low)
-    assert len(resampled(read, low, ratio, start, start + 1000)) == 1000
+    assert len(resample(read, low, ratio, start, start + 1000)) == 1000
     ((first, last),) = asked
     assert first <= start / ratio < last
     assert last - first <= 1000 / ratio + low / 4

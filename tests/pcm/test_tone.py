@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioengine.edits import Beep, Span
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 
 rates = st.sampled_from((8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000))
 frequencies = st.one_of(
@@ -23,7 +23,7 @@ frequencies = st.one_of(
     st.floats(200, 2800),
 )
 tones = st.builds(
-    lambda rate, frequency, level: Tone(Beep(frequency, level), rate),
+    lambda rate, frequency, level: BeepTone(Beep(frequency, level), rate),
     rates,
     frequencies,
     st.one_of(st.integers(-60, -3), st.floats(-60, -3)),
@@ -35,7 +35,7 @@ masks = st.builds(
 )
 
 
-def ideal(tone: Tone, length: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def ideal(tone: BeepTone, length: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """The beep of a mask without its ramps: a sine from phase 0."""
     level = 10 ** (float(tone.beep.level_dbfs) / 20)
     cycles = np.array(
@@ -45,7 +45,7 @@ def ideal(tone: Tone, length: int) -> np.ndarray[tuple[int], np.dtype[np.float64
 
 
 @given(tones, masks)
-def test_a_mask_sounds_like_a_sine_with_raised_cosine_edges(tone: Tone, mask: Span) -> None:
+def test_a_mask_sounds_like_a_sine_with_raised_cosine_edges(tone: BeepTone, mask: Span) -> None:
     """5 ms long, or half of a shorter mask; phase 0 is at the mask's start."""
     got = tone.sound(mask, mask.start, mask.end)
     assert got.dtype == np.float32
@@ -59,7 +59,7 @@ def test_a_mask_sounds_like_a_sine_with_raised_cosine_edges(tone: Tone, mask: Sp
 
 @given(tones, masks, st.data())
 def test_a_part_sounds_like_that_part_of_the_whole(
-    tone: Tone, mask: Span, data: st.DataObject
+    tone: BeepTone, mask: Span, data: st.DataObject
 ) -> None:
     start = data.draw(st.integers(mask.start, mask.end))
     end = data.draw(st.integers(start, mask.end))
@@ -69,7 +69,7 @@ def test_a_part_sounds_like_that_part_of_the_whole(
 
 
 @given(tones, masks)
-def test_the_steady_part_has_the_full_level(tone: Tone, mask: Span) -> None:
+def test_the_steady_part_has_the_full_level(tone: BeepTone, mask: Span) -> None:
     steady = tone.steady_part(mask)
     assert mask.start <= steady.start <= steady.end <= mask.end
     got = tone.sound(mask, steady.start, steady.end)
@@ -78,7 +78,7 @@ def test_the_steady_part_has_the_full_level(tone: Tone, mask: Span) -> None:
 
 
 @given(tones, st.integers(-(10**12), 10**12), st.integers(1, 300))
-def test_a_phase_means_the_same_after_full_turns(tone: Tone, phase: int, count: int) -> None:
+def test_a_phase_means_the_same_after_full_turns(tone: BeepTone, phase: int, count: int) -> None:
     """However far away a mask is, nothing is rounded."""
     expected = tone.steady(phase % tone.cycle, count)
     np.testing.assert_array_equal(tone.steady(phase, count), expected)
@@ -88,7 +88,7 @@ def test_a_phase_means_the_same_after_full_turns(tone: Tone, phase: int, count: 
 
 @given(tones, st.sampled_from((576, 1152)))
 def test_the_period_is_the_first_number_of_frames_that_are_whole_turns(
-    tone: Tone, spf: int
+    tone: BeepTone, spf: int
 ) -> None:
     turns = Fraction(tone.beep.frequency_hz) * spf / tone.rate_hz
     whole = [frames for frames in range(1, 257) if (turns * frames).denominator == 1]
@@ -111,11 +111,11 @@ def test_the_period_is_the_first_number_of_frames_that_are_whole_turns(
     ],
 )
 def test_1000_hz_repeats_per_frame_at_most_rates(rate: int, spf: int, period: int) -> None:
-    assert Tone(Beep(), rate).period_frames(spf) == period
+    assert BeepTone(Beep(), rate).period_frames(spf) == period
 
 
 def test_level_and_frequency_are_those_asked_for() -> None:
-    tone = Tone(Beep(Decimal("812.5"), -23.5), 16000)
+    tone = BeepTone(Beep(Decimal("812.5"), -23.5), 16000)
     assert tone.amplitude == pytest.approx(10 ** (-23.5 / 20), rel=1e-12)
     wave = tone.steady(0, 32000)
     assert np.abs(wave).max() == pytest.approx(tone.amplitude, rel=1e-4)
@@ -125,7 +125,7 @@ def test_level_and_frequency_are_those_asked_for() -> None:
 
 @given(tones, st.lists(masks, max_size=4), st.integers(-3000, 3000), st.integers(0, 4000))
 def test_painting_replaces_masked_samples_and_no_others(
-    tone: Tone, spans: list[Span], shift: int, length: int
+    tone: BeepTone, spans: list[Span], shift: int, length: int
 ) -> None:
     spans = [Span(span.start % 6000, span.start % 6000 + span.length) for span in spans]
     pcm = np.random.default_rng(length).uniform(2, 3, length).astype(np.float32)
@@ -146,7 +146,7 @@ def test_painting_replaces_masked_samples_and_no_others(
 
 @given(rates, masks)
 def test_silence_is_silent_from_edge_to_edge(rate: int, mask: Span) -> None:
-    tone = Tone(Beep(fill="silence"), rate)
+    tone = BeepTone(Beep(fill="silence"), rate)
     assert tone.silent
     assert not tone.sound(mask, mask.start, mask.end).any()
     assert tone.steady_part(mask) == mask

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from audioengine.edits import Span
 from audioengine.plan.conference import (
+    ConferenceSpan,
     Hearing,
     Presence,
-    Stretch,
     silence_around,
     who_is_heard,
 )
@@ -64,7 +64,9 @@ def oracle(
     return heard, tuple(silenced), confer[0] if silenced else None
 
 
-def said(stretches: Sequence[Stretch]) -> list[tuple[int, int, tuple[int, ...], tuple[int, ...]]]:
+def said(
+    stretches: Sequence[ConferenceSpan],
+) -> list[tuple[int, int, tuple[int, ...], tuple[int, ...]]]:
     return [(one.span.start, one.span.end, one.heard, one.silenced) for one in stretches]
 
 
@@ -119,7 +121,7 @@ def test_nothing_depends_on_where_the_clock_begins(
 
     moved = [Presence(later(one.audio), tuple(map(later, one.conferences))) for one in recordings]
     expected = [
-        Stretch(later(one.span), one.heard, one.silenced, one.speaker)
+        ConferenceSpan(later(one.span), one.heard, one.silenced, one.speaker)
         for one in who_is_heard(recordings, whole)
     ]
     assert list(who_is_heard(moved, later(whole))) == expected
@@ -155,7 +157,7 @@ def test_it_is_silent_around_all_that_is_heard(recordings: list[Presence], whole
 
 
 def test_nobody_is_heard_without_recordings() -> None:
-    assert who_is_heard((), Span(3, 9)) == (Stretch(Span(3, 9), (), (), None),)
+    assert who_is_heard((), Span(3, 9)) == (ConferenceSpan(Span(3, 9), (), (), None),)
 
 
 def test_the_references_example() -> None:

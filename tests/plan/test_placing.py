@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from audioengine.edits import Edits, Span
 from audioengine.mp3.header import StreamFormat, Version
-from audioengine.plan.placing import PlacedPart, overlaps
+from audioengine.plan.placing import PlacedPart, apart
 from tests.strategies import examples
 from tests.support import index_of
 
@@ -199,16 +199,29 @@ def test_two_overlap_where_an_instant_has_audio_of_both(one: PlacedPart, other: 
     a, b = one.audio, other.audio
     both = set(range(a.start, a.end)) & set(range(b.start, b.end))
     if a.length and b.length:
-        assert overlaps(one, [other]) == overlaps(other, [one]) == bool(both)
-    assert not overlaps(one, [])
+        assert apart([one, other]) == apart([other, one]) == (not both, not both)
+    assert apart([one]) == (True,)
 
 
 @pytest.mark.parametrize("rates", RATES)
 def test_recordings_that_touch_do_not_overlap(rates: tuple[int, int]) -> None:
     first = placed(rates, offset=100)
-    assert not overlaps(first, [first.moved_by(first.audio.length)])
-    assert not overlaps(first, [first.moved_by(-first.audio.length)])
-    assert overlaps(first, [first.moved_by(first.audio.length), first.moved_by(1)])
+    behind, before = first.moved_by(first.audio.length), first.moved_by(-first.audio.length)
+    assert apart([first, behind, before]) == (True, True, True)
+    assert apart([first, behind, before, behind.moved_by(1)]) == (True, False, True, False)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=9))
+@examples(100)
+def test_each_recording_is_apart_where_it_overlaps_none(places: list[tuple[int, int]]) -> None:
+    """However long one is that others lie inside of."""
+    parts = [placed((8000, 8000), Span(0, length), offset=offset) for offset, length in places]
+    spans = [set(range(offset, offset + length)) for offset, length in places]
+    wanted = tuple(
+        not any(mine & spans[at] for at in range(len(spans)) if at != number)
+        for number, mine in enumerate(spans)
+    )
+    assert apart(parts) == wanted
 
 
 def test_masks_lie_on_the_timeline_where_their_samples_do() -> None:

@@ -11,21 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
-from audioengine.render.resolve import LONG_WINDOWS, Pick, Windows, legal, resolve
+from audioengine.render.resolve import LONG_WINDOWS, FrameWindows, Pick, legal, legal_picks
 from tests.strategies import examples
 
 LONG, START, SHORT, STOP = BlockType
 SOURCE, NATURAL, REMADE_LONG = Pick
-QUIET = Windows(LONG, LONG)
-ATTACK = Windows(SHORT, SHORT)
+QUIET = FrameWindows(LONG, LONG)
+ATTACK = FrameWindows(SHORT, SHORT)
 
-windows = st.builds(Windows, st.sampled_from(BlockType), st.sampled_from(BlockType))
+windows = st.builds(FrameWindows, st.sampled_from(BlockType), st.sampled_from(BlockType))
 beside = st.one_of(st.none(), windows)
 
 
 def shown(
-    picks: Sequence[Pick], source: Sequence[Windows | None], natural: Sequence[Windows]
-) -> list[Windows]:
+    picks: Sequence[Pick], source: Sequence[FrameWindows | None], natural: Sequence[FrameWindows]
+) -> list[FrameWindows]:
     """The windows that picks amount to."""
     out = []
     for pick, kept, made in zip(picks, source, natural, strict=True):
@@ -37,10 +37,10 @@ def shown(
 
 def is_legal(
     picks: Sequence[Pick],
-    source: Sequence[Windows | None],
-    natural: Sequence[Windows],
-    before: Windows | None,
-    after: Windows | None,
+    source: Sequence[FrameWindows | None],
+    natural: Sequence[FrameWindows],
+    before: FrameWindows | None,
+    after: FrameWindows | None,
 ) -> bool:
     """Whether all follow one another, but for what the source itself has."""
     kinds = [SOURCE, *picks, SOURCE]
@@ -60,7 +60,7 @@ def cost(picks: Sequence[Pick]) -> int:
 
 
 @st.composite
-def runs(draw: st.DrawFn) -> tuple[list[Windows | None], list[Windows]]:
+def runs(draw: st.DrawFn) -> tuple[list[FrameWindows | None], list[FrameWindows]]:
     natural = draw(st.lists(windows, min_size=1, max_size=5))
     source = draw(st.lists(beside, min_size=len(natural), max_size=len(natural)))
     return source, natural
@@ -69,10 +69,12 @@ def runs(draw: st.DrawFn) -> tuple[list[Windows | None], list[Windows]]:
 @given(runs(), beside, beside)
 @examples(400)
 def test_picks_are_the_cheapest_legal_ones(
-    run: tuple[list[Windows | None], list[Windows]], before: Windows | None, after: Windows | None
+    run: tuple[list[FrameWindows | None], list[FrameWindows]],
+    before: FrameWindows | None,
+    after: FrameWindows | None,
 ) -> None:
     source, natural = run
-    picks = resolve(source, natural, before, after)
+    picks = legal_picks(source, natural, before, after)
     every = [
         choice
         for choice in product(*((list(Pick) if kept else list(Pick)[1:]) for kept in source))
@@ -88,30 +90,32 @@ def test_picks_are_the_cheapest_legal_ones(
 @given(runs(), st.sampled_from((None, QUIET)), st.sampled_from((None, QUIET)))
 @examples(100)
 def test_between_long_slopes_there_is_always_a_way(
-    run: tuple[list[Windows | None], list[Windows]], before: Windows | None, after: Windows | None
+    run: tuple[list[FrameWindows | None], list[FrameWindows]],
+    before: FrameWindows | None,
+    after: FrameWindows | None,
 ) -> None:
     """Whatever the encoder chose and the source has."""
     source, natural = run
-    assert resolve(source, natural, before, after) is not None
+    assert legal_picks(source, natural, before, after) is not None
 
 
 def test_what_fits_as_the_encoder_made_it_stays() -> None:
-    natural = [Windows(LONG, START), ATTACK, Windows(STOP, LONG)]
-    assert resolve([None] * 3, natural, QUIET, QUIET) == [NATURAL] * 3
-    assert resolve([None], [ATTACK], Windows(START, START), ATTACK) == [NATURAL]
+    natural = [FrameWindows(LONG, START), ATTACK, FrameWindows(STOP, LONG)]
+    assert legal_picks([None] * 3, natural, QUIET, QUIET) == [NATURAL] * 3
+    assert legal_picks([None], [ATTACK], FrameWindows(START, START), ATTACK) == [NATURAL]
 
 
 def test_an_attack_that_fits_nothing_gets_long_windows() -> None:
-    assert resolve([None], [ATTACK], QUIET, QUIET) == [REMADE_LONG]
-    natural = [ATTACK, Windows(STOP, LONG), QUIET]
-    assert resolve([None] * 3, natural, QUIET, QUIET) == [REMADE_LONG, REMADE_LONG, NATURAL]
+    assert legal_picks([None], [ATTACK], QUIET, QUIET) == [REMADE_LONG]
+    natural = [ATTACK, FrameWindows(STOP, LONG), QUIET]
+    assert legal_picks([None] * 3, natural, QUIET, QUIET) == [REMADE_LONG, REMADE_LONG, NATURAL]
 
 
 def test_a_border_is_copied_where_windows_fit_behind_it() -> None:
     """And re-made where they don't."""
-    border = Windows(START, START)
-    assert resolve([border, None], [QUIET, ATTACK], QUIET, None) == [SOURCE, NATURAL]
-    assert resolve([border, None], [QUIET, QUIET], QUIET, None) == [NATURAL, NATURAL]
+    border = FrameWindows(START, START)
+    assert legal_picks([border, None], [QUIET, ATTACK], QUIET, None) == [SOURCE, NATURAL]
+    assert legal_picks([border, None], [QUIET, QUIET], QUIET, None) == [NATURAL, NATURAL]
 
 
 @pytest.mark.parametrize("last", BlockType)
@@ -119,11 +123,11 @@ def test_a_border_is_copied_where_windows_fit_behind_it() -> None:
 def test_windows_are_alike_where_the_same_may_stand_beside_them(
     first: BlockType, last: BlockType
 ) -> None:
-    one = Windows(first, last)
+    one = FrameWindows(first, last)
     assert one.fits_long == (legal(QUIET, one) and legal(one, QUIET))
-    for other in (Windows(a, b) for a in BlockType for b in BlockType):
+    for other in (FrameWindows(a, b) for a in BlockType for b in BlockType):
         same = all(
             legal(near, one) == legal(near, other) and legal(one, near) == legal(other, near)
-            for near in (Windows(block, block) for block in BlockType)
+            for near in (FrameWindows(block, block) for block in BlockType)
         )
         assert one.like(other) == same

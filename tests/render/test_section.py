@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import audioengine as ae
 from audioengine.edits import Span
 from audioengine.pcm.decode import Samples
-from audioengine.pcm.tone import Tone
-from audioengine.render.section import MasksByPlace
+from audioengine.pcm.tone import BeepTone
+from audioengine.plan.spans import SpansByPlace
 from tests.support import fixture
 
 spans = st.builds(
@@ -25,7 +25,7 @@ spans = st.builds(
 @given(st.lists(spans, max_size=12), spans)
 def test_masks_are_found_by_place(masks: list[Span], window: Span) -> None:
     """Also where they overlap, and long ones reach over short ones."""
-    found = MasksByPlace(dict(enumerate(masks))).inside(window)
+    found = SpansByPlace(dict(enumerate(masks))).inside(window)
     parts = {number: mask.clipped(window) for number, mask in enumerate(masks)}
     assert found == {number: part for number, part in parts.items() if part.length}
 
@@ -35,19 +35,19 @@ def test_work_grows_with_the_masks_and_not_with_their_square(
 ) -> None:
     """Each mask is looked at in the few frames around it, however many others there are."""
     looked: list[Span] = []
-    ramp, paint = Tone.ramp, Tone.paint
+    ramp, paint = BeepTone.ramp, BeepTone.paint
 
-    def counted_ramp(tone: Tone, mask: Span) -> int:
+    def counted_ramp(tone: BeepTone, mask: Span) -> int:
         looked.append(mask)
         return ramp(tone, mask)
 
-    def counted_paint(tone: Tone, pcm: Samples, first: int, masks: Iterable[Span]) -> None:
+    def counted_paint(tone: BeepTone, pcm: Samples, first: int, masks: Iterable[Span]) -> None:
         masks = list(masks)
         looked.extend(masks)
         paint(tone, pcm, first, masks)
 
-    monkeypatch.setattr(Tone, "ramp", counted_ramp)
-    monkeypatch.setattr(Tone, "paint", counted_paint)
+    monkeypatch.setattr(BeepTone, "ramp", counted_ramp)
+    monkeypatch.setattr(BeepTone, "paint", counted_paint)
     counts = {}
     for masks in (10, 40):  # each in a run of its own
         looked.clear()

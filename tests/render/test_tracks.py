@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +20,12 @@ from audioengine.mp3.header import StreamFormat, Version
 from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.decode import decode_all
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.encode import FINE_QUALITY, QUALITY, encode_pair
+from audioengine.pcm.tone import BeepTone
 from audioengine.plan.encode import format_for, plan_encode
 from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.rendering import RenderPlan
+from audioengine.render import tracks
 from audioengine.render.edited import EditedPcm
 from audioengine.render.resolve import legal
 from audioengine.render.tracks import Coder, ToneFrames, Track, TrackMaker, seam, windows_of
@@ -103,7 +106,7 @@ def test_a_filled_beep_is_in_phase_and_at_its_level(
     """A frame encoded once plays the tone wherever it stands, as if all were encoded."""
     format = format_for(rate, 1)
     assert format is not None
-    tone = Tone(Beep(frequency), rate)
+    tone = BeepTone(Beep(frequency), rate)
     mask = Span(start, start + 200 * format.samples_per_frame)
     frames = FrameRange(30, 30 + 60)
     track = ToneFrames(format, tone, Grid(origin, FrameRange(0, 300), 0, 0)).fill(mask, frames)
@@ -126,7 +129,7 @@ def test_a_filled_beep_is_in_phase_and_at_its_level(
 def test_1000_hz_is_filled_with_one_frame(rate: int) -> None:
     format = format_for(rate, 1)
     assert format is not None
-    maker = ToneFrames(format, Tone(Beep(), rate), Grid(0, FrameRange(0, 99), 0, 0))
+    maker = ToneFrames(format, BeepTone(Beep(), rate), Grid(0, FrameRange(0, 99), 0, 0))
     track = maker.fill(Span(100, 10**6), FrameRange(5, 40))
     assert track is not None
     assert len(set(track.units)) == 1
@@ -138,7 +141,7 @@ def test_1000_hz_is_filled_with_one_frame(rate: int) -> None:
 
 
 def test_silence_is_filled_with_empty_frames_of_any_number() -> None:
-    tone = Tone(Beep(fill="silence"), 16000)
+    tone = BeepTone(Beep(fill="silence"), 16000)
     track = ToneFrames(LSF, tone, Grid(0, FrameRange(0, 9), 0, 0)).fill(
         Span(0, 1), FrameRange(3, 4)
     )
@@ -166,9 +169,9 @@ class Work:
     fill: str = "beep"
 
     @property
-    def tone(self) -> Tone:
+    def tone(self) -> BeepTone:
         beep = Beep(fill="silence") if self.fill == "silence" else Beep()
-        return Tone(beep, indexed(self.name).format.rate_hz)
+        return BeepTone(beep, indexed(self.name).format.rate_hz)
 
     @property
     def plan(self) -> RenderPlan:
@@ -295,3 +298,28 @@ def test_a_frame_gets_ever_coarser_and_keeps_its_windows(name: str, data: st.Dat
         sizes.append(sum(unit.bits(format) for unit in coarser.values()))
     assert len(sizes) > 1
     assert sizes[-1] < 0.75 * sizes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "fine"), [("mpeg25-8k-32k", 128), ("mpeg2-16k-48k", 20), ("mpeg1-44k-128k", 20)]
+)
+def test_what_is_short_is_coded_finer(
+    name: str, fine: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the lowest rates, what is long too."""
+    asked = []
+
+    def spy(pairs: Any, *args: Any, quality: int, **kwargs: Any) -> Any:
+        asked.append((sum(left.count for left, _ in pairs), quality))
+        return encode_pair(pairs, *args, quality=quality, **kwargs)
+
+    monkeypatch.setattr(tracks, "encode_pair", spy)
+    monkeypatch.setattr(tracks, "_FEW_FRAMES", 20)
+    work = Work(name, ())
+    maker = TrackMaker(replace(work.plan, full_band=True), work.tone)
+    for count in (20, 21):
+        frames = FrameRange(0, count)
+        pcm = EditedPcm(work.read, work.plan, work.tone, [maker.window(frames)])
+        maker.encode(Coder((0, 1), work.plan.bitrate_index), [frames], pcm)
+    qualities = [FINE_QUALITY if count <= fine else QUALITY for count in (20, 21)]
+    assert asked == list(zip((20, 21), qualities, strict=True))

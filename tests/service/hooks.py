@@ -13,9 +13,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import audioengine as ae
 from audioengine.commands.requests import CancelRecording, StopRecording
 from audioengine.errors import StorageError
-from audioengine.service.worker.task import Deployment, Done, Task, carry_out
+from audioengine.service.worker.queued_command import Deployment, QueuedCommand
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class InThread:
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
 
-    def run(self, task: Task) -> Done:
-        return carry_out(task, self._deployment)
+    def run(self, command: QueuedCommand) -> ae.Outcome:
+        return self._deployment.execute(command)
 
     def kill(self, _why: str) -> None:
         """It ends by itself."""

@@ -113,7 +113,7 @@ def group_of(command: Mapping[str, Any]) -> str:
 def account(
     request: pytest.FixtureRequest, cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Account:
-    monkeypatch.setattr(worker_module, "Process", InThread)
+    monkeypatch.setattr(worker_module, "WorkerProcess", InThread)
     return Account(cloud, tmp_path, fifo=request.param == "fifo", max_receives=4)
 
 

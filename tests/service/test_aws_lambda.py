@@ -18,8 +18,8 @@ from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.queues.embedded import EmbeddedQueue
 from audioengine.service.queues.queue import Message
 from audioengine.service.worker.delete_guard import PREFIX
-from audioengine.service.worker.retry_policy import Handling
-from audioengine.service.worker.task import Deployment
+from audioengine.service.worker.queued_command import Deployment
+from audioengine.service.worker.settlement import Settlement
 from tests.execution.service import ALARMS, EVENTS, KEPT, TEMP, token
 from tests.service.cloud import Cloud
 from tests.service.hooks import FailingWhile
@@ -47,10 +47,12 @@ class Function:
         self.queue = EmbeddedQueue(site.queue_path, visibility_s=0, max_receives=3)
         self.topics = Unsteady()
         self.flag = site.folder / "failing"
-        deployment = Deployment(settings=site.settings(), resolver=FailingWhile(self.flag))
+        deployment = Deployment(
+            settings=site.settings(backoff_s=0), resolver=FailingWhile(self.flag)
+        )
         delivery = Delivery({"topic": self.topics}, None)
-        handling = Handling(self.queue, delivery, deployment, Metrics(), backoff_s=0)
-        self.batches = Batches(self.queue, handling, deployment, DEAD)
+        settlement = Settlement(self.queue, delivery, deployment, Metrics())
+        self.batches = Batches(self.queue, settlement, deployment, DEAD)
 
     def call(self, *commands: dict[str, Any], left_ms: int = 300_000) -> list[dict[str, Any]]:
         """Queue commands, hand over all that there are, and delete what does not come again."""

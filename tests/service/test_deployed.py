@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 import tomli_w
 
 from tests.execution.service import DOMAIN, KEY
@@ -18,6 +19,8 @@ from tests.service.recorder.deployment import META, RECORDER_KEY, recorder_token
 from tests.service.rest.deployment import REST_KEY, access
 from tests.service.site import wait_for
 from tests.support import FIXTURES, fixture
+
+pytestmark = pytest.mark.slow
 
 ROOT = FIXTURES.parent
 

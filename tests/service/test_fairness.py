@@ -14,6 +14,8 @@ from tests.service.fairness import BAD, WAYS, Town, new_call_p99_s, rest_p99_s
 from tests.service.hooks import InThread
 from tests.service.recorder.servers import answering, host, silent
 
+pytestmark = pytest.mark.slow
+
 MOST = 2.0
 NOISE_S = 0.5
 """Of a machine that does something else too; what is measured takes many seconds without a mend."""
@@ -21,7 +23,7 @@ NOISE_S = 0.5
 
 @pytest.mark.parametrize("way", WAYS)
 def test_commands_of_others(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "Process", InThread)
+    monkeypatch.setattr(worker_module, "WorkerProcess", InThread)
     town = Town(tmp_path, tenants=3, processes=2, merged=60)
     alone = town.p99_s(None, each=20, every_s=0.25)
     beside = town.p99_s(way, each=20, every_s=0.25)

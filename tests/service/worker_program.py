@@ -32,7 +32,7 @@ def work(folder: Path, values: dict[str, Any], *, in_threads: bool, offset_s: fl
     """
     set_clock(offset_s)
     if in_threads:
-        patch.object(worker_module, "Process", InThread).start()
+        patch.object(worker_module, "WorkerProcess", InThread).start()
     queue = EmbeddedQueue(
         folder / "queue.db", visibility_s=1, max_receives=values["worker"]["max_receives"]
     )

@@ -133,7 +133,7 @@ def moto(
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     found = Moto(moto_client, f"test-{uuid4()}")
     moto_client.create_bucket(Bucket=found.bucket)
-    client = s3_client.client(S3Options())
+    client = s3_client.s3_client(S3Options())
     client.meta.events.register("before-send.s3", lambda request, **_: found.sent.append(request))
     return found
 

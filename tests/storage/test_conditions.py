@@ -95,7 +95,7 @@ def test_of_two_writers_of_large_bodies_one_is_told(
     second = doors.storage.staging(doors.at("out.mp3"), ONLY_NEW)
     first.write(in_parts)
     second.write(other)
-    client = s3_client.client(ae.S3Options())
+    client = s3_client.s3_client(ae.S3Options())
     complete = client.complete_multipart_upload
 
     def overtaken(**arguments: Any) -> Any:
@@ -122,7 +122,7 @@ def test_of_two_writers_of_100_mib_one_is_told(moto: Moto, monkeypatch: pytest.M
         except DestinationChangedError as error:
             ends.append(error)
 
-    client = s3_client.client(ae.S3Options())
+    client = s3_client.s3_client(ae.S3Options())
     complete = client.complete_multipart_upload
     alone = Lock()
 
@@ -291,7 +291,7 @@ def test_a_delete_names_what_it_has_judged(moto: Moto, monkeypatch: pytest.Monke
     at = doors.put("in.mp3", b"data", {"domain": "a"})
     etag = replaces(doors, "in.mp3").replaces
     judged: list[Any] = []
-    client = s3_client.client(ae.S3Options())
+    client = s3_client.s3_client(ae.S3Options())
     asked: list[Any] = []
     delete = client.delete_objects
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import audioengine as ae
@@ -91,12 +91,6 @@ def a_part(path: Any, *_: Any) -> bool:
     return str(path).endswith(files.TEMPORARY_SUFFIX)
 
 
-SHORT: dict[str, tuple[str, Callable[..., bool]]] = {
-    "the part": ("open", a_part),
-    "the folder": ("scandir", lambda *_: True),
-}
-
-
 @pytest.fixture
 def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """Limits of 64 open files, of at most 100; what was set instead."""
@@ -106,15 +100,10 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return asked
 
 
-@pytest.mark.parametrize("short", SHORT)
 def test_writing_raises_the_limit_of_open_files(
-    short: str,
-    tmp_path: Path,
-    limits: list[tuple[int, int]],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, limits: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, when = SHORT[short]
-    failing(monkeypatch, os, name, errno.EMFILE, times=1, when=when)
+    failing(monkeypatch, os, "open", errno.EMFILE, times=1, when=a_part)
     write(tmp_path / "out.mp3", b"data")
     assert (tmp_path / "out.mp3").read_bytes() == b"data"
     assert limits == [(100, 100)]
@@ -270,12 +259,82 @@ def test_a_source_that_can_t_be_looked_at_is_closed(
             source.check_unchanged()
 
 
-# Names
+# Temporary files
 
 
-@given(name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0")))
+def test_writing_lists_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cost of a store does not grow with what lies beside its destination."""
+    for name in ("scandir", "listdir"):
+        failing(monkeypatch, os, name, errno.EIO)
+    monkeypatch.setattr(files, "_LOOKED_AHEAD", 3)
+    looked_at = failing(monkeypatch, os, "open", errno.EIO, when=lambda *_: False)
+    write(tmp_path / "out.mp3", b"data")
+    parts = [Path(path).name for path, *_ in looked_at if a_part(path)]
+    assert parts == [f".out.mp3.{number}.audioengine-part" for number in range(4)]
+
+
+def test_leftovers_of_many_writers_are_removed_and_none_that_is_written(tmp_path: Path) -> None:
+    """Whichever of the writers to a destination ended, were killed or go on."""
+    target = tmp_path / "out.mp3"
+    staged = [FileStaging(target) for _ in range(6)]
+    assert names(tmp_path) == [f".out.mp3.{number}.audioengine-part" for number in range(6)]
+    staged[0].publish()
+    for number in (1, 4, 5):
+        os.close(staged[number]._fd)  # as if killed
+        staged[number]._fd = -1
+    with closing(FileStaging(target)) as again:
+        assert names(tmp_path) == [
+            *(f".out.mp3.{number}.audioengine-part" for number in (0, 2, 3)),
+            "out.mp3",
+        ]
+        again.write(b"again")
+        again.publish()
+    for one in staged[2:4]:
+        one.close()
+    assert names(tmp_path) == ["out.mp3"]
+    assert target.read_bytes() == b"again"
+
+
+def test_a_name_that_a_new_writer_has_taken_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One writer ends and another begins while a third looks whether the first was killed."""
+    target = tmp_path / "out.mp3"
+    first = FileStaging(target)
+    real = fcntl.flock
+    later: list[FileStaging] = []
+
+    def flock(fd: int, operation: int) -> None:
+        if operation & fcntl.LOCK_NB and not later:
+            later.append(first)
+            first.publish()
+            later.append(FileStaging(target))
+        real(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with closing(FileStaging(target)):
+        assert len(later) == 2
+        later[1].write(b"later")
+        later[1].publish()
+    assert target.read_bytes() == b"later"
+
+
+def test_what_is_no_file_of_ours_is_left_alone(tmp_path: Path) -> None:
+    """Nothing is written through a link that somebody put there, nor into their file."""
+    (tmp_path / "other").write_bytes(b"other")
+    (tmp_path / ".out.mp3.0.audioengine-part").symlink_to(tmp_path / "other")
+    (tmp_path / ".out.mp3.1.audioengine-part").mkdir()
+    (tmp_path / ".out.mp3.2.audioengine-part").symlink_to(tmp_path / "nowhere")
+    write(tmp_path / "out.mp3", b"data")
+    assert (tmp_path / "other").read_bytes() == b"other"
+    assert not (tmp_path / "out.mp3").is_symlink()
+    assert len(names(tmp_path)) == 5
+
+
+@given(name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1))
 def test_the_name_of_a_part_is_one_that_any_file_system_takes(name: str) -> None:
-    part = files._part_name(name).encode()
+    assume(name not in {".", ".."})
+    part = files._part(Path("folder") / name, 7).name.encode()
     assert len(part) <= 255
     assert part.startswith(b".")
     kept = part[1:].rpartition(b".")[0].rpartition(b".")[0].decode()

@@ -75,7 +75,7 @@ def test_an_access_point_is_asked_itself(
         asked.append(request)
         return AWSResponse(request.url, 404, {}, urllib3.HTTPResponse(io.BytesIO(b"")))
 
-    client = s3_client.client(options)
+    client = s3_client.s3_client(options)
     client.meta.events.register("before-send.s3", answer)
     location = Location.parse(f"s3://{POINT}/in.mp3", "source")
     assert storage.find(location) is None

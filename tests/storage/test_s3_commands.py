@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import audioengine as ae
+from audioengine.batch.job_outcome import How
 from audioengine.batch.manifest_job import Job, job_of
-from audioengine.batch.outcome import How
-from audioengine.batch.run_job import do
+from audioengine.batch.run_job import do_job
 from tests.execution import service
 from tests.execution.service import DATA, RECORDING, START, TEMP_KEY, delete_command, store_command
 from tests.storage.conftest import Moto
@@ -179,6 +179,6 @@ def test_a_job_that_names_a_version_is_done_with_that_one(moto: Moto) -> None:
     line = {"source": source, "destination": moto.place("out.mp3"), "version": version}
     one = job_of(1, json.dumps(line).encode())
     assert isinstance(one, Job)
-    outcome = do(one, How(ae.StoreOptions()))
+    outcome = do_job(one, How(ae.StoreOptions()))
     assert outcome.error is None, outcome.error
     assert moto.get("out.mp3") == DATA

@@ -38,7 +38,7 @@ def header(request: Any, name: str) -> str:
 
 def in_pages_of(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine's client list so many versions at a time."""
-    events = s3_client.client(ae.S3Options()).meta.events
+    events = s3_client.s3_client(ae.S3Options()).meta.events
 
     def fewer(params: dict[str, Any], **_: object) -> dict[str, Any]:
         return {**params, "MaxKeys": number}
@@ -231,7 +231,7 @@ def test_versions_that_are_not_deleted_are_an_error(
 ) -> None:
     doors = doors_of(moto)
     at = doors.put("in.mp3", b"data")
-    client = s3_client.client(ae.S3Options())
+    client = s3_client.s3_client(ae.S3Options())
     answer = {"Errors": [{"Code": code, "Key": at.key, "Message": f"No: {servers.SECRET_KEY}"}]}
     monkeypatch.setattr(client, "delete_objects", lambda **_: answer)
     if retryable is None:

@@ -184,7 +184,7 @@ def test_what_a_killed_process_has_begun_to_send_is_aborted_by_the_next(
 
 
 def test_who_may_not_list_uploads_may_write_all_the_same(moto: Moto, in_parts: bytes) -> None:
-    client = s3_client.client(S3Options())
+    client = s3_client.s3_client(S3Options())
 
     def deny(**_: object) -> object:
         raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListMultipartUploads")

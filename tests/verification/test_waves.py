@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from audioengine.edits import Beep, Span
 from audioengine.pcm.limit import Limiter
-from audioengine.pcm.tone import Tone
+from audioengine.pcm.tone import BeepTone
 from audioengine.verification.waves import (
     Masked,
     Wave,
@@ -52,7 +52,7 @@ def test_the_beep_that_is_expected_is_the_contract_s(
     start = data.draw(st.integers(mask.start, mask.end - 1))
     window = Span(start, data.draw(st.integers(start, mask.end)))
     wave = beep_wave(beep, RATE, Masked(mask), window)
-    np.testing.assert_allclose(wave, Tone(beep, RATE).sound(mask, *_bounds(window)), atol=2e-5)
+    np.testing.assert_allclose(wave, BeepTone(beep, RATE).sound(mask, *_bounds(window)), atol=2e-5)
     if beep.fill == "beep":
         level = float(beep.level_dbfs)
         whole = beeps.beep(length, RATE, float(beep.frequency_hz), level)

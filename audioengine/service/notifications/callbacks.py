@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Callbacks: what tenants are told over HTTP, with exactly the reference's keys, in its order.
+"""Callbacks: events sent to tenants over HTTP, with exactly the reference's keys, in its order.
 
 ``POST <callback_url>/recordingStarted`` and the like. Of the implied ones, recordingStored and
 recordingDeleted, the reference shows no body: it is the event's. So is that of recordingsMerged,
@@ -16,6 +16,7 @@ from zlib import crc32
 
 import tenacity
 
+from audioengine import retries
 from audioengine.errors import StorageError
 from audioengine.execution.addresses import addresses_of
 from audioengine.service.notifications.letter import Letter, Sender
@@ -53,13 +54,11 @@ _BY_EVENT = {name.upper(): name for name in _KEYS}
 # The tenant takes another secret for right, which somebody will mend.
 _MENDED = (401, 403)
 
-_LONGEST_WAIT_S = 5
-
 
 def callback_letter(
     event: Mapping[str, Any], domain: str | None, settings: Settings
 ) -> Letter | None:
-    """Return what a tenant is to be told of an event, given as JSON values; None: nothing.
+    """Return the callback of an event, given as JSON values; None: the tenant gets none.
 
     Tenants without callback_url have no callback, nor, unless `callbacks.failures` is set, have
     events that say that a command failed.
@@ -98,8 +97,8 @@ class CallbackSender(Sender):
         """
         tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self._settings.callbacks.attempts),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=_LONGEST_WAIT_S),
-            retry=tenacity.retry_if_exception(_may_pass),
+            wait=retries.CALLBACK.wait,
+            retry=tenacity.retry_if_exception(retries.is_retryable),
             reraise=True,
         )(self._send, letter)
 
@@ -118,7 +117,3 @@ class CallbackSender(Sender):
         except StorageError as error:
             raise StorageError(f"{doing}: {error}", retryable=error.retryable) from error
         answer.check(doing, _MENDED)
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, StorageError) and error.retryable

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How an event and its alarm leave: to their topics now or from the outbox, as callbacks from it.
+"""Delivery of events and alarms: to topics at once or by the outbox, as callbacks by the outbox.
 
-When `Delivery.tell` returns, each letter was sent or is on the disk. Nobody waits for a tenant.
+When `Delivery.deliver` returns, each letter was sent or is on the disk. Nobody waits for a tenant.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
-from audioengine.commands.alarms import command_alarm
+from audioengine.commands.alarms import Alarm, command_alarm
+from audioengine.commands.events import topic_form
 from audioengine.errors import AudioEngineError, StorageError
+from audioengine.execution.outcome import Notification
 from audioengine.service.logs import log
 from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.letter import (
@@ -25,33 +27,18 @@ from audioengine.service.notifications.letter import (
 )
 from audioengine.service.notifications.outbox import Outbox
 from audioengine.service.notifications.topics import MAX_LETTER_BYTES, size_of, topic_letter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
-    """What is to be told, as JSON values, and where."""
-
-    event: Mapping[str, Any] | None = None
-    alarm: Mapping[str, Any] | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    """Of the event's message: domain, recordingId, commandDigest; `event` is added."""
-    domain: str | None = None
-    event_topic: str | None = None
-    alarm_topic: str | None = None
-    callback: Letter | None = None
-    """Of an event whose callback has other keys; None: as the delivery makes it."""
-
+from audioengine.service.queues.queue import MESSAGE_ID
 
 MakeCallback: TypeAlias = Callable[[Mapping[str, Any], str | None], Letter | None]
-"""Makes the callback for an event of a domain, if there is one."""
+"""Makes the callback of an event, given as JSON values, for a domain; None: there is none."""
 
 
 def no_callback(_event: Mapping[str, Any], _domain: str | None) -> None:
-    """Make none."""
+    """Make no callback."""
 
 
 class Delivery:
-    """Sends letters: to a topic at once where none waits before it; all others by the outbox."""
+    """Sends letters: to a topic at once if none waits before it, all others by the outbox."""
 
     def __init__(
         self,
@@ -63,61 +50,64 @@ class Delivery:
     ) -> None:
         """Send nothing yet.
 
-        outbox: where letters wait; None: callbacks are sent at once too, and what can't be sent is
-            an error.
+        outbox: where letters wait; None: callbacks too are sent at once, and a letter that can't be
+            sent is an error.
         """
         self._senders = senders
         self._outbox = outbox
         self._callback = callback
         self._metrics = metrics
 
-    def tell(self, telling: Telling, about: object) -> None:
-        """Send the event and its alarm, and leave the callback to whoever flushes the outbox.
+    def deliver(
+        self, notification: Notification, command: object, message_id: str | None = None
+    ) -> None:
+        """Send an event and its alarm, and leave the callback to whoever flushes the outbox.
 
-        What can't be sent waits in the outbox, and the alarm eventNotificationError tells of it,
-        of a callback when its first try has failed; it waits too where it can't be sent. What a
-        tenant refuses does not wait.
+        An event that can't be sent waits in the outbox, and the alarm eventNotificationError says
+        so; for a callback it does after its first failed attempt. An alarm that can't be sent waits
+        too. A callback that the tenant refuses does not wait.
 
-        about: the command, or whatever else the alarm is to show, without its secrets.
+        command: what the alarm shows, without its secrets: a command or anything else.
+        message_id: of the queue's message that brought the command; repeats have the same.
 
-        Raises StorageError where a letter can neither be sent nor kept: then all is to be told
-        again.
+        Raises StorageError if a letter can neither be sent nor kept: then all must be sent again.
         """
-        letters = self._event_letters(telling)
+        letters = self._event_letters(notification, message_id)
         failures = []
         for letter in letters:
             if letter.channel == "callback" and self._outbox is not None:
-                kept = replace(letter, alarm=_failure_letter(about, telling))
-                self._outbox.put(kept, has_failed=False)
+                warning = _failure_letter(command, notification, message_id)
+                self._outbox.put(replace(letter, alarm=warning), has_failed=False)
             elif (failure := self._failure(letter)) is not None:
                 failures.append(failure)
-        if telling.event is not None and not letters:
+        if notification.event is not None and not letters:
             failures.append(
                 "no topic: eventTopic must be in the token, or in fallbacks.event_topic"
             )
-        alarms = [] if telling.alarm is None else [telling.alarm]
+        alarms = [] if notification.alarm is None else [notification.alarm]
         for failure in failures:
-            log().error("event can't be published", error=failure, **telling.attributes)
-            alarms.append(command_alarm("eventNotificationError", about, failure).to_dict())
+            log().error("event can't be published", error=failure, **notification.attributes)
+            alarms.append(command_alarm("eventNotificationError", command, failure))
         for alarm in alarms:
-            self._raise_alarm(alarm, telling)
+            self._raise_alarm(alarm, notification, message_id)
 
     @contextmanager
-    def announced(self, telling: Telling) -> Iterator[None]:
-        """Keep an alarm before a block does what it tells of; it goes out when the block ends.
+    def announced(self, notification: Notification) -> Iterator[None]:
+        """Keep an alarm before a block does what it reports; it goes out when the block ends.
 
-        Where the block raises, nothing is told. If its process dies, `tell_kept` tells it later.
+        If the block raises, nothing is sent. If its process dies, `release_announced` sends it
+        later.
 
-        Raises StorageError where the alarm can't be kept.
+        Raises StorageError if the alarm can't be kept.
         """
-        outbox, alarm = self._outbox, telling.alarm
+        outbox, alarm, topic = self._outbox, notification.alarm, notification.alarm_topic
         assert outbox is not None
         assert alarm is not None
-        if telling.alarm_topic is None:
+        if topic is None:
             yield
-            log().error("no topic for an alarm", alarm=alarm, **telling.attributes)
+            _log_without_topic(alarm, notification)
             return
-        letter = _alarm_letter(alarm, telling.alarm_topic, telling)
+        letter = _alarm_letter(alarm, topic, notification)
         number = outbox.put(letter, has_failed=False, is_held=True)
         try:
             yield
@@ -126,35 +116,38 @@ class Delivery:
             raise
         outbox.release((number,))
 
-    def tell_kept(self) -> None:
-        """Let alarms go out that a process has announced and then died; it may have done it.
+    def release_announced(self) -> None:
+        """Send alarms that a process announced before it died; it may have done what they report.
 
         Raises StorageError.
         """
         assert self._outbox is not None
         self._outbox.release()
 
-    def _event_letters(self, telling: Telling) -> list[Letter]:
-        if telling.event is None:
+    def _event_letters(self, notification: Notification, message_id: str | None) -> list[Letter]:
+        event = notification.event
+        if event is None:
             return []
         letters = []
-        if telling.event_topic is not None:
-            attributes = {"event": telling.event["event"], **telling.attributes}
-            body = json.dumps(telling.event)
-            letters.append(topic_letter(telling.event_topic, body, attributes))
-        callback = telling.callback or self._callback(telling.event, telling.domain)
+        if notification.event_topic is not None:
+            attributes = _attributes(event.event, notification, message_id)
+            body = json.dumps(topic_form(event))
+            letters.append(topic_letter(notification.event_topic, body, attributes))
+        callback = self._callback(event.to_dict(), notification.domain)
         return letters if callback is None else [*letters, callback]
 
-    def _raise_alarm(self, alarm: Mapping[str, Any], telling: Telling) -> None:
-        if telling.alarm_topic is None:
-            log().error("no topic for an alarm", alarm=alarm, **telling.attributes)
+    def _raise_alarm(
+        self, alarm: Alarm, notification: Notification, message_id: str | None
+    ) -> None:
+        if notification.alarm_topic is None:
+            _log_without_topic(alarm, notification)
             return
-        failure = self._failure(_alarm_letter(alarm, telling.alarm_topic, telling))
-        if failure is not None:
-            log().error("alarm can't be published", error=failure, **telling.attributes)
+        letter = _alarm_letter(alarm, notification.alarm_topic, notification, message_id)
+        if (failure := self._failure(letter)) is not None:
+            log().error("alarm can't be published", error=failure, **notification.attributes)
 
     def _failure(self, letter: Letter) -> str | None:
-        """Send a letter or keep it; why it could not be sent, if so."""
+        """Send a letter or keep it; return why it could not be sent."""
         if letter.channel == "topic" and size_of(letter) > MAX_LETTER_BYTES:
             self._count(letter, "lost")
             return f"{letter.address}: a message of {size_of(letter)} bytes is more than it takes"
@@ -173,7 +166,7 @@ class Delivery:
                 self._count(letter, "sent")
                 return None
         if outbox is None:
-            raise StorageError(f"can't tell {letter.address!r}: {failure}", retryable=True)
+            raise StorageError(f"can't send to {letter.address!r}: {failure}", retryable=True)
         outbox.put(letter)
         self._count(letter, "waiting")
         return f"{letter.address}: {failure}"
@@ -183,15 +176,28 @@ class Delivery:
             self._metrics.letter(letter.channel, outcome)
 
 
-def _alarm_letter(alarm: Mapping[str, Any], topic: str, telling: Telling) -> Letter:
-    attributes = {**telling.attributes, "event": alarm["type"]}
-    return topic_letter(topic, json.dumps(alarm), attributes)
+def _attributes(name: str, notification: Notification, message_id: str | None) -> dict[str, str]:
+    brought_by = {} if message_id is None else {MESSAGE_ID: message_id}
+    return {"event": name, **notification.attributes, **brought_by}
 
 
-def _failure_letter(about: object, telling: Telling) -> Letter | None:
-    """What is to tell that a callback could not be sent; None: there is no topic for it."""
-    if telling.alarm_topic is None:
+def _alarm_letter(
+    alarm: Alarm, topic: str, notification: Notification, message_id: str | None = None
+) -> Letter:
+    attributes = _attributes(alarm.type, notification, message_id)
+    return topic_letter(topic, alarm.to_json(), attributes)
+
+
+def _failure_letter(
+    command: object, notification: Notification, message_id: str | None
+) -> Letter | None:
+    """Return the alarm for a callback that can't be sent; None if there is no topic for it."""
+    if notification.alarm_topic is None:
         return None
     room = " " * MAX_FAILURE_BYTES
-    alarm = command_alarm("eventNotificationError", about, room).to_dict()
-    return _alarm_letter(alarm, telling.alarm_topic, telling)
+    alarm = command_alarm("eventNotificationError", command, room)
+    return _alarm_letter(alarm, notification.alarm_topic, notification, message_id)
+
+
+def _log_without_topic(alarm: Alarm, notification: Notification) -> None:
+    log().error("no topic for an alarm", alarm=alarm.to_dict(), **notification.attributes)

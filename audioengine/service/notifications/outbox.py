@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import sqlite3
 import threading
 import time
@@ -21,6 +20,7 @@ from typing import Any
 
 from audioengine.commands.alarms import cut
 from audioengine.errors import AudioEngineError
+from audioengine.retries import LETTER
 from audioengine.service.logs import log
 from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.letter import (
@@ -62,8 +62,6 @@ CREATE INDEX held ON letters (number) WHERE is_held
 
 # How long nobody else sends a line that somebody sends.
 _LEASE_S = 120.0
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 300.0
 _LOOKS_EVERY_S = 1.0
 # After so long a line lets others go first.
 _TURN_S = 5.0
@@ -96,7 +94,7 @@ class Outbox:
         self,
         path: str | os.PathLike[str],
         *,
-        first_pause_s: float = _FIRST_PAUSE_S,
+        first_pause_s: float = LETTER.first_s,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open the file, which is made where it is not there.
@@ -105,7 +103,7 @@ class Outbox:
         clock: in seconds, the same for all processes of the machine.
         """
         self._database = Database(path, _SCHEMA, _VERSION)
-        self._first_pause_s = first_pause_s
+        self._backoff = replace(LETTER, first_s=first_pause_s)
         self._clock = clock
         self.changed = threading.Event()
         """Set where a letter is due at once."""
@@ -141,7 +139,7 @@ class Outbox:
             ),
         )
         if not is_held:
-            self._begin(connection, place, now + (self._first_pause_s if has_failed else 0), now)
+            self._begin(connection, place, now + (self._backoff.first_s if has_failed else 0), now)
         return int(put.lastrowid or 0)
 
     @staticmethod
@@ -304,8 +302,7 @@ class Outbox:
     ) -> None:
         log().warning("letter waits on", address=line.address, error=str(error))
         failures = 1 if had_luck else line.failures + 1
-        pause = min(_LONGEST_PAUSE_S, self._first_pause_s * 2 ** min(failures - 1, 20))
-        pause *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads what many processes do
+        pause = self._backoff.pause_s(failures)
         with self._database.writing() as connection:
             connection.execute("UPDATE letters SET alarm = NULL WHERE number = ?", (number,))
             self._raise_alarm(connection, self._alarm(letter, error))
@@ -313,13 +310,13 @@ class Outbox:
 
     @staticmethod
     def _alarm(letter: Letter, error: AudioEngineError) -> Letter | None:
-        """What tells of a letter that can't be sent, if that has not been told yet."""
+        """Return the alarm for a letter that can't be sent, unless it was raised already."""
         alarm = letter.alarm
         if alarm is None:
             return None
         failure = cut(f"{letter.address}: {error}", MAX_FAILURE_BYTES)
-        told = {**json.loads(alarm.body), "error": failure}
-        return replace(alarm, body=json.dumps(told))
+        body = {**json.loads(alarm.body), "error": failure}
+        return replace(alarm, body=json.dumps(body))
 
     def _raise_alarm(self, connection: sqlite3.Connection, alarm: Letter | None) -> None:
         if alarm is not None:
@@ -342,13 +339,13 @@ class Outbox:
 
 
 def _packed(letter: Letter) -> str:
-    told = {"address": letter.address, "body": letter.body, "attributes": dict(letter.attributes)}
-    return json.dumps(told)
+    values = {"address": letter.address, "body": letter.body, "attributes": dict(letter.attributes)}
+    return json.dumps(values)
 
 
 def _unpacked(text: str) -> Letter:
-    told: Mapping[str, Any] = json.loads(text)
-    return Letter(channel="topic", **told)
+    values: Mapping[str, Any] = json.loads(text)
+    return Letter(channel="topic", **values)
 
 
 def _count(metrics: Metrics | None, letter: Letter, outcome: Any) -> None:

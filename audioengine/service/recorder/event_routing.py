@@ -1,50 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the recorder's side tells, and where."""
+"""Where the events and alarms of the recorder's side go."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypeAlias
 
-from audioengine.commands.alarms import Alarm
+from audioengine.commands.alarms import (
+    ApiRequestAlarm,
+    RecordingFailedAlarm,
+    TempRecordingDeletedAlarm,
+    TempStorageAlarm,
+)
+from audioengine.commands.events import (
+    RecordingCancelled,
+    RecordingFailed,
+    RecordingReady,
+    RecordingStarted,
+)
 from audioengine.execution.addresses import addresses_of
-from audioengine.service.notifications.callbacks import callback_letter
-from audioengine.service.notifications.delivery import Telling
+from audioengine.execution.outcome import Notification
 from audioengine.settings import Settings
 
-# What an event's callback has and its topic does not.
-_OF_CALLBACKS: Mapping[str, str] = {
-    "RECORDINGREADY": "sipRecCallId",
-    "RECORDINGCANCELLED": "metaData",
-}
+LiveEvent: TypeAlias = RecordingStarted | RecordingReady | RecordingCancelled | RecordingFailed
+RecorderAlarm: TypeAlias = (
+    RecordingFailedAlarm | TempStorageAlarm | TempRecordingDeletedAlarm | ApiRequestAlarm
+)
 
 
-def telling_of(
-    told: Mapping[str, Any], domain: str, settings: Settings, alarm: Alarm | None = None
-) -> Telling:
-    """Return what there is to tell of an event, given with the keys of its topic and its callback.
-
-    alarm: raised with it.
-    """
-    addresses = addresses_of(domain, settings)
-    return Telling(
-        event={name: one for name, one in told.items() if name != _OF_CALLBACKS.get(told["event"])},
-        alarm=None if alarm is None else alarm.to_dict(),
-        attributes={"domain": domain, "recordingId": told["recordingId"]},
-        domain=domain,
+def event_notification(
+    event: LiveEvent, settings: Settings, alarm: RecorderAlarm | None = None
+) -> Notification:
+    """Return the notification of an event, and of the alarm that is raised with it."""
+    addresses = addresses_of(event.domain, settings)
+    return Notification(
+        event=event,
+        alarm=alarm,
+        domain=event.domain,
+        recording_id=event.recording_id,
         event_topic=addresses.event_topic,
         alarm_topic=addresses.alarm_topic,
-        callback=callback_letter(told, domain, settings),
     )
 
 
-def alarm_of(alarm: Alarm, domain: str | None, settings: Settings) -> Telling:
-    """Return what there is to tell of an alarm alone."""
-    told = alarm.to_dict()
-    attributes = {"domain": domain, "recordingId": told.get("recordingId")}
-    return Telling(
-        alarm=told,
-        attributes={name: text for name, text in attributes.items() if text},
-        domain=domain,
-        alarm_topic=addresses_of(domain, settings).alarm_topic,
+def alarm_notification(alarm: RecorderAlarm, settings: Settings) -> Notification:
+    """Return the notification of an alarm alone."""
+    return Notification(
+        alarm=alarm,
+        domain=alarm.domain,
+        recording_id=alarm.recording_id,
+        alarm_topic=addresses_of(alarm.domain, settings).alarm_topic,
     )

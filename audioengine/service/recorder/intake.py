@@ -7,11 +7,10 @@ from threading import Event
 
 from audioengine.commands.requests import command_values
 from audioengine.errors import AudioEngineError, StorageError
+from audioengine.retries import REPORT
 from audioengine.service.logs import log
 from audioengine.service.queues.queue import CommandQueue, Message
 from audioengine.service.recorder.reports import ReportDesk
-
-_LONGEST_PAUSE_S = 300
 
 
 def take_reports(
@@ -30,8 +29,8 @@ def take_reports(
             failures = 0
             continue
         log().warning("can't take reports", error=str(failure))
-        stopping.wait(_pause_s(failures))
         failures += 1
+        stopping.wait(REPORT.pause_s(failures))
 
 
 def _took_one(queue: CommandQueue, desk: ReportDesk, wait_s: float) -> StorageError | None:
@@ -58,12 +57,8 @@ def _take(queue: CommandQueue, desk: ReportDesk, message: Message) -> None:
         queue.delete(message)
         return
     if is_passing:
-        queue.release(message, _pause_s(message.receives))
+        queue.release(message, round(REPORT.pause_s(message.receives + 1)))
     elif queue.max_receives is None:
         queue.delete(message)
     else:
         queue.release(message)
-
-
-def _pause_s(failures: int) -> int:
-    return min(1 << min(failures, 16), _LONGEST_PAUSE_S)

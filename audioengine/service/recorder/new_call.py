@@ -14,12 +14,13 @@ from audioengine.commands.alarms import ApiRequestAlarm
 from audioengine.commands.events import SipCallId
 from audioengine.commands.wire import OptionalText, Text, Wire
 from audioengine.errors import InvalidRequestError, StorageError
+from audioengine.execution.outcome import Notification
 from audioengine.json_input import parse_json
 from audioengine.service.logs import log
 from audioengine.service.notifications.callbacks import NEW_CALL, callback_url
-from audioengine.service.notifications.delivery import Delivery, Telling
+from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.webhook_client import Answer, posting
-from audioengine.service.recorder.event_routing import alarm_of
+from audioengine.service.recorder.event_routing import alarm_notification
 from audioengine.settings import Settings
 
 _ALARM_EVERY_S = 60
@@ -42,7 +43,7 @@ class Decision:
     """Whether a call is to be recorded."""
 
     record: bool
-    alarm: Telling | None = None
+    alarm: Notification | None = None
     """apiRequestError, where the tenant gave no answer; the call must not wait for it too."""
 
 
@@ -54,7 +55,7 @@ class NewCalls:
         self._settings = settings
         self._clock = clock
         self._asking: Counter[str] = Counter()
-        self._told_at: dict[str, float] = {}
+        self._alarm_at: dict[str, float] = {}
 
     async def decide(self, call: NewCall) -> Decision:
         """Return whether a call is to be recorded: as its tenant says, within the settings' time.
@@ -76,7 +77,7 @@ class NewCalls:
             return Decision(_said(answer))
         except StorageError as error:
             alarm = _alarm(call, url, str(error), answer)
-            return Decision(options.new_call_default, alarm_of(alarm, call.domain, self._settings))
+            return Decision(options.new_call_default, alarm_notification(alarm, self._settings))
         finally:
             self._asking[call.domain] -= 1
 
@@ -93,22 +94,23 @@ class NewCalls:
         )
         return await asyncio.wrap_future(asked)
 
-    def _too_many(self, call: NewCall, url: str) -> Telling | None:
+    def _too_many(self, call: NewCall, url: str) -> Notification | None:
         most, now = self._settings.callbacks.new_call_concurrency, self._clock()
         log().warning("tenant is asked too often at once", domain=call.domain, most=most)
-        if now - self._told_at.get(call.domain, float("-inf")) < _ALARM_EVERY_S:
+        if now - self._alarm_at.get(call.domain, float("-inf")) < _ALARM_EVERY_S:
             return None
-        self._told_at[call.domain] = now
+        self._alarm_at[call.domain] = now
         alarm = _alarm(call, url, f"{most} questions wait for an answer already", None)
-        return alarm_of(alarm, call.domain, self._settings)
+        return alarm_notification(alarm, self._settings)
 
 
-def raise_alarm(alarm: Telling, delivery: Delivery) -> None:
-    """Tell what a decision has to tell; what is lost is logged."""
+def raise_alarm(notification: Notification, delivery: Delivery) -> None:
+    """Send the alarm of a decision; a lost one is logged."""
     try:
-        delivery.tell(alarm, about=None)
+        delivery.deliver(notification, command=None)
     except StorageError as failure:
-        log().error("alarm is lost", alarm=alarm.alarm, error=str(failure))
+        alarm = notification.alarm
+        log().error("alarm is lost", alarm=alarm and alarm.to_dict(), error=str(failure))
 
 
 def _said(answer: Answer) -> bool:

@@ -19,11 +19,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from audioengine.commands.requests import command_values
-from audioengine.commands.wire import read
+from audioengine.commands.wire import read_wire
 from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
-from audioengine.execution.signed import MillisecondsError, signed_claims
+from audioengine.execution.outcome import Notification
+from audioengine.execution.signed_token import MillisecondsError, signed_claims
 from audioengine.service.logs import log
-from audioengine.service.notifications.delivery import Delivery, Telling
+from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.new_call import NewCall, NewCalls, raise_alarm
 from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.rest.bodies import body_of
@@ -55,17 +56,17 @@ def recorder_routes(settings: Settings, desk: ReportDesk, delivery: Delivery) ->
         await run_in_threadpool(desk.take, values, only_domain)
         return JSONResponse({"success": True})
 
-    async def tell(alarm: Telling) -> None:
+    async def send(alarm: Notification) -> None:
         await to_thread.run_sync(raise_alarm, alarm, delivery, limiter=alarming)
 
     async def new_call(values: object, only_domain: str | None) -> Response:
-        call = read(NewCall, values, "newCall")
+        call = read_wire(NewCall, values, "newCall")
         if only_domain not in (None, call.domain):
             raise NotAllowedError(f"a call must be of the domain of the token, {only_domain!r}")
         decision = await new_calls.decide(call)
         alarm = decision.alarm
-        # Told once the answer is out: topics may be as slow as the tenant, and the call waits.
-        later = None if alarm is None else BackgroundTask(tell, alarm)
+        # Sent after the answer: topics may be as slow as the tenant, and the call waits.
+        later = None if alarm is None else BackgroundTask(send, alarm)
         return JSONResponse({"recordCall": decision.record}, background=later)
 
     return [

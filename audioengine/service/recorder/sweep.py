@@ -19,10 +19,11 @@ from urllib.parse import unquote
 from audioengine.commands.alarms import TempRecordingDeletedAlarm
 from audioengine.commands.names import OWN_PREFIX
 from audioengine.errors import AudioEngineError, InvalidRequestError, Problem
+from audioengine.execution.outcome import Notification
 from audioengine.execution.temporary_objects import DOMAIN, RECORDING_ID
-from audioengine.service.notifications.delivery import Delivery, Telling
+from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.catalogue import Catalogue
-from audioengine.service.recorder.event_routing import alarm_of
+from audioengine.service.recorder.event_routing import alarm_notification
 from audioengine.settings import Settings
 from audioengine.storage import Storage
 from audioengine.storage.buckets import Listed, Location
@@ -39,7 +40,7 @@ class Expired:
     place: str
     recording_id: str
     domain: str | None
-    """None where its object does not tell."""
+    """None where its object does not say."""
     modified: str
     """When it was written, in UTC."""
 
@@ -70,7 +71,7 @@ def sweep(
 ) -> SweepReport:
     """Delete what is older than `recorder.expires_after_s`: each MP3, all versions of it.
 
-    The alarm tempRecordingDeleted tells of each; it is in the outbox of `delivery`, which must have
+    The alarm tempRecordingDeleted reports each; it is in the outbox of `delivery`, which must have
     one, before the recording is deleted.
 
     Raises InvalidRequestError where settings name no age, no bucket, or one that outputs go to, and
@@ -80,14 +81,14 @@ def sweep(
     deleted: list[Expired] = []
     failures: list[str] = []
     if not dry_run:
-        delivery.tell_kept()
+        delivery.release_announced()
     for location, listed in _old_recordings(storage, settings, before_ms):
         try:
             expired = _expired(location, listed, storage)
             if expired is None:
                 continue
             if not dry_run:
-                with delivery.announced(_telling(expired, settings)):
+                with delivery.announced(_notification(expired, settings)):
                     storage.delete(location)
             deleted.append(expired)
         except AudioEngineError as error:
@@ -150,7 +151,7 @@ def _old_entries(catalogue: Catalogue, before_ms: float) -> Iterator[Location]:
 
 
 def _expired(location: Location, listed: Listed, storage: Storage) -> Expired | None:
-    """What is told of a recording; None where it is gone, or another than was listed."""
+    """Describe an expired recording; None if it is gone, or not the one that was listed."""
     found = storage.find(location)
     if found is None or found.etag != listed.etag:
         return None
@@ -168,7 +169,7 @@ def _expired(location: Location, listed: Listed, storage: Storage) -> Expired | 
     )
 
 
-def _telling(expired: Expired, settings: Settings) -> Telling:
+def _notification(expired: Expired, settings: Settings) -> Notification:
     alarm = TempRecordingDeletedAlarm(
         recording_id=expired.recording_id,
         domain=expired.domain,
@@ -176,4 +177,4 @@ def _telling(expired: Expired, settings: Settings) -> Telling:
         modified_date=expired.modified,
         error=f"Recording id {expired.recording_id} expired.",
     )
-    return alarm_of(alarm, expired.domain, settings)
+    return alarm_notification(alarm, settings)

@@ -12,7 +12,7 @@ import jwt
 from starlette.exceptions import HTTPException
 
 from audioengine.execution.reply_id import UNREADABLE
-from audioengine.execution.signed import MillisecondsError, signed_claims
+from audioengine.execution.signed_token import MillisecondsError, signed_claims
 from audioengine.settings import RestSettings
 
 # Clocks of whoever signs and of this host may differ by so much.

@@ -26,9 +26,9 @@ from audioengine.service.queues.queue import DIALECT, METHOD, CommandQueue
 from audioengine.service.rest import telemetry
 from audioengine.service.rest.access import domain_of
 from audioengine.service.rest.bodies import body_of, too_large
+from audioengine.service.rest.command_check import judge_command
 from audioengine.service.rest.disk import probe, written_folders
 from audioengine.service.rest.health import Check, Figures, Pulse, operation_routes
-from audioengine.service.rest.judging import judged
 from audioengine.service.rest.openapi import COMMAND_PATHS, Part, document
 from audioengine.service.rest.pace import Pace
 from audioengine.service.rest.replies import Reply, of_error, of_http, refusal, unavailable
@@ -54,7 +54,7 @@ def make_app(
     extra_routes: of other parts of the service that come in over HTTP.
     described: what the OpenAPI document says of them.
     ready: what else must work, by its name, for /readyz to say so.
-    metrics: what else /metrics tells.
+    metrics: what /metrics shows beside the figures of REST.
 
     Raises InvalidRequestError where settings let nobody in.
     """
@@ -165,15 +165,15 @@ class _Intake:
         except AudioEngineError as error:
             response = of_error(request, error)
         except asyncio.TimeoutError as error:
-            telemetry.failed(error, domain, method)
+            telemetry.log_failure(error, domain, method)
             response = unavailable("the command could not be queued in time")
         except Exception as error:  # noqa: BLE001 - no bug may show more of itself than that
-            telemetry.failed(error, domain, method)
+            telemetry.log_failure(error, domain, method)
             response = refusal(500, "internal error")
         else:
             return Reply({"success": True})
         if domain:
-            telemetry.refused(domain, method, response.status_code)
+            telemetry.log_refusal(domain, method, response.status_code)
         return response
 
     def _admit(self, domain: str, request: Request) -> None:
@@ -194,7 +194,7 @@ class _Intake:
             text = body.decode()
         except UnicodeDecodeError:
             raise InvalidRequestError.of("command", "<bytes>", "must be UTF-8") from None
-        command = judged(text, method, domain, self._settings)
+        command = judge_command(text, method, domain, self._settings)
         text = command.text
         attributes = {DIALECT: "rest", METHOD: method}
         text, escapes = _NONCHARACTERS.subn(lambda found: f"\\u{ord(found[0]):04x}", text)
@@ -203,7 +203,7 @@ class _Intake:
         try:
             message_id = self._queue.send(text, group=command.recording_id, attributes=attributes)
         except StorageError as error:
-            telemetry.failed(error, domain, method)
+            telemetry.log_failure(error, domain, method)
             raise
         telemetry.taken(command, domain, message_id)
 

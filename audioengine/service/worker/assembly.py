@@ -7,16 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 
 from audioengine.errors import InvalidRequestError
-from audioengine.execution.control import Control
-from audioengine.execution.temporary_objects import Resolver, nothing_known
+from audioengine.execution.context import Control, Resolver, nothing_known
 from audioengine.service.endpoints import queue_of, topic_sender
 from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.delivery import Delivery, MakeCallback, no_callback
 from audioengine.service.notifications.letter import Channel, Sender
 from audioengine.service.notifications.outbox import Flusher, Outbox
 from audioengine.service.queues.queue import CommandQueue
-from audioengine.service.worker.retry_policy import Handling
-from audioengine.service.worker.task import Deployment
+from audioengine.service.worker.queued_command import Deployment
+from audioengine.service.worker.settlement import Settlement
 from audioengine.service.worker.worker import Worker
 from audioengine.settings import Settings
 
@@ -51,15 +50,8 @@ def worker_of(
         stack.enter_context(closing(Flusher(outbox, senders, metrics)))
         delivery = Delivery(senders, outbox, callback=callback, metrics=metrics)
         deployment = Deployment(settings=settings, resolver=resolver, control=control)
-        handling = Handling(
-            queue,
-            delivery,
-            deployment,
-            metrics,
-            max_receives=table.max_receives,
-            backoff_s=table.backoff_s,
-        )
-        worker = Worker(queue, handling, deployment, metrics)
+        settlement = Settlement(queue, delivery, deployment, metrics)
+        worker = Worker(queue, settlement, deployment, metrics)
         metrics.watch(outbox=outbox.depth, held=worker.held, away=worker.away)
         if table.metrics_port is not None:
             stack.enter_context(_shown(metrics, table.metrics_host, table.metrics_port))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that are with the dead letters, because whatever worked on them last was killed.
+"""Dead letters: commands whose last attempt was killed.
 
-They are told of, and then deleted. What is no command stays there for somebody to look at; for a
-while after each look it is hidden, so that the next look need not get past it.
+They are reported and then deleted. A message that is no command stays there for somebody to look
+at; for a while after each look it is hidden, so that the next look does not meet it again.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Event, Lock
 
+from audioengine.commands.named_recordings import recordings_of
 from audioengine.errors import AudioEngineError
 from audioengine.service.logs import log
 from audioengine.service.queues.queue import CommandQueue, Message
-from audioengine.service.worker.recording_order import recordings_of
-from audioengine.service.worker.retry_policy import Handling, log_bug
+from audioengine.service.worker.settlement import Settlement, log_bug
 
 _MOST_RECEIVED = 10
 _MOST_REMEMBERED = 10_000
 
 
 class DeadLetters:
-    """Looks at the dead letters of a queue, now and then, and where it is asked to."""
+    """Looks at the dead letters of a queue regularly, and when it is asked to."""
 
     def __init__(
         self,
         opened: Callable[[], CommandQueue | None],
-        handling: Handling,
+        settlement: Settlement,
         is_held: Callable[[str], bool],
         is_late: Callable[[], bool],
         every_s: float,
@@ -38,14 +38,14 @@ class DeadLetters:
     ) -> None:
         """Ask nothing yet.
 
-        opened: gives the queue of them; None: there is none.
-        is_held: whether a message, by its id, is in work here all the same.
-        is_late: whether there is no time any more, so that the rest must wait.
-        every_s: how long there is between two looks where nobody asks for one.
-        changed: called where `may_delete` may say something else.
+        opened: returns their queue; None: there is none.
+        is_held: whether this worker works on a message, by its id, all the same.
+        is_late: whether the worker is about to end, so that the rest must wait.
+        every_s: time between two looks that nobody asks for.
+        changed: called when the answer of `may_delete` may have changed.
         """
         self._opened = opened
-        self._handling = handling
+        self._settlement = settlement
         self._is_held = is_held
         self._is_late = is_late
         self._every_s = every_s
@@ -72,7 +72,7 @@ class DeadLetters:
 
     def run(self, stopping: Event) -> None:
         """Look until `stopping` is set."""
-        # One thread: what is told of a recording keeps its order.
+        # One thread: the events of a recording keep their order.
         with ThreadPoolExecutor(1, "dead") as pool:
             while not stopping.is_set():
                 self.look(pool)
@@ -90,7 +90,7 @@ class DeadLetters:
     def look(self, pool: ThreadPoolExecutor) -> None:
         """Find what has come since the last look, and let the pool settle it.
 
-        What is in the way is logged once, and may pass.
+        An error is logged once; the next look may go through.
         """
         began, until = time.monotonic(), time.monotonic() + self._every_s / 2
         found: list[Message] = []
@@ -126,9 +126,9 @@ class DeadLetters:
         is_over: bool | None = None
         try:
             if not self._is_late() and not self._is_held(message.message_id):
-                is_over = self._handling.settle(message)
+                is_over = self._settlement.settle_dead_letter(message)
         except AudioEngineError as error:
-            log().error("command can't be told of", error=str(error))
+            log().error("command can't be reported", error=str(error))
         except Exception as error:  # noqa: BLE001 - a bug must not keep the others from their end
             log_bug(error)
         with self._lock:
@@ -158,7 +158,7 @@ class DeadLetters:
         try:
             self._queue.delete(message)
         except AudioEngineError as error:
-            # Then it is told of once more.
+            # Then it is reported once more.
             log().warning("dead letter can't be deleted", error=str(error))
 
     def _release(self, message: Message, seconds: int) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings that a command failed to keep, so that none sent before anyone knew deletes them.
+"""Recordings that a command failed to keep: no delete that was sent before the failure was known.
 
-Each command has one note in its temporary bucket, under what no command can name: all workers see
-it, also those that come after one that was killed. Its name tells when the failure was known, on
-the queue's own clock, which tells when a delete was sent too.
+Each failed command has one note in its temporary bucket, under a key that no command can name. All
+workers see it, even those that replace a killed one. Its name says when the failure was known, on
+the queue's own clock, by which the sending of a delete is timed too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from audioengine.storage.buckets import Location
 PREFIX = f"{OWN_PREFIX}unkept/"
 
 NEVER_MS = 1 << 53
-"""For a failure of which no queue can tell when it was: no delete counts as sent after it."""
+"""Time of a failure that no queue can date: no delete counts as sent after it."""
 
 _SEVERAL = "several"
 _NOTE = re.compile(r"/(\d+)-([0-9a-f]+)(-pending)?$", re.ASCII)
@@ -39,7 +39,7 @@ _EXPIRES_S = 16 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Recordings:
+class OwnedRecordings:
     """Those of a command, proven to be its tenant's."""
 
     domain: str
@@ -69,7 +69,7 @@ class _Note:
         return f"{self.known_ms}-{self.message}{'-pending' if self.is_pending else ''}"
 
 
-class Unkept:
+class DeleteGuard:
     """The notes; for several threads at once."""
 
     def __init__(self, storage: Storage) -> None:
@@ -83,7 +83,7 @@ class Unkept:
         self._buckets: set[str] = set()
 
     def note(
-        self, recordings: Recordings, message_id: str, now_ms: int, *, is_pending: bool = False
+        self, recordings: OwnedRecordings, message_id: str, now_ms: int, *, is_pending: bool = False
     ) -> None:
         """Note that a command has failed, or may end without another word, at a time.
 
@@ -109,7 +109,7 @@ class Unkept:
             while len(self._own) > _MOST_REMEMBERED:
                 self._own.popitem(last=False)
 
-    def forget(self, recordings: Recordings, message_id: str) -> None:
+    def forget(self, recordings: OwnedRecordings, message_id: str) -> None:
         """Take back what was noted of a command that has kept them. Raises StorageError."""
         message = _hashed(message_id)
         ids = frozenset(map(_hashed, recordings.ids))
@@ -118,7 +118,7 @@ class Unkept:
         with self._lock:
             self._own.pop((recordings.domain, message), None)
 
-    def failures(self, recordings: Recordings) -> Failures:
+    def failures(self, recordings: OwnedRecordings) -> Failures:
         """Return what is known of recordings. Raises StorageError."""
         ids = frozenset(map(_hashed, recordings.ids))
         with self._lock:
@@ -156,7 +156,7 @@ class Unkept:
                     gone += 1
         return gone
 
-    def _notes(self, recordings: Recordings, folder: str) -> Iterator[tuple[Location, _Note]]:
+    def _notes(self, recordings: OwnedRecordings, folder: str) -> Iterator[tuple[Location, _Note]]:
         if (bucket := recordings.bucket) is None:
             return
         for listed in self._storage.objects(bucket, f"{_prefix(recordings)}{folder}/"):
@@ -164,12 +164,12 @@ class Unkept:
                 yield Location(bucket, listed.key), _Note(int(found[1]), found[2], bool(found[3]))
 
     def _of_message(
-        self, recordings: Recordings, ids: frozenset[str], message: str
+        self, recordings: OwnedRecordings, ids: frozenset[str], message: str
     ) -> list[Location]:
         notes = self._notes(recordings, _folder(ids))
         return [location for location, note in notes if note.message == message]
 
-    def _write(self, recordings: Recordings, ids: frozenset[str], note: _Note) -> None:
+    def _write(self, recordings: OwnedRecordings, ids: frozenset[str], note: _Note) -> None:
         if (bucket := recordings.bucket) is None:
             return
         with self._lock:
@@ -181,7 +181,7 @@ class Unkept:
         if len(ids) > 1:
             self._bound(recordings, note.known_ms)
 
-    def _bound(self, recordings: Recordings, now_ms: int) -> None:
+    def _bound(self, recordings: OwnedRecordings, now_ms: int) -> None:
         """Put one note, about all recordings of a domain, in place of very many."""
         notes = list(self._notes(recordings, _SEVERAL))
         if len(notes) <= _MOST_SEVERAL:
@@ -198,7 +198,7 @@ class Unkept:
             staging.write(json.dumps(ids).encode())
             staging.publish()
 
-    def _delete(self, recordings: Recordings, locations: Collection[Location]) -> None:
+    def _delete(self, recordings: OwnedRecordings, locations: Collection[Location]) -> None:
         if recordings.bucket is not None:
             for location in locations:
                 self._storage.delete(location)
@@ -210,12 +210,12 @@ class Unkept:
                 return self._read[location]
         try:
             with closing(self._storage.source(location)) as source:
-                told = json.loads(source.read(0, source.size))
+                listed = json.loads(source.read(0, source.size))
         except StorageError:
             if self._storage.find(location) is None:
                 return frozenset()  # taken back meanwhile
             raise
-        ids = None if told is None else frozenset(map(str, told))
+        ids = None if listed is None else frozenset(map(str, listed))
         with self._lock:
             self._read[location] = ids
             while len(self._read) > 2 * _MOST_SEVERAL:
@@ -223,7 +223,7 @@ class Unkept:
         return ids
 
 
-def _prefix(recordings: Recordings) -> str:
+def _prefix(recordings: OwnedRecordings) -> str:
     return f"{PREFIX}{_hashed(recordings.domain)}/"
 
 

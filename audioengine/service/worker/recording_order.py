@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose turn it is: commands on one recording one after another, tenants by turns.
+"""The order of commands: one after another on a recording, and tenants by turns.
 
-A recording is a tenant's: another one's command on the same id does not stand before it.
+A recording belongs to a tenant: another tenant's command on the same id does not hold it up.
 
-A tenant has trouble while one of its commands is tried again, and for a while after several have
-failed. Then it has only some of the processes, so that its tries, which may each take their whole
-time-out, leave room for others. While many are tried again, no others of it are begun: each try
-counts, and they would fail for the same.
+A tenant has trouble while one of its commands is retried, and for a while after several have
+failed. Then it gets only some of the processes: each of its attempts may take its whole time-out,
+and others need room. While many of its commands are retried, no new ones of it are begun: each
+attempt counts, and they would fail for the same reason.
 """
 
 from __future__ import annotations
@@ -18,32 +18,37 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from audioengine.batch.manifest_job import job_of
+from audioengine.key_order import KeyOrder, Slot
 from audioengine.service.queues.queue import Message
 
 
 @dataclass(eq=False, slots=True)
-class Held:
+class HeldMessage:
     """A message in hand, or the place of one that was given back."""
 
     message: Message
     """As it was handed out last; without its body while it is away."""
     recordings: frozenset[str]
-    """Ids of the recordings that its command names, or seems to."""
+    """Ids of the recordings that its command names, or seems to name."""
     since: float
     """When it was handed out, on the monotonic clock."""
     tenant: str = ""
-    """The domain that its token proves; empty: none, or all are one tenant."""
+    """The domain that its token proves; empty: none, or there is one tenant."""
     waits: bool = False
-    """Whether something else must happen first, which `Turns.let` tells."""
+    """Whether something else must happen first, until `RecordingOrder.let` is called."""
     begun: float | None = None
     """When its command was begun, likewise; None: it waits, or was given back to the queue."""
     away_until: float | None = None
     """Given back to the queue: how long its place is kept, on the monotonic clock."""
-    before: int = 0
-    """On how many of its recordings another is due before it."""
+    slot: Slot[HeldMessage] | None = None
+    """Its place in the order."""
     has_failed: bool = False
-    """Whether a try at it has failed, here or elsewhere."""
+    """Whether an attempt at it has failed, here or elsewhere."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether another command on one of its recordings comes first."""
+        return self.slot is not None and not self.slot.is_first
 
     @property
     def is_waiting(self) -> bool:
@@ -51,21 +56,16 @@ class Held:
         return self.begun is None and self.away_until is None
 
 
-def recordings_of(body: str) -> frozenset[str]:
-    """Return the ids of the recordings that a command names; of what is no JSON, seems to."""
-    return job_of(0, body.encode(errors="replace")).recordings
-
-
-# Of a tenant, that are tried again.
+# Commands of one tenant that are retried.
 _MOST_FAILED = 50
-# So many that have failed in the end, within so long, are trouble.
+# So many that failed for good, within so long, are trouble.
 _MANY, _WHILE_S = 3, 60.0
 _MOST_TENANTS = 10_000
 
 
 @dataclass(slots=True)
 class _Tenant:
-    ready: deque[Held] = field(default_factory=deque)
+    ready: deque[HeldMessage] = field(default_factory=deque)
     in_hand: int = 0
     away: int = 0
     begun: int = 0
@@ -73,7 +73,7 @@ class _Tenant:
     """Of those in hand or away, how many have failed."""
 
 
-class Turns:
+class RecordingOrder:
     """Messages in hand or away, by their arrival; no two of one recording are begun.
 
     Not for several threads at once.
@@ -94,21 +94,21 @@ class Turns:
         self._most_of_troubled = most_of_troubled
         self._most_troubled = most_troubled
         self._clock = clock
-        # By tenant, when its last commands failed in the end.
-        self._ended_badly: dict[str, deque[float]] = {}
-        self._held: dict[str, Held] = {}
-        # By tenant and recording, in order: only the first may be begun.
-        self._chains: dict[tuple[str, str], deque[Held]] = {}
+        # By tenant, when its last commands failed for good.
+        self._failed_at: dict[str, deque[float]] = {}
+        self._held: dict[str, HeldMessage] = {}
+        # By tenant and recording.
+        self._order: KeyOrder[HeldMessage] = KeyOrder()
         # The first tenant is the next one.
         self._tenants: dict[str, _Tenant] = {}
-        self._away: list[tuple[float, int, Held]] = []
+        self._away: list[tuple[float, int, HeldMessage]] = []
         self._numbers = count()
 
-    def __iter__(self) -> Iterator[Held]:
+    def __iter__(self) -> Iterator[HeldMessage]:
         """All, in the order of their arrival."""
         return iter(tuple(self._held.values()))
 
-    def find(self, message_id: str) -> Held | None:
+    def find(self, message_id: str) -> HeldMessage | None:
         """Return what is in hand or away under this id."""
         return self._held.get(message_id)
 
@@ -134,20 +134,18 @@ class Turns:
         """Whether one of a tenant's commands is tried again, or several have just failed."""
         if tenant in self._tenants and self._tenants[tenant].failed > 0:
             return True
-        failures = self._ended_badly.get(tenant)
+        failures = self._failed_at.get(tenant)
         if failures is None or len(failures) < _MANY:
             return False
         return self._clock() - failures[0] < _WHILE_S
 
-    def end_badly(self, tenant: str) -> None:
-        """Note that a command of a tenant has failed in the end."""
+    def note_failure(self, tenant: str) -> None:
+        """Note that a command of a tenant has failed for good."""
         now = self._clock()
-        self._ended_badly.setdefault(tenant, deque(maxlen=_MANY)).append(now)
-        if len(self._ended_badly) > _MOST_TENANTS:
-            self._ended_badly = {
-                name: times
-                for name, times in self._ended_badly.items()
-                if now - times[-1] < _WHILE_S
+        self._failed_at.setdefault(tenant, deque(maxlen=_MANY)).append(now)
+        if len(self._failed_at) > _MOST_TENANTS:
+            self._failed_at = {
+                name: times for name, times in self._failed_at.items() if now - times[-1] < _WHILE_S
             }
 
     @property
@@ -158,31 +156,29 @@ class Turns:
             for name, one in self._tenants.items()
         )
 
-    def add(self, held: Held) -> None:
+    def add(self, held: HeldMessage) -> None:
         """Take one in, behind the others of its recordings."""
         self._held[held.message.message_id] = held
         held.has_failed = held.message.receives > 1
         tenant = self._tenants.setdefault(held.tenant, _Tenant())
         tenant.in_hand += 1
         tenant.failed += held.has_failed
-        for recording in held.recordings:
-            chain = self._chains.setdefault((held.tenant, recording), deque())
-            held.before += bool(chain)
-            chain.append(held)
+        keys = [(held.tenant, recording) for recording in held.recordings]
+        held.slot = self._order.add(held, keys)
         self._make_ready(held)
 
-    def let(self, held: Held) -> None:
+    def let(self, held: HeldMessage) -> None:
         """Let one be begun that has waited for something else."""
         if held.waits and self.find(held.message.message_id) is held:
             held.waits = False
             self._make_ready(held)
 
-    def _make_ready(self, held: Held) -> None:
-        if held.is_waiting and not held.waits and not held.before:
+    def _make_ready(self, held: HeldMessage) -> None:
+        if held.is_waiting and not held.waits and not held.is_behind:
             self._tenants[held.tenant].ready.append(held)
 
-    def begin(self, now: float) -> Held | None:
-        """Return one whose turn it is; None: there is none."""
+    def begin(self, now: float) -> HeldMessage | None:
+        """Return the message whose turn it is, and mark it as begun; None: there is none."""
         for name, tenant in self._tenants.items():
             held = self._next(name, tenant)
             if held is not None:
@@ -193,7 +189,7 @@ class Turns:
                 return held
         return None
 
-    def _next(self, name: str, tenant: _Tenant) -> Held | None:
+    def _next(self, name: str, tenant: _Tenant) -> HeldMessage | None:
         if not tenant.ready or not self._may_begin(name, tenant):
             return None
         if tenant.failed < _MOST_FAILED:
@@ -206,7 +202,7 @@ class Turns:
         troubled = sum(of.begun for one, of in self._tenants.items() if self.has_trouble(one))
         return tenant.begun < self._most_of_troubled and troubled < self._most_troubled
 
-    def give_back(self, held: Held, until: float, *, has_failed: bool) -> None:
+    def give_back(self, held: HeldMessage, until: float, *, has_failed: bool) -> None:
         """Keep the place of one that comes again, for so long."""
         tenant = self._tenants[held.tenant]
         if held.begun is not None:
@@ -223,7 +219,9 @@ class Turns:
         held.message = replace(held.message, body="")
         heapq.heappush(self._away, (until, next(self._numbers), held))
 
-    def come_again(self, held: Held, message: Message, now: float, *, waits: bool = False) -> None:
+    def come_again(
+        self, held: HeldMessage, message: Message, now: float, *, waits: bool = False
+    ) -> None:
         """Take in once more what is in hand or away: its time ran out, or it was given back."""
         held.message = message
         held.since = now
@@ -242,7 +240,7 @@ class Turns:
             if held.away_until == until and self.find(held.message.message_id) is held:
                 self.end(held)
 
-    def end(self, held: Held) -> None:
+    def end(self, held: HeldMessage) -> None:
         """Let go of one, be it begun, waiting or away."""
         del self._held[held.message.message_id]
         tenant = self._tenants[held.tenant]
@@ -254,12 +252,6 @@ class Turns:
         tenant.failed -= held.has_failed
         if not tenant.in_hand and not tenant.away:
             del self._tenants[held.tenant]
-        for recording in held.recordings:
-            chain = self._chains[held.tenant, recording]
-            was_first = chain[0] is held
-            chain.remove(held)
-            if not chain:
-                del self._chains[held.tenant, recording]
-            elif was_first:
-                chain[0].before -= 1
-                self._make_ready(chain[0])
+        assert held.slot is not None
+        for freed in self._order.remove(held.slot):
+            self._make_ready(freed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The worker: takes commands from a queue, carries them out on all cores, and tells of them.
+"""The worker: takes commands from a queue, carries them out on all cores, and reports them.
 
 One thread receives, one for each process hands it commands, some deliver and delete, some give
 back, one keeps what is in hand from others, and one looks at the dead letters.
@@ -16,16 +16,19 @@ from contextlib import suppress
 
 import tenacity
 
+from audioengine import retries
+from audioengine.commands.named_recordings import recordings_of
 from audioengine.errors import AudioEngineError
+from audioengine.execution.outcome import Outcome
 from audioengine.operations.workers import worker_count
 from audioengine.service.logs import log
 from audioengine.service.metrics import Metrics
 from audioengine.service.queues.queue import CommandQueue, Message
 from audioengine.service.worker.dead_letters import DeadLetters
-from audioengine.service.worker.recording_order import Held, Turns, recordings_of
-from audioengine.service.worker.retry_policy import Handling, bug_of, log_bug
-from audioengine.service.worker.task import Deployment, Done, Task, give_up, settle
-from audioengine.service.worker.worker_process import DiedError, Process
+from audioengine.service.worker.queued_command import Deployment, QueuedCommand
+from audioengine.service.worker.recording_order import HeldMessage, RecordingOrder
+from audioengine.service.worker.settlement import Settlement, bug_message, log_bug
+from audioengine.service.worker.worker_process import DiedError, WorkerProcess
 from audioengine.settings.worker import LONGEST_VISIBILITY_S
 
 _MOST_RECEIVED = 10
@@ -39,7 +42,6 @@ _GIVEN_BACK_S = 900
 _MOST_AWAY = 10_000
 _GIVERS = 4
 _EXPIRES_EVERY_S = 6 * 3600
-_LONGEST_PAUSE_S = 30.0
 _TICK_S = 0.5
 # Before a queue that does not wait itself is asked again.
 _IDLE_S = 0.05
@@ -47,33 +49,34 @@ _STOPPED = "the worker was stopped"
 
 
 class Worker:
-    """Runs until it is stopped; then it ends what it has begun, and gives back the rest."""
+    """Runs until it is stopped; then it finishes what it has begun, and gives back the rest."""
 
     def __init__(
         self,
         queue: CommandQueue,
-        handling: Handling,
+        settlement: Settlement,
         deployment: Deployment,
         metrics: Metrics,
     ) -> None:
         """Begin nothing yet; the settings' table `worker` says how many at once and how long."""
         self._queue = queue
-        self._handling = handling
+        self._settlement = settlement
+        self._retries = settlement.retries
         self._deployment = deployment
         self._metrics = metrics
         self._settings = deployment.settings.worker
         local = deployment.settings.storage.root is not None
         # Where recordings are in S3, one command renders while another waits for the store.
         count = self._settings.processes or worker_count(None) * (1 if local else 2)
-        self._processes = [Process(deployment) for _ in range(count)]
+        self._processes = [WorkerProcess(deployment) for _ in range(count)]
         # A tenant that is alone leaves room for nobody.
         self._is_shared = len(deployment.settings.domains) > 1
-        self._turns = Turns(
+        self._order = RecordingOrder(
             most_of_troubled=max(1, count // 2) if self._is_shared else count,
             most_troubled=max(1, count - 1) if self._is_shared else count,
         )
-        self._parked: set[Held] = set()
-        self._working: dict[Process, Held] = {}
+        self._parked: set[HeldMessage] = set()
+        self._working: dict[WorkerProcess, HeldMessage] = {}
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._drained = threading.Event()
@@ -81,7 +84,7 @@ class Worker:
         self._settles = self._settings.settle_dead_letters
         self._dead = DeadLetters(
             queue.dead_letters if self._settles else _no_dead_letters,
-            handling,
+            settlement,
             is_held=self._is_held,
             is_late=self._late.is_set,
             every_s=self._settings.visibility_s,
@@ -93,16 +96,16 @@ class Worker:
     def held(self) -> int:
         """Return how many commands are in hand."""
         with self._changed:
-            return self._turns.in_hand
+            return self._order.in_hand
 
     def away(self) -> int:
-        """Return how many commands were given back and are kept a place."""
+        """Return how many commands were given back and keep their place in the order."""
         with self._changed:
-            return self._turns.away
+            return self._order.away
 
     def _is_held(self, message_id: str) -> bool:
         with self._changed:
-            held = self._turns.find(message_id)
+            held = self._order.find(message_id)
             return held is not None and held.away_until is None
 
     def stop(self) -> None:
@@ -148,7 +151,7 @@ class Worker:
         return thread
 
     def _guarded(self, target: Callable[..., None], *args: object) -> None:
-        """Stop all where a thread breaks: without it, the others would only seem to work."""
+        """Stop the worker if a thread fails: without it, the others would only seem to work."""
         try:
             target(*args)
         except Exception as error:  # noqa: BLE001 - raised where all ends
@@ -157,44 +160,44 @@ class Worker:
             self.stop()
 
     def _check_queue(self) -> None:
-        """Wait for the queue to tell how often it hands a message out."""
+        """Wait until the queue says how often it hands a message out."""
         retrying = tenacity.Retrying(
-            wait=tenacity.wait_exponential(max=_LONGEST_PAUSE_S),
-            retry=tenacity.retry_if_exception(_passing),
+            wait=retries.QUEUE.wait,
+            retry=tenacity.retry_if_exception(retries.is_retryable),
             stop=tenacity.stop_when_event_set(self._stopping),
             sleep=tenacity.sleep_using_event(self._stopping),
             before_sleep=_log_failure,
             reraise=True,
         )
-        retrying(self._handling.most_receives)
+        retrying(self._retries.max_receives)
 
     # Receiving
 
     def _receive_all(self) -> None:
-        pause = 1.0
+        failures = 0
         while (room := self._room()) > 0:
             try:
                 messages = self._queue.receive(min(room, _MOST_RECEIVED), self._settings.wait_s)
             except AudioEngineError as error:
                 log().error("can't receive", error=str(error))
-                self._stopping.wait(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
+                failures += 1
+                self._stopping.wait(retries.QUEUE.pause_s(failures))
                 continue
-            pause = 1.0
+            failures = 0
             for message in messages:
                 self._take_in(message)
             if not messages and self._settings.wait_s == 0:
                 self._stopping.wait(_IDLE_S)
 
     def _room(self) -> int:
-        """Wait until more can be taken in, and return how much; 0 when it is time to stop."""
+        """Wait until messages can be received, and return how many; 0 when it is time to stop."""
         with self._changed:
             while not self._stopping.is_set():
-                ready = 2 * len(self._processes) - self._turns.ready - len(self._working)
+                ready = 2 * len(self._processes) - self._order.ready - len(self._working)
                 # Where there is one tenant, what is away keeps nothing from others.
-                left = _MOST_HELD - self._turns.in_hand
+                left = _MOST_HELD - self._order.in_hand
                 if not self._is_shared:
-                    left = _MOST_OF_TENANT - self._turns.in_hand - self._turns.away
+                    left = _MOST_OF_TENANT - self._order.in_hand - self._order.away
                 if (room := min(ready, left)) > 0:
                     return room
                 self._changed.wait(_TICK_S)
@@ -203,17 +206,17 @@ class Worker:
     def _take_in(self, message: Message) -> None:
         now = time.monotonic()
         # What should have kept the recording of a delete may be with the dead letters.
-        parks = self._settles and Task.of(message).kind == "DELETERECORDING"
-        recordings, tenant = recordings_of(message.body), self._handling.tenant_of(message)
+        parks = self._settles and QueuedCommand.of(message).kind == "DELETERECORDING"
+        recordings, tenant = recordings_of(message.body), self._settlement.tenant_of(message)
         with self._changed:
-            held = self._turns.find(message.message_id)
+            held = self._order.find(message.message_id)
             if held is not None:
                 # Its time ran out, or it was given back: it is not begun twice.
-                self._turns.come_again(held, message, now, waits=parks)
+                self._order.come_again(held, message, now, waits=parks)
             else:
                 self._metrics.received(message.sent_ms)
-                held = Held(message, recordings, now, tenant, waits=parks)
-                self._turns.add(held)
+                held = HeldMessage(message, recordings, now, tenant, waits=parks)
+                self._order.add(held)
             if held.waits:
                 self._parked.add(held)
                 self._dead.ask()
@@ -223,55 +226,55 @@ class Worker:
             self._changed.notify_all()
         if pause is not None:
             self._givers.submit(self._release, message, pause)
-        elif held.before:
+        elif held.is_behind:
             self._extend(held)
 
-    def _too_many(self, held: Held) -> int | None:
-        """For how long one is given back at once, because too many of its tenant wait; None: not.
+    def _too_many(self, held: HeldMessage) -> int | None:
+        """Return for how long a message is given back because too many of its tenant wait, or None.
 
         Not if it would not come again, nor where there is nobody to whom that could matter.
         """
-        is_too_many = self._turns.in_hand_of(held.tenant) > _MOST_OF_TENANT
-        if not is_too_many or not held.is_waiting or self._handling.is_last(held.message):
+        is_too_many = self._order.in_hand_of(held.tenant) > _MOST_OF_TENANT
+        if not is_too_many or not held.is_waiting or self._retries.is_final(held.message):
             return None
-        if self._is_shared and self._turns.has_trouble(held.tenant):
+        if self._is_shared and self._order.has_trouble(held.tenant):
             return _GIVEN_BACK_S
-        return self._settings.visibility_s if held.before or held.waits else None
+        return self._settings.visibility_s if held.is_behind or held.waits else None
 
     def _let_parked(self) -> None:
-        """Let those begin that have waited for a look at the dead letters."""
+        """Let the deletes begin that waited for a look at the dead letters."""
         with self._changed:
             for held in tuple(self._parked):
-                is_waiting = self._turns.find(held.message.message_id) is held and held.waits
+                is_waiting = self._order.find(held.message.message_id) is held and held.waits
                 if is_waiting and not self._dead.may_delete(held.recordings, held.since):
                     continue
                 self._parked.discard(held)
                 if is_waiting:
-                    self._turns.let(held)
+                    self._order.let(held)
             self._changed.notify_all()
 
     def _forget_those_away(self) -> None:
-        """Give up the places of what did not come again in time: others have it."""
+        """Give up the places of messages that did not come again in time: others have them."""
         is_over = self._drained.is_set()
-        self._turns.forget_late(float("inf") if is_over else time.monotonic())
+        self._order.forget_late(float("inf") if is_over else time.monotonic())
 
     # Carrying out
 
-    def _run_all(self, process: Process) -> None:
+    def _run_all(self, process: WorkerProcess) -> None:
         while (held := self._next(process)) is not None:
             self._metrics.took("turn", time.monotonic() - held.since)
-            done = self._done_or_not(process, held)
+            outcome = self._attempt(process, held)
             with self._changed:
                 del self._working[process]
-            self._enders.submit(self._end, held, done)
+            self._enders.submit(self._end, held, outcome)
 
-    def _next(self, process: Process) -> Held | None:
+    def _next(self, process: WorkerProcess) -> HeldMessage | None:
         with self._changed:
             while True:
                 self._forget_those_away()
                 # Nothing new is begun while it is not clear yet what is given back.
                 is_open = self._drained.is_set() or not self._stopping.is_set()
-                if is_open and (held := self._turns.begin(time.monotonic())) is not None:
+                if is_open and (held := self._order.begin(time.monotonic())) is not None:
                     self._working[process] = held
                     self._changed.notify_all()
                     return held
@@ -279,63 +282,63 @@ class Worker:
                     return None
                 self._changed.wait(_TICK_S)
 
-    def _done_or_not(self, process: Process, held: Held) -> Done | None:
-        """Carry out a command; None: it is to be tried again."""
+    def _attempt(self, process: WorkerProcess, held: HeldMessage) -> Outcome | None:
+        """Try a command; None: it could not be begun, and is to be tried again."""
         try:
-            return self._done(process, held)
+            return self._outcome(process, held)
         except AudioEngineError as error:
             log().error("command can't be begun", error=str(error))
         except Exception as error:  # noqa: BLE001 - a bug must end the command, and no other
             log_bug(error)
             with suppress(Exception):
-                bug = AudioEngineError(bug_of(error))
-                return give_up(Task.of(held.message), bug, self._deployment)
+                bug = AudioEngineError(bug_message(error))
+                return self._deployment.fail(QueuedCommand.of(held.message), bug)
         return None
 
-    def _done(self, process: Process, held: Held) -> Done:
-        task = Task.of(held.message)
-        if (refused := self._handling.refusal(held.message, held.recordings)) is not None:
+    def _outcome(self, process: WorkerProcess, held: HeldMessage) -> Outcome:
+        command = QueuedCommand.of(held.message)
+        if (refused := self._settlement.refusal(held.message, held.recordings)) is not None:
             return refused
         try:
             if self._late.is_set():
                 raise DiedError(_STOPPED)  # noqa: TRY301 - as if it had been begun
-            self._handling.foresee(held.message, held.recordings)
-            done = process.run(task)
+            self._settlement.before_attempt(held.message, held.recordings)
+            outcome = process.run(command)
         except DiedError as error:
             log().error("process died", error=str(error))
-            # Once there is no time left, nothing is asked of a store.
-            end = give_up if self._late.is_set() else settle
-            return end(task, error, self._deployment)
-        self._metrics.took("execute", done.seconds)
-        return done
+            # Once there is no time left, the store is asked nothing.
+            end = self._deployment.fail if self._late.is_set() else self._deployment.conclude
+            return end(command, error)
+        self._metrics.took("execute", outcome.seconds)
+        return outcome
 
     # Ending
 
-    def _end(self, held: Held, done: Done | None) -> None:
-        pause: int | None = self._handling.backoff_s(held.message)
+    def _end(self, held: HeldMessage, outcome: Outcome | None) -> None:
+        pause: int | None = self._retries.backoff_s(held.message)
         try:
-            if done is not None:
-                pause = self._handling.end(held.message, done, held.recordings)
+            if outcome is not None:
+                pause = self._settlement.settle(held.message, outcome, held.recordings)
         except AudioEngineError as error:
             # Neither sent nor kept: all is done again.
-            log().error("command can't be told of", error=str(error))
+            log().error("command can't be reported", error=str(error))
         except Exception as error:  # noqa: BLE001 - a bug must not lose a command
             log_bug(error)
         if pause is None:
             self._delete(held)
             with self._changed:
-                self._turns.end(held)
-                if done is not None and done.error is not None:
-                    self._turns.end_badly(held.tenant)
+                self._order.end(held)
+                if outcome is not None and outcome.error is not None:
+                    self._order.note_failure(held.tenant)
                 self._changed.notify_all()
         else:
             self._give_back(held, 0 if self._late.is_set() else pause)
 
-    def _delete(self, held: Held) -> None:
+    def _delete(self, held: HeldMessage) -> None:
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(3),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
-            retry=tenacity.retry_if_exception(_passing),
+            wait=retries.QUEUE_DELETE.wait,
+            retry=tenacity.retry_if_exception(retries.is_retryable),
             reraise=True,
         )
         try:
@@ -343,39 +346,39 @@ class Worker:
                 # Each time as it was handed out last.
                 retrying(lambda: self._queue.delete(held.message))
         except AudioEngineError as error:
-            # It comes again, finds what it did, and tells the same.
+            # It comes again, finds what it did, and reports the same.
             log().warning("message can't be deleted", error=str(error))
 
-    def _give_back(self, held: Held, pause: int) -> None:
-        """Hand a command out again later, and those of its group, which must not overtake it."""
+    def _give_back(self, held: HeldMessage, pause: int) -> None:
+        """Give a command back for later, and those of its group, which must not overtake it."""
         message = held.message
         with self._changed:
-            is_full = self._turns.away_of(held.tenant) >= _MOST_AWAY
+            is_full = self._order.away_of(held.tenant) >= _MOST_AWAY
         if is_full:
             # Its place is given up: a note keeps a delete behind it from its recordings.
             with suppress(Exception):
-                self._handling.note_pending(message, held.recordings)
+                self._settlement.note_pending(message, held.recordings)
         with self._changed:
             following = [
                 one
                 for one in self._waiting()
                 if one.message.group is not None
                 and one.message.group == message.group
-                and not self._handling.is_last(one.message)
+                and not self._retries.is_final(one.message)
             ]
             for one in following:
-                self._turns.end(one)
+                self._order.end(one)
             self._put_away(held, pause, has_failed=True)
             self._changed.notify_all()
         for given in (*(one.message for one in following), message):
             self._release(given, pause)
 
-    def _put_away(self, held: Held, pause: int, *, has_failed: bool) -> None:
-        if self._turns.away_of(held.tenant) >= _MOST_AWAY:
-            self._turns.end(held)
+    def _put_away(self, held: HeldMessage, pause: int, *, has_failed: bool) -> None:
+        if self._order.away_of(held.tenant) >= _MOST_AWAY:
+            self._order.end(held)
             return
         until = time.monotonic() + pause + self._settings.visibility_s
-        self._turns.give_back(held, until, has_failed=has_failed)
+        self._order.give_back(held, until, has_failed=has_failed)
 
     def _release(self, message: Message, pause: int) -> None:
         try:
@@ -389,7 +392,7 @@ class Worker:
     def _keep_all(self) -> None:
         while not self._ended.wait(self._settings.visibility_s / 3):
             with self._changed:
-                held = [one for one in self._turns if one.away_until is None]
+                held = [one for one in self._order if one.away_until is None]
                 working = dict(self._working)
             for process, one in working.items():
                 if time.monotonic() - (one.begun or 0) > self._settings.longest_s:
@@ -397,7 +400,7 @@ class Worker:
             for _ in self._givers.map(self._extend, held):
                 pass
 
-    def _extend(self, held: Held) -> None:
+    def _extend(self, held: HeldMessage) -> None:
         # What waits for another comes after it, should this worker die.
         seconds = self._settings.visibility_s * (2 if held.begun is None else 1)
         left = LONGEST_VISIBILITY_S - 1 - int(time.monotonic() - held.since)
@@ -407,7 +410,7 @@ class Worker:
             self._queue.extend(held.message, min(seconds, left))
         except AudioEngineError as error:
             with self._changed:
-                is_held = self._turns.find(held.message.message_id) is held
+                is_held = self._order.find(held.message.message_id) is held
             if is_held:  # else it came to its end meanwhile
                 log().warning("message can't be kept", error=str(error))
 
@@ -416,14 +419,14 @@ class Worker:
         while not self._stopping.wait(pause):
             pause = _EXPIRES_EVERY_S
             try:
-                self._handling.expire_notes()
+                self._settlement.expire_notes()
             except AudioEngineError as error:
                 log().warning("notes of failures can't be deleted", error=str(error))
 
     # Stopping
 
     def _drain(self, receiver: threading.Thread, runners: list[threading.Thread]) -> None:
-        """Let what is begun come to its end, as long as that may take, and give back the rest."""
+        """Let begun commands finish, within `drain_s`, and give back the rest."""
         log().info("worker drains")
         until = time.monotonic() + self._settings.drain_s
         rest = self._put_aside()
@@ -440,27 +443,23 @@ class Worker:
         for runner in runners:
             runner.join()
 
-    def _waiting(self) -> list[Held]:
-        return [one for one in self._turns if one.is_waiting]
+    def _waiting(self) -> list[HeldMessage]:
+        return [one for one in self._order if one.is_waiting]
 
-    def _put_aside(self) -> list[Held]:
-        """Take out what is not begun, but for what would not come again."""
+    def _put_aside(self) -> list[HeldMessage]:
+        """Take out what is not begun, except final attempts: they would not come again."""
         with self._changed:
-            rest = [one for one in self._waiting() if not self._handling.is_last(one.message)]
+            rest = [one for one in self._waiting() if not self._retries.is_final(one.message)]
             for one in rest:
-                self._turns.end(one)
+                self._order.end(one)
             self._changed.notify_all()
         return rest
 
 
 def _no_dead_letters() -> None:
-    """They are left alone."""
+    """Leave dead letters alone."""
 
 
 def _log_failure(state: tenacity.RetryCallState) -> None:
     assert state.outcome is not None
     log().warning("queue can't be asked", error=str(state.outcome.exception()))
-
-
-def _passing(error: BaseException) -> bool:
-    return isinstance(error, AudioEngineError) and error.retryable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process that carries out one command at a time; where it dies, another one follows it."""
+"""A process that carries out one command at a time; if it dies, the next command gets a new one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from audioengine.errors import AudioEngineError
+from audioengine.execution.outcome import Outcome
 from audioengine.service.logs import set_up_logs
-from audioengine.service.worker.task import Deployment, Done, Task, carry_out
+from audioengine.service.worker.queued_command import Deployment, QueuedCommand
 
 # Spawned, not forked: the parent has threads of libraries.
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -28,8 +29,8 @@ class DiedError(AudioEngineError):
     retryable = True
 
 
-class Process:
-    """One at a time: `run` is one thread's; any may `kill`."""
+class WorkerProcess:
+    """One process at a time: one thread calls `run`, any thread may call `kill`."""
 
     def __init__(self, deployment: Deployment) -> None:
         """Begin nothing yet."""
@@ -38,30 +39,30 @@ class Process:
         self._connection: Connection | None = None
         self._why_killed: str | None = None
 
-    def run(self, task: Task) -> Done:
+    def run(self, command: QueuedCommand) -> Outcome:
         """Carry out a command.
 
-        Raises DiedError where its process ends first.
+        Raises DiedError if the process ends first.
         """
         connection = self._begun()
         try:
-            connection.send(task)
-            done: Done = connection.recv()
+            connection.send(command)
+            outcome: Outcome = connection.recv()
         except (EOFError, OSError):
             why = self._why_killed or "the process that worked on it died"
             self.close()
             raise DiedError(why) from None
-        return done
+        return outcome
 
     def kill(self, why: str) -> None:
-        """End the process now; `why` is told of the command that it is at."""
+        """End the process now; its command fails for `why`."""
         self._why_killed = why
         if (process := self._process) is not None:
             with suppress(ValueError):  # it is closed already
                 process.kill()
 
     def close(self) -> None:
-        """Let the process end what it is at, and wait for it; the next `run` begins another."""
+        """Let the process finish its command, and wait for it; the next `run` begins another."""
         process, self._process = self._process, None
         connection, self._connection = self._connection, None
         self._why_killed = None
@@ -80,7 +81,7 @@ class Process:
             self._process = _CONTEXT.Process(
                 target=_serve, args=(theirs, self._deployment), daemon=True
             )
-            with _deaf():
+            with _stop_signals_blocked():
                 self._process.start()
             theirs.close()
             self._connection = ours
@@ -88,8 +89,8 @@ class Process:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Let a process begin deaf to what asks to stop, which may be sent to a whole group."""
+def _stop_signals_blocked() -> Iterator[None]:
+    """Let a process begin with the stop signals blocked: they may be sent to a whole group."""
     # Were it begun with the first process, it would unblock them again.
     resource_tracker.ensure_running()
     asking = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -108,14 +109,14 @@ def _serve(connection: Connection, deployment: Deployment) -> None:
     set_up_logs(deployment.settings.worker.log_level)
     while True:
         try:
-            task = connection.recv()
+            command = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(carry_out(task, deployment))
+        connection.send(deployment.execute(command))
 
 
 def _end_with_parent() -> None:
-    # A parent that is killed tells nobody, and its queue hands the command to another worker.
+    # A parent that is killed cannot say so, and its queue hands the command to another worker.
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os._exit(1)

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 import audioengine as ae
+from audioengine.commands.events import RecordingStarted
 from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.callbacks import callback_letter
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.letter import Letter, Sender
 from audioengine.service.queues.embedded import EmbeddedQueue
-from audioengine.service.recorder.event_routing import telling_of
-from audioengine.service.worker.retry_policy import Handling
-from audioengine.service.worker.task import Deployment, Task, carry_out
+from audioengine.service.recorder.event_routing import event_notification
+from audioengine.service.worker.queued_command import Deployment, QueuedCommand
+from audioengine.service.worker.settlement import Settlement
 from tests.execution.service import ALARMS, DOMAIN, EVENTS, KEPT, TEMP, token
 from tests.service.site import Site, delete, store, temp_key
 
@@ -58,8 +59,8 @@ def tell(site: Site, command: dict[str, Any], tenant: dict[str, Any]) -> list[Le
     deployment = Deployment(settings=settings)
     queue.send(json.dumps(command), group="1")
     (message,) = queue.receive(1, 0)
-    done = carry_out(Task.of(message), deployment)
-    Handling(queue, delivery, deployment, Metrics()).end(message, done)
+    outcome = deployment.execute(QueuedCommand.of(message))
+    Settlement(queue, delivery, deployment, Metrics()).settle(message, outcome)
     queue.delete(message)
     return post.letters
 
@@ -106,9 +107,8 @@ def test_events_alarms_and_callbacks_of_commands_go_to_their_tenant(
 def test_events_of_the_recorder_go_to_the_same_places(tenant: dict[str, Any], site: Site) -> None:
     values = site.values()
     values["domains"][DOMAIN] = {"buckets": [KEPT], **tenant}
-    told = telling_of(
-        {"event": "RECORDINGSTARTED", "recordingId": "a"}, DOMAIN, ae.Settings(**values)
-    )
+    event = RecordingStarted(domain=DOMAIN, recording_id="a", reply_id="token")
+    told = event_notification(event, ae.Settings(**values))
     wanted = tenant.get("event_topic", EVENTS), tenant.get("alarm_topic", ALARMS)
     assert (told.event_topic, told.alarm_topic) == wanted
 

@@ -13,8 +13,10 @@ import pytest
 
 import audioengine as ae
 from audioengine.commands.alarms import parse_alarm
+from audioengine.commands.events import parse_event
+from audioengine.execution.outcome import Notification
 from audioengine.service.metrics import Metrics
-from audioengine.service.notifications.delivery import Delivery, Telling
+from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.letter import Channel, Letter, Sender
 from audioengine.service.notifications.outbox import Outbox
 from audioengine.service.notifications.topics import (
@@ -37,15 +39,18 @@ ALARM = {"type": "storeRecordingError", "event": "{}", "error": "no"}
 ABOUT = {"domain": DOMAIN, "recordingId": "4711", "commandDigest": "ab12"}
 
 
-def telling(**more: Any) -> Telling:
+def notification(
+    event: dict[str, Any] = STORED, alarm: dict[str, Any] | None = None, **more: Any
+) -> Notification:
     values: dict[str, Any] = {
-        "event": STORED,
-        "attributes": ABOUT,
         "domain": DOMAIN,
+        "recording_id": "4711",
+        "digest": "ab12",
         "event_topic": "events",
         "alarm_topic": "alarms",
     }
-    return Telling(**{**values, **more})
+    raised = None if alarm is None else parse_alarm(alarm)[0]
+    return Notification(event=parse_event(event)[0], alarm=raised, **{**values, **more})
 
 
 @pytest.fixture
@@ -62,8 +67,8 @@ def alarms_of(sender: Unsteady) -> list[dict[str, Any]]:
 def test_events_and_alarms_are_published_with_attributes(cloud: Cloud, box: Outbox) -> None:
     events, alarms = cloud.topic(), cloud.topic()
     delivery = Delivery({"topic": SnsTopics()}, box)
-    told = telling(event=FAILED, alarm=ALARM, event_topic=events.arn, alarm_topic=alarms.arn)
-    delivery.tell(told, COMMAND)
+    told = notification(event=FAILED, alarm=ALARM, event_topic=events.arn, alarm_topic=alarms.arn)
+    delivery.deliver(told, COMMAND)
     assert events.heard() == [(FAILED, {"event": "STORERECORDINGFAILED", **ABOUT})]
     assert alarms.heard() == [(ALARM, {"event": "storeRecordingError", **ABOUT})]
     assert box.depth() == 0
@@ -74,9 +79,9 @@ def test_a_fifo_topic_gets_a_group_and_hears_repeats_once(cloud: Cloud) -> None:
     arn = sns.create_topic(Name="t.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
     sent: list[dict[str, Any]] = []
     letter = topic_letter(arn, json.dumps(STORED), {"recordingId": "a b/c"})
-    from audioengine.service.aws_clients import client
+    from audioengine.service.aws_clients import aws_client
 
-    client("sns", "us-east-1", None).meta.events.register(
+    aws_client("sns", "us-east-1", None).meta.events.register(
         "provide-client-params.sns.Publish", lambda params, **_: sent.append(dict(params))
     )
     topics = SnsTopics()
@@ -130,7 +135,7 @@ def test_an_event_that_can_t_be_published_waits_and_an_alarm_tells_of_it(box: Ou
     sender = Unsteady({"events"})
     metrics = Metrics()
     delivery = Delivery({"topic": sender}, box, metrics=metrics)
-    delivery.tell(telling(), COMMAND)
+    delivery.deliver(notification(), COMMAND)
     (alarm,) = alarms_of(sender)
     assert list(alarm) == ["type", "event", "error"]
     assert parse_alarm(alarm)[1] == ()
@@ -152,14 +157,14 @@ def test_order_is_kept_when_a_topic_works_again(box: Outbox) -> None:
     for number in range(4):
         if number == 2:
             sender.down.clear()  # the next ones must wait all the same
-        delivery.tell(telling(event={**STORED, "fileName": str(number)}), COMMAND)
+        delivery.deliver(notification(event={**STORED, "fileName": str(number)}), COMMAND)
     assert sender.taken == []
     assert box.depth() == 8
     box.flush({"topic": sender})
     files = [json.loads(body)["fileName"] for body in sender.bodies("events")]
     assert files == ["0", "1", "2", "3"]
     assert [alarm["type"] for alarm in alarms_of(sender)] == ["eventNotificationError"] * 4
-    delivery.tell(telling(event={**STORED, "fileName": "4"}), COMMAND)
+    delivery.deliver(notification(event={**STORED, "fileName": "4"}), COMMAND)
     assert json.loads(sender.bodies("events")[-1])["fileName"] == "4"
 
 
@@ -177,7 +182,7 @@ def test_callbacks_wait_for_the_outbox_and_nobody_waits_for_them(box: Outbox) ->
     callback, topics = Callback(), Unsteady()
     senders: dict[Channel, Sender] = {"topic": topics, "callback": callback.tenant}
     delivery = Delivery(senders, box, callback=callback)
-    delivery.tell(telling(), COMMAND)
+    delivery.deliver(notification(), COMMAND)
     assert callback.tenant.tried == []
     assert [one.address for one in topics.taken] == ["events"]
     assert box.depth() == 1
@@ -197,7 +202,7 @@ def test_an_alarm_tells_once_that_a_callback_can_t_be_sent(box: Outbox, passing:
             raise ae.StorageError("can't call back: 418 " + "ä" * 2000, retryable=passing)
 
     delivery = Delivery({"topic": topics}, box, callback=callback)
-    delivery.tell(telling(), {**COMMAND, "more": "x" * 300_000})
+    delivery.deliver(notification(), {**COMMAND, "more": "x" * 300_000})
     senders: dict[Channel, Sender] = {"topic": topics, "callback": Refusing()}
     for _ in range(3):
         for line in box.due(senders.keys()):
@@ -218,20 +223,24 @@ def test_an_alarm_tells_once_that_a_callback_can_t_be_sent(box: Outbox, passing:
 def test_an_event_without_a_topic_or_too_big_for_it_is_told_by_an_alarm(box: Outbox) -> None:
     sender = Unsteady()
     delivery = Delivery({"topic": sender}, box)
-    delivery.tell(telling(event_topic=None), COMMAND)
-    delivery.tell(telling(event={**STORED, "replyId": "x" * 300_000}), {"replyId": "x" * 300_000})
+    delivery.deliver(notification(event_topic=None), COMMAND)
+    delivery.deliver(
+        notification(event={**STORED, "replyId": "x" * 300_000}), {"replyId": "x" * 300_000}
+    )
     first, second = alarms_of(sender)
     assert "fallbacks.event_topic" in first["error"]
     assert "bytes is more than it takes" in second["error"]
     assert box.depth() == 0
-    delivery.tell(telling(event_topic=None, alarm_topic=None, alarm=ALARM), COMMAND)  # logged
+    delivery.deliver(
+        notification(event_topic=None, alarm_topic=None, alarm=ALARM), COMMAND
+    )  # logged
     assert len(sender.taken) == 2
 
 
 def test_without_an_outbox_what_can_t_be_sent_is_an_error() -> None:
     delivery = Delivery({"topic": Unsteady({"events"})}, None)
-    with pytest.raises(ae.StorageError, match="can't tell 'events'") as caught:
-        delivery.tell(telling(), COMMAND)
+    with pytest.raises(ae.StorageError, match="can't send to 'events'") as caught:
+        delivery.deliver(notification(), COMMAND)
     assert caught.value.retryable
 
 

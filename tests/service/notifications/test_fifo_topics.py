@@ -14,8 +14,8 @@ from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.letter import Letter, Sender
 from audioengine.service.notifications.topics import repeat_id
 from audioengine.service.queues.embedded import EmbeddedQueue
-from audioengine.service.worker.retry_policy import Handling
-from audioengine.service.worker.task import Deployment, Task, carry_out
+from audioengine.service.worker.queued_command import Deployment, QueuedCommand
+from audioengine.service.worker.settlement import Settlement
 from tests.service.site import Site, store
 
 _REMEMBERED_S = 300
@@ -49,14 +49,14 @@ class Tenant:
         self.topic = FifoTopic()
         self.deployment = Deployment(settings=site.settings())
         delivery = Delivery({"topic": self.topic}, None)
-        self.handling = Handling(self.queue, delivery, self.deployment, Metrics())
+        self.settlement = Settlement(self.queue, delivery, self.deployment, Metrics())
 
     def run(self, command: dict[str, Any], times: int = 1) -> None:
         """Send a command, which is handed out so many times."""
         self.queue.send(json.dumps(command), group="1")
         for _ in range(times):
             (message,) = self.queue.receive(1, 0)
-            self.handling.end(message, carry_out(Task.of(message), self.deployment))
+            self.settlement.settle(message, self.deployment.execute(QueuedCommand.of(message)))
         self.queue.delete(message)
 
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 import audioengine as ae
-from audioengine.service.aws_clients import client
+from audioengine.service.aws_clients import aws_client
 from audioengine.service.queues.embedded import EmbeddedQueue
 from audioengine.service.queues.queue import CommandQueue, Message
 from audioengine.service.queues.sqs import SqsQueue
@@ -202,7 +202,7 @@ def test_of_dead_letters_that_queues_share_each_gets_its_own(cloud: Cloud) -> No
             if one["Body"] in arns:
                 one["Attributes"]["DeadLetterQueueSourceArn"] = arns[one["Body"]]
 
-    client("sqs", None, None).meta.events.register("after-call.sqs.ReceiveMessage", tell_source)
+    aws_client("sqs", None, None).meta.events.register("after-call.sqs.ReceiveMessage", tell_source)
     assert {one.body for one in dead.receive(10, 1)} == {"ours", "a person's"}
     # Those of others are let go at once.
     assert {one.body for one in SqsQueue(dead._url).receive(10, 1)} == {"theirs"}

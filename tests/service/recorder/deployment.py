@@ -14,6 +14,7 @@ import jwt
 import audioengine as ae
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.letter import Letter, Sender
+from audioengine.service.recorder.wiring import callbacks_of
 from tests.execution.service import (
     ALARMS,
     DOMAIN,
@@ -69,10 +70,9 @@ class Post(Sender):
     letters: list[Letter] = field(default_factory=list)
     error: ae.StorageError | None = None
 
-    @property
-    def delivery(self) -> Delivery:
+    def delivery(self, settings: ae.Settings) -> Delivery:
         """What sends it all here, and has no outbox."""
-        return Delivery({"topic": self, "callback": self}, None)
+        return Delivery({"topic": self, "callback": self}, None, callback=callbacks_of(settings))
 
     def send(self, letter: Letter) -> None:
         if self.error is not None:

@@ -23,8 +23,10 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 import audioengine as ae
+from audioengine.commands.events import parse_event
+from audioengine.execution.outcome import Notification
 from audioengine.service.notifications.callbacks import CallbackSender, callback_letter
-from audioengine.service.notifications.delivery import Delivery, Telling
+from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.letter import Channel, Letter, Sender
 from audioengine.service.notifications.outbox import Outbox
 from audioengine.service.notifications.webhook_client import post, signed
@@ -45,6 +47,9 @@ from tests.service.recorder.servers import (
 )
 
 pytestmark = pytest.mark.usefixtures("impatient")
+
+
+STORED, _ = parse_event(next(one for one in EVENTS if one["event"] == "RECORDINGSTORED"))
 
 
 def letter_of(name: str, domain: str = DOMAIN) -> Letter:
@@ -195,12 +200,10 @@ def test_a_refusal_holds_up_no_other(tenant: Host, tmp_path: Path) -> None:
     topics = deployment.Post()
     senders: dict[Channel, Sender] = {"topic": topics, "callback": CallbackSender(settings)}
     with closing(Outbox(tmp_path / "outbox.db", first_pause_s=0)) as box:
-        delivery = Delivery(senders, box)
 
         def tell(name: str) -> None:
-            event = {"event": "RECORDINGSTORED"}
-            telling = Telling(event=event, alarm_topic=ALARMS, callback=letter_of(name))
-            delivery.tell(telling, about=event)
+            delivery = Delivery(senders, box, callback=lambda _event, _domain: letter_of(name))
+            delivery.deliver(Notification(event=STORED, alarm_topic=ALARMS), command=None)
 
         def alarms() -> list[str]:
             return [json.loads(one.body)["type"] for one in topics.letters]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import audioengine as ae
+from audioengine.retries import Backoff
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.letter import Channel, Letter, Sender
 from audioengine.service.notifications.outbox import Outbox
@@ -22,6 +23,7 @@ from audioengine.service.queues.sqs import SqsQueue
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.intake import take_reports
 from audioengine.service.recorder.reports import ReportDesk
+from audioengine.service.recorder.wiring import callbacks_of
 from tests.execution.service import DOMAIN, EVENTS, RECORDING, TEMP
 from tests.service.cloud import Cloud
 from tests.service.recorder import deployment
@@ -36,7 +38,7 @@ def names(post: Post) -> list[str]:
 
 def desk(post: Post, storage: ae.Storage | None = None) -> ReportDesk:
     return ReportDesk(
-        SETTINGS, Catalogue(storage or ae.MemoryStorage(TEMP), SETTINGS), post.delivery
+        SETTINGS, Catalogue(storage or ae.MemoryStorage(TEMP), SETTINGS), post.delivery(SETTINGS)
     )
 
 
@@ -165,7 +167,9 @@ def test_no_report_waits_for_a_callback(tmp_path: Path) -> None:
     post, storage = Post(), ae.MemoryStorage(TEMP)
     senders: dict[Channel, Sender] = {"topic": post, "callback": Tenant()}
     with closing(Outbox(tmp_path / "outbox.db")) as outbox:
-        taking = ReportDesk.of(chosen, storage, Delivery(senders, outbox))
+        taking = ReportDesk.of(
+            chosen, storage, Delivery(senders, outbox, callback=callbacks_of(chosen))
+        )
         run(queue, taking, ended(queue, 20))
         assert len(queue.deleted) == len(post.to(EVENTS)) == outbox.depth() == 20
         assert called == []
@@ -177,7 +181,7 @@ def test_no_report_waits_for_a_callback(tmp_path: Path) -> None:
 
 def test_what_is_behind_it_waits(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a queue that keeps order."""
-    monkeypatch.setattr("audioengine.service.recorder.intake._pause_s", lambda _: 0)
+    monkeypatch.setattr("audioengine.service.recorder.intake.REPORT", Backoff(0, 0, 0))
     queue = Polled(cloud.queue_url(fifo=True))
     for event in ("RECORDINGSTARTED", "RECORDINGREADY"):
         queue.send(json.dumps(report(event)), group=RECORDING)
@@ -223,7 +227,7 @@ def test_a_bug_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_queue_that_fails_for_a_while_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audioengine.service.recorder.intake._pause_s", lambda _: 0.01)
+    monkeypatch.setattr("audioengine.service.recorder.intake.REPORT", Backoff(0.01, 0.01, 0))
     queue = Given(report("RECORDINGSTARTED"))
     queue.errors = [ae.StorageError("throttled", retryable=True)] * 3
     queue.errors += [ae.StorageError("no such queue")]

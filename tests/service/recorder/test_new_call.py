@@ -52,7 +52,7 @@ def test_the_tenant_decides(said: bool, tenant: Host) -> None:
     post = Post()
     for default in (True, False):
         settings = deployment.settings(tenant.url + "/api", callbacks={"new_call_default": default})
-        assert decided(CALL, settings, post.delivery) is said
+        assert decided(CALL, settings, post.delivery(settings)) is said
     assert post.letters == []
     asked = tenant.asked[0]
     assert (asked.method, asked.path) == ("POST", "/api/newCall")
@@ -68,7 +68,9 @@ def test_the_alarm_is_that_of_the_reference(tenant: Host) -> None:
     (example,) = (one for one in ALARM_EXAMPLES if one["type"] == "apiRequestError")
     tenant.always = answering(500)
     post = Post()
-    assert decided(CALL, deployment.settings(tenant.url), post.delivery)
+    assert decided(
+        CALL, deployment.settings(tenant.url), post.delivery(deployment.settings(tenant.url))
+    )
     assert list(alarm(post)) == list(example)
     assert alarm(post) == {
         **example,
@@ -90,7 +92,7 @@ def test_an_answer_that_can_not_be_understood(
     tenant.always = answering(200, body)
     post = Post()
     settings = deployment.settings(tenant.url, callbacks={"new_call_default": default})
-    assert decided(CALL, settings, post.delivery) is default
+    assert decided(CALL, settings, post.delivery(settings)) is default
     assert alarm(post)["statusCode"] == 200
     assert "recordCall" in alarm(post)["error"]
 
@@ -99,7 +101,9 @@ def test_a_redirect_is_not_followed(tenant: Host, recorder: Host) -> None:
     recorder.always = answering(200, b'{"recordCall": false}')
     tenant.always = answering(307, location=recorder.url)
     post = Post()
-    assert decided(CALL, deployment.settings(tenant.url), post.delivery)
+    assert decided(
+        CALL, deployment.settings(tenant.url), post.delivery(deployment.settings(tenant.url))
+    )
     assert alarm(post)["statusCode"] == 307
     assert recorder.asked == []
 
@@ -113,7 +117,7 @@ def test_no_answer_in_time(reply: Any, tenant: Host) -> None:
     )
     post = Post()
     before = time.monotonic()
-    assert not decided(CALL, settings, post.delivery)
+    assert not decided(CALL, settings, post.delivery(settings))
     assert time.monotonic() - before < 3
     assert not {"statusCode", "statusMessage"} & alarm(post).keys()
     assert alarm(post)["error"].startswith("Error calling newCall API: ")
@@ -124,7 +128,7 @@ def test_where_there_is_nobody_to_ask(tenant: Host) -> None:
     call = NewCall(domain=OTHER, recording_id=RECORDING)
     for default in (True, False):
         settings = deployment.settings(tenant.url, callbacks={"new_call_default": default})
-        assert decided(call, settings, post.delivery) is default
+        assert decided(call, settings, post.delivery(settings)) is default
     assert post.letters == []
 
 
@@ -133,7 +137,9 @@ def test_an_alarm_that_can_not_be_told_is_logged(
 ) -> None:
     tenant.always = answering(500)
     post = Post(error=ae.StorageError("the disk is full"))
-    assert decided(CALL, deployment.settings(tenant.url), post.delivery)
+    assert decided(
+        CALL, deployment.settings(tenant.url), post.delivery(deployment.settings(tenant.url))
+    )
     assert "alarm is lost" in caplog.text
     assert "apiRequestError" in caplog.text
 
@@ -222,7 +228,7 @@ def test_a_resolver_that_hangs_holds_up_its_name_alone(
     assert time.monotonic() - begun < 6
     assert looked.count("slow.example.com") == 1
     may.set()
-    wait_for(lambda: decided(other, settings, Post().delivery) is False, 5)
+    wait_for(lambda: decided(other, settings, Post().delivery(settings)) is False, 5)
 
 
 def test_a_name_that_is_not_there_may_be_there_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,5 +238,5 @@ def test_a_name_that_is_not_there_may_be_there_later(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     settings = deployment.settings("http://no.example.com", callbacks={"new_call_default": False})
     post = Post()
-    assert not decided(CALL, settings, post.delivery)
+    assert not decided(CALL, settings, post.delivery(settings))
     assert "ConnectError" in alarm(post)["error"]

@@ -35,13 +35,14 @@ BEYOND_SCHEMAS: Any = CHECKS.get_by_names(["positive_data_acceptance"])
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     post = Post()
-    desk = ReportDesk.of(SETTINGS, ae.MemoryStorage(TEMP, KEPT), post.delivery)
-    routes = recorder_routes(SETTINGS, desk, post.delivery)
+    desk = ReportDesk.of(SETTINGS, ae.MemoryStorage(TEMP, KEPT), post.delivery(SETTINGS))
+    routes = recorder_routes(SETTINGS, desk, post.delivery(SETTINGS))
     app = make_app(SETTINGS, MemoryQueue(), routes, recorder_part())
     with listening(app, SETTINGS.rest) as found:
         yield found
 
 
+@pytest.mark.slow
 @SCHEMA.include(path_regex="^/recorder/").parametrize()
 @settings(
     max_examples=15,

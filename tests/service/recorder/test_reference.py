@@ -22,8 +22,13 @@ from audioengine.service.endpoints import queue_of
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.outbox import Outbox
 from audioengine.service.recorder.ingest import ingest
-from audioengine.service.recorder.running import routes_served, senders_of, whole_worker
 from audioengine.service.recorder.sweep import sweep
+from audioengine.service.recorder.wiring import (
+    callbacks_of,
+    routes_served,
+    senders_of,
+    whole_worker,
+)
 from audioengine.service.rest.app import make_app
 from audioengine.service.worker import worker as worker_module
 from tests.commands import reference
@@ -134,7 +139,7 @@ def whole(
     impatient: None,
 ) -> Iterator[Whole]:
     del impatient
-    monkeypatch.setattr(worker_module, "Process", InThread)
+    monkeypatch.setattr(worker_module, "WorkerProcess", InThread)
     temp_bucket.create_bucket(Bucket=BUCKET)
     events, alarms = cloud.topic(), cloud.topic()
     hook = {"callback_url": tenant.url, "callback_secret": SECRET}
@@ -312,7 +317,7 @@ def fails(whole: Whole, temp_bucket: Any, recorder: Host, tenant: Host) -> None:
 def recorder_s_own_alarms(whole: Whole) -> None:
     """Of temporary storage that is not there, and of what is too old in it."""
     storage, senders = storage_of(whole.settings), senders_of(whole.settings)
-    delivery = Delivery(senders, None)
+    delivery = Delivery(senders, None, callback=callbacks_of(whole.settings))
     gone = whole.settings.model_copy(
         update={"fallbacks": whole.settings.fallbacks.model_copy(update={"temp_bucket": "gone"})}
     )

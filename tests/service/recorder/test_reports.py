@@ -47,7 +47,7 @@ class Deployment:
         self.storage = ae.MemoryStorage(TEMP, KEPT, OTHERS)
         self.catalogue = Catalogue(self.storage, self.settings)
         self.post = Post()
-        self.desk = ReportDesk(self.settings, self.catalogue, self.post.delivery)
+        self.desk = ReportDesk(self.settings, self.catalogue, self.post.delivery(self.settings))
 
     def sent(self, address: str) -> dict[str, Any]:
         (letter,) = self.post.to(address)

@@ -24,7 +24,7 @@ from audioengine.service.notifications.letter import Channel, Letter, Sender
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.reports import ReportDesk
 from audioengine.service.recorder.routes import MOST_BODY_BYTES, recorder_routes
-from audioengine.service.recorder.running import routes_served
+from audioengine.service.recorder.wiring import routes_served
 from audioengine.settings import RestSettings
 from tests.execution.service import (
     DOMAIN,
@@ -88,9 +88,9 @@ def deployed(tenant: Host) -> Iterator[Served]:
     settings = deployment.settings(tenant.url)
     storage = ae.MemoryStorage(TEMP, KEPT)
     post = Post()
-    desk = ReportDesk(settings, Catalogue(storage, settings), post.delivery)
+    desk = ReportDesk(settings, Catalogue(storage, settings), post.delivery(settings))
     app = Starlette(
-        routes=recorder_routes(settings, desk, post.delivery),
+        routes=recorder_routes(settings, desk, post.delivery(settings)),
         exception_handlers={ae.AudioEngineError: told},
     )
     with listening(app, REST) as url:
@@ -147,7 +147,7 @@ def test_calls_of_a_tenant_that_hangs_take_nobody_s_place(tenant: Host, recorder
     )
     post, storage = Post(), ae.MemoryStorage(TEMP)
     routes = recorder_routes(
-        settings, ReportDesk.of(settings, storage, post.delivery), post.delivery
+        settings, ReportDesk.of(settings, storage, post.delivery(settings)), post.delivery(settings)
     )
     with (
         listening(Starlette(routes=routes), REST) as url,
@@ -249,9 +249,9 @@ def test_what_can_not_be_kept_is_told_to_the_recorder(deployed: Served) -> None:
 def test_without_a_key_nobody_is_let_in() -> None:
     settings = ae.Settings()
     post = Post()
-    desk = ReportDesk(settings, Catalogue(ae.MemoryStorage(), settings), post.delivery)
+    desk = ReportDesk(settings, Catalogue(ae.MemoryStorage(), settings), post.delivery(settings))
     with pytest.raises(ae.InvalidRequestError, match=r"recorder\.token_key"):
-        recorder_routes(settings, desk, post.delivery)
+        recorder_routes(settings, desk, post.delivery(settings))
 
 
 def test_all_that_it_needs(tmp_path: Path) -> None:

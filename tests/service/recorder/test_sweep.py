@@ -133,7 +133,7 @@ def test_entries_of_the_catalogue_go_with_their_recordings(
     """And stay as long as these do."""
     made = ae.MemoryStorage(TEMP)
     wanted = settings()
-    desk = ReportDesk.of(wanted, made, Post().delivery)
+    desk = ReportDesk.of(wanted, made, Post().delivery(wanted))
     monkeypatch.setattr("time.time_ns", lambda: OLD_MS * 1_000_000)
     made.put(TEMP, "kept.mp3", b"data", None, NOW_MS)
     desk.take(report("RECORDINGREADY", recordingId="kept", tempKey="kept.mp3"))

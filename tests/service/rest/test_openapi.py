@@ -30,12 +30,14 @@ FEW = settings(
 BEYOND_SCHEMAS: Any = CHECKS.get_by_names(["positive_data_acceptance"])
 
 
+@pytest.mark.slow
 @SCHEMA.include(method="GET").include(operation_id="deleterecording").parametrize()
 @FEW
 def test_a_fuzzer_without_a_token(running: Served, case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(running.url)
 
 
+@pytest.mark.slow
 @SCHEMA.include(method="POST").include(operation_id="storerecordingOptions").parametrize()
 @FEW
 def test_a_fuzzer_of_the_tenant(running: Served, case: schemathesis.Case[Any]) -> None:

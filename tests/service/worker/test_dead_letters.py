@@ -28,7 +28,7 @@ DIED = "what worked on it died, each time or at the last"
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr(worker_module, "Process", InThread)
+    monkeypatch.setattr(worker_module, "WorkerProcess", InThread)
     return Site(tmp_path / "site")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import audioengine as ae
 from audioengine.service.worker import delete_guard as unkept
-from audioengine.service.worker.delete_guard import PREFIX, Failures, Recordings, Unkept
+from audioengine.service.worker.delete_guard import PREFIX, DeleteGuard, Failures, OwnedRecordings
 from audioengine.storage.base import Source, Staging
 from audioengine.storage.buckets import Location
 from tests.execution.service import DOMAIN, OTHER, TEMP
@@ -19,11 +19,11 @@ from tests.execution.service import DOMAIN, OTHER, TEMP
 NOTHING = Failures()
 
 
-def named(*ids: str, domain: str = DOMAIN, bucket: str | None = TEMP) -> Recordings:
-    return Recordings(domain, bucket, ids)
+def named(*ids: str, domain: str = DOMAIN, bucket: str | None = TEMP) -> OwnedRecordings:
+    return OwnedRecordings(domain, bucket, ids)
 
 
-def known_ms(notes: Unkept, *ids: str, **more: Any) -> int:
+def known_ms(notes: DeleteGuard, *ids: str, **more: Any) -> int:
     return notes.failures(named(*ids, **more)).known_ms
 
 
@@ -53,9 +53,9 @@ def storage() -> Counted:
 
 
 def test_a_note_is_seen_by_all_and_counts_for_its_domain_and_recording(storage: Counted) -> None:
-    Unkept(storage).note(named("a", "b/../\ud800"), "m1", 7)
-    Unkept(storage).note(named("d"), "m2", 9)
-    another = Unkept(storage)
+    DeleteGuard(storage).note(named("a", "b/../\ud800"), "m1", 7)
+    DeleteGuard(storage).note(named("d"), "m2", 9)
+    another = DeleteGuard(storage)
     for recording in ("a", "b/../\ud800"):
         assert another.failures(named("c", recording)) == Failures(7)
     assert another.failures(named("a", "d")) == Failures(9)
@@ -68,20 +68,20 @@ def test_what_was_kept_after_all_is_forgotten_and_no_other_failure_is(
     storage: Counted, ids: Sequence[str]
 ) -> None:
     """Several commands may be in hand for the last time at once."""
-    notes = Unkept(storage)
+    notes = DeleteGuard(storage)
     for message in ("m1", "m2"):
         notes.note(named(*ids), message, 5, is_pending=True)
     notes.note(named(*ids), "m1", 6)
     assert notes.failures(named("a")) == Failures(6, is_pending=True)
     notes.forget(named(*ids), "m1")
-    assert Unkept(storage).failures(named("a")) == Failures(5, is_pending=True)
-    Unkept(storage).forget(named(*ids), "m2")
-    assert Unkept(storage).failures(named("a")) == NOTHING
+    assert DeleteGuard(storage).failures(named("a")) == Failures(5, is_pending=True)
+    DeleteGuard(storage).forget(named(*ids), "m2")
+    assert DeleteGuard(storage).failures(named("a")) == NOTHING
     assert list(storage.objects(TEMP)) == []
 
 
 def test_what_the_bucket_does_not_take_is_noted_in_the_process() -> None:
-    notes = Unkept(ae.MemoryStorage())
+    notes = DeleteGuard(ae.MemoryStorage())
     notes.note(named("a"), "m1", 7)
     with pytest.raises(ae.StorageError):  # what is not known is not nothing
         notes.failures(named("a"))
@@ -93,12 +93,12 @@ def test_what_the_bucket_does_not_take_is_noted_in_the_process() -> None:
 
 
 def test_a_command_has_one_note_however_many_recordings_it_names(storage: Counted) -> None:
-    notes, ids = Unkept(storage), [f"r{number}" for number in range(1000)]
+    notes, ids = DeleteGuard(storage), [f"r{number}" for number in range(1000)]
     for time_ms in range(5):  # at each of its tries
         notes.note(named(*ids), "m1", time_ms, is_pending=time_ms < 4)
     assert len(list(storage.objects(TEMP))) == 1
     assert storage.asked <= 2 * 5
-    reader = Unkept(storage)
+    reader = DeleteGuard(storage)
     for number in range(0, 1000, 50):
         assert reader.failures(named(f"r{number}")) == Failures(4)
     assert storage.asked <= 2 * 5 + 1  # read once
@@ -112,21 +112,21 @@ def test_of_very_many_one_note_for_all_is_left(
 ) -> None:
     """Then more deletes are refused than need be, and none that must be."""
     monkeypatch.setattr(unkept, "_MOST_SEVERAL", 10)
-    notes = Unkept(storage)
+    notes = DeleteGuard(storage)
     notes.note(named("x", "y", domain=OTHER), "m", 1)
     for number in range(50):
         notes.note(named(f"a{number}", f"b{number}"), f"m{number}", 100 + number)
         assert len(list(storage.objects(TEMP))) <= 12
         for earlier in range(0, number + 1, 7):
-            assert known_ms(Unkept(storage), f"a{earlier}") >= 100 + earlier
-    assert known_ms(Unkept(storage), "another") < 150
-    assert known_ms(Unkept(storage), "another", domain=OTHER) == 0
+            assert known_ms(DeleteGuard(storage), f"a{earlier}") >= 100 + earlier
+    assert known_ms(DeleteGuard(storage), "another") < 150
+    assert known_ms(DeleteGuard(storage), "another", domain=OTHER) == 0
 
 
 def test_notes_that_no_message_can_be_older_than_are_deleted(
     storage: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    notes = Unkept(storage)
+    notes = DeleteGuard(storage)
     notes.note(named("a"), "m1", 7)
     notes.note(named("b", "c"), "m2", 7)
     storage.put(TEMP, "190110-a.mp3", b"data", None, 1000)
@@ -136,6 +136,6 @@ def test_notes_that_no_message_can_be_older_than_are_deleted(
     assert notes.expire([]) == 0
     for storage_time in (2, 16):  # whose clock it is matters little
         monkeypatch.setattr(time, "time", lambda days=storage_time: now + days * 86_400 + 1)
-        gone = Unkept(storage).expire([TEMP])
+        gone = DeleteGuard(storage).expire([TEMP])
         assert gone == (0 if storage_time == 2 else 3)
     assert [one.key for one in storage.objects(TEMP)] == ["190110-a.mp3"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,33 @@ from hypothesis import strategies as st
 
 import audioengine as ae
 from audioengine.commands.alarms import parse_alarm
-from audioengine.commands.events import parse_event
+from audioengine.commands.events import RecordingStored, parse_event
+from audioengine.execution.outcome import Notification
 from audioengine.execution.temporary_objects import in_ascii
-from audioengine.service.notifications.delivery import Delivery, Telling
+from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.topics import topic_letter
 from audioengine.service.worker import worker as worker_module
-from audioengine.service.worker.retry_policy import Handling
+from audioengine.service.worker.settlement import Settlement
 from tests.execution.service import ALARMS, DATA, EVENTS, OTHER, TEMP
 from tests.service.hooks import InThread
 from tests.service.senders import Unsteady
 from tests.service.site import Site, delete, merge, send, store, temp_key, wait_for
 
 LONE = "\ud800"
+STORED = RecordingStored(
+    command_queue="q",
+    command_region="r",
+    destination_bucket="b",
+    file_name="f",
+    recording_id="r0",
+    reply_id="t",
+)
 METHOD = "STORERECORDING"
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr(worker_module, "Process", InThread)
+    monkeypatch.setattr(worker_module, "WorkerProcess", InThread)
     return Site(tmp_path / "site")
 
 
@@ -112,14 +122,14 @@ def test_a_bug_before_a_command_is_begun_ends_it_and_no_other(
     for name in ("r0", "r1"):
         site.put(name)
         send(queue, store(name))
-    refusal = Handling.refusal
+    refusal = Settlement.refusal
 
-    def buggy(self: Handling, message: Any, recordings: Any) -> Any:
+    def buggy(self: Settlement, message: Any, recordings: Any) -> Any:
         if "r0" in recordings:
             raise ZeroDivisionError
         return refusal(self, message, recordings)
 
-    monkeypatch.setattr(Handling, "refusal", buggy)
+    monkeypatch.setattr(Settlement, "refusal", buggy)
     with site.working(queue):
         wait_for(lambda: queue.depth() == 0)
     events = {event["recordingId"]: event for event in site.heard()}
@@ -132,15 +142,16 @@ def test_a_bug_before_a_command_is_begun_ends_it_and_no_other(
 def test_what_can_t_be_told_at_all_is_an_error(where: str) -> None:
     """Then the queue hands the command out again."""
     odd: Any = object()
-    telling = Telling(
-        event={"event": "E", "x": odd if where == "event" else 1},
-        attributes={"domain": odd} if where == "attributes" else {},
+    event = replace(STORED, file_name=odd) if where == "event" else STORED
+    notification = Notification(
+        event=event,
         domain="d",
+        digest=odd if where == "attributes" else None,
         event_topic="events",
     )
     delivery = Delivery({}, None, callback=Buggy())
     with pytest.raises((TypeError, ZeroDivisionError)):
-        delivery.tell(telling, None)
+        delivery.deliver(notification, None)
 
 
 @pytest.mark.parametrize("is_down", [False, True])

@@ -16,12 +16,12 @@ import pytest
 
 import audioengine as ae
 from audioengine.commands.requests import CancelRecording, StopRecording
-from audioengine.execution.control import Control
+from audioengine.execution.context import Control
 from audioengine.service.notifications.letter import Letter
 from audioengine.service.queues.embedded import EmbeddedQueue
 from audioengine.service.queues.queue import Message
 from audioengine.service.worker import worker as worker_module
-from audioengine.service.worker.retry_policy import Handling
+from audioengine.service.worker.settlement import Settlement
 from tests.execution.service import DATA, DOMAIN, OTHER, OTHERS, TEMP, token
 from tests.service.hooks import InThread
 from tests.service.senders import Unsteady
@@ -30,7 +30,7 @@ from tests.service.site import Site, delete, send, store, temp_key, wait_for
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr(worker_module, "Process", InThread)
+    monkeypatch.setattr(worker_module, "WorkerProcess", InThread)
     return Site(tmp_path / "site")
 
 
@@ -203,13 +203,13 @@ def test_dead_letters_of_others_are_looked_at_once(
 ) -> None:
     """They slow no delete, and hide no command that is behind them."""
     settled: Counter[str] = Counter()
-    settle = Handling.settle
+    settle = Settlement.settle_dead_letter
 
-    def counted(self: Handling, message: Message) -> bool | None:
+    def counted(self: Settlement, message: Message) -> bool | None:
         settled[message.message_id] += 1
         return settle(self, message)
 
-    monkeypatch.setattr(Handling, "settle", counted)
+    monkeypatch.setattr(Settlement, "settle_dead_letter", counted)
     site.put("r0")
     lost = send(dead, store("r0"))
     for message in dead.receive(10, 0):
@@ -235,13 +235,13 @@ def test_a_delete_waits_for_what_it_depends_on_alone(
 ) -> None:
     """Not for dead commands of others, which may be very many."""
     queue, may = site.queue(max_receives=1), threading.Event()
-    settle = Handling.settle
+    settle = Settlement.settle_dead_letter
 
-    def slow(self: Handling, message: Message) -> bool | None:
+    def slow(self: Settlement, message: Message) -> bool | None:
         assert may.wait(60)
         return settle(self, message)
 
-    monkeypatch.setattr(Handling, "settle", slow)
+    monkeypatch.setattr(Settlement, "settle_dead_letter", slow)
     for name in ("r0", "r1"):
         site.put(name)
     send(queue, store("r0"))

@@ -27,6 +27,8 @@ from tests.service import worker_program
 from tests.service.site import Site, delete, merge, send, store, temp_key, wait_for
 from tests.support import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("AUDIOENGINE_KILLS", "6"))
 RECORDINGS = 6 * KILLS
 HEAVY = ["tests.service.worker_program", "audioengine.execution.execute", "audioengine.operations"]

@@ -72,7 +72,7 @@ class Unsteady:
 def unsteady(
     request: pytest.FixtureRequest, cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Unsteady]:
-    monkeypatch.setattr(worker_module, "Process", InThread)
+    monkeypatch.setattr(worker_module, "WorkerProcess", InThread)
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
     account = Account(cloud, tmp_path, fifo=request.param == "fifo", max_receives=1000)
     with proxy(cloud.url) as between:

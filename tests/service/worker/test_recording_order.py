@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns: whatever comes and ends, commands on one recording are begun in order, one at a time."""
+"""Whatever comes and ends, commands on one recording are begun in order, one at a time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audioengine.commands.named_recordings import recordings_of
 from audioengine.service.queues.queue import Message
-from audioengine.service.worker.recording_order import Held, Turns, recordings_of
+from audioengine.service.worker.recording_order import HeldMessage, RecordingOrder
 
 STEPS = ["begin", "end", "back", "again", "drop"]
 
@@ -19,8 +20,8 @@ def message(number: int) -> Message:
     return Message(message_id=str(number), body="{}", receipt="r", receives=1, sent_ms=0)
 
 
-def held(number: int, recordings: str, tenant: str = "") -> Held:
-    return Held(message(number), frozenset(recordings), 0, tenant)
+def held(number: int, recordings: str, tenant: str = "") -> HeldMessage:
+    return HeldMessage(message(number), frozenset(recordings), 0, tenant)
 
 
 @given(
@@ -30,15 +31,15 @@ def held(number: int, recordings: str, tenant: str = "") -> Held:
 def test_order_is_kept_and_nothing_gets_stuck(
     commands: list[str], steps: list[tuple[str, int]]
 ) -> None:
-    turns, running, away = Turns(9, 9), list[Held](), list[Held]()
-    begun: list[Held] = []
+    order, running, away = RecordingOrder(9, 9), list[HeldMessage](), list[HeldMessage]()
+    begun: list[HeldMessage] = []
     waiting = []
     for number, recordings in enumerate(commands):
         waiting.append(held(number, recordings))
-        turns.add(waiting[-1])
+        order.add(waiting[-1])
 
     def begin() -> bool:
-        one = turns.begin(1.0)
+        one = order.begin(1.0)
         if one is None:
             return False
         assert not any(one.recordings & other.recordings for other in (*running, *away))
@@ -55,38 +56,38 @@ def test_order_is_kept_and_nothing_gets_stuck(
         if step == "begin":
             begin()
         elif step == "drop" and waiting:
-            turns.end(waiting.pop(place % len(waiting)))
+            order.end(waiting.pop(place % len(waiting)))
         elif step == "again" and away:
             one = away.pop(place % len(away))
-            turns.come_again(one, replace(one.message, receipt="new"), 2.0)
+            order.come_again(one, replace(one.message, receipt="new"), 2.0)
         elif step in ("end", "back") and running:
             one = running.pop(place % len(running))
             if step == "end":
-                turns.end(one)
+                order.end(one)
             else:
-                turns.give_back(one, 9.0, has_failed=True)
+                order.give_back(one, 9.0, has_failed=True)
                 away.append(one)
-        assert turns.away == len(away)
-        assert turns.in_hand + turns.away == len(waiting) + len(running) + len(away) + turns_unseen(
-            turns, waiting, running, away
+        assert order.away == len(away)
+        assert order.in_hand + order.away == len(waiting) + len(running) + len(away) + turns_unseen(
+            order, waiting, running, away
         )
     for one in away:
-        turns.come_again(one, one.message, 3.0)
+        order.come_again(one, one.message, 3.0)
     away.clear()
     while True:
         while begin():
             pass
         if not running:
             break
-        turns.end(running.pop())
-    assert turns.in_hand == turns.away == 0
+        order.end(running.pop())
+    assert order.in_hand == order.away == 0
     assert waiting == []
 
 
-def turns_unseen(turns: Turns, *seen: list[Held]) -> int:
+def turns_unseen(order: RecordingOrder, *seen: list[HeldMessage]) -> int:
     """Those that came again and have not been begun once more."""
     known = {id(one) for of in seen for one in of}
-    return sum(id(one) not in known for one in turns)
+    return sum(id(one) not in known for one in order)
 
 
 STEPS_OF_TENANTS = [*STEPS, "add", "late", "let"]
@@ -103,133 +104,133 @@ STEPS_OF_TENANTS = [*STEPS, "add", "late", "let"]
 def test_tenants_have_their_turns_whatever_happens(
     most_of_troubled: int, most_troubled: int, steps: list[tuple[str, int, str]]
 ) -> None:
-    turns, numbers = Turns(most_of_troubled, most_troubled), iter(range(1000))
-    held_by: dict[str, list[Held]] = {"waiting": [], "running": [], "away": []}
+    order, numbers = RecordingOrder(most_of_troubled, most_troubled), iter(range(1000))
+    held_by: dict[str, list[HeldMessage]] = {"waiting": [], "running": [], "away": []}
     waiting, running, away = held_by.values()
 
-    def take(of: list[Held], place: int) -> Held:
+    def take(of: list[HeldMessage], place: int) -> HeldMessage:
         return of.pop(place % len(of))
 
     for step, place, recordings in steps:
         if step == "add":
             one = held(next(numbers), recordings, f"tenant{place % 3}")
             one.waits = place > 7
-            turns.add(one)
+            order.add(one)
             waiting.append(one)
-        elif step == "begin" and (begun := turns.begin(1.0)) is not None:
+        elif step == "begin" and (begun := order.begin(1.0)) is not None:
             assert begun in waiting
             assert not begun.waits
-            others = [one for one in running if turns.has_trouble(one.tenant)]
+            others = [one for one in running if order.has_trouble(one.tenant)]
             of_it = [one for one in running if one.tenant == begun.tenant]
-            if turns.has_trouble(begun.tenant):
+            if order.has_trouble(begun.tenant):
                 assert len(of_it) < most_of_troubled
                 assert len(others) < most_troubled
             waiting.remove(begun)
             running.append(begun)
         elif step == "let" and waiting:
-            turns.let(waiting[place % len(waiting)])
+            order.let(waiting[place % len(waiting)])
         elif step == "end" and running:
-            turns.end(take(running, place))
+            order.end(take(running, place))
         elif step == "drop" and waiting:
-            turns.end(take(waiting, place))
+            order.end(take(waiting, place))
         elif step == "back" and (of := running if place % 2 else waiting):
             one = take(of, place)
-            turns.give_back(one, float(place), has_failed=of is running)
+            order.give_back(one, float(place), has_failed=of is running)
             away.append(one)
             assert one.message.body == ""
         elif step == "again" and away:
             one = take(away, place)
-            turns.come_again(one, message(int(one.message.message_id)), 2.0)
+            order.come_again(one, message(int(one.message.message_id)), 2.0)
             waiting.append(one)
         elif step == "late":
-            turns.forget_late(float(place))
+            order.forget_late(float(place))
             away[:] = [one for one in away if (one.away_until or 0) >= place]
         every = [*waiting, *running, *away]
-        assert set(turns) == set(every)
-        assert (turns.in_hand, turns.away) == (len(waiting) + len(running), len(away))
+        assert set(order) == set(every)
+        assert (order.in_hand, order.away) == (len(waiting) + len(running), len(away))
         for tenant in ("tenant0", "tenant1", "tenant2"):
             own = [one for one in every if one.tenant == tenant]
-            assert turns.has_trouble(tenant) == any(one.has_failed for one in own)
-            assert turns.in_hand_of(tenant) == sum(one.away_until is None for one in own)
-            assert turns.away_of(tenant) == sum(one in away for one in own)
-    turns.forget_late(float("inf"))
+            assert order.has_trouble(tenant) == any(one.has_failed for one in own)
+            assert order.in_hand_of(tenant) == sum(one.away_until is None for one in own)
+            assert order.away_of(tenant) == sum(one in away for one in own)
+    order.forget_late(float("inf"))
     for one in waiting:
-        turns.let(one)
+        order.let(one)
     while waiting or running:
-        while (begun := turns.begin(3.0)) is not None:
+        while (begun := order.begin(3.0)) is not None:
             waiting.remove(begun)
             running.append(begun)
-        turns.end(running.pop())  # there is one, or something is stuck
-    assert list(turns) == []
+        order.end(running.pop())  # there is one, or something is stuck
+    assert list(order) == []
 
 
 def test_one_tenant_s_retries_leave_room_for_others() -> None:
-    turns = Turns(most_of_troubled=2, most_troubled=3)
+    order = RecordingOrder(most_of_troubled=2, most_troubled=3)
     for number in range(300):
-        turns.add(held(number, chr(1000 + number), "bad"))
-    begun = [turns.begin(0.0) for _ in range(4)]
+        order.add(held(number, chr(1000 + number), "bad"))
+    begun = [order.begin(0.0) for _ in range(4)]
     for one in begun:
         assert one is not None
-        turns.give_back(one, 9.0, has_failed=True)
-    turns.add(held(300, "b", "good"))
-    order = [one.tenant for _ in range(9) if (one := turns.begin(1.0)) is not None]
-    assert sorted(order) == ["bad", "bad", "good"]
-    assert "good" in order[:2]
-    assert turns.ready == 1
+        order.give_back(one, 9.0, has_failed=True)
+    order.add(held(300, "b", "good"))
+    tenants = [one.tenant for _ in range(9) if (one := order.begin(1.0)) is not None]
+    assert sorted(tenants) == ["bad", "bad", "good"]
+    assert "good" in tenants[:2]
+    assert order.ready == 1
 
 
 def test_who_has_just_failed_several_times_leaves_room_too() -> None:
     """Each such command may be as slow as one that succeeds, and of no use to anybody."""
     now = [100.0]
-    turns = Turns(most_of_troubled=1, most_troubled=2, clock=lambda: now[0])
+    order = RecordingOrder(most_of_troubled=1, most_troubled=2, clock=lambda: now[0])
     for number in range(20):
-        turns.add(held(number, chr(1000 + number), "bad"))
+        order.add(held(number, chr(1000 + number), "bad"))
     for _ in range(3):
-        begun = turns.begin(now[0])
+        begun = order.begin(now[0])
         assert begun is not None
-        assert not turns.has_trouble("bad")
-        turns.end(begun)
-        turns.end_badly("bad")
-    assert turns.has_trouble("bad")
-    assert not turns.has_trouble("good")
-    assert turns.ready == 1
-    assert turns.begin(now[0]) is not None
-    assert turns.begin(now[0]) is None
+        assert not order.has_trouble("bad")
+        order.end(begun)
+        order.note_failure("bad")
+    assert order.has_trouble("bad")
+    assert not order.has_trouble("good")
+    assert order.ready == 1
+    assert order.begin(now[0]) is not None
+    assert order.begin(now[0]) is None
     now[0] += 61
-    assert not turns.has_trouble("bad")
-    assert turns.begin(now[0]) is not None
+    assert not order.has_trouble("bad")
+    assert order.begin(now[0]) is not None
 
 
 def test_while_many_are_tried_again_no_more_are_begun() -> None:
     """They keep their tries for later, when what is wrong with all of them may be over."""
-    turns = Turns(9, 9)
+    order = RecordingOrder(9, 9)
     every = [held(number, chr(1000 + number), "bad") for number in range(100)]
     for one in every:
-        turns.add(one)
+        order.add(one)
     tried: set[str] = set()
     for _ in range(20):
-        while (begun := turns.begin(0.0)) is not None:
+        while (begun := order.begin(0.0)) is not None:
             tried.add(begun.message.message_id)
-            turns.give_back(begun, 9.0, has_failed=True)
+            order.give_back(begun, 9.0, has_failed=True)
         for one in every:
             if one.away_until is not None:
-                turns.come_again(one, one.message, 1.0)
+                order.come_again(one, one.message, 1.0)
     assert len(tried) == 50
-    while (begun := turns.begin(0.0)) is not None:
-        turns.end(begun)
-    assert turns.in_hand == 0
+    while (begun := order.begin(0.0)) is not None:
+        order.end(begun)
+    assert order.in_hand == 0
 
 
 def test_what_is_handed_out_twice_is_held_once() -> None:
-    turns, one = Turns(9, 9), held(1, "a")
-    turns.add(one)
+    order, one = RecordingOrder(9, 9), held(1, "a")
+    order.add(one)
     newer = replace(one.message, receipt="newer", receives=2)
-    assert turns.find("1") is one
-    turns.come_again(one, newer, 5.0)
-    assert turns.ready == 1
-    assert turns.begin(6.0) is one
-    turns.come_again(one, replace(newer, receipt="newest"), 7.0)
-    assert turns.begin(8.0) is None
+    assert order.find("1") is one
+    order.come_again(one, newer, 5.0)
+    assert order.ready == 1
+    assert order.begin(6.0) is one
+    order.come_again(one, replace(newer, receipt="newest"), 7.0)
+    assert order.begin(8.0) is None
     assert one.message.receipt == "newest"
 
 
@@ -242,8 +243,8 @@ def test_recordings_of_a_merge_are_all_that_it_names() -> None:
 
 
 def test_no_tenant_s_command_stands_before_another_s_on_the_same_id() -> None:
-    turns = Turns(9, 9)
+    order = RecordingOrder(9, 9)
     theirs, mine = held(0, "a", "theirs"), held(1, "a", "mine")
-    turns.add(theirs)
-    turns.add(mine)
-    assert {turns.begin(1.0), turns.begin(1.0)} == {theirs, mine}
+    order.add(theirs)
+    order.add(mine)
+    assert {order.begin(1.0), order.begin(1.0)} == {theirs, mine}

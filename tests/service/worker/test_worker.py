@@ -15,6 +15,7 @@ import pytest
 
 import audioengine as ae
 from audioengine.commands.alarms import parse_alarm
+from audioengine.commands.named_recordings import recordings_of
 from audioengine.errors import StorageError
 from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.delivery import Delivery
@@ -22,9 +23,8 @@ from audioengine.service.queues.embedded import EmbeddedQueue
 from audioengine.service.queues.queue import Message
 from audioengine.service.worker import worker as worker_module
 from audioengine.service.worker.assembly import worker_of
-from audioengine.service.worker.recording_order import recordings_of
-from audioengine.service.worker.retry_policy import Handling
-from audioengine.service.worker.task import Deployment, Task, carry_out
+from audioengine.service.worker.queued_command import Deployment, QueuedCommand
+from audioengine.service.worker.settlement import Settlement
 from tests.execution.service import ALARMS, DATA, EVENTS, KEPT, TEMP
 from tests.service.hooks import Deadly, FailingWhile, InThread, Recorder
 from tests.service.senders import Unsteady
@@ -39,7 +39,7 @@ def site(tmp_path: Path) -> Site:
 @pytest.fixture
 def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands are carried out in this process."""
-    monkeypatch.setattr(worker_module, "Process", InThread)
+    monkeypatch.setattr(worker_module, "WorkerProcess", InThread)
 
 
 def stop_command(recording: str) -> dict[str, str]:
@@ -269,8 +269,8 @@ def test_a_later_delete_waits_while_it_is_not_known_whether_a_store_fails(site: 
     queue.release(message)
     settings = site.settings()
     deployment = Deployment(settings=settings)
-    handling = Handling(queue, Delivery({"topic": Unsteady()}, None), deployment, Metrics())
-    handling.foresee(message, recordings_of(message.body))
+    settlement = Settlement(queue, Delivery({"topic": Unsteady()}, None), deployment, Metrics())
+    settlement.before_attempt(message, recordings_of(message.body))
     noted_ms = queue.now_ms()
     wait_for(lambda: late.now_ms() > noted_ms)
     send(late, delete("r0"))
@@ -281,7 +281,7 @@ def test_a_later_delete_waits_while_it_is_not_known_whether_a_store_fails(site: 
         wait_for(lambda: (counted("audioengine_commands_total", again) or 0) >= 2)
         assert site.lines() == []
         assert (site.root / TEMP / temp_key("r0")).exists()
-        handling.end(message, carry_out(Task.of(message), deployment), ["r0"])
+        settlement.settle(message, deployment.execute(QueuedCommand.of(message)), ["r0"])
         wait_for(lambda: late.depth() == 0)
     assert [event["event"] for event in site.heard()] == ["RECORDINGDELETED"]
 

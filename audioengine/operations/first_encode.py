@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Samples that come from no MP3 into one, all of them made."""
+
+from __future__ import annotations
+
+from audioengine.edits import Beep
+from audioengine.errors import InvalidRequestError, Problem
+from audioengine.mp3.header import StreamFormat
+from audioengine.mp3.info_tag import OWN_ENCODER
+from audioengine.operations.hashing import sha256_hex
+from audioengine.pcm.tone import BeepTone
+from audioengine.plan.encode import header_for, plan_encode
+from audioengine.render.edited import ReadPcm
+from audioengine.render.execute import Progress, Rendered, render_plan
+from audioengine.render.stream import PatchedStream
+from audioengine.report import FileReport
+from audioengine.storage import Staging
+
+
+def kbps_problem(kbps: object, format: StreamFormat, field: str) -> Problem | None:
+    """What is wrong with a bitrate that was asked for; None: MP3 has it at this rate."""
+    if kbps in format.bitrates_kbps[1:] and not isinstance(kbps, bool):
+        return None
+    rule = f"must be one of {', '.join(map(str, format.bitrates_kbps[1:]))} kbit/s"
+    return Problem(field, kbps, rule)
+
+
+def checked_kbps(kbps: int, format: StreamFormat) -> int:
+    """The bitrate. Raises InvalidRequestError where MP3 has none such at this rate."""
+    problem = kbps_problem(kbps, format, "kbps")
+    if problem is not None:
+        raise InvalidRequestError([problem])
+    return kbps
+
+
+def encode_samples(
+    read_pcm: ReadPcm,
+    samples: int,
+    format: StreamFormat,
+    kbps: int,
+    staging: Staging,
+    workers: int,
+    progress: Progress | None,
+) -> Rendered:
+    """Write so many samples, which `read_pcm` gives from 0 on, as a tagged MP3.
+
+    Raises UnsupportedAudioError where the end of what is made would pass for a tag.
+    """
+    bitrate_index = format.bitrates_kbps.index(kbps)
+    return render_plan(
+        PatchedStream(header_for(format, bitrate_index), OWN_ENCODER, ()),
+        plan_encode(format, samples, bitrate_index),
+        BeepTone(Beep(), format.rate_hz),
+        staging,
+        read_pcm,
+        workers=workers,
+        progress=progress,
+    )
+
+
+def output_file(
+    staging: Staging, samples: int, format: StreamFormat, rendered: Rendered
+) -> FileReport:
+    """What was written."""
+    return FileReport(
+        sha256=sha256_hex(staging),
+        bytes=staging.size,
+        samples=samples,
+        rate_hz=format.rate_hz,
+        channels=format.channels,
+        tagged=True,
+        encoder_delay=rendered.encoder_delay,
+        padding=rendered.padding,
+    )

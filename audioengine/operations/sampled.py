@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings that are no MP3: their samples are edited, and encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audioengine.edits import Span
+from audioengine.errors import UnsupportedAudioError
+from audioengine.plan.encode import RATES_HZ, format_for
+from audioengine.plan.samples import SampleIndex, sample_index
+from audioengine.render.section import SECTION_SAMPLES
+from audioengine.sources.kind import Kind
+from audioengine.sources.leg import Samples
+from audioengine.sources.opening import Opened, open_kind
+from audioengine.sources.windows import SoundWindows
+from audioengine.storage import Source
+
+# Workers ask for one section after the other; at once there are two at most that are not in order.
+_KEPT_SAMPLES = 2 * SECTION_SAMPLES
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The samples of a recording."""
+
+    opened: Opened
+    index: SampleIndex
+    windows: SoundWindows
+
+    def read(self, spans: Sequence[Span]) -> list[Samples]:
+        """[shape=(span.length, channels)] The samples of each span; 0 where there are none."""
+        return self.windows(spans)
+
+    def window(self, start: int, end: int) -> Samples:
+        """[shape=(end - start, channels)] The samples of one stretch."""
+        (pcm,) = self.read([Span(start, end)])
+        return pcm
+
+
+def open_sampled(source: Source, kind: Kind, *, allow_truncated: bool) -> Sampled:
+    """Open a file of sound of a kind that is no MP3.
+
+    Raises MalformedAudioError, UnsupportedAudioError, also for a sampling rate that MP3 has not,
+    LimitError and StorageError.
+    """
+    opened = open_kind(source, kind, allow_truncated=allow_truncated)
+    sound = opened.sound
+    format = format_for(sound.rate, sound.channels)
+    if format is None:
+        rates = ", ".join(map(str, RATES_HZ))
+        raise UnsupportedAudioError(
+            f"this is {kind} at {sound.rate:,} Hz, which MP3 has not (it has {rates} Hz), and "
+            "resampled sound can't be edited to the sample: convert it first"
+        )
+    return Sampled(opened, sample_index(format, sound.length), SoundWindows(sound, _KEPT_SAMPLES))

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that libsndfile does not read, by FFmpeg: the extra `av`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audioengine.errors import LimitError, MalformedAudioError, UnsupportedAudioError
+from audioengine.mp3.bytesource import ByteSource
+from audioengine.sources.file import file_of
+from audioengine.sources.leg import Block
+from audioengine.sources.sndfile import CutOffError, checked
+
+if TYPE_CHECKING:
+    from av import AudioFrame
+    from av.container import InputContainer
+
+# Timestamps of WebM are whole milliseconds: less is rounding, not a gap.
+_LEAST_GAP_S = 0.05
+
+
+def is_there() -> bool:
+    """Whether the extra is installed."""
+    return find_spec("av") is not None
+
+
+@dataclass(frozen=True, slots=True)
+class AvSound:
+    """A sound in a file that FFmpeg reads; each reading opens it anew."""
+
+    source: ByteSource
+    rate: int
+    channels: int
+    length: int
+
+    def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
+        """The samples in order, as `Sound.blocks` says."""
+        position = 0
+        for whole in _decoded(self.source):
+            for at in range(0, len(whole), size):
+                block = whole[at : at + size]
+                skipped = min(len(block), max(0, start - position))
+                block = block[skipped : max(skipped, self.length - position)]
+                position += min(size, len(whole) - at)
+                if len(block):
+                    yield checked(block)
+        if position < self.length:
+            raise CutOffError(position, self.length)
+
+
+def open_av(source: ByteSource, kind: str, most_samples: int) -> AvSound:
+    """Open a file and count its samples, for which it is decoded once.
+
+    Raises UnsupportedAudioError, MalformedAudioError, and LimitError beyond `most_samples`.
+    """
+    import av
+
+    try:
+        with _container(source) as container:
+            if not container.streams.audio:
+                raise UnsupportedAudioError(f"this is {kind}, and there is no sound in it")
+            stream = container.streams.audio[0]
+            if len(container.streams.audio) > 1:
+                raise UnsupportedAudioError(
+                    f"this is {kind} with {len(container.streams.audio)} streams of sound; which "
+                    "is meant is not known: take one out with ffmpeg -map 0:a:N -c copy"
+                )
+            rate, channels = stream.rate or 0, stream.channels
+    except (av.FFmpegError, ValueError, IndexError) as error:
+        raise UnsupportedAudioError(f"this is {kind}, which FFmpeg can't read: {error}") from error
+    if not rate or not channels:
+        raise MalformedAudioError(f"this is {kind} of {channels} channels at {rate} Hz")
+    length = 0
+    for block in _decoded(source):
+        length += len(block)
+        if length > most_samples:
+            raise LimitError(f"the recording is longer than {most_samples:,} samples")
+    return AvSound(source, rate, channels, length)
+
+
+def _container(source: ByteSource) -> InputContainer:
+    import av
+
+    container: InputContainer = av.open(file_of(source), mode="r", metadata_errors="replace")
+    return container
+
+
+def _decoded(source: ByteSource) -> Iterator[Block]:
+    """[shape=(n, channels)] All samples, with silence where time stamps leave a gap."""
+    import av
+
+    try:
+        with _container(source) as container:
+            stream = container.streams.audio[0]
+            rate, channels = stream.rate, stream.channels
+            zero: int | None = None
+            position = 0
+            for frame in container.decode(stream):
+                if (frame.sample_rate, frame.layout.nb_channels) != (rate, channels):
+                    raise UnsupportedAudioError(
+                        f"its sound changes from {rate} Hz and {channels} channels to "
+                        f"{frame.sample_rate} Hz and {frame.layout.nb_channels}"
+                    )
+                block = _samples(frame)
+                at = _place(frame, rate)
+                if at is not None:
+                    zero = at - position if zero is None else zero
+                    gap = at - zero - position
+                    if gap > _LEAST_GAP_S * rate:
+                        yield from _silence(gap, block)
+                        position += gap
+                position += len(block)
+                yield block
+    except (av.FFmpegError, ValueError) as error:
+        raise MalformedAudioError(f"its sound can't be decoded: {error}") from error
+
+
+def _place(frame: AudioFrame, rate: int) -> int | None:
+    if frame.pts is None or frame.time_base is None:
+        return None
+    return round(frame.pts * frame.time_base * rate)
+
+
+def _silence(count: int, like: Block) -> Iterator[Block]:
+    for first in range(0, count, 1 << 16):
+        yield np.zeros((min(1 << 16, count - first), like.shape[1]), dtype=like.dtype)
+
+
+def _samples(frame: AudioFrame) -> Block:
+    """[shape=(n, channels)] What a frame holds."""
+    values = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    pcm = values.T if frame.format.is_planar else values.reshape(-1, channels)
+    if pcm.dtype == np.int16:
+        return np.ascontiguousarray(pcm)
+    if pcm.dtype.kind == "f":
+        return np.ascontiguousarray(pcm, dtype=np.float32)
+    full = float(1 << (8 * pcm.dtype.itemsize - 1))
+    zero = full if pcm.dtype.kind == "u" else 0.0
+    return ((pcm.astype(np.float64) - zero) / full).astype(np.float32)

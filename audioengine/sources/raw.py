@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files without a header, whose format has to be said: `ulaw:8000:1`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audioengine.errors import InvalidRequestError
+
+LEAST_RATE_HZ, MOST_RATE_HZ = 4_000, 384_000
+"""What is slower is no voice, and no recorder is faster."""
+
+CODECS = {
+    "ulaw": ("ULAW", 1),
+    "alaw": ("ALAW", 1),
+    "s8": ("PCM_S8", 1),
+    "u8": ("PCM_U8", 1),
+    "s16": ("PCM_16", 2),
+    "s24": ("PCM_24", 3),
+    "s32": ("PCM_32", 4),
+    "f32": ("FLOAT", 4),
+}
+"""By name, what libsndfile calls it, and bytes a sample; all little-endian."""
+
+_RULE = (
+    f"must be CODEC:RATE:CHANNELS, the codec one of {', '.join(CODECS)}, the rate in Hz, and 1 or "
+    "2 channels: for instance ulaw:8000:1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RawFormat:
+    """What a file without a header holds."""
+
+    codec: str
+    rate: int
+    channels: int
+
+    def __post_init__(self) -> None:
+        rate_fits = isinstance(self.rate, int) and LEAST_RATE_HZ <= self.rate <= MOST_RATE_HZ
+        if self.codec not in CODECS or not rate_fits or self.channels not in (1, 2):
+            given = f"{self.codec}:{self.rate}:{self.channels}"
+            raise InvalidRequestError.of("raw", given, _RULE)
+
+    @classmethod
+    def of(cls, text: str) -> RawFormat:
+        """The format that a text like ``ulaw:8000:1`` says.
+
+        Raises InvalidRequestError.
+        """
+        codec, *numbers = text.split(":") if isinstance(text, str) else [""]
+        if len(numbers) != 2 or not all(one.isascii() and one.isdigit() for one in numbers):
+            raise InvalidRequestError.of("raw", text, _RULE)
+        return cls(codec, int(numbers[0][:9]), int(numbers[1][:9]))
+
+    @property
+    def subtype(self) -> str:
+        """The codec, in libsndfile's word."""
+        return CODECS[self.codec][0]
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes that a sample of all channels takes."""
+        return CODECS[self.codec][1] * self.channels
+
+    def __str__(self) -> str:
+        return f"headerless {self.codec}"

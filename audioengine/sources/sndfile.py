@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that libsndfile reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import soundfile
+
+from audioengine.errors import MalformedAudioError
+from audioengine.mp3.bytesource import ByteSource
+from audioengine.sources.file import file_of
+from audioengine.sources.leg import Block
+from audioengine.sources.raw import RawFormat
+
+# What these hold, 16 bits hold too.
+_SIXTEEN_BITS = frozenset(
+    (
+        "PCM_S8",
+        "PCM_U8",
+        "PCM_16",
+        "ULAW",
+        "ALAW",
+        "GSM610",
+        "IMA_ADPCM",
+        "MS_ADPCM",
+        "G721_32",
+        "G723_24",
+        "G723_40",
+    )
+)
+
+# Each sample stands alone, so reading may start anywhere.
+_APART = frozenset(
+    (
+        "PCM_S8",
+        "PCM_U8",
+        "PCM_16",
+        "PCM_24",
+        "PCM_32",
+        "FLOAT",
+        "DOUBLE",
+        "ULAW",
+        "ALAW",
+    )
+)
+
+# Of a few samples at a time, libsndfile 1.2.2 gives other ones where they are Opus.
+_READ_AT_ONCE = 1 << 12
+
+MOST_PEAK = 2.0
+"""Of floats, 6 dB over full scale; beyond it they are integers taken for floats."""
+
+
+@dataclass(frozen=True, slots=True)
+class SndfileSound:
+    """A sound in a file that libsndfile reads; each reading opens it anew."""
+
+    source: ByteSource
+    rate: int
+    channels: int
+    length: int
+    subtype: str
+    """libsndfile's word for the codec."""
+    raw: RawFormat | None
+
+    def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
+        """The samples in order, as `Sound.blocks` says."""
+        if self.subtype in _APART:
+            yield from self._read(size, start)
+            return
+        position = 0
+        for block in self._read(_READ_AT_ONCE, 0):
+            for first in range(max(0, start - position), len(block), size):
+                yield block[first : first + size]
+            position += len(block)
+
+    def _read(self, size: int, start: int) -> Iterator[Block]:
+        """[shape=(n, channels)] The samples from `start` on, `size` at a time."""
+        dtype = "int16" if self.subtype in _SIXTEEN_BITS else "float32"
+        with open_sndfile(self.source, self.raw) as file:
+            if start:
+                file.seek(start)
+            for position in range(start, self.length, size):
+                wanted = min(size, self.length - position)
+                try:
+                    block: Block = file.read(wanted, dtype=dtype, always_2d=True)
+                except soundfile.LibsndfileError as error:
+                    raise CutOffError(position, self.length, str(error)) from error
+                if len(block):
+                    yield checked(block)
+                if len(block) < wanted:
+                    raise CutOffError(position + len(block), self.length)
+
+
+def open_sndfile(source: ByteSource, raw: RawFormat | None) -> soundfile.SoundFile:
+    """The file as libsndfile opens it. Raises soundfile.LibsndfileError."""
+    if raw is None:
+        return soundfile.SoundFile(file_of(source))
+    return soundfile.SoundFile(
+        file_of(source),
+        samplerate=raw.rate,
+        channels=raw.channels,
+        format="RAW",
+        subtype=raw.subtype,
+        endian="LITTLE",
+    )
+
+
+class CutOffError(MalformedAudioError):
+    """A file ends before it should, or can't be read to its end."""
+
+    def __init__(self, there: int, promised: int, why: str = "") -> None:
+        super().__init__(
+            f"the file is cut off or damaged: it promises {promised:,} samples, and {there:,} can "
+            f"be read{f' ({why})' if why else ''}; allow_truncated takes it as it is"
+        )
+        self._given = (there, promised, why)
+
+    def __reduce__(self) -> tuple[type[CutOffError], tuple[int, int, str]]:
+        return type(self), self._given
+
+
+def checked(block: Block) -> Block:
+    """The block, if its floats are samples. Raises MalformedAudioError."""
+    if block.dtype == np.int16 or not block.size:
+        return block
+    peak = float(np.abs(block).max())
+    if not peak <= MOST_PEAK:  # NaN is not
+        given = "NaN or infinity" if not np.isfinite(peak) else f"a peak of {peak:g}"
+        raise MalformedAudioError(
+            f"the file has {given} among its samples; floats must be within ±{MOST_PEAK:g}, full "
+            "scale being ±1"
+        )
+    return block

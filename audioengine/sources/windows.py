@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any stretch of a sound that is read from front to back, for those who ask nearly in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from threading import Lock
+
+import numpy as np
+
+from audioengine.edits import Span
+from audioengine.errors import MalformedAudioError
+from audioengine.sources.leg import Block, Samples, Sound, as_float
+
+_BLOCK_SAMPLES = 1 << 16
+
+
+class SoundWindows:
+    """Stretches of a sound; may be called from many threads.
+
+    So many of the last samples are kept that those who work side by side find theirs; who asks
+    for earlier ones lets the sound be read anew.
+    """
+
+    def __init__(self, sound: Sound, kept: int) -> None:
+        self.sound = sound
+        self._kept = kept
+        self._lock = Lock()
+        self._begin(0)
+
+    def _begin(self, start: int) -> None:
+        self._blocks: deque[tuple[int, Block]] = deque()
+        self._reading: Iterator[Block] = self.sound.blocks(_BLOCK_SAMPLES, start)
+        self._first = self._next = start
+
+    def __call__(self, spans: Sequence[Span]) -> list[Samples]:
+        """[shape=(span.length, channels)] The samples of each; those that are not there are 0."""
+        return [self._window(span) for span in spans]
+
+    def _window(self, span: Span) -> Samples:
+        out: Samples = np.zeros((span.length, self.sound.channels), dtype=np.float32)
+        there = span.clipped(Span(0, self.sound.length))
+        if not there.length:
+            return out
+        for first, block in self._covering(there):
+            low, high = max(first, there.start), min(first + len(block), there.end)
+            out[low - span.start : high - span.start] = as_float(block[low - first : high - first])
+        return out
+
+    def _covering(self, there: Span) -> list[tuple[int, Block]]:
+        """The blocks that a stretch is in."""
+        with self._lock:
+            if there.start < self._first:
+                self._begin(there.start)
+            while self._next < there.end:
+                block = next(self._reading, None)
+                if block is None:  # another thread has met the error that ended it
+                    raise MalformedAudioError("the file can't be read to its end")
+                self._blocks.append((self._next, block))
+                self._next += len(block)
+                while self._first + len(self._blocks[0][1]) <= min(
+                    there.start, self._next - self._kept
+                ):
+                    self._first += len(self._blocks.popleft()[1])
+            return [
+                (first, block)
+                for first, block in self._blocks
+                if first < there.end and first + len(block) > there.start
+            ]

@@ -14,6 +14,8 @@ Missing: TypeAlias = Literal["fail", "omit"]
 MaskScope: TypeAlias = Literal["part", "conference"]
 Fill: TypeAlias = Literal["beep", "silence"]
 WarningCode: TypeAlias = Literal[
+    "caller_guessed",
+    "capture_cut_off",
     "conference_outside",
     "crosstalk",
     "equal_channels",
@@ -31,7 +33,9 @@ WarningCode: TypeAlias = Literal[
     "mask_clipped",
     "mask_heard_elsewhere",
     "no_findings",
+    "packets_lost",
     "party_unknown",
+    "payload_types_unknown",
     "players_disagree",
     "same_content",
     "short_mask",

@@ -26,6 +26,11 @@ class FrameWindows(NamedTuple):
     first: BlockType | None
     last: BlockType | None
 
+    @property
+    def fits_long(self) -> bool:
+        """Whether both ends have long slopes."""
+        return self.first in _AFTER_LONG and self.last in _BEFORE_LONG
+
     def like(self, other: FrameWindows) -> bool:
         """Whether what is legal beside the other is legal beside these."""
         return (self.first == other.first or {self.first, other.first} <= _AFTER_LONG) and (

@@ -131,6 +131,7 @@ def test_windows_are_alike_where_the_same_may_stand_beside_them(
     first: BlockType, last: BlockType
 ) -> None:
     one = FrameWindows(first, last)
+    assert one.fits_long == (legal(QUIET, one) and legal(one, QUIET))
     for other in (FrameWindows(a, b) for a in BlockType for b in BlockType):
         same = all(
             legal(near, one) == legal(near, other) and legal(one, near) == legal(other, near)

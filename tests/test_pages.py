@@ -18,6 +18,7 @@ from audioengine.cli import main
 from audioengine.declaration import leaves
 from docs.option_tables import on_page_markdown
 from docs.picture import PICTURE, draw
+from fixtures.transcripts import MARKED, MIXED, SPOKEN, encoded
 from tests.captures.made import Sender, noise, raw
 from tests.support import FIXTURES
 
@@ -69,6 +70,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     asked = json.loads(command)["toMerge"][:2]
     entries = [{**leg, "recordingId": name} for leg, name in zip(asked, "AB", strict=True)]
     (tmp_path / "merge.json").write_text(json.dumps({"toMerge": entries}))
+    for vendor, make in (*SPOKEN.items(), *MARKED.items(), *MIXED.items()):
+        if vendor != "amazon-transcribe" or make is MARKED[vendor]:
+            (tmp_path / f"{vendor}.json").write_bytes(encoded(make()))
+    (tmp_path / "after.json").write_bytes(encoded({"words": []}))
     settings = blocks(DOCS / "reference" / "settings.md", "toml")[0]
     (tmp_path / "audioengine.toml").write_text(settings)
     card = ae.Modification(mask={"caller": [ae.Interval(19.28, 24.838)]}, guard_ms=(10, 40))

@@ -117,6 +117,7 @@ def with_tones(
     """Add masks of the keys that are heard, where `options` ask for it."""
     if not options.mask_dtmf:
         return edits
+    started = time.perf_counter()
     index = recording.index
     asked = _findings(recording, options.min_keys, options.caller_channel, workers).modification()
     # Their guard may reach behind the end, which is no mistake here.
@@ -131,7 +132,16 @@ def with_tones(
         samples=index.samples,
     )
     masks = sorted((*edits.masks, *more.masks), key=lambda one: MASK_PARTIES.index(one.party))
-    return replace(edits, masks=tuple(masks), warnings=(*edits.warnings, *more.warnings))
+    seconds = time.perf_counter() - started
+    heard = tuple(replace(one, wall_seconds=seconds) for one in more.findings)
+    # That nobody pressed a key is nothing to warn of.
+    warnings = [one for one in more.warnings if one.code != "no_findings"]
+    return replace(
+        edits,
+        masks=tuple(masks),
+        warnings=(*edits.warnings, *warnings),
+        findings=(*edits.findings, *heard),
+    )
 
 
 def _clipped(interval: Interval, samples: int, rate_hz: int) -> Interval:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import audioengine as ae
+from fixtures.transcripts import encoded
 from tests.batch.helpers import manifest_of
 from tests.cli.helpers import refusal, run, run_json
 from tests.execution import service
-from tests.redaction.transcripts.exports import encoded
 from tests.support import FIXTURES, fixture
 
 CALL = str(FIXTURES / "mpeg2-16k-48k.mp3")
@@ -174,7 +174,9 @@ def test_the_command_line(file: Path, tmp_path: Path) -> None:
         "--transcript", f"a=caller={file}", "--redact", "ALL",
     )  # fmt: skip
     assert {mask["party"] for mask in merged["parts"][0]["masks"]} == {"caller"}
-    shown = [run("store", CALL, out, *edit).output, json.dumps(report), json.dumps(merged)]
+    told = run("store", CALL, out, *edit).output
+    assert "Found     1 CREDIT_DEBIT_NUMBER, by words" in told
+    shown = [told, json.dumps(report), json.dumps(merged)]
     assert_no_secret(*shown)
 
 

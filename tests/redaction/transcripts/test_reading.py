@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import audioengine as ae
 from audioengine.edits import Edits, Party, resolve
 from audioengine.redaction.transcripts.reading import FORMATS, find_in_transcript
-from tests.redaction.transcripts import exports
-from tests.redaction.transcripts.exports import MARKED, MIXED, SPOKEN, Said, encoded
+from fixtures import transcripts as exports
+from fixtures.transcripts import MARKED, MIXED, SPOKEN, Said, encoded
 from tests.strategies import examples
 from tests.support import fixture
 

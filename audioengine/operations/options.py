@@ -105,7 +105,7 @@ class SharedOptions:
     ] = 3
     transcript: Annotated[
         TranscriptOptions,
-        Option("How transcripts that tell where to mask are read.", effect="none"),
+        Option("How transcripts that tell where to mask are read.", effect="heard"),
     ] = TranscriptOptions()  # noqa: RUF009 - frozen
     fail_on_crosstalk: Annotated[
         bool,

@@ -226,6 +226,18 @@ def test_lines_of_a_manifest(file: Path, tmp_path: Path) -> None:
     assert_no_secret(*(text for text in written), report.to_json())
 
 
+def test_a_batch_that_masked_other_kinds_is_not_resumed(file: Path, tmp_path: Path) -> None:
+    lines = [{"source": SHORT, "destination": str(tmp_path / "a.mp3"), "transcript": str(file)}]
+    manifest, journal = str(manifest_of(tmp_path, lines)), tmp_path / "journal"
+    for redact, refused in (("CREDIT_*", False), ("ALL", True)):
+        options = ae.StoreOptions(transcript=ae.TranscriptOptions(redact=(redact,)))
+        if refused:
+            with pytest.raises(ae.InvalidRequestError, match=r"transcript\.redact"):
+                ae.run_batch(manifest, journal, options=options, resume=True, concurrency=1)
+        else:
+            ae.run_batch(manifest, journal, options=options, concurrency=1)
+
+
 def test_a_folder_of_transcripts(file: Path, tmp_path: Path) -> None:
     """By name; a recording without one fails, and is not stored."""
     calls, texts, out = tmp_path / "calls" / "x", tmp_path / "texts" / "x", tmp_path / "out"

@@ -96,6 +96,7 @@ def find_dtmf(
 def _findings(
     recording: Recording, min_keys: int, caller_channel: CallerChannel, workers: int | None
 ) -> Findings:
+    party_of(0, caller_channel)
     heard = heard_strings(recording, min_keys, workers)
     origin = Origin("audio", sha256_hex(recording.file))
     mono = recording.index.format.channels == 1
@@ -165,6 +166,7 @@ def dtmf_report(
     Raises what `find_dtmf` does.
     """
     started = time.perf_counter()
+    party_of(0, caller_channel)
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         index = recording.index
         rate_hz, mono = index.format.rate_hz, index.format.channels == 1
@@ -189,7 +191,12 @@ def dtmf_report(
 
 
 def party_of(channel: int, caller_channel: CallerChannel) -> Party:
-    """Who is on a channel of a stereo recording."""
+    """Who is on a channel of a stereo recording.
+
+    Raises InvalidRequestError where `caller_channel` is no channel.
+    """
+    if caller_channel not in ("left", "right"):
+        raise InvalidRequestError.of("caller_channel", caller_channel, "must be left or right")
     return "caller" if (channel == 0) == (caller_channel == "left") else "callee"
 
 

@@ -154,6 +154,14 @@ def test_min_keys_is_judged(min_keys: object) -> None:
         ae.find_dtmf(fixture("stereo-8k"), min_keys=min_keys)  # type: ignore[arg-type]
 
 
+def test_the_channel_is_judged() -> None:
+    for find in (ae.find_dtmf, tones.dtmf_report):
+        with pytest.raises(ae.InvalidRequestError, match="caller_channel"):
+            find(fixture("stereo-8k"), caller_channel="up")
+    with pytest.raises(ae.InvalidRequestError, match="caller_channel"):
+        ae.read_labels(b"", caller_channel="up")  # type: ignore[arg-type]
+
+
 def test_strings_shorter_than_asked_are_none() -> None:
     data, _ = recording()
     assert len(ae.find_dtmf(data, min_keys=len(DIGITS))) == 1

@@ -67,6 +67,8 @@ _BESIDE_MS = 50
 _LEAST_BESIDE_DBFS = -50.0
 """What is heard beside kept audio counts from here on, where it is also louder than all that is
 near: coding noise of calls is below it, at most -54 dBFS in mid/side frames at 8 kHz."""
+_LEAST_MASKED_MS = 5
+"""A shorter part of a mask is not judged: no coding holds 2 samples of a beep."""
 _LEAST_TONE_MS = 40
 """At the lowest frequency, 200 Hz, that is 8 turns; in less, noise would pass for a tone."""
 _LEAST_LIKENESS_MS = 60
@@ -229,6 +231,8 @@ class _Listener:
                 (False, both(spans, passage.unsure)),
             ):
                 for span in some:
+                    if span.length < self._samples(_LEAST_MASKED_MS):
+                        continue
                     yield self._masked(channel, mask, span, sound, passage, alone=alone, sure=sure)
 
     def _masked(

@@ -361,3 +361,18 @@ def test_frames_that_come_out_as_the_source_s_behind_its_end() -> None:
         trim, again = ae.Modification(ae.Interval(start, None)), BytesIO()
         ae.store(masked, again, trim)
         assert not ae.verify(masked, again.getvalue(), trim).failures
+
+
+@pytest.mark.parametrize("samples", [2, 3, 50])
+def test_a_few_samples_of_a_beep(samples: int) -> None:
+    """No coding holds them: it is as loud as they are."""
+    rate, start = 24_000, 5000
+    source, output = lame(talk(rate, 1.0), rate, 16), BytesIO()
+    trim = ae.Interval(start / rate, (start + samples) / rate)
+    mask = ae.Interval((start - 447) / rate, (start + 500) / rate)
+    edit, options = (
+        ae.Modification(trim, {"caller": [mask]}),
+        ae.StoreOptions(beep=ae.Beep(1593, -45)),
+    )
+    ae.store(source, output, edit, options)
+    assert not ae.verify(source, output.getvalue(), edit, options).failures

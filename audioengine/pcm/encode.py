@@ -33,7 +33,7 @@ QUALITY = 5
 
 FINE_QUALITY = 4
 """The same, and the best division of each granule into Huffman tables: of two channels at 8 kHz
-0.6 dB nearer to the source, at 16 and 44.1 kHz 0.1 to 0.3 dB, for 11 to 13 % more of LAME's time.
+0.3 to 0.6 dB nearer to the source, at 16 and 44.1 kHz 0.1 to 0.3 dB, for 11 to 13 % more of LAME's time.
 3 and 2 are 0.2 to 1.8 dB further from it."""
 
 # LAME is given what it codes in these quarter steps of global_gain below its level, 3 dB, and they

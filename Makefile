@@ -13,7 +13,7 @@ BENCH_ARGS ?=
 SOAK_SECONDS ?= 600
 SERVE_ARGS ?=
 
-.PHONY: demo serve test test-slow test-s3 lint format docs bench soak fuzz clean
+.PHONY: demo serve test test-slow test-s3 lint format docs bench soak fuzz mutants clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -76,13 +76,22 @@ fuzz:
 	@$(MAKE) --no-print-directory VENV=$(FUZZ_VENV) PYTHON=$(FUZZ_PYTHON) $(FUZZ_VENV)/.fuzz
 	$(FUZZ_VENV)/bin/python -m fuzzing --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
+# Which changes of the code does no test notice? In an environment of its own, and a copy of the tree
+# in .mutants. MUTANTS="mp3/reservoir plan" chooses modules or packages.
+MUTANT_VENV := .venv-mutants
+MUTANTS ?=
+
+mutants:
+	@$(MAKE) --no-print-directory VENV=$(MUTANT_VENV) $(MUTANT_VENV)/.mutants
+	$(MUTANT_VENV)/bin/python -m mutation $(MUTANTS)
+
 clean:
-	rm -rf $(VENV) $(FUZZ_VENV) build dist site .benchmarks .cache .fuzz .hypothesis \
+	rm -rf $(VENV) $(FUZZ_VENV) $(MUTANT_VENV) build dist site .benchmarks .cache .fuzz .hypothesis .mutants \
 		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp for each extra: pip runs again only after pyproject.toml has changed.
-$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench $(VENV)/.fuzz: $(VENV)/.%: $(VENV)/.made pyproject.toml
+$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench $(VENV)/.fuzz $(VENV)/.mutants: $(VENV)/.%: $(VENV)/.made pyproject.toml
 	@echo "installing audioengine[$*] and what it needs into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from audioengine.edits import IfUntagged as IfUntagged
     from audioengine.edits import Interval as Interval
     from audioengine.edits import Modification as Modification
+    from audioengine.edits import TranscriptFile as TranscriptFile
     from audioengine.errors import AudioEngineError as AudioEngineError
     from audioengine.errors import InvalidRequestError as InvalidRequestError
     from audioengine.errors import LimitError as LimitError
@@ -34,15 +35,18 @@ if TYPE_CHECKING:
     from audioengine.errors import StorageError as StorageError
     from audioengine.errors import UnsupportedAudioError as UnsupportedAudioError
     from audioengine.errors import VerificationError as VerificationError
+    from audioengine.execution.context import Known as Known
     from audioengine.execution.execute import execute as execute
-    from audioengine.execution.known_recordings import Known as Known
     from audioengine.execution.outcome import Outcome as Outcome
     from audioengine.notices import Notice as Notice
+    from audioengine.operations.captured import CaptureFile as CaptureFile
     from audioengine.operations.codec import Audio as Audio
     from audioengine.operations.codec import decode as decode
     from audioengine.operations.codec import encode as encode
     from audioengine.operations.converting import convert as convert
     from audioengine.operations.inspection import inspect as inspect
+    from audioengine.operations.label_files import read_events as read_events
+    from audioengine.operations.label_files import read_labels as read_labels
     from audioengine.operations.legs import LegFile as LegFile
     from audioengine.operations.legs import Legs as Legs
     from audioengine.operations.merge import merge as merge
@@ -53,12 +57,15 @@ if TYPE_CHECKING:
     from audioengine.operations.record_verification import verify_record as verify_record
     from audioengine.operations.store import plan_store as plan_store
     from audioengine.operations.store import store as store
+    from audioengine.operations.tones import find_dtmf as find_dtmf
+    from audioengine.operations.transcripts import read_transcript as read_transcript
     from audioengine.operations.verification import verify as verify
     from audioengine.parts import ConferenceSegment as ConferenceSegment
     from audioengine.parts import MergePart as MergePart
     from audioengine.redaction.finding import Finding as Finding
     from audioengine.redaction.finding import Findings as Findings
     from audioengine.redaction.finding import Origin as Origin
+    from audioengine.redaction.transcripts.options import TranscriptOptions as TranscriptOptions
     from audioengine.report import BatchPlanReport as BatchPlanReport
     from audioengine.report import BatchReport as BatchReport
     from audioengine.report import Check as Check
@@ -68,7 +75,6 @@ if TYPE_CHECKING:
     from audioengine.report import MergeReport as MergeReport
     from audioengine.report import PlanReport as PlanReport
     from audioengine.report import RecordingInfo as RecordingInfo
-    from audioengine.report import SoundInfo as SoundInfo
     from audioengine.report import StoreReport as StoreReport
     from audioengine.review.peaks import Peaks as Peaks
     from audioengine.review.peaks import peaks as peaks
@@ -91,6 +97,7 @@ _HOMES = {
     "BatchPlanReport": "report",
     "BatchReport": "report",
     "Beep": "edits",
+    "CaptureFile": "operations.captured",
     "Check": "report",
     "ConferenceSegment": "parts",
     "ConvertReport": "report",
@@ -104,7 +111,7 @@ _HOMES = {
     "IfUntagged": "edits",
     "Interval": "edits",
     "InvalidRequestError": "errors",
-    "Known": "execution.known_recordings",
+    "Known": "execution.context",
     "LegFile": "operations.legs",
     "Legs": "operations.legs",
     "LimitError": "errors",
@@ -133,9 +140,10 @@ _HOMES = {
     "Settings": "settings",
     "Storage": "storage.buckets",
     "StorageError": "errors",
-    "SoundInfo": "report",
     "StoreOptions": "operations.options",
     "StoreReport": "report",
+    "TranscriptFile": "edits",
+    "TranscriptOptions": "redaction.transcripts.options",
     "UnsupportedAudioError": "errors",
     "Verification": "verification.verdict",
     "VerificationError": "errors",
@@ -143,6 +151,7 @@ _HOMES = {
     "decode": "operations.codec",
     "encode": "operations.codec",
     "execute": "execution.execute",
+    "find_dtmf": "operations.tones",
     "inspect": "operations.inspection",
     "load_settings": "settings",
     "merge": "operations.merge",
@@ -151,6 +160,9 @@ _HOMES = {
     "plan_batch": "batch.plan",
     "plan_merge": "operations.merge",
     "plan_store": "operations.store",
+    "read_transcript": "operations.transcripts",
+    "read_events": "operations.label_files",
+    "read_labels": "operations.label_files",
     "run_batch": "batch.run",
     "store": "operations.store",
     "verify": "operations.verification",

@@ -21,6 +21,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+UNKNOWN_KEY = "is not a known key"
+"""How the rule begins of a key that nobody knows; its value may be a secret under a wrong name."""
+
 # Of a wrong value in a message: enough to recognise it by.
 _SHOWN_CHARACTERS = 200
 

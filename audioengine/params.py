@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from audioengine.errors import InvalidRequestError, Problem
+from audioengine.errors import UNKNOWN_KEY, InvalidRequestError, Problem
 from audioengine.json_input import parse_json
 from audioengine.times import Interval, Number, check_mask_count, exact
 
@@ -39,6 +39,10 @@ class Params:
     """The stretch to keep; a bound may be None."""
     mask: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
     """Stretches to mask, by "caller", "callee" or "both"."""
+    transcripts: tuple[tuple[str, Literal["caller", "callee"] | None], ...] = ()
+    """Places of transcripts that tell of more, and who speaks all of each, if that is said."""
+    redact: tuple[str, ...] = ()
+    """Which kinds of what transcripts tell."""
 
 
 def parse(params: object) -> Params:
@@ -64,7 +68,16 @@ def parse(params: object) -> Params:
             "absoluteTime", wire.absolute_time, f"contradicts absoluteTimes = {wire.absolute_times}"
         )
     trim = None if wire.trim is None or wire.trim.is_empty else wire.trim.interval("trim")
-    return Params(absolute_times=True in spellings, trim=trim, mask=_masks(wire.mask))
+    if wire.redact and not _transcripts(wire.transcript):
+        rule = "must be given with a transcript, which tells of what is chosen"
+        raise InvalidRequestError.of("redact", list(wire.redact), rule)
+    return Params(
+        absolute_times=True in spellings,
+        trim=trim,
+        mask=_masks(wire.mask),
+        transcripts=_transcripts(wire.transcript),
+        redact=tuple(wire.redact or ()),
+    )
 
 
 def _mask_count(params: object) -> int:
@@ -94,6 +107,10 @@ def _number_or_null(value: object) -> object:
 NumberField = Annotated[Number, PlainValidator(_number)]
 """Any finite number, as it is written; no boolean, no text."""
 OptionalNumberField = Annotated[Number | None, PlainValidator(_number_or_null)]
+
+
+_Place: TypeAlias = Annotated[str, Field(min_length=1)]
+_Kind: TypeAlias = Annotated[str, Field(min_length=1)]
 
 
 class _Strict(BaseModel):
@@ -168,11 +185,46 @@ _Mask: TypeAlias = Annotated[
 ]
 
 
+class _Files(_Strict):
+    caller: _Place | None = None
+    callee: _Place | None = None
+    both: _Place | None = None
+
+
+def _files_shape(value: object) -> str | None:
+    if isinstance(value, list):
+        return _MANY
+    return _PARTIES if isinstance(value, dict) else _ONE
+
+
+_Transcript: TypeAlias = Annotated[
+    Annotated[_Place, Tag(_ONE)]
+    | Annotated[list[_Place], Tag(_MANY)]
+    | Annotated[_Files, Tag(_PARTIES)],
+    Discriminator(_files_shape),
+]
+
+
 class _Params(_Strict):
     absolute_times: bool | None = Field(None, alias="absoluteTimes")
     absolute_time: bool | None = Field(None, alias="absoluteTime")
     trim: Annotated[_Stretch | None, BeforeValidator(_absent_if_empty)] = None
     mask: Annotated[_Mask | None, BeforeValidator(_absent_if_empty)] = None
+    transcript: Annotated[_Transcript | None, BeforeValidator(_absent_if_empty)] = None
+    redact: Annotated[list[_Kind] | None, BeforeValidator(_absent_if_empty)] = None
+
+
+def _transcripts(
+    given: str | list[str] | _Files | None,
+) -> tuple[tuple[str, Literal["caller", "callee"] | None], ...]:
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        return ((given, None),)
+    if isinstance(given, list):
+        return tuple((place, None) for place in given)
+    named = ((given.caller, "caller"), (given.callee, "callee"), (given.both, None))
+    return tuple((place, party) for place, party in named if place is not None)  # type: ignore[misc]
 
 
 def _masks(
@@ -208,10 +260,6 @@ _RULES = {
 }
 
 
-UNKNOWN_KEY = "is not a known key"
-"""How the rule begins of a key that nobody knows; its value may be a secret under a wrong name."""
-
-
 def field_problem(
     kind: str, loc: tuple[int | str, ...], value: Any, message: str, whole: str, known: str
 ) -> Problem:
@@ -230,7 +278,7 @@ def field_problem(
 
 def _problem(kind: str, loc: tuple[int | str, ...], value: Any, message: str) -> Problem:
     if len(loc) == 1:
-        known = "absoluteTimes, trim, mask"
+        known = "absoluteTimes, trim, mask, transcript, redact"
     else:
         known = "caller, callee" if len(loc) > 1 and loc[-2] == _PARTIES else "from, to"
     return field_problem(kind, loc, value, message, "modificationParams", known)

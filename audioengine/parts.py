@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from fractions import Fraction
 
-from audioengine.edits import IfUntagged, Modification, delay_samples, modification_of
+from audioengine.declaration import Whole
+from audioengine.edits import ENCODER_DELAY, Modification, modification_of
 from audioengine.errors import InvalidRequestError, LimitError, Problem
 from audioengine.storage import SourceLike
 from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact_or_none
@@ -47,9 +48,9 @@ class MergePart:
     """Its name in reports and messages; by default the path, or its place in the list."""
     state: str | None = None
     """``active`` where the recording still goes on, which can't be merged."""
-    encoder_delay: int | IfUntagged = 0
+    encoder_delay: int = 0
     """Samples by which a source whose tag tells none holds its audio late: that one is at the start
-    time. A number is refused where a tag tells it."""
+    time. A number is refused where a tag tells it, unless it is `IfUntagged`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,10 @@ def check_counts(parts: int, segments: int) -> None:
 
 def _timed(part: MergePart, number: int, path: str, problems: list[Problem]) -> TimedPart:
     start = _epoch_ms(part.start_time_ms, f"{path}.start_time_ms", problems)
-    delay = delay_samples(part.encoder_delay)
-    if isinstance(delay, bool) or not isinstance(delay, int) or delay < 0:
-        rule = "must be a whole number of samples, >= 0"
-        problems.append(Problem(f"{path}.encoder_delay", delay, rule))
+    try:
+        Whole().judge(part.encoder_delay, f"{path}.encoder_delay", ENCODER_DELAY)
+    except InvalidRequestError as error:
+        problems += error.problems
     problems += _problems_of(part.modification, f"{path}.modification")
     if part.recording_id is not None and not isinstance(part.recording_id, str):
         problems.append(Problem(f"{path}.recording_id", part.recording_id, "must be text or None"))

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
-from audioengine.edits import Span
+from audioengine.edits import FindingsFile, Span
 from audioengine.notices import Notice
 from audioengine.times import samples_to_ms
 
@@ -202,6 +202,8 @@ class StoreReport(Json):
     """None where no custody record was asked for."""
     verification: VerdictReport | None = None
     """None: it was not asked for."""
+    findings: tuple[FindingsFile, ...] = ()
+    """The files that masks come from, and what was found there: no text."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,8 @@ class PlanReport(Json):
     fallbacks: tuple[Notice, ...]
     warnings: tuple[Notice, ...]
     version: str
+    findings: tuple[FindingsFile, ...] = ()
+    """The files that masks come from, and what was found there: no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +279,8 @@ class PartReport:
     resampled_from_hz: int | None
     not_copied: Notice | None
     """Why none of its frames could be copied, though it is heard."""
+    findings: tuple[FindingsFile, ...] = ()
+    """The files that masks come from, and what was found there: no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,6 +438,36 @@ class EncodeReport(Json):
 
 
 @dataclass(frozen=True, slots=True)
+class KeysReport:
+    """A string of keys of a telephone that is heard."""
+
+    party: str
+    """``caller``, ``callee``, or ``both`` in a mono recording."""
+    interval: IntervalReport
+    """From the first key's start to the last one's end; of an echo, to where that ends."""
+    keys: int
+    """How many there are."""
+    echo: bool
+    """Whether it is heard on the other party's channel, and this is its echo."""
+    digits: str | None = field(default=None, repr=False)
+    """The keys, where they were asked for: a secret."""
+
+
+@dataclass(frozen=True)
+class DtmfReport(Json):
+    """The strings of keys (DTMF) that are heard in a recording."""
+
+    strings: tuple[KeysReport, ...]
+    """By their starts."""
+    samples: int
+    """Of the recording: all of it was decoded."""
+    rate_hz: int
+    warnings: tuple[Notice, ...]
+    version: str
+    wall_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class LegReport:
     """A file that was converted."""
 
@@ -468,6 +504,43 @@ class PartyReport:
     """Where it has no file, and the output is silent."""
 
 
+@dataclass(frozen=True, slots=True)
+class StreamPartReport:
+    """A stretch of a stream on one unbroken clock."""
+
+    start_time_ms: float
+    """Epoch time of its first sample."""
+    interval: IntervalReport
+    """Where in the output it is."""
+    drift_ppm: float
+    """How much slower the sender's clock ran than the capture's; 0.0 in less than 5 s."""
+    resampled: bool
+    """Whether the drift was taken out: from 20 ppm and 5 ms in all."""
+    silent_ms: float
+    """Within it, where no packet brought samples: loss, pauses, holds, keys."""
+    lost: int
+    """Packets that are missing between its first and its last."""
+    repeated: int
+    late: int
+    """Packets that came after a later one; they are at their place all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """What one sender sent, found in a capture."""
+
+    party: str
+    ssrc: int
+    from_port: int
+    to_port: int
+    codec: str
+    packets: int
+    events: int
+    """Packets of keys that were pressed. What they hold was not decoded."""
+    comfort_noise: int
+    parts: tuple[StreamPartReport, ...]
+
+
 @dataclass(frozen=True)
 class ConvertReport(Json):
     """What `convert` wrote."""
@@ -485,32 +558,21 @@ class ConvertReport(Json):
     warnings: tuple[Notice, ...]
     version: str
     wall_seconds: float
-
-
-@dataclass(frozen=True)
-class SoundInfo(Json):
-    """What a file of sound is that is no MP3."""
-
-    kind: str
-    """With an article: ``a WAV file with 16-bit PCM``."""
-    bytes: int
-    rate_hz: int
-    channels: int
-    samples: int
-    """Per channel."""
-    duration_ms: float
-    warnings: tuple[Notice, ...]
+    streams: tuple[StreamReport, ...] = ()
+    """Of a capture, by party and start."""
+    meta: str | None = None
+    """Of a capture: the `meta` that RECORDINGREADY carries, when each part of a stream began."""
 
 
 @dataclass(frozen=True)
 class RecordingInfo(Json):
-    """What a recording is, by its frames."""
+    """What a recording is, by its frames; one that is no MP3 has none, by its header."""
 
     kind: str
-    """``an MP3 recording``, or the file that holds it."""
+    """What file it is: ``an MP3 recording``, ``a WAV file with 16-bit PCM``."""
     bytes: int
     version: str
-    """``MPEG-1``, ``MPEG-2`` or ``MPEG-2.5``, always Layer III."""
+    """``MPEG-1``, ``MPEG-2`` or ``MPEG-2.5``, always Layer III; empty where it is no MP3."""
     rate_hz: int
     channels: int
     mode: str
@@ -519,7 +581,7 @@ class RecordingInfo(Json):
     duration_ms: float
     frames: int
     bitrate_kbps: float
-    """Mean over the audio frames."""
+    """Mean over the audio frames; of the file where it is no MP3."""
     bitrates: Mapping[int, int]
     """Frames by bitrate in kbit/s; empty in free format."""
     constant_bitrate: bool

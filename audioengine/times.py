@@ -71,7 +71,8 @@ def exact(value: object, path: str) -> Fraction:
     if not (math.isfinite(value) if isinstance(value, float) else value.is_finite()):
         raise InvalidRequestError.of(path, value, "must be finite")
     if isinstance(value, float):
-        return Fraction(float.__repr__(value))
+        # By way of Decimal it takes a third of the time.
+        return Fraction(Decimal(float.__repr__(value)))
     parts = value.as_tuple()
     if abs(int(parts.exponent)) + len(parts.digits) > _MAX_POWER_OF_TEN:
         raise InvalidRequestError.of(path, value, "must be of a sensible size")
@@ -91,6 +92,39 @@ def _narrow_float(value: object) -> float | Decimal | None:
         return Decimal(str(value))
     except InvalidOperation:
         return None
+
+
+NUMBER = r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+"""A number as text. Signs are read, so that a negative time is refused as one."""
+CLOCK_TIME = r"(?:[0-9]+:)?[0-5]?[0-9]:[0-5]?[0-9](?:\.[0-9]+)?"
+"""``hh:mm:ss.mmm`` as text; hours and the fraction may be left out."""
+TIME = rf"{CLOCK_TIME}|{NUMBER}"
+"""A time as text, in seconds or as on a clock."""
+
+
+def read_time(text: str) -> Decimal | None:
+    """Return the exact seconds of a text, a number or ``hh:mm:ss.mmm``; None: it is neither."""
+    try:
+        if re.fullmatch(NUMBER, text):
+            return Decimal(text)
+        if re.fullmatch(CLOCK_TIME, text):
+            return sum(
+                (Decimal(part) * 60**place for place, part in enumerate(text.split(":")[::-1])),
+                start=Decimal(0),
+            )
+    except (InvalidOperation, ValueError):  # of absurd size
+        return None
+    return None
+
+
+def clock_time(seconds: Fraction) -> str:
+    """Return seconds as ``hh:mm:ss.mmm``, with more digits where it takes some: for people."""
+    whole, fraction = divmod(seconds, 1)
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    digits = f"{round(fraction * 10**6):06d}"
+    digits = digits[:3] + digits[3:].rstrip("0")
+    return f"{hours:02d}:{minute:02d}:{second:02d}.{digits}"
 
 
 def check_mask_count(count: int) -> None:

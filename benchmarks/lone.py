@@ -66,7 +66,18 @@ def merge_with_audioengine(order: dict[str, Any]) -> tuple[float, float]:
         for part in order["parts"]
     ]
     start = time.perf_counter()
-    audioengine.merge(parts, order["target"], align=order["align"])
+    audioengine.merge(parts, order["target"], audioengine.MergeOptions(align=order["align"]))
+    return time.perf_counter() - start, imported
+
+
+def convert_with_audioengine(order: dict[str, Any]) -> tuple[float, float]:
+    import audioengine
+
+    imported = peak_mib()
+    sources = order["sources"]
+    source = sources[0] if len(sources) == 1 else audioengine.Legs(*sources)
+    start = time.perf_counter()
+    audioengine.convert(source, order["target"])
     return time.perf_counter() - start, imported
 
 
@@ -166,6 +177,7 @@ def main() -> None:
     tools = {
         "audioengine": with_audioengine,
         "audioengine merge": merge_with_audioengine,
+        "audioengine convert": convert_with_audioengine,
         "audioengine manifest": read_manifest,
         "audioengine batch": run_batch,
         "audioengine worker": work,

@@ -127,7 +127,9 @@ class Ours:
         ]
 
     def __call__(self) -> None:
-        self.report = audioengine.merge(self.parts, str(self.target), align=self.align)
+        self.report = audioengine.merge(
+            self.parts, str(self.target), audioengine.MergeOptions(align=self.align)
+        )
 
     def check(self) -> None:
         """A fast wrong answer is no answer: not a sample too long or too short."""

@@ -143,7 +143,7 @@ def test_full(form: Format) -> None:
     data, was = source(form, 0)
     out = BytesIO()
     mask = ae.Modification(mask={"both": [ae.Interval(0, 0.1)]})
-    ae.store(data, out, mask, render="full")
+    ae.store(data, out, mask, ae.StoreOptions(render="full"))
     made = {
         "audioengine": decoded(out.getvalue(), len(was)),
         "ffmpeg": decoded(encoded(was, form), len(was)),

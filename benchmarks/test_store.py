@@ -70,7 +70,7 @@ def store(call: Call, job: Job, target: Path, **options: Any) -> Task:
     edits = modification(job)
 
     def task() -> None:
-        audioengine.store(str(call.path), str(target), edits, **options)
+        audioengine.store(str(call.path), str(target), edits, audioengine.StoreOptions(**options))
 
     return task
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import audioengine as ae
 
@@ -60,14 +60,14 @@ class Draw:
             trim = self.interval()
         return ae.Modification(trim=trim, mask=mask, guard_ms=40 if kinds & 16 else 0)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> ae.StoreOptions:
         """Options that `store` and `verify` share."""
         kinds = self.below(256)
-        return {
-            "render": "full" if kinds & 3 == 3 else "smart",
-            "shared_frames": "mask_both" if kinds & 4 else "keep",
-            "fallback": "refuse" if kinds & 24 == 24 else "full",
-            "caller_channel": "right" if kinds & 32 else "left",
-            "beep": ae.Beep(fill="silence") if kinds & 64 else ae.Beep(),
-            "allow_truncated": not kinds & 128,
-        }
+        return ae.StoreOptions(
+            render="full" if kinds & 3 == 3 else "smart",
+            shared_frames="mask_both" if kinds & 4 else "keep",
+            fallback="refuse" if kinds & 24 == 24 else "full",
+            caller_channel="right" if kinds & 32 else "left",
+            beep=ae.Beep(fill="silence") if kinds & 64 else ae.Beep(),
+            allow_truncated=not kinds & 128,
+        )

@@ -9,9 +9,10 @@ from random import Random
 
 import fixtures
 from fixtures import hostile
-from fuzzing import service
+from fuzzing import masks, service
 from fuzzing.draw import REQUEST_BYTES
 from fuzzing.targets import TARGETS
+from fuzzing.transcripts import transcript_seeds
 
 _FOLDER = Path(fixtures.__file__).parent
 _REQUESTS = 3
@@ -25,6 +26,10 @@ def findings() -> dict[str, bytes]:
 def seeds(name: str) -> list[bytes]:
     """The seeds of a target, none longer than its inputs may be."""
     target = TARGETS[name]
+    if name == "labels_and_events":
+        return masks.seeds()
+    if name == "transcripts":
+        return transcript_seeds()
     if not target.sound:
         return _commands()
     starts = [path.read_bytes()[: target.most_bytes // 2] for path in _recordings()]

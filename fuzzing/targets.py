@@ -46,6 +46,8 @@ from audioengine.storage.objects import BytesSource
 from audioengine.times import exact
 from fuzzing import service
 from fuzzing.draw import REQUEST_BYTES, Draw
+from fuzzing.masks import labels_and_events
+from fuzzing.transcripts import transcripts
 
 Run: TypeAlias = Callable[[bytes], None]
 
@@ -227,7 +229,7 @@ def _lay_anew(frames: list[Frame]) -> None:
 class _Stored:
     sound: bytes
     modification: ae.Modification
-    options: dict[str, Any]
+    options: ae.StoreOptions
     made: bytes
     report: ae.StoreReport
 
@@ -237,7 +239,7 @@ def _stored(draw: Draw, sound: bytes) -> _Stored | None:
     modification, options = draw.modification(), draw.options()
     out = BytesIO()
     try:
-        report = ae.store(sound, out, modification, workers=1, **options)
+        report = ae.store(sound, out, modification, options, workers=1)
     except ae.AudioEngineError:
         expect(not out.getvalue(), "a store that fails writes nothing")
         return None
@@ -251,7 +253,7 @@ def store(data: bytes) -> None:
         return
     info = ae.inspect(done.sound)
     expect(info.samples == done.report.source.samples, "inspect and store count the same")
-    plan = ae.plan_store(done.sound, done.modification, **done.options)
+    plan = ae.plan_store(done.sound, done.modification, done.options)
     expect(plan.output_samples == done.report.output.samples, "plan and store count the same")
     expect(plan.render == done.report.render, "the plan says how")
     if done.report.render == "copy":
@@ -271,7 +273,7 @@ def verify(data: bytes) -> None:
     done = _stored(draw, data[REQUEST_BYTES:])
     if done is None:
         return
-    verdict = ae.verify(done.sound, done.made, done.modification, workers=1, **done.options)
+    verdict = ae.verify(done.sound, done.made, done.modification, done.options, workers=1)
     # What can't be Huffman code, decoders take for different sounds: those aren't judged here.
     failed = {check.name: check.message for check in verdict.checks if not check.passed}
     expect(failed.keys() <= _OF_SOUND, f"what store made passes, but {failed}")
@@ -280,7 +282,7 @@ def verify(data: bytes) -> None:
         at = draw.below(1 << 16) % len(broken)
         broken[at] ^= draw.below(256)
     with suppress(ae.AudioEngineError):
-        ae.verify(done.sound, bytes(broken), done.modification, workers=1, **done.options)
+        ae.verify(done.sound, bytes(broken), done.modification, done.options, workers=1)
 
 
 def _read_doors(text: bytes, given: object) -> None:
@@ -370,5 +372,18 @@ TARGETS = {
         sound=False,
         most_bytes=6144,
         seconds=30,
+    ),
+    "labels_and_events": Target(
+        labels_and_events, ("redaction/labels/", "redaction/events"), sound=False, most_bytes=2048
+    ),
+    "transcripts": Target(
+        transcripts,
+        (
+            "redaction/transcripts/",
+            "redaction/card_numbers",
+            "redaction/number_words",
+        ),
+        sound=False,
+        most_bytes=8192,
     ),
 }

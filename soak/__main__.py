@@ -17,7 +17,7 @@ from soak.merges import merge_some
 from soak.round import Alarm, Refused, Round
 
 FAILURES = Path(__file__).parent.parent / ".cache" / "soak"
-SHARE_OF_MERGES = 0.3
+SHARE_OF_MERGES = 0.15
 TELL_EVERY_S = 30
 
 
@@ -26,11 +26,17 @@ TELL_EVERY_S = 30
 @click.option("--seed", help="What all rounds are drawn from; by default a new one.")
 @click.option("--only", type=int, help="Do this one round alone.")
 @click.option("--windows-only", is_flag=True, help="Judge the successions of windows alone.")
+@click.option("--verify-only", is_flag=True, help="Judge outputs by `verify` alone, many a second.")
 @click.option(
     "--most-failures", default=10, show_default=True, help="After so many failures it ends."
 )
 def main(
-    seconds: float, seed: str | None, only: int | None, windows_only: bool, most_failures: int
+    seconds: float,
+    seed: str | None,
+    only: int | None,
+    windows_only: bool,
+    verify_only: bool,
+    most_failures: int,
 ) -> None:
     """Edit and merge recordings of fixtures/ at random, and judge every output.
 
@@ -42,7 +48,7 @@ def main(
     counts = Counter({"outputs": 0, "successions": 0, "rounds": 0, "refused": 0, "failed": 0})
     number = only or 0
     while counts["failed"] < most_failures:
-        _do(Round(seed, number, windows_only), counts)
+        _do(Round(seed, number, windows_only, verify_only), counts)
         number += 1
         now = time.monotonic()
         if only is not None or now - started >= seconds:

@@ -27,8 +27,8 @@ from tests.support import FOREIGN, fixture
 
 SHARE_OF_FIXTURES = 0.5
 SHARE_OF_STREAMS = 0.15
-LONGEST_S = 5.0
-TALK_S = 20.0
+LONGEST_S = 4.0
+TALK_S = 8.0
 LSF_KBPS = tuple(kbps for kbps in mpeg.V2_KBPS if kbps)
 MPEG_2_5_KBPS = tuple(kbps for kbps in LSF_KBPS if kbps <= 64)  # LAME writes no more
 MPEG_1_KBPS = tuple(kbps for kbps in mpeg.V1_KBPS if kbps)
@@ -137,8 +137,8 @@ def _effects(random: Random, rate: int, samples: int) -> Pcm:
     out: Pcm = np.zeros(samples)
     at = random.randrange(rate // 4)
     while at < samples:
-        time = np.arange(min(round(rate * random.choice((0.002, 0.03, 0.1, 0.4))), samples - at))
-        time = time / rate
+        seconds = random.choice((0.002, 0.03, 0.1, 0.4))
+        time = np.arange(min(round(rate * seconds), samples - at)) / rate
         low, high = (random.uniform(200, 0.4 * rate) for _ in range(2))
         length = max(len(time) / rate, 1e-3)
         effect = np.sin(2 * np.pi * (low * time + (high - low) / 2 / length * time**2))

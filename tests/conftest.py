@@ -25,8 +25,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Show where each thread is that keeps the interpreter from its end."""
-    if hasattr(config, "workerinput"):
-        return  # of several processes; it waits for the others
+    if hasattr(config, "workerinput") or "MUTANT_UNDER_TEST" in os.environ:
+        return  # of several processes or several runs; it waits for the others
     faulthandler.dump_traceback_later(_ENDING_S, exit=True, file=2)
 
 
@@ -38,6 +38,10 @@ settings.register_profile(
     max_examples=50,
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
     suppress_health_check=_SLOW,
+)
+# That a mutant fails is enough; by what is of no account.
+settings.register_profile(
+    "mutants", settings.get_profile("same"), phases=(Phase.explicit, Phase.generate)
 )
 settings.register_profile("explore", deadline=None, max_examples=1000, suppress_health_check=_SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import miniaudio
@@ -30,6 +30,14 @@ from audioengine.plan.encode import header_for
 from fixtures import mpeg
 
 FIXTURES = Path(fixtures.__file__).parent
+
+
+def arguments(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `store` or `merge`, those that are options as a value of their kind."""
+    names = {one.name for one in fields(kind)} & given.keys()
+    options = kind(**{name: given[name] for name in names})
+    return {"options": options, **{name: given[name] for name in given.keys() - names}}
+
 
 # Fixtures by what reading them meets; a name is a file's without its suffix.
 ALL = tuple(sorted(path.stem for path in FIXTURES.glob("*.mp3")))

@@ -222,7 +222,6 @@ OWN = {
     "batch/journal.py",
     "batch/manifest_all.py",
     "cli/demo.py",
-    "cli/demo_merge.py",
     "commands/redaction.py",
     "commands/shown.py",
     "custody/canonical.py",

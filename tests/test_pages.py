@@ -15,7 +15,11 @@ from click.testing import CliRunner
 
 import audioengine as ae
 from audioengine.cli import main
+from audioengine.declaration import leaves
+from docs.option_tables import on_page_markdown
 from docs.picture import PICTURE, draw
+from fixtures.transcripts import MARKED, MIXED, SPOKEN, encoded
+from tests.captures.made import Sender, noise, raw
 from tests.support import FIXTURES
 
 ROOT = FIXTURES.parent
@@ -60,10 +64,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for leg, names in {"a": ("first", "a"), "b": ("second", "b"), "c": ("third", "c")}.items():
         for name in names:
             shutil.copyfile(FIXTURES / f"conference-{leg}-8k.mp3", tmp_path / f"{name}.mp3")
+    packets = [*Sender().send(noise(8_000)), *Sender(to_port=30_002, ssrc=2).send(noise(8_000))]
+    (tmp_path / "call.pcap").write_bytes(raw(packets))
     command = (FIXTURES / "conference.json").read_text()
     asked = json.loads(command)["toMerge"][:2]
     entries = [{**leg, "recordingId": name} for leg, name in zip(asked, "AB", strict=True)]
     (tmp_path / "merge.json").write_text(json.dumps({"toMerge": entries}))
+    for vendor, make in (*SPOKEN.items(), *MARKED.items(), *MIXED.items()):
+        if vendor != "amazon-transcribe" or make is MARKED[vendor]:
+            (tmp_path / f"{vendor}.json").write_bytes(encoded(make()))
+    (tmp_path / "after.json").write_bytes(encoded({"words": []}))
     settings = blocks(DOCS / "reference" / "settings.md", "toml")[0]
     (tmp_path / "audioengine.toml").write_text(settings)
     card = ae.Modification(mask={"caller": [ae.Interval(19.28, 24.838)]}, guard_ms=(10, 40))
@@ -132,6 +142,17 @@ def test_every_public_name_is_in_the_reference() -> None:
     verdicts = {"Check", "EntryVerdict", "RecordFinding", "MergeVerification", "Notice", "Problem"}
     elsewhere = {"RecordVerification", "Settings", "Verification", "__version__", "load_settings"}
     assert listed == set(ae.__all__) - made - verdicts - elsewhere
+
+
+def test_every_option_is_in_the_reference() -> None:
+    """The tables are made when the site is, of the library's own declarations."""
+    page = on_page_markdown(text_of(DOCS / "reference" / "options.md"))
+    for kind in (ae.StoreOptions, ae.MergeOptions):
+        for path, one in leaves(kind):
+            assert f"| `{path}`<br>" in page
+            assert one.option.sentence in page
+    assert "{{" not in page
+    assert "docs/option_tables.py" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
 
 def test_every_check_is_named() -> None:

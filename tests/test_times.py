@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from audioengine.errors import InvalidRequestError
 from audioengine.times import (
+    clock_time,
     epoch_ms_to_samples,
     exact,
     ms_to_samples,
+    read_time,
     round_half_up,
     round_outward,
     samples_to_ms,
@@ -116,3 +118,21 @@ def test_reported_ms_lead_back_to_the_sample(samples: int, rate_hz: int) -> None
     assert round_half_up(ms_to_samples(exact(samples_to_ms(samples, rate_hz), "x"), rate_hz)) == (
         samples
     )
+
+
+@given(st.integers(0, 360_000), st.integers(0, 10**6 - 1))
+def test_clock_times_read_as_they_were(seconds: int, microseconds: int) -> None:
+    """Both as on a clock and as a number, to the microsecond."""
+    exactly = seconds + Fraction(microseconds, 10**6)
+    text = clock_time(exactly)
+    assert read_time(text) == exactly
+    assert read_time(f"{seconds}.{microseconds:06d}") == exactly
+    assert len(text.partition(".")[2]) >= 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1:2:3:4", "1:60", "61:00:61", "-1:00", "1:", ":5", "1:00,5", "one", f"1e{'9' * 20}"],
+)  # fmt: skip
+def test_what_is_no_time(text: str) -> None:
+    assert read_time(text) is None

@@ -69,7 +69,10 @@ def test_other_arguments_of_wrong_types_are_refused_too() -> None:
         ("to", lambda: ae.ForAll(place)),
         ("options", lambda: ae.run_batch("jobs.jsonl", "journal", options=dictionary)),
         ("options", lambda: ae.plan_batch("jobs.jsonl", options=dictionary)),
-        ("allow_truncated", lambda: ae.store(SOURCE, BytesIO(), allow_truncated=words)),
+        (
+            "allow_truncated",
+            lambda: ae.store(SOURCE, BytesIO(), options=ae.StoreOptions(allow_truncated=words)),
+        ),
         (segments, lambda: ae.plan_merge([ae.MergePart(SOURCE, EPOCH, segment)])),
         (segments, lambda: ae.plan_merge([ae.MergePart(SOURCE, EPOCH, dictionary)])),
     ]
@@ -126,12 +129,14 @@ def test_numbers_of_numpy_everywhere() -> None:
         clip_tolerance_s=numbers[1.5],
     )
     tone: list[Any] = [np.float32(440), np.int16(-12), np.int64(1), np.int64(1105), np.int64(EPOCH)]
-    report = ae.store(SOURCE, BytesIO(), edit, beep=ae.Beep(*tone[:2]), workers=tone[2])
+    report = ae.store(
+        SOURCE, BytesIO(), edit, ae.StoreOptions(beep=ae.Beep(*tone[:2])), workers=tone[2]
+    )
     rate = report.source.rate_hz
     assert report.trim.applied.samples[0] == rate // 2
     assert report.masks[0].asked.samples == (rate, rate * 3 // 2)
     audio = ae.decode(SOURCE, numbers[0.5], numbers[1])
     assert len(audio.caller) == rate // 2
     part = ae.MergePart(fixture("untagged-8k"), tone[4], encoder_delay=tone[3])
-    merged = ae.plan_merge([part], max_timeline_s=numbers[1.5] * np.float32(1000))
+    merged = ae.plan_merge([part], ae.MergeOptions(max_timeline_s=numbers[1.5] * np.float32(1000)))
     assert merged.parts[0].start_time_ms == EPOCH

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One process of a batch: it does several jobs at once, and tells of each as it ends."""
+"""One process of a batch: it does several jobs at once, and reports each as it ends."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from audioengine.batch.job_outcome import How, JobOutcome
 from audioengine.batch.manifest_job import Job
 
 DROP = "drop"
-"""What a process is told when it is to drop what it has not begun."""
+"""Message to a process: drop the jobs that have not begun."""
 
 END = "end"
-"""What it is told when it is to end after what it has begun."""
+"""Message to a process: end after the jobs that have begun."""
 
 
 class JobAnswer(NamedTuple):
@@ -37,7 +37,7 @@ def work_on(
     at_once: int,
     environment: Mapping[str, str],
 ) -> None:
-    """Do the jobs that come over a connection, until it is told to end.
+    """Do the jobs that come over a connection, until `END` comes.
 
     environment: the parent's, which the process that this one is forked from may not have.
     """
@@ -70,5 +70,5 @@ def _received(connection: Connection) -> object:
     try:
         return connection.recv()
     except (EOFError, OSError):
-        # The parent was killed, and nobody is left to be told of anything.
+        # The parent was killed, and nobody is left to report to.
         os._exit(1)

@@ -75,7 +75,7 @@ class Cluster:
         self._scheduler = scheduler
         self._concurrency = concurrency
         self._names = (f"audioengine-{uuid4().hex}-{n}" for n in itertools.count())
-        self._running: dict[Future[JobOutcome], Job] = {}
+        self._futures: dict[Future[JobOutcome], Job] = {}
         self._over: SimpleQueue[Future[JobOutcome]] = SimpleQueue()
         self._cancelled = False
         self._most = 1
@@ -87,18 +87,18 @@ class Cluster:
         if self._cancelled:
             return 0
         if self._concurrency is not None:
-            return self._concurrency - len(self._running)
+            return self._concurrency - len(self._futures)
         if time.monotonic() >= self._looked + _LOOK_SECONDS:
             # Workers come and go.
             with self._connected():
                 self._most = max(1, sum(self._client.nthreads().values()) * _AHEAD)
             self._looked = time.monotonic()
-        return self._most - len(self._running)
+        return self._most - len(self._futures)
 
     @property
     def busy(self) -> bool:
         """Whether a job that it took has not been given back."""
-        return bool(self._running)
+        return bool(self._futures)
 
     def submit(self, job: Job) -> None:
         """Take a job."""
@@ -106,7 +106,7 @@ class Cluster:
             future = self._client.submit(
                 do_sealed, _Sealed(job, self._how), key=next(self._names), pure=False
             )
-        self._running[future] = job
+        self._futures[future] = job
         future.add_done_callback(self._over.put)
 
     def ended(self) -> Iterator[tuple[Job, JobOutcome]]:
@@ -115,13 +115,13 @@ class Cluster:
         while not self._over.empty():
             over.append(self._over.get())
         for future in over:
-            if future in self._running:
+            if future in self._futures:
                 outcome = self._outcome(future)
-                yield self._running.pop(future), outcome
+                yield self._futures.pop(future), outcome
                 future.release()
 
     def _next_over(self) -> Future[JobOutcome] | None:
-        while self._running:
+        while self._futures:
             with suppress(Empty):
                 return self._over.get(timeout=_LOOK_SECONDS)
             if self._cancelled:
@@ -162,16 +162,16 @@ class Cluster:
         """Give up the jobs that no worker has taken, and take no more."""
         self._cancelled = True
         if self._client.status != "running":
-            self._running.clear()
-        if self._running:
+            self._futures.clear()
+        if self._futures:
             self._drop_not_taken()
 
     def _drop_not_taken(self) -> None:
         with self._connected():
             taken = {key for keys in self._client.processing().values() for key in keys}
-        for future in list(self._running):
+        for future in list(self._futures):
             if not future.done() and future.key not in taken:
-                del self._running[future]
+                del self._futures[future]
                 future.cancel()
 
     def close(self) -> None:

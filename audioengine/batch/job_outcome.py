@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from audioengine.batch.manifest_job import BadLine, Job
 from audioengine.commands.names import HIDDEN
 from audioengine.commands.redaction import is_secret_key, redacted
-from audioengine.errors import AudioEngineError, InvalidRequestError, Problem
-from audioengine.operations.options import StoreOptions
-from audioengine.params import UNKNOWN_KEY
+from audioengine.errors import UNKNOWN_KEY, AudioEngineError, InvalidRequestError, Problem
+from audioengine.operations.options import StoreOptions, options_of
 from audioengine.report import FailedJobReport
 from audioengine.storage import S3Options
 
@@ -36,9 +35,19 @@ class How:
     retries: int = 0
     """How often a job is tried again that failed for what may pass."""
     record: bool = False
-    """Whether outcomes tell what a custody record is told of outputs."""
+    """Whether outcomes contain the custody entries of outputs."""
     pcm_digest: bool = False
     """Whether that is the digest of their samples too."""
+
+
+def batch_options(given: StoreOptions | None, settings: Settings | None) -> StoreOptions:
+    """The options of a batch: those given, else those of the settings, else the defaults.
+
+    Raises InvalidRequestError where what is given is none.
+    """
+    if given is not None:
+        return options_of(given, StoreOptions)
+    return StoreOptions() if settings is None else settings.store
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +92,11 @@ def error_entry(error: AudioEngineError) -> dict[str, Any]:
 
 def failed_job(job: Job | BadLine, error: dict[str, Any]) -> FailedJobReport:
     """A failure as reports name it; `error` as `error_entry` gives it."""
-    told: Mapping[str, str | None] = job.told()
+    fields: Mapping[str, str | None] = job.journal_fields()
     return FailedJobReport(
         line=job.line,
-        source=told.get("source"),
-        destination=told.get("destination"),
+        source=fields.get("source"),
+        destination=fields.get("destination"),
         type=error["type"],
         message=error["message"],
         retryable=error["retryable"],

@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
-from audioengine.batch.manifest_job import BadLine, Job, digest, parse_job
+from audioengine.batch.manifest_job import LINE_OPTIONS, BadLine, Job, digest, parse_job
 from audioengine.batch.manifest_text import lines
-from audioengine.edits import CLIP_TOLERANCE_S, Modification, modification_of
+from audioengine.edits import Modification, modification_of
 from audioengine.errors import InvalidRequestError, Problem
+from audioengine.operations.outputs import output_name
 from audioengine.storage import S3Options, open_source
 from audioengine.storage.listing import bucket_and_prefix, list_sizes
 from audioengine.times import Number
+
+_NAME = "{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +33,30 @@ class ForAll:
     """What is done to each recording of a manifest that only names them."""
 
     to: str
-    """``s3://bucket/prefix/`` or a local folder, with the slash: the source's name follows."""
+    """``s3://bucket/prefix/`` or a local folder, with the slash: the source's name follows, and
+    ``.mp3`` where that is the name of another kind of file."""
     modification: Modification | None = None
     start_time_ms: Number | None = None
-    guard_ms: Number | tuple[Number, Number] | None = None
-    """None: the modification's own, and where that is 0, the batch's."""
     include: tuple[str, ...] = ()
     """Patterns of names that are recordings, as shells have them, in any case: of what follows the
     last slash, and with a slash in the pattern, of all. None at all: ``*.mp3`` of what is listed in
     a folder, under a prefix or by an inventory, and every row of a CSV."""
+    transcripts: str | None = None
+    """Where each recording's transcript is, which tells where to mask: a folder or prefix, with the
+    slash, followed by the source's name with ``.json`` in place of its ending; or a place with
+    ``{name}`` for that name without its ending."""
 
     def __post_init__(self) -> None:
         """Raise InvalidRequestError where a field is not of its type."""
         problems: list[Problem] = []
         if not isinstance(self.to, str):
             problems.append(Problem("to", self.to, "must be text that ends in a slash"))
+        place: object = self.transcripts
+        if place is not None and not (
+            isinstance(place, str) and (place.endswith("/") or _NAME in place)
+        ):
+            rule = f"must be text that ends in a slash, or holds {_NAME}"
+            problems.append(Problem("transcripts", place, rule))
         try:
             modification_of(self.modification)
         except InvalidRequestError as error:
@@ -78,6 +90,7 @@ class Maker:
             raise InvalidRequestError.of("to", self._to, rule)
         self._place = bucket_and_prefix(self._to, "to")
         self._include = for_all.include
+        self._transcripts = for_all.transcripts
         self._same = _same(for_all)
         sample = json.dumps({"source": "a", "destination": "b", **self._same})
         parse_job(Job(0, "", frozenset(), deletes=False, data=sample.encode()))
@@ -106,11 +119,11 @@ class Maker:
     def of_object(
         self, line: int, bucket: str, key: str, version: str | None, size: int | None
     ) -> Job | BadLine:
-        """The job of an object; its destination is `to` and the whole key."""
+        """The job of an object; its destination is `to` and the whole key, see `output_name`."""
         return self._job(line, f"s3://{bucket}/{key}", key, version, size)
 
     def of_file(self, line: int, folder: str, path: str, size: int) -> Job | BadLine:
-        """The job of a file in a folder; its destination is `to` and the path inside it."""
+        """The job of a file in a folder; its destination is `to` and the path inside, likewise."""
         source = str(Path(folder) / path)
         if self._place is None and _is_inside(self._to + path, os.path.realpath(folder)):
             rule = f"must not lead to an output in {folder!r}, which is read"
@@ -137,12 +150,21 @@ class Maker:
         if makes_folders and ("\0" in name or {"", ".", ".."} & set(name.split("/"))):
             rule = "must have no empty segment, . or .. where its name is kept in a local folder"
             return self.bad(line, source, InvalidRequestError.of("source", source, rule))
-        destination = self._to + name
+        destination = self._to + output_name(name)
         value = {"source": source, "destination": destination, **self._same}
+        if self._transcripts is not None:
+            value["transcript"] = _transcript(self._transcripts, name)
         if version is not None:
             value["version"] = version
         data = json.dumps(value).encode()
         return Job(line, digest(data), frozenset(), False, data, makes_folders, destination, size)
+
+
+def _transcript(place: str, name: str) -> str:
+    """Where the transcript of a recording is."""
+    folder, slash, base = name.rpartition("/")
+    stem = folder + slash + (base.rpartition(".")[0] or base)
+    return f"{place}{stem}.json" if _NAME not in place else place.replace(_NAME, stem)
 
 
 def _same(for_all: ForAll) -> dict[str, Any]:
@@ -150,19 +172,18 @@ def _same(for_all: ForAll) -> dict[str, Any]:
     from audioengine.commands.modification import params_of
 
     same: dict[str, Any] = {}
-    guard = for_all.guard_ms
     if (modification := for_all.modification) is not None:
         if modification.relative_unit != "s":
             rule = 'must be "s": relative times of a batch are seconds'
             raise InvalidRequestError.of("relative_unit", modification.relative_unit, rule)
         same["modification"] = params_of(modification)
-        guard = guard if guard is not None else modification.guard_ms or None
-        if modification.clip_tolerance_s != CLIP_TOLERANCE_S:
-            same["clipToleranceS"] = modification.clip_tolerance_s
+        same |= {
+            key: own
+            for key, one in LINE_OPTIONS.items()
+            if (own := getattr(modification, one.name, None)) is not None
+        }
     if for_all.start_time_ms is not None:
         same["startTime"] = for_all.start_time_ms
-    if guard is not None:
-        same["guardMs"] = guard
     plain: dict[str, Any] = json.loads(json.dumps(same, default=_as_json))
     return plain
 

@@ -7,23 +7,37 @@ the work is done. It imports pydantic.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audioengine.choices import UnknownKeys
 from audioengine.commands.named_recordings import recordings_in, seeming_recordings
+from audioengine.declaration import camel, declarations
 from audioengine.edits import Modification
-from audioengine.errors import InvalidRequestError
+from audioengine.errors import InvalidRequestError, Problem
 from audioengine.json_input import parse_json, unambiguous
 from audioengine.notices import Notice
+from audioengine.operations.options import StoreOptions
 from audioengine.times import Number
 
 if TYPE_CHECKING:
     from audioengine.commands.requests import Command
 
 _FORM = "the JSON of one job"
-_KEYS = "source, destination, modification, startTime, guardMs, clipToleranceS, version"
+_KEYS = (
+    "source",
+    "destination",
+    "modification",
+    "transcript",
+    "redact",
+    "startTime",
+    "version",
+)
+
+LINE_OPTIONS = {camel(one.name): one for one in declarations(StoreOptions) if one.option.by_line}
+"""The options that a line may say for its own recording, by their keys."""
 
 
 class Job(NamedTuple):
@@ -42,7 +56,7 @@ class Job(NamedTuple):
     makes_folders: bool = False
     """Whether the folders of its destination may be made: they mirror those of the source."""
     destination: str | None = None
-    """Where its output goes, if that can be told without reading it in full."""
+    """Where its output goes, if that is known without reading it in full."""
     source_bytes: int | None = None
     """Size of its source, if the manifest tells it."""
 
@@ -58,7 +72,7 @@ class Job(NamedTuple):
         """Whether it is a command, and not a job with source and destination."""
         return "method" in (unambiguous(self.data) or {})
 
-    def told(self) -> dict[str, str]:
+    def journal_fields(self) -> dict[str, str]:
         """Return what a journal says of it: source and destination, or method and recording."""
         value = unambiguous(self.data) or {}
         return {
@@ -79,7 +93,7 @@ class BadLine(NamedTuple):
     source: str | None = None
     """The recording, or the row that should name one, if the manifest is no JSON Lines."""
 
-    def told(self) -> dict[str, str]:
+    def journal_fields(self) -> dict[str, str]:
         """Return what a journal says of it."""
         return {} if self.source is None else {"source": self.source}
 
@@ -92,10 +106,8 @@ class PlainJob:
     destination: str
     modification: Modification
     start_time_ms: Number | None
-    guard_ms: Any
-    """As it is given; None: the line says nothing of it."""
-    clip_tolerance_s: Number | None = None
-    """Likewise."""
+    options: Mapping[str, Any]
+    """What the line itself says of the batch's options."""
     version: str | None = None
     """Of the source, in a bucket that keeps versions."""
     makes_folders: bool = False
@@ -158,21 +170,52 @@ def parse_job(job: Job, unknown: UnknownKeys = "refuse") -> PlainJob | CommandJo
     return replace(_plain_job(value), makes_folders=job.makes_folders)
 
 
+def _line_options(value: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    """What a line says of options; `problems` is added to where it is wrong."""
+    options = {}
+    for key, one in LINE_OPTIONS.items():
+        # Null says nothing.
+        if (given := value.get(key)) is not None:
+            try:
+                options[one.name] = one.kind.judge(given, key, one.option)
+            except InvalidRequestError as error:
+                problems += error.problems
+    return options
+
+
+def _with_transcripts(modification: Modification, told: Modification) -> Modification:
+    """The edit with the transcripts that its line names beside it.
+
+    Raises InvalidRequestError where both name some.
+    """
+    if not told.transcripts:
+        return modification
+    if modification.transcripts:
+        rule = "must be given once: in the line or in its modification"
+        raise InvalidRequestError.of("transcript", told.transcripts[0].place, rule)
+    return replace(modification, transcripts=told.transcripts, redact=told.redact)
+
+
 def _plain_job(value: dict[str, Any]) -> PlainJob:
     from pydantic import ValidationError
 
     from audioengine.batch.manifest_wire import PlainJobLine
     from audioengine.params import field_problem
 
+    problems: list[Problem] = []
+    options = _line_options(value, problems)
+    known = ", ".join((*_KEYS, *LINE_OPTIONS))
     try:
-        wire = PlainJobLine.model_validate(value)
+        wire = PlainJobLine.model_validate(
+            {key: value[key] for key in value if key not in LINE_OPTIONS}
+        )
     except ValidationError as error:
-        raise InvalidRequestError(
-            [
-                field_problem(one["type"], one["loc"], one["input"], one["msg"], "job", _KEYS)
-                for one in error.errors()
-            ]
-        ) from None
+        problems += [
+            field_problem(one["type"], one["loc"], one["input"], one["msg"], "job", known)
+            for one in error.errors()
+        ]
+    if problems:
+        raise InvalidRequestError(problems)
     if wire.source == wire.destination:
         # Done twice, after a kill, the edit would be made of its own result.
         rule = "must not be the source: a batch can be resumed, and an edit in place can't"
@@ -180,17 +223,15 @@ def _plain_job(value: dict[str, Any]) -> PlainJob:
     if wire.version is not None and not wire.source.startswith("s3://"):
         rule = "must be given only for a source that begins with s3://"
         raise InvalidRequestError.of("version", wire.version, rule)
-    modification = Modification.from_params(wire.modification)
-    if wire.guard_ms is not None:
-        modification = replace(modification, guard_ms=wire.guard_ms)
-    if wire.clip_tolerance_s is not None:
-        modification = replace(modification, clip_tolerance_s=wire.clip_tolerance_s)
+    modification = _with_transcripts(
+        Modification.from_params(wire.modification),
+        Modification.from_params({"transcript": wire.transcript, "redact": wire.redact}),
+    )
     return PlainJob(
         wire.source,
         wire.destination,
         modification,
         wire.start_time_ms,
-        wire.guard_ms,
-        wire.clip_tolerance_s,
+        options,
         wire.version,
     )

@@ -11,28 +11,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PlainValidator,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
-from pydantic_core import PydanticCustomError
 
-from audioengine.errors import Problem
 from audioengine.params import OptionalNumberField
-from audioengine.times import exact_or_none
-
-
-def _guard(value: object) -> object:
-    if value is None:
-        return None
-    bounds = value if isinstance(value, list) else [value, value]
-    problems: list[Problem] = []
-    for bound in bounds:
-        exact_or_none(bound, "guardMs", problems)
-    if problems or len(bounds) != 2:
-        rule = "must be a number of milliseconds, or two of them: [before, after]"
-        raise PydanticCustomError("guard", rule)
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _place(value: object, judged: ValidatorFunctionWrapHandler) -> object:
@@ -48,14 +31,14 @@ _Place = Annotated[str, WrapValidator(_place)]
 
 
 class PlainJobLine(BaseModel):
-    """A line that is a plain job; `modification` is read by itself."""
+    """A line that is a plain job; its edit and its options are read by themselves."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     source: _Place = Field(min_length=1)
     destination: _Place = Field(min_length=1)
     modification: Any = None
+    transcript: Any = None
+    redact: Any = None
     start_time_ms: OptionalNumberField = Field(None, alias="startTime")
-    guard_ms: Annotated[Any, PlainValidator(_guard)] = Field(None, alias="guardMs")
-    clip_tolerance_s: OptionalNumberField = Field(None, alias="clipToleranceS")
     version: str | None = Field(None, min_length=1)

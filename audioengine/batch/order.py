@@ -48,7 +48,7 @@ class Schedule:
         self._over = False
         self._waiting = 0
         self._ready: list[tuple[int, Job]] = []
-        self._running: set[int] = set()
+        self._begun: set[int] = set()
         # By recording and by destination, what is begun or waits; slots by line.
         self._order: KeyOrder[Job] = KeyOrder()
         self._slots: dict[int, Slot[Job]] = {}
@@ -76,7 +76,7 @@ class Schedule:
         if (skipped := self._skipped(job)) is not None:
             self._release(job)
             return skipped
-        self._running.add(job.line)
+        self._begun.add(job.line)
         return job
 
     def ended(self, job: Job, *, failed: bool) -> None:
@@ -84,7 +84,7 @@ class Schedule:
 
         Raises KeyError where it does not run.
         """
-        self._running.remove(job.line)
+        self._begun.remove(job.line)
         if failed:
             self._note_failure(job)
         self._release(job)

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from fractions import Fraction
 
-from audioengine.batch.job_outcome import SHOWN_FAILURES, error_entry, failed_job
+from audioengine.batch.job_outcome import SHOWN_FAILURES, batch_options, error_entry, failed_job
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_all import ForAll, Tally
 from audioengine.batch.manifest_job import BadLine, CommandJob, Job, PlainJob, parse_job
@@ -15,7 +15,7 @@ from audioengine.choices import UnknownKeys
 from audioengine.commands.requests import MergeRecordings, StoreRecording
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError, Problem
-from audioengine.operations.options import StoreOptions, options_of
+from audioengine.operations.options import StoreOptions
 from audioengine.report import BatchPlanReport, FailedJobReport
 from audioengine.settings import Settings
 from audioengine.storage import S3Options
@@ -38,7 +38,7 @@ def plan_batch(
     Raises InvalidRequestError, StorageError, LimitError.
     """
     unknown: UnknownKeys = "refuse"
-    options = options_of(options, None if settings is None else settings.store)
+    options = batch_options(options, settings)
     if settings is not None:
         unknown = settings.unknown_keys
     counts: Counter[str] = Counter()
@@ -64,7 +64,7 @@ def plan_batch(
         masked_s += sum(map(_masked_s, edits))
         counts["masks"] += masks
         counts["trims"] += trims
-        counts["copies"] += bool(edits) and not trims and not masks
+        counts["copies"] += bool(edits) and not any(edit.asks for edit in edits)
         assert isinstance(job, Job)
         counts["bytes"] += job.source_bytes or 0
         counts["unsized"] += bool(edits) and job.source_bytes is None

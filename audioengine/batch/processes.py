@@ -150,7 +150,7 @@ class _Process:
     def __init__(
         self, how: How, at_once: int, heard: Callable[[_Process, JobAnswer | None], None]
     ) -> None:
-        """Begin it. heard: told of each of its answers, in the end of None."""
+        """Begin it. heard: called with each of its answers, and at its end with None."""
         self.jobs: dict[int, Job] = {}
         self._heard = heard
         self._letters: SimpleQueue[Job | str] = SimpleQueue()
@@ -161,7 +161,7 @@ class _Process:
         self._process = context.Process(target=work_on, args=arguments, daemon=True)
         with sigint_held():
             self._process.start()
-        # What has only one end left tells when that is closed.
+        # A connection with one end left reports when that end is closed.
         theirs.close()
         self._threads = [
             threading.Thread(target=one, daemon=True) for one in (self._listen, self._write)

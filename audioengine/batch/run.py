@@ -15,7 +15,14 @@ from typing import Literal, TypeAlias
 from audioengine.batch.batch_custody import BatchRecord
 from audioengine.batch.completed_jobs import DoneJobs
 from audioengine.batch.executor import Executor
-from audioengine.batch.job_outcome import SHOWN_FAILURES, How, JobOutcome, error_entry, failed_job
+from audioengine.batch.job_outcome import (
+    SHOWN_FAILURES,
+    How,
+    JobOutcome,
+    batch_options,
+    error_entry,
+    failed_job,
+)
 from audioengine.batch.journal import Journal, started_at
 from audioengine.batch.manifest import jobs_of
 from audioengine.batch.manifest_all import ForAll, Tally
@@ -24,7 +31,7 @@ from audioengine.batch.order import Schedule, Skipped
 from audioengine.batch.processes import Processes
 from audioengine.custody.record import CustodyRecord
 from audioengine.errors import InvalidRequestError
-from audioengine.operations.options import StoreOptions, options_of
+from audioengine.operations.options import StoreOptions, texts
 from audioengine.operations.workers import worker_count
 from audioengine.report import BatchReport, FailedJobReport
 from audioengine.settings import Settings
@@ -55,7 +62,7 @@ class BatchState:
     skipped: int
     """Jobs that an earlier run did."""
     line: int
-    """The job of the manifest that is told of; others before it may not have ended."""
+    """The line of the job that ended last; jobs of earlier lines may still run."""
 
 
 BatchProgress: TypeAlias = Callable[[BatchState], None]
@@ -129,7 +136,7 @@ def run_batch(
         raise InvalidRequestError.of("scheduler", scheduler, rule)
     if record is not None:
         _check_record(record, journal)
-    options = options_of(options, None if settings is None else settings.store)
+    options = batch_options(options, settings)
     if settings is not None:
         s3 = s3 or settings.storage.s3
         settings = settings.model_copy(update={"store": options})
@@ -151,7 +158,7 @@ def run_batch(
     at_once = _AT_ONCE if any(_is_in_s3(job, settings) for job in first) else 1
     with (
         closing(_executor(how, scheduler, (processes, at_once), concurrency)) as does,
-        closing(Journal(journal, resume=resume, options=options.sound())) as open_journal,
+        closing(Journal(journal, resume=resume, options=texts(options, ["heard"]))) as open_journal,
     ):
         kept = None if record is None else BatchRecord(record, open_journal)
         batch = _Batch(open_journal, does, max_failures, progress, kept)
@@ -269,7 +276,7 @@ class _Batch:
             "status": "failed" if outcome.error else "done",
             "attempts": outcome.attempts,
         }
-        entry |= job.told()
+        entry |= job.journal_fields()
         entry |= {"error": outcome.error} if outcome.error else {"report": outcome.report}
         for name, value in (("event", outcome.event), ("alarm", outcome.alarm)):
             if value is not None:

@@ -61,25 +61,20 @@ def _do(line: Job, how: How) -> JobOutcome:
 
 
 def _store(job: PlainJob, how: How) -> JobOutcome:
-    options = how.options
+    options = replace(how.options, **job.options)
     if job.makes_folders:
         make_folders(job.destination)
-    modification = job.modification
-    if job.guard_ms is None:
-        modification = replace(modification, guard_ms=options.guard_ms)
-    if job.clip_tolerance_s is None:
-        modification = replace(modification, clip_tolerance_s=options.clip_tolerance_s)
-    options.check_masks(modification)
+    options.check_masks(job.modification)
     record = entry_holder(how)
     report = store(
         job.source,
         job.destination,
-        modification,
+        job.modification,
+        options.for_many(),
         start_time_ms=job.start_time_ms,
         s3=how.s3 if job.version is None else replace(how.s3 or S3Options(), version=job.version),
         record=record,
         workers=1,
-        **options.arguments(),
     )
     entry = None if record is None else record.entry
     return JobOutcome(report=report.to_dict(), custody=entry)

@@ -51,6 +51,14 @@ main.verbs = {
     "peaks": Verb(
         "review_verbs", "Write the waveform of the recording SRC, as audiowaveform writes it."
     ),
+    "labels": Verb(
+        "redaction_verbs",
+        "Write the masks of REPORT as a label track, to look at what was masked.",
+    ),
+    "dtmf": Verb(
+        "redaction_verbs",
+        "List where keys of a telephone (DTMF) are heard in the recording SRC.",
+    ),
     "ingest": Verb(
         "temporary",
         "Put the finished recording FILE into temporary storage, and tell that it is ready.",

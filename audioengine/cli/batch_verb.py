@@ -18,23 +18,21 @@ import click
 from click.core import ParameterSource
 
 from audioengine.cli.options import (
-    crosstalk_option,
+    Request,
     edit_options,
     json_option,
     pcm_option,
     read_record,
     read_request,
-    refuse_option,
-    verify_option,
 )
 from audioengine.edits import Interval, Modification, time_problems
 from audioengine.errors import InvalidRequestError, StorageError
+from audioengine.operations.options import StoreOptions
 from audioengine.storage.options import S3Options
 
 if TYPE_CHECKING:
     from audioengine.batch.manifest_all import ForAll
     from audioengine.batch.run import BatchProgress, BatchState, ExecutorName
-    from audioengine.operations.options import StoreOptions
     from audioengine.report import BatchPlanReport, BatchReport, FailedJobReport
     from audioengine.settings import Settings
 
@@ -43,7 +41,6 @@ _SHOWN_FAILURES = 20
 _DRAWN_EVERY_SECONDS = 0.1
 # What says what is done to each recording of a manifest that only names them.
 _EDIT = ("trim", "mask", "absolute", "start_time_ms", "params", "dialect")
-_OF_BATCH = ("allow_short_masks",)
 _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
 
 
@@ -102,13 +99,13 @@ _CSV_HEAD = ("line", "source", "destination", "type", "message", "retryable")
     help="Which names are recordings, where MANIFEST lists all that there is; default *.mp3. "
     "Others are counted and left out. May be repeated.",
 )
-@edit_options
-@crosstalk_option
-@refuse_option
 @click.option(
-    "--allow-short-masks", is_flag=True, help="Take masks that last less than 50 ms, too."
+    "--transcripts",
+    metavar="PLACE/",
+    help="Mask what the recordings' transcripts tell, of the kinds of --redact: each is there "
+    "under its recording's name, ending in .json; {name} in PLACE is the name without its ending.",
 )
-@verify_option
+@edit_options("publish", "batch")
 @click.option(
     "--settings",
     "settings_file",
@@ -141,6 +138,7 @@ def batch(
     pcm_digest: bool,
     to: str | None,
     include: tuple[str, ...],
+    transcripts: str | None,
     settings_file: Path | None,
     executor: ExecutorName,
     scheduler: str | None,
@@ -165,17 +163,18 @@ def batch(
     given = {
         name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
-    for_all = _for_all(manifest, to, include, given, edit)
     # Where there are none, no process needs to import what reads them.
     named = settings_file is not None or are_named()
     settings = load_settings(settings_file) if named else None
+    request = read_request(StoreOptions() if settings is None else settings.store, **edit)
+    for_all = _for_all(manifest, to, include, transcripts, given, request)
     asked = {name: ctx.params[name] for name in given}
     s3 = _s3(settings, asked)
     if dry_run:
         from audioengine.batch.plan import plan_batch
 
         planned = plan_batch(
-            manifest, for_all=for_all, s3=s3, options=_options(settings, asked), settings=settings
+            manifest, for_all=for_all, s3=s3, options=request.options, settings=settings
         )
         click.echo(planned.to_json() if as_json else _planned(planned))
         raise click.exceptions.Exit(_SOME_FAILED if planned.invalid else 0)
@@ -190,7 +189,7 @@ def batch(
             manifest,
             journal,
             for_all=for_all,
-            options=_options(settings, asked),
+            options=request.options,
             s3=s3,
             settings=settings,
             resume=resume,
@@ -213,17 +212,16 @@ def _for_all(
     manifest: str,
     to: str | None,
     include: tuple[str, ...],
+    transcripts: str | None,
     given: set[str],
-    edit: dict[str, Any],
+    request: Request,
 ) -> ForAll | None:
     """What is done to all that a manifest names; None where each line says it."""
     from audioengine.batch.manifest import is_json_lines
     from audioengine.batch.manifest_all import ForAll
 
-    edit = {name: value for name, value in edit.items() if name not in _OF_BATCH}
-    request = read_request(**edit)
     if is_json_lines(manifest):
-        for name in ("to", "include", *_EDIT):
+        for name in ("to", "include", "transcripts", *_EDIT):
             if name in given:
                 option = "--" + name.replace("_", "-")
                 message = f"{option} can't be given: each line of JSON Lines says what it asks for."
@@ -231,10 +229,13 @@ def _for_all(
         return None
     if to is None:
         raise click.UsageError("--to PLACE/ must be given: the manifest names no destinations.")
-    # A guard is the batch's, which may be that of settings.
-    modification = replace(_in_seconds(request.modification), guard_ms=0)
-    start = request.options["start_time_ms"]
-    return ForAll(to, modification, start, include=include)
+    modification = _in_seconds(request.modification)
+    if "redact" in given and transcripts is None and not modification.transcripts:
+        raise click.UsageError(
+            "--redact says what to mask of transcripts: --transcripts is missing."
+        )
+    start = request.places["start_time_ms"]
+    return ForAll(to, modification, start, include, transcripts)
 
 
 def _in_seconds(modification: Modification) -> Modification:
@@ -256,33 +257,6 @@ def _in_seconds(modification: Modification) -> Modification:
         mask={party: [converted(one) for one in of] for party, of in modification.mask.items()},
         relative_unit="s",
     )
-
-
-def _options(settings: Settings | None, asked: dict[str, Any]) -> StoreOptions:
-    """How recordings are edited: what settings say, and over it what the command line does."""
-    from audioengine.operations.options import StoreOptions
-
-    stored = settings.store if settings is not None else StoreOptions()
-    names = {"beep_hz": "frequency_hz", "beep_dbfs": "level_dbfs", "fill": "fill"}
-    beep = {name: asked[option] for option, name in names.items() if option in asked}
-    own = {name: value for name, value in asked.items() if name in _STORE_OPTIONS}
-    return replace(stored, beep=replace(stored.beep, **beep), **own)
-
-
-_STORE_OPTIONS = (
-    "render",
-    "caller_channel",
-    "shared_frames",
-    "fallback",
-    "allow_truncated",
-    "fail_on_crosstalk",
-    "refuse",
-    "verify",
-    "encoder_delay",
-    "guard_ms",
-    "clip_tolerance_s",
-    "allow_short_masks",
-)
 
 
 def _s3(settings: Settings | None, asked: dict[str, Any]) -> S3Options | None:

@@ -16,6 +16,8 @@ import audioengine
 from audioengine.cli.options import json_option
 from audioengine.edits import Interval, Modification
 from audioengine.errors import StorageError
+from audioengine.operations.options import StoreOptions
+from audioengine.parts import MergePart
 
 if TYPE_CHECKING:
     from audioengine.report import Check, MergeReport, StoreReport
@@ -113,26 +115,40 @@ def _edit(job: _Job, folder: Path) -> _Shown:
 
     output = folder / f"{job.source.stem}-masked.mp3"
     # Were everything re-encoded, there would be nothing to show.
-    report = store(job.source, output, job.modification, fallback="refuse")
+    report = store(job.source, output, job.modification, StoreOptions(fallback="refuse"))
     words = "\n".join((*job.words, "", text.stored(report, str(job.source), str(output))))
-    verdict = verify(job.source, output, job.modification, fallback="refuse")
+    verdict = verify(job.source, output, job.modification, StoreOptions(fallback="refuse"))
     return _Shown(words, output, report, verdict.decoder, verdict.checks)
 
 
 def _merge(folder: Path) -> _Shown:
     from audioengine.cli import merge_text
-    from audioengine.cli.demo_merge import check_merge, conference_parts, played
     from audioengine.operations.merge import merge
-    from audioengine.verification.decoder import decoder_name
+    from audioengine.operations.merge_verification import verify_merge
 
-    parts = conference_parts(_FIXTURES / "conference.json")
+    parts = _conference_parts(_FIXTURES / "conference.json")
     output = folder / "conference-merged.mp3"
     report = merge(parts, output)
     words = "Three recordings of one conversation, with a conference in the middle, become one.\n\n"
     words += merge_text.merge_text(report, str(output))
-    sources = [played(Path(str(part.source)).read_bytes()) for part in parts]
-    checks = check_merge(sources, played(output.read_bytes()), report)
-    return _Shown(words, output, report, decoder_name(), checks)
+    verdict = verify_merge(parts, output)
+    return _Shown(words, output, report, verdict.decoder, verdict.checks)
+
+
+def _conference_parts(command: Path) -> list[MergePart]:
+    """The recordings that a command of the fixtures merges; they lie beside it."""
+    from audioengine.commands.requests import parse_to_merge
+
+    entries, _ = parse_to_merge(json.loads(command.read_text(), parse_float=Decimal))
+    return [
+        MergePart(
+            command.parent / f"{entry.recording_id}.mp3",
+            entry.start_time_ms,
+            entry.conference_segments,
+            recording_id=entry.recording_id,
+        )
+        for entry in entries
+    ]
 
 
 def _job_on_fixture() -> _Job:

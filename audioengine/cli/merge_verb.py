@@ -12,25 +12,24 @@ from typing import Any, TypeVar
 
 import click
 
-from audioengine.choices import Align, MaskScope, Missing, WarningCode
+from audioengine.cli.declared import declared_options, read_number, read_options
 from audioengine.cli.options import (
-    choice_option,
-    crosstalk_option,
+    S3_OPTIONS,
+    check_redact,
     json_option,
     read_json,
-    read_number,
     read_record,
     read_s3,
+    read_transcript_file,
     record_options,
-    refuse_option,
-    sound_options,
-    verify_option,
     with_options,
     workers_option,
 )
-from audioengine.edits import Beep
+from audioengine.declaration import Scope
+from audioengine.edits import Modification, TranscriptFile
+from audioengine.operations.options import MergeOptions
 from audioengine.parts import ConferenceSegment, MergePart
-from audioengine.times import Number
+from audioengine.storage.options import S3Options
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 
@@ -104,6 +103,18 @@ def _read_conferences(
     return tuple(out)
 
 
+def _read_transcripts(
+    _ctx: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> tuple[tuple[str, TranscriptFile], ...]:
+    out = []
+    for text in texts:
+        name, equals, place = text.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{text!r} must be ID=FILE or ID=PARTY=FILE.")
+        out.append((name, read_transcript_file(place)))
+    return tuple(out)
+
+
 _PART_OPTIONS = (
     click.option(
         "--part",
@@ -129,41 +140,25 @@ _PART_OPTIONS = (
         help="A MERGERECORDINGS command: start times, conferences and masks are those of its "
         "toMerge, and --part says where each recordingId is.",
     ),
-    choice_option(
-        "--align",
-        Align,
-        "frame moves recordings that overlap no other by less than a frame, to copy them too.",
-    ),
-    choice_option(
-        "--missing", Missing, "What becomes of recordings that are not there or can't be decoded."
-    ),
-    choice_option(
-        "--mask-scope",
-        MaskScope,
-        "conference applies each mask to every recording that lists a conference there.",
-    ),
     click.option(
-        "--max-timeline-s",
-        default="86400",
-        show_default=True,
-        callback=lambda _ctx, _option, text: read_number(text),
-        metavar="S",
-        help="Refuse a longer timeline: it means a wrong start time.",
-    ),
-    click.option(
-        "--max-gap-s",
-        default="3600",
-        show_default=True,
-        callback=lambda _ctx, _option, text: read_number(text),
-        metavar="S",
-        help="Warn of a longer silence between recordings: it may mean a wrong start time.",
+        "--transcript",
+        "transcripts",
+        multiple=True,
+        callback=_read_transcripts,
+        metavar="ID=[PARTY=]FILE",
+        help="Mask in the recording with that ID what this transcript tells, of the kinds of "
+        "--redact; PARTY speaks all of it. May be repeated.",
     ),
 )
 
 
-def part_options(verb: _Callback) -> _Callback:
-    """Give a verb the options from which `read_merge` makes a request, beside `sound_options`."""
-    return with_options(verb, _PART_OPTIONS)
+def part_options(*scopes: Scope) -> Callable[[_Callback], _Callback]:
+    """Give a verb all options from which `read_merge` makes a request.
+
+    scopes: in which options count beside those of any merge.
+    """
+    declared = declared_options(MergeOptions, ("edit", *scopes))
+    return lambda verb: with_options(verb, (*_PART_OPTIONS, *declared, *S3_OPTIONS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +166,8 @@ class MergeRequest:
     """What the command line asks of a merge."""
 
     parts: list[MergePart]
-    options: dict[str, Any]
-    """Arguments that `merge`, `plan_merge` and `verify_merge` share."""
+    options: MergeOptions
+    s3: S3Options | None
 
 
 def read_merge(
@@ -180,17 +175,13 @@ def read_merge(
     named: Sequence[_Named],
     conferences: Sequence[_Conference],
     command: object,
-    guard_ms: Number | tuple[Number, Number],
-    clip_tolerance_s: Number,
-    beep_hz: Number,
-    beep_dbfs: Number,
-    fill: Any,
+    transcripts: Sequence[tuple[str, TranscriptFile]],
     kms_key: str | None,
     s3_region: str | None,
     s3_endpoint: str | None,
-    **options: Any,
+    **asked: Any,
 ) -> MergeRequest:
-    """Make a request of the values of `part_options` and `sound_options`.
+    """Make a request of the values of `part_options`.
 
     Raises click.UsageError for options that do not fit together, InvalidRequestError.
     """
@@ -199,19 +190,10 @@ def read_merge(
     parts = _parts(named, conferences) if command is None else _commanded(command, named)
     if command is not None and conferences:
         raise click.UsageError("--command lists the conferences: --conference can't be added.")
-    parts = [
-        replace(
-            part,
-            modification=replace(
-                part.modification, guard_ms=guard_ms, clip_tolerance_s=clip_tolerance_s
-            ),
-        )
-        if part.modification
-        else part
-        for part in parts
-    ]
-    beep, s3 = Beep(beep_hz, beep_dbfs, fill), read_s3(kms_key, s3_region, s3_endpoint)
-    return MergeRequest(parts, {"beep": beep, "s3": s3, **options})
+    parts = _with_transcripts(parts, transcripts)
+    options = read_options(asked, MergeOptions())
+    check_redact(options, transcripts or any(one.modification for one in parts))
+    return MergeRequest(parts, options, read_s3(kms_key, s3_region, s3_endpoint))
 
 
 @click.command(
@@ -219,20 +201,13 @@ def read_merge(
     "--part b.mp3@1728890680444 --conference 1728890680444-1728890687255"
 )
 @click.argument("destination", metavar="DST")
-@part_options
-@sound_options
-@crosstalk_option
-@refuse_option
-@verify_option
+@part_options("publish")
 @record_options
 @workers_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @json_option
 def merge(
     destination: str,
-    fail_on_crosstalk: bool,
-    refuse: tuple[WarningCode, ...],
-    verify: bool,
     record: Path | None,
     pcm_digest: bool,
     workers: int | None,
@@ -251,7 +226,7 @@ def merge(
     from audioengine.operations.merge import plan_merge
 
     if dry_run:
-        planned = plan_merge(request.parts, **request.options)
+        planned = plan_merge(request.parts, request.options, s3=request.s3)
         click.echo(planned.to_json() if as_json else merge_text.merge_plan_text(planned))
         return
     kept = read_record(record, pcm_digest)
@@ -261,10 +236,8 @@ def merge(
         report = run(
             request.parts,
             destination,
-            **request.options,
-            fail_on_crosstalk=fail_on_crosstalk,
-            refuse=refuse,
-            verify=verify,
+            request.options,
+            s3=request.s3,
             record=kept,
             workers=workers,
             progress=progress,
@@ -285,6 +258,24 @@ def _parts(named: Sequence[_Named], conferences: Sequence[_Conference]) -> list[
             )
         own = [one.segment for one in conferences if one.id in (None, part.id)]
         out.append(MergePart(part.source, part.start_ms, own, recording_id=part.id))
+    return out
+
+
+def _with_transcripts(
+    parts: list[MergePart], transcripts: Sequence[tuple[str, TranscriptFile]]
+) -> list[MergePart]:
+    ids = {part.recording_id for part in parts}
+    for name, file in transcripts:
+        if name not in ids:
+            raise click.UsageError(f"--transcript {name}={file.place} names no ID of a --part.")
+    out = []
+    for part in parts:
+        own = tuple(file for name, file in transcripts if name == part.recording_id)
+        if own:
+            before = part.modification or Modification()
+            after = replace(before, transcripts=before.transcripts + own)
+            part = replace(part, modification=after)  # noqa: PLW2901
+        out.append(part)
     return out
 
 

@@ -9,19 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, get_args
 
 import click
+from click.core import ParameterSource
 
-from audioengine.choices import CallerChannel, Fallback, Fill, Render, SharedFrames, WarningCode
-from audioengine.edits import CLIP_TOLERANCE_S, Beep, Dialect, Interval, Modification
+from audioengine.cli.declared import declared_options, read_number, read_options, read_seconds
+from audioengine.cli.masking import MASKING_OPTIONS, silenced, take_masking, with_masking
+from audioengine.declaration import Scope
+from audioengine.edits import Dialect, Interval, Modification, Party, TranscriptFile
 from audioengine.errors import InvalidRequestError
 from audioengine.json_input import parse_json
+from audioengine.operations.options import SharedOptions, StoreOptions
 from audioengine.storage.options import S3Options
-from audioengine.times import Number
+from audioengine.times import TIME, Number
 
 if TYPE_CHECKING:
     from audioengine.custody.record import CustodyRecord
@@ -29,10 +33,8 @@ if TYPE_CHECKING:
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 
-# Signs are read, so that a negative time is refused as one and not as a misspelt interval. Still
-# there is one way at most to read a text: between two numbers, one "-" is left over.
-_NUMBER = r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-_INTERVAL = re.compile(rf"({_NUMBER})?-({_NUMBER})?")
+# Still there is one way at most to read a text: between two numbers, one "-" is left over.
+_INTERVAL = re.compile(rf"({TIME})?-({TIME})?")
 _PARTIES = ("caller", "callee", "both")
 
 
@@ -41,37 +43,23 @@ class Request:
     """What to do with a recording."""
 
     modification: Modification
-    options: dict[str, Any]
-    """Keyword arguments that `store` and `plan_store` have in common."""
+    options: StoreOptions
+    places: Places
 
 
-def read_number(text: str) -> Decimal:
-    """The exact number that a text is.
+class Places(TypedDict):
+    """Further arguments that `store`, `plan_store` and `verify` have in common."""
 
-    Raises click.BadParameter where it is none.
-    """
-    if not re.fullmatch(_NUMBER, text):
-        raise click.BadParameter(f"{text!r} is not a number.")
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise click.BadParameter(f"{text!r} is too large or too small a number.") from None
-
-
-def choice_option(name: str, words: object, help: str) -> Callable[[_Callback], _Callback]:
-    """An option that takes one of the words of a Literal type, the first by default."""
-    choices = get_args(words)
-    return click.option(
-        name, type=click.Choice(choices), default=choices[0], show_default=True, help=help
-    )
+    start_time_ms: Number | None
+    s3: S3Options | None
 
 
 def _interval(text: str, origin: str) -> Interval:
     found = _INTERVAL.fullmatch(text)
     if found is None or text == "-":
-        hint = "must be FROM-TO in seconds, for instance 10-50 or 12.5-15"
+        hint = "must be FROM-TO in seconds, for instance 10-50, 12.5-15 or 00:01:10-00:01:15.5"
         raise click.BadParameter(f"{text!r} {hint}; one end may be left out: 10- or -50.")
-    start, end = (None if bound is None else read_number(bound) for bound in found.groups())
+    start, end = (None if bound is None else read_seconds(bound) for bound in found.groups())
     return Interval(start, end, origin)
 
 
@@ -98,13 +86,6 @@ def _read_masks(
 
 def _read_number(_ctx: click.Context, _option: click.Parameter, text: str | None) -> Decimal | None:
     return None if text is None else read_number(text)
-
-
-def _read_guard(
-    _ctx: click.Context, _option: click.Parameter, text: str
-) -> Number | tuple[Number, Number]:
-    before, comma, after = text.partition(",")
-    return (read_number(before), read_number(after)) if comma else read_number(before)
 
 
 def read_json(_ctx: click.Context, _option: click.Parameter, text: str | None) -> object:
@@ -134,20 +115,52 @@ def text_of(text: str) -> tuple[str, str]:
         raise click.BadParameter(f"can't read {where!r}: {error}") from None
 
 
+def read_transcripts(
+    _ctx: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> tuple[TranscriptFile, ...]:
+    """The transcripts of a recording: PARTY=FILE where one party alone speaks in it."""
+    return tuple(map(read_transcript_file, texts))
+
+
+def read_transcript_file(text: str) -> TranscriptFile:
+    """One transcript.
+
+    Raises click.BadParameter where it names no file.
+    """
+    name, equals, place = text.partition("=")
+    party: Party | None = "caller" if name == "caller" else "callee" if name == "callee" else None
+    if not equals or party is None:
+        party, place = None, text
+    if not place:
+        raise click.BadParameter(f"{text!r} must be FILE or PARTY=FILE.")
+    return TranscriptFile(place, party)
+
+
+transcript_option = click.option(
+    "--transcript",
+    "transcripts",
+    multiple=True,
+    callback=read_transcripts,
+    metavar="[PARTY=]FILE",
+    help="Mask what this transcript tells, of the kinds of --redact too; PARTY speaks all of it. "
+    "May be repeated.",
+)
+
 _EDIT_OPTIONS = (
     click.option(
         "--trim",
         multiple=True,
         callback=_read_trim,
         metavar="FROM-TO",
-        help="Keep this stretch, in seconds; 10- and -50 leave one end open.",
+        help="Keep this stretch, in seconds or hh:mm:ss.mmm; 10- and -50 leave one end open.",
     ),
     click.option(
         "--mask",
         multiple=True,
         callback=_read_masks,
         metavar="PARTY=FROM-TO",
-        help="Mask caller, callee or both there, in seconds; 12.5- to the end. May be repeated.",
+        help="Mask caller, callee or both there, in seconds or hh:mm:ss.mmm; 12.5- to the end. "
+        "May be repeated.",
     ),
     click.option(
         "--absolute",
@@ -171,66 +184,6 @@ _EDIT_OPTIONS = (
         type=click.Choice(get_args(Dialect)),
         help="Unit of relative times in --params: seconds (sqs, the default) or ms (rest).",
     ),
-    click.option(
-        "--encoder-delay",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        metavar="SAMPLES",
-        help="How late a source that does not tell it holds its audio, for --absolute: 1105 if "
-        "LAME made it and there is no tag; else as the warning says.",
-    ),
-    choice_option(
-        "--fallback", Fallback, "Where frames can't be copied: re-encode everything, or fail."
-    ),
-)
-
-_SOUND_OPTIONS = (
-    click.option(
-        "--guard-ms",
-        default="0",
-        show_default=True,
-        callback=_read_guard,
-        metavar="MS[,MS]",
-        help="Widen every mask on both sides, or before and after; 10,40 for card numbers.",
-    ),
-    click.option(
-        "--clip-tolerance-s",
-        default=str(CLIP_TOLERANCE_S),
-        show_default=True,
-        callback=_read_number,
-        metavar="S",
-        help="Clip a time that lies so much beyond the recording's end; refuse one beyond that.",
-    ),
-    click.option(
-        "--beep-hz",
-        default="1000",
-        show_default=True,
-        callback=_read_number,
-        metavar="HZ",
-        help="Frequency of the beep.",
-    ),
-    click.option(
-        "--beep-dbfs",
-        default="-20",
-        show_default=True,
-        callback=_read_number,
-        metavar="DB",
-        help="Peak level of the beep.",
-    ),
-    choice_option("--fill", Fill, "What is heard under a mask."),
-    choice_option("--render", Render, "full re-encodes everything."),
-    choice_option("--caller-channel", CallerChannel, "The channel that holds the caller."),
-    choice_option(
-        "--shared-frames",
-        SharedFrames,
-        "The other party in frames coded as mid/side: re-encode it, or mask it too.",
-    ),
-    click.option(
-        "--allow-truncated",
-        is_flag=True,
-        help="Take a recording that its tag says is cut off.",
-    ),
 )
 
 json_option = click.option(
@@ -238,7 +191,7 @@ json_option = click.option(
 )
 
 
-_S3_OPTIONS = (
+S3_OPTIONS = (
     click.option(
         "--kms-key",
         metavar="KEY",
@@ -269,45 +222,26 @@ _RECORD_OPTIONS = (
     pcm_option,
 )
 
-crosstalk_option = click.option(
-    "--fail-on-crosstalk",
-    is_flag=True,
-    help="Fail where a masked voice seems to be on the other party's channel too.",
-)
 
-refuse_option = click.option(
-    "--refuse",
-    multiple=True,
-    type=click.Choice(get_args(WarningCode)),
-    metavar="CODE",
-    help="Fail, and publish nothing, where there is a warning with this code. May be repeated.",
-)
+def edit_options(*scopes: Scope) -> Callable[[_Callback], _Callback]:
+    """Give a verb all options from which `read_request` makes a request.
 
-verify_option = click.option(
-    "--verify",
-    is_flag=True,
-    help="Publish only what passes what the verb verify checks; needs audioengine[verify].",
-)
-
-
-def edit_options(verb: _Callback) -> _Callback:
-    """Give a verb all options from which `read_request` makes a request."""
-    return with_options(verb, (*_EDIT_OPTIONS, *_SOUND_OPTIONS, *_S3_OPTIONS))
+    scopes: in which options count beside those of any edit.
+    """
+    declared = declared_options(StoreOptions, ("edit", *scopes))
+    of_one = () if "batch" in scopes else (transcript_option, *MASKING_OPTIONS)
+    own = (*_EDIT_OPTIONS, *of_one)
+    return lambda verb: with_options(verb, (*own, *declared, *S3_OPTIONS))
 
 
 def place_options(verb: _Callback) -> _Callback:
     """Give a verb the options that say how S3 is reached."""
-    return with_options(verb, _S3_OPTIONS[1:])
-
-
-def sound_options(verb: _Callback) -> _Callback:
-    """Give a verb the options of how masks sound, how frames are made, how S3 is reached."""
-    return with_options(verb, (*_SOUND_OPTIONS, *_S3_OPTIONS))
+    return with_options(verb, S3_OPTIONS[1:])
 
 
 def s3_options(verb: _Callback) -> _Callback:
     """Give a verb the options of how S3 is reached."""
-    return with_options(verb, _S3_OPTIONS)
+    return with_options(verb, S3_OPTIONS)
 
 
 def record_options(verb: _Callback) -> _Callback:
@@ -334,6 +268,14 @@ def read_record(
     return CustodyRecord(record, (settings or load_settings()).custody_key(), pcm_digest)
 
 
+def check_redact(options: SharedOptions, transcripts: object) -> None:
+    """Raise click.UsageError where the command line chooses kinds, and no transcript tells any."""
+    context = click.get_current_context()
+    is_said = context.get_parameter_source("redact") is not ParameterSource.DEFAULT
+    if options.transcript.redact and is_said and not transcripts:
+        raise click.UsageError("--redact says what to mask of a transcript: none is given.")
+
+
 def read_s3(
     kms_key: str | None, s3_region: str | None, s3_endpoint: str | None
 ) -> S3Options | None:
@@ -349,6 +291,7 @@ def with_options(verb: _Callback, options: Sequence[Callable[[_Callback], _Callb
 
 
 def read_request(
+    default: StoreOptions = StoreOptions(),  # noqa: B008 - frozen
     *,
     trim: Interval | None,
     mask: dict[str, list[Interval]],
@@ -356,17 +299,15 @@ def read_request(
     params: object,
     dialect: Dialect | None,
     start_time_ms: Number | None,
-    guard_ms: Number | tuple[Number, Number],
-    clip_tolerance_s: Number,
-    beep_hz: Number,
-    beep_dbfs: Number,
-    fill: Any,
     kms_key: str | None,
     s3_region: str | None,
     s3_endpoint: str | None,
-    **options: Any,
+    transcripts: tuple[TranscriptFile, ...] | None = None,
+    **asked: Any,
 ) -> Request:
     """Make a request of the values of `edit_options`.
+
+    default: the options where the command line says nothing.
 
     Raises click.UsageError for options that exclude each other, InvalidRequestError.
     """
@@ -382,14 +323,18 @@ def read_request(
         # Not a mapping? Then this raises, with the rest of what is wrong with it.
         wire: Any = params
         modification = Modification.from_params(wire, dialect or "sqs")
-    if start_time_ms is not None and not modification.absolute_times:
+    said = take_masking(asked)
+    if start_time_ms is not None and not modification.absolute_times and said.events is None:
         raise click.UsageError(
             "--start-time-ms is for absolute times: --absolute is missing, or absoluteTimes in "
             "--params; without it, times count from the recording's start."
         )
-    modification = replace(modification, guard_ms=guard_ms, clip_tolerance_s=clip_tolerance_s)
-    beep = Beep(beep_hz, beep_dbfs, fill)
+    if transcripts:
+        modification = replace(modification, transcripts=modification.transcripts + transcripts)
+    options = read_options(asked, default)
+    if transcripts is not None:
+        check_redact(options, modification.transcripts)
     s3 = read_s3(kms_key, s3_region, s3_endpoint)
-    return Request(
-        modification, {"start_time_ms": start_time_ms, "beep": beep, "s3": s3, **options}
-    )
+    modification = with_masking(modification, said, options, start_time_ms, s3)
+    options = silenced(options, said)
+    return Request(modification, options, {"start_time_ms": start_time_ms, "s3": s3})

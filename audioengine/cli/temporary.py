@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from audioengine.cli.convert_verb import leg_options, read_legs, read_timed
 from audioengine.cli.extras import takes_service
 from audioengine.cli.options import json_option, read_json, text_of
 
@@ -30,18 +31,21 @@ _settings_option = click.option(
 )
 
 
-def _read_meta(_ctx: click.Context, _option: click.Parameter, text: str) -> str:
-    return text_of(text)[0]
+def _read_meta(_ctx: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    return None if text is None else text_of(text)[0]
 
 
-@click.command(epilog="Example: audioengine ingest call.mp3 --meta @meta.json")
-@click.argument("source", metavar="FILE", type=click.Path(dir_okay=False))
+@click.command(
+    epilog="Example: audioengine ingest --caller r.wav@1732953600000 --callee t.wav@1732953602500"
+)
+@click.argument("source", metavar="[FILE[@START]]", required=False)
+@leg_options
 @click.option(
     "--meta",
-    required=True,
     callback=_read_meta,
     metavar="JSON|@FILE",
-    help="recordingsPartsInfo: when the streams began, as in RECORDINGREADY.",
+    help="recordingsPartsInfo: when the streams began, as in RECORDINGREADY; by default from the "
+    "starts given.",
 )
 @click.option("--domain", metavar="NAME", help="The tenant; may be left out if there is only one.")
 @click.option("--recording-id", metavar="ID", help="Default: a new version-1 UUID.")
@@ -55,8 +59,13 @@ def _read_meta(_ctx: click.Context, _option: click.Parameter, text: str) -> str:
 @json_option
 @takes_service
 def ingest(
-    source: str,
-    meta: str,
+    source: str | None,
+    caller: str | None,
+    callee: str | None,
+    raw: str | None,
+    pcap: str | None,
+    payload_types: tuple[str, ...],
+    meta: str | None,
     domain: str | None,
     recording_id: str | None,
     event: object,
@@ -64,6 +73,10 @@ def ingest(
     as_json: bool,
 ) -> None:
     """Put the finished recording FILE into temporary storage, and tell that it is ready.
+
+    What is no MP3 is converted first, as by convert, and so are the files or the capture that
+    --caller, --callee and --pcap name. START is epoch milliseconds or ISO 8601; where nothing tells
+    it, the recording is taken to have ended when its file was last written.
 
     It is kept with its domain and start, and goes into the catalogue; RECORDINGREADY goes to the
     topic and the tenant that the settings name. The same with the same ID may be done again.
@@ -74,18 +87,27 @@ def ingest(
 
     if event is not None and not isinstance(event, Mapping):
         raise click.UsageError("--event must be a JSON object.")
+    legs = read_legs(caller, callee, raw, pcap, payload_types)
+    if (source is None) == (legs is None):
+        given = "not both" if legs is not None else "one of them"
+        raise click.UsageError(f"FILE, or --caller, --callee or --pcap must be given, {given}.")
+    name, start_time_ms = (None, None) if source is None else read_timed(source)
     settings = load_settings(settings_file)
-    told: dict[str, Any] = {**(event or {}), "meta": meta}
+    told: dict[str, Any] = {**(event or {})}
+    if meta is not None:
+        told["meta"] = meta
     if recording_id is not None:
         told["recordingId"] = recording_id
     if (tenant := domain or _only_domain(settings)) is not None:
         told["domain"] = tenant
     done = run(
-        source,
+        legs or str(name),
         told,
         storage=storage_of(settings),
         settings=settings,
         delivery=_delivery(settings),
+        start_time_ms=start_time_ms,
+        raw=raw if legs is None else None,
     )
     click.echo(done.to_json() if as_json else _ingested(done))
 
@@ -138,6 +160,11 @@ def _ingested(done: Ingested) -> str:
     return "\n".join(
         (
             f"Stored    {done.location}",
+            *(
+                ["Start     approximate: from the time at which the file was last written"]
+                if done.approximate
+                else []
+            ),
             f"Recording {event.recording_id} of {event.domain}",
             f"replyId   {event.reply_id}",
         )

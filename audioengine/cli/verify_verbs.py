@@ -12,7 +12,6 @@ from audioengine.cli.options import (
     edit_options,
     json_option,
     read_request,
-    sound_options,
     workers_option,
 )
 
@@ -25,10 +24,22 @@ if TYPE_CHECKING:
 )
 @click.argument("source", metavar="SRC")
 @click.argument("output", metavar="OUT")
-@edit_options
+@edit_options()
+@click.option(
+    "--output-transcript",
+    metavar="FILE",
+    help="A transcript of OUT: fail where it still has a word inside a mask, or a card number.",
+)
 @workers_option
 @json_option
-def verify(source: str, output: str, workers: int | None, as_json: bool, **options: Any) -> None:
+def verify(
+    source: str,
+    output: str,
+    output_transcript: str | None,
+    workers: int | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Judge whether OUT is what `store` promises to make of SRC with the same options.
 
     Only the files count, and decoders that rendering does not use hear them; this needs
@@ -38,7 +49,15 @@ def verify(source: str, output: str, workers: int | None, as_json: bool, **optio
     from audioengine.operations.verification import verify as judge
 
     request = read_request(**options)
-    verdict = judge(source, output, request.modification, **request.options, workers=workers)
+    verdict = judge(
+        source,
+        output,
+        request.modification,
+        request.options,
+        output_transcript=output_transcript,
+        workers=workers,
+        **request.places,
+    )
     _print(verdict, text.store_verdict_text(verdict, source, output), as_json=as_json)
 
 
@@ -48,8 +67,7 @@ def verify(source: str, output: str, workers: int | None, as_json: bool, **optio
     "--part b.mp3@1728890680444",
 )
 @click.argument("output", metavar="OUT")
-@part_options
-@sound_options
+@part_options()
 @workers_option
 @json_option
 def verify_merge(output: str, workers: int | None, as_json: bool, **options: Any) -> None:
@@ -61,7 +79,7 @@ def verify_merge(output: str, workers: int | None, as_json: bool, **options: Any
     from audioengine.operations.merge_verification import verify_merge as judge
 
     request = read_merge(**options)
-    verdict = judge(request.parts, output, **request.options, workers=workers)
+    verdict = judge(request.parts, output, request.options, s3=request.s3, workers=workers)
     _print(verdict, merge_text.merge_verdict_text(verdict, output), as_json=as_json)
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from audioengine.commands.redaction import redacted
 from audioengine.commands.shown import labelled, shown_command
-from audioengine.commands.wire import OptionalText, Wire, read, unknown_keys
+from audioengine.commands.wire import OptionalText, Wire, read_wire, unknown_keys
 from audioengine.edits import Dialect
 from audioengine.errors import InvalidRequestError
 from audioengine.notices import Notice
@@ -37,7 +37,7 @@ CommandAlarmType: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandAlarm(Wire):
-    """A command failed, or the event that would tell of it could not be sent.
+    """A command failed, or its event could not be sent.
 
     `command_alarm` makes one of any command; `mergeRecordingsError` is ours.
     """
@@ -149,7 +149,7 @@ def parse_alarm(data: object) -> tuple[Alarm, tuple[Notice, ...]]:
         rule = f"must be one of {', '.join(ALARMS)}"
         raise InvalidRequestError.of("type", redacted(name), rule)
     kind = ALARMS[name]
-    alarm: Alarm = read(kind, data)
+    alarm: Alarm = read_wire(kind, data)
     return alarm, tuple(unknown_keys(data, kind))
 
 

@@ -20,7 +20,7 @@ from audioengine.commands.wire import (
     Text,
     Wire,
     WireNumber,
-    read,
+    read_wire,
     unknown_keys,
 )
 from audioengine.errors import InvalidRequestError
@@ -108,7 +108,7 @@ class DeleteRecordingFailed(Wire):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelatedRecording(Wire):
-    """A recording of the same conversation, as another one's event tells of it."""
+    """A recording of the same conversation, as the event of another one lists it."""
 
     NESTED: ClassVar[Mapping[str, type[Any]]] = {"conferenceSegments": ConferenceSegment}
 
@@ -246,5 +246,5 @@ def parse_event(data: object, event: str | None = None) -> tuple[Event, tuple[No
         raise InvalidRequestError.of("event", redacted(name), rule)
     kind = EVENTS[name]
     given = {key: value for key, value in data.items() if key != "event" or value is not None}
-    value: Event = read(kind, given)
+    value: Event = read_wire(kind, given)
     return value, tuple(unknown_keys(data, kind))

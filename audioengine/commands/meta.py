@@ -13,7 +13,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from audioengine.commands.unknown import key_problems
-from audioengine.commands.wire import AbsentIfNull, Wire, WireNumber, joined_path, read
+from audioengine.commands.wire import AbsentIfNull, Wire, WireNumber, joined_path, read_wire
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.json_input import parse_object
 from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact
@@ -44,7 +44,7 @@ class PartsInfo(Wire):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meta(Wire):
-    """What a recorder tells of a recording's file."""
+    """What a recorder says of a recording's file."""
 
     recordings_parts_info: PartsInfo
 
@@ -63,7 +63,7 @@ def parse_meta(text: str) -> Meta:
     """
     value = parse_object(_as_json(text), "meta", "a JSON object", within="meta")
     try:
-        meta = read(Meta, value)
+        meta = read_wire(Meta, value)
     except InvalidRequestError as error:
         problems = [Problem(joined_path("meta", p.path), p.value, p.rule) for p in error.problems]
         raise InvalidRequestError(problems) from None

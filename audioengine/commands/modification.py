@@ -10,7 +10,7 @@ from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from audioengine.commands.redaction import number
-from audioengine.edits import Interval, Modification
+from audioengine.edits import Interval, Modification, TranscriptFile
 from audioengine.times import Number
 
 
@@ -21,7 +21,7 @@ def _read(value: object, info: ValidationInfo) -> Modification | None:
         raise PydanticCustomError("model_type", "must be an object")
     dialect = (info.context or {}).get("dialect", "sqs")
     modification = Modification.from_params(value, dialect)
-    return modification if modification.trim or modification.mask else None
+    return modification if modification.asks else None
 
 
 def params_of(modification: Modification) -> dict[str, Any]:
@@ -41,7 +41,18 @@ def params_of(modification: Modification) -> dict[str, Any]:
         params["mask"] = both
     if modification.trim is not None:
         params["trim"] = _stretch(modification.trim)
+    if modification.transcripts:
+        params["transcript"] = _places(modification.transcripts)
+    if modification.redact:
+        params["redact"] = list(modification.redact)
     return params
+
+
+def _places(transcripts: tuple[TranscriptFile, ...]) -> object:
+    if any(one.party for one in transcripts):
+        return {one.party or "both": one.place for one in transcripts}
+    places = [one.place for one in transcripts]
+    return places if len(places) > 1 else places[0]
 
 
 def _stretch(interval: Interval) -> dict[str, Number]:
@@ -86,6 +97,28 @@ _ABSOLUTE = {
     "description": "Whether all times are epoch milliseconds.",
     "examples": [True],
 }
+_FILES = ("caller", "callee", "both")
+_PLACE = {"type": "string", "minLength": 1}
+_TRANSCRIPT = {
+    "description": "Of audioengine's own, where the settings allow the place: transcripts that "
+    "tell where to mask, as one place, a list, or by who speaks all of each.",
+    "anyOf": [
+        *_EMPTY,
+        _PLACE,
+        {"type": "array", "items": _PLACE},
+        {
+            "type": "object",
+            "properties": {party: {"anyOf": [_PLACE, {"type": "null"}]} for party in _FILES},
+            "additionalProperties": False,
+        },
+    ],
+}
+_REDACT = {
+    "description": "Of audioengine's own: which kinds of what transcripts tell are masked; ALL is "
+    "all.",
+    "anyOf": [*_EMPTY, {"type": "array", "items": _PLACE}],
+    "examples": [["CREDIT_DEBIT_NUMBER"]],
+}
 _PARAMS = {
     "type": "object",
     "properties": {
@@ -93,6 +126,8 @@ _PARAMS = {
         "absoluteTime": _ABSOLUTE,
         "mask": {"anyOf": [*_STRETCHES["anyOf"], _PARTIES]},
         "trim": {"anyOf": [*_EMPTY, _TRIM]},
+        "transcript": _TRANSCRIPT,
+        "redact": _REDACT,
     },
     "additionalProperties": False,
 }

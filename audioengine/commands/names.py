@@ -105,7 +105,7 @@ def object_key(name: str, path: str = "fileName") -> str:
         rules.append("must not be empty, nor end in a slash")
     if name.startswith("/"):
         rules.append("must not begin with a slash")
-    if name.lower().startswith(OWN_PREFIX):  # some local folders don't tell cases apart
+    if name.lower().startswith(OWN_PREFIX):  # some file systems ignore case
         rules.append(f"must not begin with {OWN_PREFIX}, which is the engine's own")
     if {".", ".."} & set(name.split("/")):
         rules.append("must have no segment . or ..")

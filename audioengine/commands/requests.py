@@ -26,7 +26,7 @@ from audioengine.commands.wire import (
     Wire,
     WireNumber,
     key,
-    read,
+    read_wire,
     shown,
     unknown_keys,
 )
@@ -208,11 +208,11 @@ def modifications(command: Command) -> list[tuple[str, Modification]]:
     return [(path, modification_of(one, path)) for path, one in edits if one is not None]
 
 
-def _dialect(told: object, of_door: Dialect) -> Dialect:
-    if told == "rest" or (told == "sqs" and of_door == "sqs"):
-        return "rest" if told == "rest" else "sqs"
+def _dialect(named: object, of_door: Dialect) -> Dialect:
+    if named == "rest" or (named == "sqs" and of_door == "sqs"):
+        return "rest" if named == "rest" else "sqs"
     rule = 'must be "rest"' if of_door == "rest" else 'must be "sqs" or "rest"'
-    raise _refusal([Problem("dialect", told, rule)])
+    raise _refusal([Problem("dialect", named, rule)])
 
 
 def _kind(data: dict[str, Any], method: str | None) -> type[Command]:
@@ -234,7 +234,7 @@ def _read(
     problems = _key_problems(data, kind, unknown)
     command = None
     try:
-        command = read(kind, data, "command", {"dialect": dialect})
+        command = read_wire(kind, data, "command", {"dialect": dialect})
     except InvalidRequestError as error:
         problems += error.problems
     if isinstance(command, MergeRecordings):
@@ -294,7 +294,7 @@ def parse_to_merge(command: object) -> tuple[tuple[MergeEntry, ...], tuple[Notic
     """
     if isinstance(command, dict):
         _check_counts(command)
-    wire = read(_ToMerge, command, "command")
+    wire = read_wire(_ToMerge, command, "command")
     if wire.method not in (None, "MERGERECORDINGS"):
         raise _refusal([Problem("method", wire.method, "must be MERGERECORDINGS")])
     assert isinstance(command, dict)

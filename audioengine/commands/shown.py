@@ -30,7 +30,7 @@ _MOST_NESTED = 50
 def labelled(command: object, dialect: Dialect, method: str | None) -> object:
     """Return a command, as text, with what its door knows of it and its text does not say.
 
-    A REST body tells neither its method nor that it counts in milliseconds. Text that is no JSON
+    A REST body says neither its method nor that it counts in milliseconds. Text that is no JSON
     object, or repeats a key, stays as it is.
     """
     if not isinstance(command, (str, bytes)) or (dialect == "sqs" and method is None):
@@ -41,8 +41,8 @@ def labelled(command: object, dialect: Dialect, method: str | None) -> object:
         return command
     if not isinstance(values, dict):
         return command
-    told = {"method": method or values.get("method"), "dialect": dialect}
-    return {**told, **{name: one for name, one in values.items() if name not in told}}
+    labels = {"method": method or values.get("method"), "dialect": dialect}
+    return {**labels, **{name: one for name, one in values.items() if name not in labels}}
 
 
 def shown_command(command: object) -> str:

@@ -30,9 +30,9 @@ from audioengine.commands.modification import params_of
 from audioengine.commands.names import HIDDEN
 from audioengine.commands.redaction import is_secret_key, number, redacted, shown_key
 from audioengine.edits import Modification
-from audioengine.errors import InvalidRequestError, Problem
+from audioengine.errors import UNKNOWN_KEY, InvalidRequestError, Problem
 from audioengine.notices import Notice
-from audioengine.params import UNKNOWN_KEY, NumberField, OptionalNumberField, field_problem
+from audioengine.params import NumberField, OptionalNumberField, field_problem
 from audioengine.parts import ConferenceSegment
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ class _Segment(Wire):
 
 
 def _segment(value: object) -> ConferenceSegment:
-    wire = read(_Segment, value)
+    wire = read_wire(_Segment, value)
     return ConferenceSegment(wire.start_time_ms, wire.end_time_ms, wire.aor, wire.state)
 
 
@@ -136,7 +136,7 @@ def adapter(kind: type[T]) -> TypeAdapter[T]:
     return _ADAPTERS[kind]
 
 
-def read(
+def read_wire(
     kind: type[T], value: object, whole: str = "", context: Mapping[str, Any] | None = None
 ) -> T:
     """Read a JSON value; `whole` is what messages call it.

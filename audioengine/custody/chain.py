@@ -61,7 +61,7 @@ def sealed(head: Head, key: bytes) -> bytes:
 
 
 def unsealed(data: bytes, key: bytes | None) -> Head | None:
-    """The chain that a head file tells of; None where it was changed, or made with another key.
+    """Return the head in a head file; None if the file was changed, or made with another key.
 
     Without a key it is believed.
     """
@@ -127,7 +127,7 @@ class Follower:
         """Begin at the first line."""
         self._key = key
         self._number = 0
-        # None where it can't be told what the line before was.
+        # None where nobody can know what the line before was.
         self._previous: str | None = Head().digest
         self.keyed: bool | None = None
         """Whether lines have HMACs; None before the first."""

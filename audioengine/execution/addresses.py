@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a tenant is told what becomes of its recordings: decided here, for all that is told."""
+"""Where events, alarms and callbacks of a tenant go: decided here for all of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def addresses_of(
     event_topic: str | None = None,
     alarm_topic: str | None = None,
 ) -> Addresses:
-    """Return where a domain is told.
+    """Return where events, alarms and callbacks of a domain go.
 
     Topics are the token's, else those of the domain's settings, else the fallbacks. Callbacks go
     where the domain's settings say, and nowhere else.

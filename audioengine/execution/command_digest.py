@@ -10,23 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from audioengine.commands.names import CustomerKey, EncryptionKey, KmsKey
 from audioengine.commands.requests import Command, MergeRecordings, StoreRecording
+from audioengine.declaration import declarations, values
 from audioengine.edits import Interval, Modification
-from audioengine.operations.options import StoreOptions
+from audioengine.operations.options import OWN_OF_MERGE, StoreOptions
 from audioengine.settings import Settings
 from audioengine.storage.buckets import Location
 from audioengine.times import Number, exact
 
 COMMAND_DIGEST = "command-digest"
 """Name of an output's metadata."""
-
-_NO_INFLUENCE = ("verify", "refuse", "clip_tolerance_s", "allow_short_masks", "max_gap_s")
 
 
 def command_digest(
@@ -41,19 +39,19 @@ def command_digest(
     destination: as the command asks for it, before any suffix; None where there is none.
     key: what the output is encrypted with.
     """
-    told: dict[str, Any] = {"method": command.method, "domain": domain}
+    parts: dict[str, Any] = {"method": command.method, "domain": domain}
     if destination is not None:
-        told |= {"destination": str(destination), "key": _key(key)}
+        parts |= {"destination": str(destination), "key": _key(key)}
     if isinstance(command, StoreRecording):
-        told["recording"] = command.recording_id
-        told["modification"] = _modification(command.modification, settings.store)
+        parts["recording"] = command.recording_id
+        parts["modification"] = _modification(command.modification, settings.store)
         if command.modification is not None:
-            told["start"] = _number(command.start_time_ms)
-            told["store"] = _options(settings.store)
+            parts["start"] = _number(command.start_time_ms)
+            parts["store"] = _options(settings.store)
     elif isinstance(command, MergeRecordings):
-        told["merge"] = _options(settings.merge)
-        told["store"] = _options(settings.store)
-        told["recordings"] = sorted(
+        parts["merge"] = _options(settings.merge, OWN_OF_MERGE)
+        parts["store"] = _options(settings.store)
+        parts["recordings"] = sorted(
             (
                 {
                     "recording": entry.recording_id,
@@ -69,8 +67,8 @@ def command_digest(
             key=lambda one: Fraction(one["start"]),  # those that start together keep their order
         )
     else:
-        told["recording"] = command.recording_id
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        parts["recording"] = command.recording_id
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _key(key: EncryptionKey | None) -> str | None:
@@ -81,9 +79,14 @@ def _key(key: EncryptionKey | None) -> str | None:
     return None
 
 
-def _options(options: object) -> Mapping[str, str]:
-    told = asdict(options).items()  # type: ignore[call-overload]
-    return {name: str(value) for name, value in told if name not in _NO_INFLUENCE}
+def _options(options: object, names: Collection[str] | None = None) -> Mapping[str, str]:
+    """The options, or those of these names, that decide about an output."""
+    chosen = values(options)
+    return {
+        one.name: str(chosen[one.name])
+        for one in declarations(type(options))
+        if one.option.effect != "none" and (names is None or one.name in names)
+    }
 
 
 def _modification(modification: Modification | None, options: StoreOptions) -> object:
@@ -92,8 +95,14 @@ def _modification(modification: Modification | None, options: StoreOptions) -> o
         return None
     unit = 1 if modification.absolute_times or modification.relative_unit == "ms" else 1000
     both = modification.mask.get("both", ())
-    guard = modification.guard_ms or options.guard_ms
+    guard = options.completed(modification).guard_ms
+    told: dict[str, object] = {}
+    if modification.transcripts:
+        told["transcripts"] = [[one.place, one.party] for one in modification.transcripts]
+        told["redact"] = list(modification.redact)
+        told["reading"] = {name: str(value) for name, value in values(options.transcript).items()}
     return {
+        **told,
         "absolute": modification.absolute_times,
         "trim": None if modification.trim is None else _bounds(modification.trim, unit),
         "mask": {

@@ -3,22 +3,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
+from audioengine.commands.requests import CancelRecording, StopRecording
 from audioengine.custody.writer import CustodyWriter
-from audioengine.execution.control import Control
-from audioengine.execution.known_recordings import Known, Resolver, nothing_known
 from audioengine.execution.reply_id import Claims
 from audioengine.render.execute import Progress
 from audioengine.settings import Settings
 from audioengine.storage import Storage
+from audioengine.times import Number
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a RECORDINGREADY event said of a recording."""
+
+    domain: str
+    start_time_ms: Number | None = None
+    """Epoch time of the earliest of its streams."""
+    bucket: str | None = None
+    key: str | None = None
+
+
+Resolver: TypeAlias = Callable[[str, str], Known | None]
+"""Looks a recording up by its domain and its id; None if it is not known."""
+
+
+def nothing_known(_domain: str, _recording_id: str) -> None:
+    """Know no recording: everything must then come from tokens and objects."""
+
+
+class Control(Protocol):
+    """Reaches the recorder."""
+
+    def pass_on(self, command: StopRecording | CancelRecording, domain: str) -> None:
+        """Ask the recorder to end a recording of this domain; asking again does no harm.
+
+        Raises StorageError, `retryable` where the recorder may be reached later.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandContext:
-    """The surroundings of one command, whose token is verified."""
+    """The surroundings of one command."""
 
     token: Claims
+    """What the command's `replyId` says, once it is verified."""
     settings: Settings
     storage: Storage
     resolver: Resolver = nothing_known

@@ -25,8 +25,7 @@ from audioengine.commands.requests import (
 )
 from audioengine.errors import InvalidRequestError, NotAllowedError
 from audioengine.execution.command_digest import COMMAND_DIGEST, command_digest
-from audioengine.execution.context import CommandContext
-from audioengine.execution.known_recordings import Known, Resolver
+from audioengine.execution.context import CommandContext, Known, Resolver
 from audioengine.execution.outcome import Result
 from audioengine.execution.reply_id import Claims
 from audioengine.execution.temporary_objects import (

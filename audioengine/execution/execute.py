@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import tenacity
@@ -25,15 +27,11 @@ from audioengine.custody.writer import CustodyWriter
 from audioengine.edits import Dialect
 from audioengine.errors import AudioEngineError, InvalidRequestError
 from audioengine.execution.command_digest import command_digest
-from audioengine.execution.context import CommandContext
-from audioengine.execution.control import Control
-from audioengine.execution.destination import digest_of
-from audioengine.execution.earlier_result import earlier_result
-from audioengine.execution.known_recordings import Resolver, nothing_known
+from audioengine.execution.context import CommandContext, Control, Resolver, nothing_known
+from audioengine.execution.destination import destination_of, digest_of, repeated
 from audioengine.execution.merge_recordings import merge_recordings
 from audioengine.execution.outcome import Outcome, Result
 from audioengine.execution.received_command import ReceivedCommand
-from audioengine.execution.reply_id import Claims
 from audioengine.execution.store_recording import store_recording
 from audioengine.execution.temporary_objects import check_own, own_locations
 from audioengine.operations.recording_custody import require_record
@@ -90,24 +88,18 @@ def execute(
     progress: called with frames done and frames in all.
     """
     settings = settings or Settings()
-    storage = storage or storage_of(settings)
-
-    def carry_out(command: Command, token: Claims) -> Result:
-        require_record(record)
-        context = CommandContext(
-            token=token,
-            settings=settings,
-            storage=storage,
-            resolver=resolver,
-            control=control,
-            custody=record,
-            workers=workers,
-            progress=progress,
-        )
-        return _carried_out(command, context)
-
     received = ReceivedCommand(command, settings, dialect=dialect, method=method)
-    return _outcome(received, carry_out, resolver, settings)
+    context = CommandContext(
+        token=received.token,
+        settings=settings,
+        storage=storage or storage_of(settings),
+        resolver=resolver,
+        control=control,
+        custody=record,
+        workers=workers,
+        progress=progress,
+    )
+    return _outcome(received, context, _carry_out)
 
 
 def conclude(
@@ -128,13 +120,11 @@ def conclude(
     error: what the command fails for where no earlier attempt left its result.
     command, storage, settings, dialect, method, resolver: as in `execute`.
     """
-
-    def look_up(command: Command, token: Claims) -> Result:
-        context = CommandContext(token=token, settings=settings, storage=storage, resolver=resolver)
-        return earlier_result(command, error, context)
-
     received = ReceivedCommand(command, settings, dialect=dialect, method=method)
-    return _outcome(received, look_up, resolver, settings)
+    context = CommandContext(
+        token=received.token, settings=settings, storage=storage, resolver=resolver
+    )
+    return _outcome(received, context, partial(_earlier_result, error=error))
 
 
 def failure_outcome(
@@ -159,17 +149,16 @@ def failure_outcome(
 
 def _outcome(
     received: ReceivedCommand,
-    act: Callable[[Command, Claims], Result],
-    resolver: Resolver,
-    settings: Settings,
+    context: CommandContext,
+    action: Callable[[Command, CommandContext], Result],
 ) -> Outcome:
     try:
         command = received.read()
         for path, modification in modifications(command):
-            settings.store.check_masks(modification, path)
-        return received.success(act(command, received.token))
+            context.settings.store.check_masks(modification, path)
+        return received.success(action(command, replace(context, token=received.token)))
     except AudioEngineError as error:
-        digest = digest_of(received.command, received.token, resolver, settings)
+        digest = digest_of(received.command, received.token, context.resolver, context.settings)
         return received.failure(error, digest)
     except Exception as error:  # noqa: BLE001 - a bug too must end the command with an event
         bug = AudioEngineError(f"internal error: {type(error).__name__}")
@@ -177,7 +166,8 @@ def _outcome(
         return received.failure(bug, None)
 
 
-def _carried_out(command: Command, context: CommandContext) -> Result:
+def _carry_out(command: Command, context: CommandContext) -> Result:
+    require_record(context.custody)
     if isinstance(command, (StopRecording, CancelRecording)):
         return _pass_on(command, context)
     judging = tenacity.Retrying(
@@ -210,3 +200,27 @@ def _delete(command: DeleteRecording, context: CommandContext) -> Result:
     for location in own_locations(context.token, known, None):
         context.storage.delete(location, judge=judge)
     return Result(digest=command_digest(command, context.domain, None, None, context.settings))
+
+
+def _earlier_result(
+    command: Command, context: CommandContext, *, error: AudioEngineError
+) -> Result:
+    """Return the result that a command has already. Raises `error` if there is none."""
+    storage = context.storage
+    if isinstance(command, (StoreRecording, MergeRecordings)):
+        is_store = isinstance(command, StoreRecording)
+        known = context.known(context.token.recording_id) if is_store else None
+        check_own(context, known, {})
+        destination = destination_of(command, known, context)
+        if destination.is_done:
+            return repeated(destination, context)
+        # In a folder, this removes what a killed attempt was about to write.
+        storage.staging(destination.location, destination.options).close()
+    elif isinstance(command, DeleteRecording):
+        known = context.known(command.recording_id)
+        check_own(context, known, {})
+        locations = own_locations(context.token, known, None)
+        if all(storage.find(location) is None for location in locations):
+            digest = command_digest(command, context.domain, None, None, context.settings)
+            return Result(digest=digest, is_repeated=True)
+    raise error

@@ -6,6 +6,7 @@ from __future__ import annotations
 from audioengine.commands.requests import MergeEntry, MergeRecordings
 from audioengine.edits import IfUntagged
 from audioengine.execution.command_custody import custody_of
+from audioengine.execution.command_transcripts import with_command_transcripts
 from audioengine.execution.context import CommandContext
 from audioengine.execution.destination import (
     destination_of,
@@ -18,7 +19,6 @@ from audioengine.execution.temporary_objects import RecordingPlace, other_place,
 from audioengine.notices import Notice
 from audioengine.operations.merge import merge
 from audioengine.parts import MergePart
-from audioengine.settings import Settings
 from audioengine.storage import ObjectPlace
 from audioengine.times import exact
 
@@ -40,14 +40,14 @@ def merge_recordings(command: MergeRecordings, context: CommandContext) -> Resul
     refuse_over(destination, [place.location for place in places])
     report = merge(
         [
-            _part(entry, place, settings)
+            _part(entry, place, context)
             for entry, place in zip(command.to_merge, places, strict=True)
         ],
         destination.place(context.storage, exact(command.first.start_time_ms, "startTime")),
+        settings.merge.over(settings.store),
         record=custody,
         workers=context.workers,
         progress=context.progress,
-        **settings.merge.arguments(settings.store),
     )
     return Result(
         location=destination.location,
@@ -71,12 +71,13 @@ def _place(entry: MergeEntry, context: CommandContext) -> RecordingPlace:
     return other_place(context, entry.recording_id, entry.start_time_ms, known)
 
 
-def _part(entry: MergeEntry, place: ObjectPlace, settings: Settings) -> MergePart:
+def _part(entry: MergeEntry, place: ObjectPlace, context: CommandContext) -> MergePart:
+    settings = context.settings
     return MergePart(
         place,
         entry.start_time_ms,
         entry.conference_segments,
-        entry.modification and settings.store.guarded(entry.modification),
+        with_command_transcripts(entry.modification, settings.store, context),
         recording_id=entry.recording_id,
         state=entry.state,
         encoder_delay=IfUntagged(settings.store.encoder_delay),

@@ -1,18 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a command ended: its event and alarm, and what it produced."""
+"""How a command ended: its event and alarm, whom they concern, and what it produced."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from audioengine.commands.alarms import CommandAlarm
-from audioengine.commands.events import FinalEvent
+from audioengine.commands.alarms import Alarm, CommandAlarm
+from audioengine.commands.events import Event, FinalEvent
 from audioengine.errors import AudioEngineError
-from audioengine.execution.notification import Notification
 from audioengine.notices import Notice
 from audioengine.report import MergeReport, StoreReport
 from audioengine.storage.buckets import Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """An event, an alarm, or both, with the tenant they concern and the topics they go to."""
+
+    event: Event | None = None
+    alarm: Alarm | None = None
+    domain: str | None = None
+    recording_id: str | None = None
+    """None for a merge, which has several."""
+    digest: str | None = None
+    """Of the command."""
+    event_topic: str | None = None
+    alarm_topic: str | None = None
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What a message carries beside its body; an unknown value has no attribute."""
+        attributes = {
+            "domain": self.domain,
+            "recordingId": self.recording_id,
+            "commandDigest": self.digest,
+        }
+        return {name: value for name, value in attributes.items() if value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,7 +154,7 @@ class ReceivedCommand:
     def failure(self, error: AudioEngineError, digest: str | None) -> Outcome:
         """Return the outcome of a command that failed, however much of it was read.
 
-        digest: of the command, where it can be told.
+        digest: of the command, where it can be computed.
         """
         kind, alarm, event = self._kind, None, None
         if kind in _ALARMS:

@@ -37,9 +37,9 @@ def signed_claims(
     tokens also what `token.UNREADABLE` names.
     """
     lenient: Any = {f"verify_{name}": False for name in (*_TIMES, "aud", "sub")}
-    told = jwt.decode(token, key, algorithms=[_ALGORITHM], options=lenient)
+    unverified = jwt.decode(token, key, algorithms=[_ALGORITHM], options=lenient)
     for name in _TIMES:
-        value = told.get(name)
+        value = unverified.get(name)
         if isinstance(value, (int, float)) and _FIRST_MILLISECONDS <= value < math.inf:
             message = f"{name} = {value}: must be in seconds of epoch time, not in milliseconds"
             raise MillisecondsError(message)

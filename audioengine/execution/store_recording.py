@@ -13,7 +13,8 @@ from audioengine.commands.requests import StoreRecording
 from audioengine.edits import Modification
 from audioengine.errors import InvalidRequestError
 from audioengine.execution.command_custody import CommandCustody, custody_of
-from audioengine.execution.context import CommandContext
+from audioengine.execution.command_transcripts import with_command_transcripts
+from audioengine.execution.context import CommandContext, Known
 from audioengine.execution.destination import (
     Destination,
     destination_of,
@@ -21,7 +22,6 @@ from audioengine.execution.destination import (
     repeated,
     versions_before,
 )
-from audioengine.execution.known_recordings import Known
 from audioengine.execution.outcome import Result
 from audioengine.execution.temporary_objects import (
     START_TIME,
@@ -61,18 +61,17 @@ def store_recording(command: StoreRecording, context: CommandContext) -> Result:
     with closing(place.source()) as source:
         start = _start(command, known, source.metadata)
         options = context.settings.store
-        modification = options.guarded(command.modification)
         notices = _notices(command, start)
         refuse_warnings(notices, options.refuse)
         report = store(
             source,
-            destination.place(context.storage, _output_start(modification, start)),
-            modification,
+            destination.place(context.storage, _output_start(command.modification, start)),
+            with_command_transcripts(command.modification, options, context),
+            options.for_many(),
             start_time_ms=start,
             record=None if custody is None else custody.of_source(place.location, notices),
             workers=context.workers,
             progress=context.progress,
-            **options.arguments(),
         )
     return Result(
         location=destination.location,

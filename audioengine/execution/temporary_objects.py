@@ -8,8 +8,7 @@ from urllib.parse import quote
 
 from audioengine.commands.names import object_key, temp_name
 from audioengine.errors import InvalidRequestError, NoRecordingError, NotAllowedError, StorageError
-from audioengine.execution.context import CommandContext
-from audioengine.execution.known_recordings import Known
+from audioengine.execution.context import CommandContext, Known
 from audioengine.execution.reply_id import Claims
 from audioengine.operations.recording_ids import made_ms
 from audioengine.storage import ObjectPlace, Source, Storage

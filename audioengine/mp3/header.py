@@ -128,6 +128,11 @@ class StreamFormat:
         bits = self.samples_per_frame // 8 * 1000 * self.bitrates_kbps[bitrate_index]
         return bits // self.rate_hz + padding
 
+    def granule_bits(self, bitrate_index: int) -> float:
+        """Bits of main data that a frame has for each granule of a channel."""
+        slots = self.frame_bytes(bitrate_index) - HEADER_BYTES - self.side_info_bytes
+        return 8 * slots / (self.granules * self.channels)
+
     @cached_property
     def frame_sizes(self) -> tuple[int, ...]:
         """Frame size by the value of byte 2; 0 where this stream can't have that byte."""

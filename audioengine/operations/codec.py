@@ -23,7 +23,7 @@ from audioengine.plan.encode import RATES_HZ, format_for
 from audioengine.render.execute import Progress
 from audioengine.report import BitratesReport, EncodeReport
 from audioengine.storage import DestinationLike, S3Options, SourceLike
-from audioengine.times import Number
+from audioengine.times import Number, exact, round_half_up, seconds_to_samples
 from audioengine.version import VERSION
 
 if TYPE_CHECKING:
@@ -37,9 +37,12 @@ MAX_PEAK = 2.0
 _ANY_LENGTH_S = 10**9
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Audio:
     """Samples of both parties.
+
+    ``len(audio)`` counts the samples of each, ``audio[1.5:4]`` is a stretch in seconds, and
+    ``numpy.asarray(audio)`` has shape (n, 2), caller first.
 
     Floats have full scale ±1; integers are scaled by their type, as WAV files hold them: int16 by
     32,768, int32 by 2^31, uint8, whose silence is 128, by 128. Integers of 32 bits that are held in
@@ -51,9 +54,9 @@ class Audio:
     are beyond full scale.
     """
 
-    caller: Samples
+    caller: npt.NDArray[Any]
     """[shape=(n,)] Full scale ±1."""
-    callee: Samples
+    callee: npt.NDArray[Any]
     """[shape=(n,)] Full scale ±1; the same array as `caller` where the recording is mono."""
     rate_hz: int
 
@@ -87,6 +90,47 @@ class Audio:
         for name, value in (("caller", caller), ("callee", callee), ("rate_hz", rate_hz)):
             object.__setattr__(audio, name, value)
         return audio
+
+    def __len__(self) -> int:
+        """Return the number of samples of each party."""
+        return len(self.caller)
+
+    @property
+    def duration(self) -> float:
+        """How long it lasts, in seconds."""
+        return len(self) / self.rate_hz
+
+    def __repr__(self) -> str:
+        return f"<Audio of {self.duration:g} s: {len(self):,} samples at {self.rate_hz} Hz>"
+
+    def __getitem__(self, stretch: slice) -> Audio:
+        """Return a stretch ``start:end`` in seconds; the samples are shared, not copied.
+
+        Bounds are rounded to the nearest sample and clipped. Negative ones count from the end.
+
+        Raises InvalidRequestError for anything else than such a stretch.
+        """
+        if not isinstance(stretch, slice) or stretch.step is not None:
+            rule = "must be a stretch in seconds: audio[1.5:4]"
+            raise InvalidRequestError.of("stretch", stretch, rule)
+        samples = slice(*(self._sample_at(bound) for bound in (stretch.start, stretch.stop)))
+        caller = self.caller[samples]
+        callee = caller if self.callee is self.caller else self.callee[samples]
+        return self._decoded(caller, callee, self.rate_hz)
+
+    def _sample_at(self, bound: Number | None) -> int | None:
+        if bound is None:
+            return None
+        position = seconds_to_samples(exact(bound, "stretch"), self.rate_hz)
+        return max(0, round_half_up(position + len(self) if position < 0 else position))
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        """Return both parties as an array of shape (n, 2); it is always a copy."""
+        if copy is False:
+            raise ValueError("must be copied: the parties' samples do not lie side by side")
+        return np.stack((self.caller, self.callee), axis=1).astype(dtype or np.float32, copy=False)
 
     def to_pydub(self) -> AudioSegment:
         """The same as a 16-bit stereo AudioSegment; needs the extra ``audioengine[pydub]``."""

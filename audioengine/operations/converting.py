@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -13,6 +13,7 @@ from audioengine.choices import CallerChannel
 from audioengine.edits import Span, join
 from audioengine.errors import InvalidRequestError
 from audioengine.notices import Notice
+from audioengine.operations.captured import CaptureFile, opened_capture
 from audioengine.operations.facts import facts_of
 from audioengine.operations.first_encode import checked_kbps, encode_samples, output_file
 from audioengine.operations.hashing import sha256_hex
@@ -31,6 +32,7 @@ from audioengine.report import (
     IntervalReport,
     LegReport,
     PartyReport,
+    StreamReport,
 )
 from audioengine.sources.channels import ChannelLeg, Swapped
 from audioengine.sources.leg import Sound
@@ -38,8 +40,8 @@ from audioengine.sources.meter import Metered
 from audioengine.sources.mp3 import Mp3Sound
 from audioengine.sources.opening import open_sound
 from audioengine.sources.raw import RawFormat
-from audioengine.sources.together import lay
-from audioengine.sources.windows import Windows
+from audioengine.sources.together import lay_together
+from audioengine.sources.windows import SoundWindows
 from audioengine.storage import DestinationLike, S3Options, Source, SourceLike, open_source
 from audioengine.times import Number
 from audioengine.version import VERSION
@@ -50,7 +52,7 @@ _CHANNELS = ("left", "right")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class CallPiece:
     """A file in a call."""
 
     party: str
@@ -71,9 +73,11 @@ class Call:
     sound: Sound
     parties: tuple[str, ...]
     """Whose each channel is."""
-    pieces: tuple[Piece, ...]
+    pieces: tuple[CallPiece, ...]
     starts_at: Fraction | None
     warnings: tuple[Notice, ...]
+    streams: tuple[StreamReport, ...] = ()
+    meta: str | None = None
 
     def spans(self, party: str) -> tuple[Span, ...]:
         """Where there is anything of a party."""
@@ -81,7 +85,7 @@ class Call:
 
 
 def convert(
-    source: SourceLike | Legs,
+    source: SourceLike | Legs | CaptureFile,
     destination: DestinationLike,
     *,
     raw: RawFormat | str | None = None,
@@ -102,12 +106,12 @@ def convert(
     exactly as many samples.
 
     source: a file of both parties, as a path, s3://bucket/key, bytes, a readable binary file object
-        or an object of a storage; or `Legs`. Files are known by their bytes.
+        or an object of a storage; or `Legs`, or a `CaptureFile`. Files are known by their bytes.
     raw: what `source` holds, if it has no header: ``ulaw:8000:2``.
     caller_channel: the channel of the output that is the caller's.
     swap: exchange the two channels of `source`.
-    kbps: bitrate of the output; by default 32 at 8 kHz, 48 at 16 kHz and 128 from 32 kHz on, and
-        half of it for mono.
+    kbps: bitrate of the output; by default 32 to 12 kHz, 48 at 16 kHz, 64 to 24 kHz and 128 above,
+        for mono 16, 32, 48 and 64.
     max_apart_s: by how much a file's length may contradict its times before it is refused, and by
         how much the parties may end apart before that is a warning.
     allow_truncated: take files that their headers say are cut off.
@@ -115,45 +119,62 @@ def convert(
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
     StorageError; there is no output then.
     """
-    started = time.perf_counter()
     workers = worker_count(workers)
     if caller_channel not in _CHANNELS:
         raise InvalidRequestError.of("caller_channel", caller_channel, "must be left or right")
-    with ExitStack() as stack:
-        if isinstance(source, Legs):
-            if raw is not None or swap:
-                rule = "is for a file of both parties; of legs, each has its own raw and its party"
-                raise InvalidRequestError.of("raw" if raw is not None else "swap", raw, rule)
-            opened = call_of_legs(
-                source,
-                caller_channel,
-                max_apart_s=max_apart_s,
-                allow_truncated=allow_truncated,
-                s3=s3,
-            )
-        else:
-            opened = _call_of_file(
-                source, raw, caller_channel, swap=swap, allow_truncated=allow_truncated, s3=s3
-            )
-        call = stack.enter_context(opened)
-        return encode_call(call, destination, kbps, s3, workers, progress, started)
+    with opened_call(
+        source,
+        raw=raw,
+        caller_channel=caller_channel,
+        swap=swap,
+        max_apart_s=max_apart_s,
+        allow_truncated=allow_truncated,
+        s3=s3,
+    ) as call:
+        return encode_call(call, destination, kbps=kbps, s3=s3, workers=workers, progress=progress)
+
+
+def opened_call(
+    source: SourceLike | Legs | CaptureFile,
+    *,
+    raw: RawFormat | str | None = None,
+    caller_channel: CallerChannel = "left",
+    swap: bool = False,
+    max_apart_s: Number = MAX_APART_S,
+    allow_truncated: bool = False,
+    s3: S3Options | None = None,
+) -> AbstractContextManager[Call]:
+    """Open what `convert` takes; arguments and errors are its own."""
+    if isinstance(source, (Legs, CaptureFile)) and (raw is not None or swap):
+        rule = "is for a file of both parties: legs have their own raw and their party"
+        raise InvalidRequestError.of("raw" if raw is not None else "swap", raw or swap, rule)
+    if isinstance(source, CaptureFile):
+        return call_of_capture(source, caller_channel, s3)
+    if isinstance(source, Legs):
+        return call_of_legs(
+            source, caller_channel, max_apart_s=max_apart_s, allow_truncated=allow_truncated, s3=s3
+        )
+    return _call_of_file(
+        source, raw, caller_channel, swap=swap, allow_truncated=allow_truncated, s3=s3
+    )
 
 
 def encode_call(
     call: Call,
     destination: DestinationLike,
-    kbps: int | None,
-    s3: S3Options | None,
+    *,
+    kbps: int | None = None,
+    s3: S3Options | None = None,
     workers: int,
-    progress: Progress | None,
-    started: float,
+    progress: Progress | None = None,
 ) -> ConvertReport:
-    """Write a call; `started` is when its conversion began, by `time.perf_counter`."""
+    """Write a call; arguments and errors are those of `convert`."""
+    started = time.perf_counter()
     sound = Metered(call.sound)
     format = format_for(sound.rate, sound.channels)
     assert format is not None
     kbps = checked_kbps(first_kbps(format) if kbps is None else kbps, format)
-    windows = Windows(sound, (workers + 1) * SECTION_SAMPLES)
+    windows = SoundWindows(sound, (workers + 1) * SECTION_SAMPLES)
     with (
         closing(open_output(destination, s3)) as staging,
         executor_of(min(workers, 2)) as beside,
@@ -182,7 +203,47 @@ def encode_call(
         warnings=call.warnings,
         version=VERSION,
         wall_seconds=time.perf_counter() - started,
+        streams=call.streams,
+        meta=call.meta,
     )
+
+
+@contextmanager
+def call_of_capture(
+    capture: CaptureFile, caller_channel: CallerChannel, s3: S3Options | None
+) -> Iterator[Call]:
+    """Open a capture and lay its legs on one clock; raises what `opened_capture` does."""
+    with opened_capture(capture, s3) as found:
+        rate = mp3_rate(max(leg.rate for leg in found.legs.values()))
+        parties = _in_channels(caller_channel)
+        together = lay_together([[found.legs[p]] if p in found.legs else [] for p in parties], rate)
+        spans = {
+            party: places[0].span
+            for party, places in zip(parties, together.legs, strict=True)
+            if places
+        }
+        pieces = [
+            CallPiece(
+                party,
+                "a packet capture",
+                found.source,
+                leg.length,
+                leg.rate,
+                1,
+                leg.starts_at,
+                spans[party],
+            )
+            for party, leg in found.legs.items()
+        ]
+        yield Call(
+            together,
+            parties,
+            tuple(pieces),
+            min(leg.starts_at for leg in found.legs.values()),
+            found.warnings,
+            found.stream_reports({party: span.start for party, span in spans.items()}, rate),
+            found.meta,
+        )
 
 
 @contextmanager
@@ -208,7 +269,7 @@ def _call_of_file(
             raise InvalidRequestError.of("swap", swap, "can't be: the file has one channel")
         whole = _at_mp3_rate(Swapped(sound) if swap else sound)
         parties = ("both",) if sound.channels == 1 else _in_channels(caller_channel)
-        piece = Piece(
+        piece = CallPiece(
             "both",
             opened.kind,
             place,
@@ -237,7 +298,7 @@ def call_of_legs(
         rate = mp3_rate(max(one.leg.rate for one in opened))
         parties = _in_channels(caller_channel)
         by_channel = [[one for one in opened if one.party == party] for party in parties]
-        together = lay([[one.leg for one in channel] for channel in by_channel], rate)
+        together = lay_together([[one.leg for one in channel] for channel in by_channel], rate)
         placed = zip(by_channel, together.legs, strict=True)
         spans = {
             id(one): place.span
@@ -250,7 +311,7 @@ def call_of_legs(
             together,
             parties,
             tuple(
-                Piece(
+                CallPiece(
                     one.party,
                     one.opened.kind,
                     one.source,
@@ -281,10 +342,12 @@ def _at_mp3_rate(sound: Sound) -> Sound:
     rate = mp3_rate(sound.rate)
     if rate == sound.rate:
         return sound
-    return lay([[ChannelLeg(sound, channel, None)] for channel in range(sound.channels)], rate)
+    return lay_together(
+        [[ChannelLeg(sound, channel, None)] for channel in range(sound.channels)], rate
+    )
 
 
-def _leg_report(piece: Piece, sha256: str, rate: int) -> LegReport:
+def _leg_report(piece: CallPiece, sha256: str, rate: int) -> LegReport:
     return LegReport(
         party=piece.party,
         kind=piece.kind,

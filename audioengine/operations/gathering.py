@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import islice
+from math import ceil, floor
 from operator import attrgetter
+from typing import NamedTuple
 
-from audioengine.choices import CallerChannel, MaskScope, Missing, SharedFrames
 from audioengine.edits import (
     LAME_LATENESS,
     AppliedMask,
@@ -34,13 +33,16 @@ from audioengine.errors import (
 )
 from audioengine.mp3.header import StreamFormat
 from audioengine.notices import Notice
+from audioengine.operations.options import MergeOptions
 from audioengine.operations.recording import Recording, likely_delay, open_recording
 from audioengine.operations.recording_ids import implausible_start
+from audioengine.operations.transcripts import with_transcripts
 from audioengine.parts import MergePart, TimedPart, timed
 from audioengine.pcm.decode import Samples
 from audioengine.plan.grid import FrameRange, Grid
 from audioengine.plan.masks import plan_masks
 from audioengine.plan.placing import PlacedPart
+from audioengine.plan.spans import SpansByPlace
 from audioengine.plan.stereo import CouplingReader
 from audioengine.storage import S3Options
 from audioengine.times import ms_to_samples, round_half_up
@@ -73,7 +75,7 @@ class Member:
 
 @contextmanager
 def opened_parts(
-    parts: Sequence[MergePart], *, missing: Missing, allow_truncated: bool, s3: S3Options | None
+    parts: Sequence[MergePart], options: MergeOptions, s3: S3Options | None
 ) -> Iterator[tuple[list[tuple[TimedPart, Recording]], list[Omitted]]]:
     """Open all recordings, in order of start; those that can't be are left out, if that is asked.
 
@@ -83,14 +85,29 @@ def opened_parts(
     with ExitStack() as stack:
         there: list[tuple[TimedPart, Recording]] = []
         omitted: list[Omitted] = []
-        for part in timed(parts):
-            found = _open(part, stack, missing, allow_truncated=allow_truncated, s3=s3)
+        for asked in timed(parts):
+            part = _told(asked, options, s3)
+            found = _open(part, stack, options, s3)
             if isinstance(found, Omitted):
                 omitted.append(found)
             else:
                 there.append((part, found))
         check_not_all(there, omitted)
         yield there, omitted
+
+
+def _told(part: TimedPart, options: MergeOptions, s3: S3Options | None) -> TimedPart:
+    """The part with the masks that its transcripts tell.
+
+    Raises InvalidRequestError and StorageError, also where recordings may be missing: that a
+    transcript is missing is no reason to leave a recording out.
+    """
+    try:
+        modification = with_transcripts(part.part.modification, options, s3)
+    except InvalidRequestError as error:
+        paths = [replace(one, path=_path_of(one, part)) for one in error.problems]
+        raise InvalidRequestError(paths) from None
+    return replace(part, part=replace(part.part, modification=modification))
 
 
 def check_not_all(there: Sequence[object], omitted: Sequence[Omitted]) -> None:
@@ -102,23 +119,18 @@ def check_not_all(there: Sequence[object], omitted: Sequence[Omitted]) -> None:
 
 
 def _open(
-    part: TimedPart,
-    stack: ExitStack,
-    missing: Missing,
-    *,
-    allow_truncated: bool,
-    s3: S3Options | None,
+    part: TimedPart, stack: ExitStack, options: MergeOptions, s3: S3Options | None
 ) -> Recording | Omitted:
     try:
-        source = open_recording(part.part.source, allow_truncated=allow_truncated, s3=s3)
+        source = open_recording(part.part.source, allow_truncated=options.allow_truncated, s3=s3)
         return stack.enter_context(source)
     except NoRecordingError as error:  # which names the recording
-        if missing == "fail":
+        if options.missing == "fail":
             raise
         return Omitted(part.name, str(error))
     except (StorageError, MalformedAudioError, UnsupportedAudioError) as error:
         # What may pass is no reason to leave a conversation's half out for good.
-        if missing == "fail" or error.retryable:
+        if options.missing == "fail" or error.retryable:
             raise named(error, part.name) from error
         return Omitted(part.name, str(error))
 
@@ -166,11 +178,7 @@ def output_format(recordings: Sequence[Recording]) -> StreamFormat:
 def placed_members(
     recordings: Sequence[tuple[TimedPart, Recording]],
     rate_hz: int,
-    beep: Beep,
-    *,
-    mask_scope: MaskScope,
-    caller_channel: CallerChannel,
-    shared_frames: SharedFrames,
+    options: MergeOptions,
 ) -> list[Member]:
     """Put opened recordings, in order of start, on one clock.
 
@@ -181,12 +189,12 @@ def placed_members(
     members = []
     for part, recording in recordings:
         offset_ms = part.start_ms - earliest
-        members += _place_or_say(part, recording, offset_ms, rate_hz, beep, problems)
+        members += _place_or_say(part, recording, offset_ms, rate_hz, options, problems)
     if problems:
         raise InvalidRequestError(problems)
-    if mask_scope == "conference":
-        members = _with_conference_masks(members, beep)
-    return [_with_masks(member, caller_channel, shared_frames) for member in members]
+    if options.mask_scope == "conference":
+        members = _with_conference_masks(members, options.beep)
+    return [_with_masks(member, options) for member in members]
 
 
 def _place_or_say(
@@ -194,12 +202,12 @@ def _place_or_say(
     recording: Recording,
     offset_ms: Fraction,
     rate_hz: int,
-    beep: Beep,
+    options: MergeOptions,
     problems: list[Problem],
 ) -> list[Member]:
     """The recording placed; nothing, with `problems` added to, where its edits can't be."""
     try:
-        return [_place(part, recording, offset_ms, rate_hz, beep)]
+        return [_place(part, recording, offset_ms, rate_hz, options)]
     except InvalidRequestError as error:
         problems += [replace(one, path=_path_of(one, part)) for one in error.problems]
         return []
@@ -211,10 +219,10 @@ def _path_of(problem: Problem, part: TimedPart) -> str:
 
 
 def _place(
-    part: TimedPart, recording: Recording, offset_ms: Fraction, rate_hz: int, beep: Beep
+    part: TimedPart, recording: Recording, offset_ms: Fraction, rate_hz: int, options: MergeOptions
 ) -> Member:
     index = recording.index
-    modification = modification_of(part.part.modification)
+    modification = options.completed(modification_of(part.part.modification))
     delay = effective_delay(part.part.encoder_delay, tells_delay=index.tells_delay)
     likely = LAME_LATENESS if index.tells_delay else likely_delay(recording)
     edits = resolve(
@@ -226,8 +234,12 @@ def _place(
         encoder_delay=delay,
         likely_delay=likely,
     )
+    if options.mask_dtmf:
+        from audioengine.operations.tones import with_tones
+
+        edits = with_tones(edits, recording, options)
     if edits.masks:
-        beep.check_rate(index.format.rate_hz)
+        options.beep.check_rate(index.format.rate_hz)
     warnings = [*recording.warnings, *edits.warnings]
     if not index.tells_delay:
         codes = {notice.code for notice in warnings}
@@ -271,37 +283,57 @@ def _on_timeline(
 
 def _with_conference_masks(members: Sequence[Member], beep: Beep) -> list[Member]:
     """Each recording's masks also on all others that list a conference there."""
-    return [
-        replace(member, placed=_with_masks_of(member.placed, others, beep))
+    masks = [
+        _TimedMask(number, mask, *member.placed.time_of(mask.applied))
         for number, member in enumerate(members)
-        for others in [[other.placed for other in (*members[:number], *members[number + 1 :])]]
+        for mask in member.placed.edits.masks
+    ]
+    by_place = SpansByPlace(
+        {place: Span(floor(mask.start), ceil(mask.end)) for place, mask in enumerate(masks)}
+    )
+    return [
+        replace(member, placed=_with_masks_of_others(number, member.placed, masks, by_place, beep))
+        for number, member in enumerate(members)
     ]
 
 
-def _with_masks_of(placed: PlacedPart, others: Iterable[PlacedPart], beep: Beep) -> PlacedPart:
+class _TimedMask(NamedTuple):
+    """A mask of a recording, by number, and its exact place on the timeline."""
+
+    recording: int
+    mask: AppliedMask
+    start: Fraction
+    end: Fraction
+
+
+def _with_masks_of_others(
+    number: int,
+    placed: PlacedPart,
+    masks: Sequence[_TimedMask],
+    by_place: SpansByPlace,
+    beep: Beep,
+) -> PlacedPart:
     """A recording with the others' masks, as far as it lists a conference there."""
     whole = Span(0, placed.index.samples)
     more: list[AppliedMask] = []
-    conferences = join(placed.conferences)
-    ends = [conference.end for conference in conferences]
-    for other in others:
-        for mask in other.edits.masks:
-            start, end = other.time_of(mask.applied)
-            for conference in islice(conferences, bisect_right(ends, start), None):
-                if conference.start >= end:
-                    break
-                first = max(start, Fraction(conference.start))
-                span = placed.samples_around(first, min(end, Fraction(conference.end)))
-                if span.clipped(whole).length:
-                    more.append(AppliedMask(mask.party, span, span.clipped(whole)))
+    shared = [
+        (place, conference)
+        for conference in join(placed.conferences)
+        for place in by_place.inside(conference)
+        if masks[place].recording != number
+    ]
+    for place, conference in sorted(shared):
+        _, mask, start, end = masks[place]
+        first = max(start, Fraction(conference.start))
+        span = placed.samples_around(first, min(end, Fraction(conference.end)))
+        if span.clipped(whole).length:
+            more.append(AppliedMask(mask.party, span, span.clipped(whole)))
     if more:
         beep.check_rate(placed.index.format.rate_hz)
     return replace(placed, edits=replace(placed.edits, masks=(*placed.edits.masks, *more)))
 
 
-def _with_masks(
-    member: Member, caller_channel: CallerChannel, shared_frames: SharedFrames
-) -> Member:
+def _with_masks(member: Member, options: MergeOptions) -> Member:
     placed, index = member.placed, member.placed.index
     played = Span(index.start + placed.edits.trim.start, index.start + placed.edits.trim.end)
     planned = plan_masks(
@@ -310,8 +342,8 @@ def _with_masks(
         played,
         Grid(0, FrameRange(0, index.frames), 0, 0),
         CouplingReader(member.recording.source, index),
-        caller_channel=caller_channel,
-        shared_frames=shared_frames,
+        caller_channel=options.caller_channel,
+        shared_frames=options.shared_frames,
     )
     placed = replace(
         placed,

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from audioengine.mp3.header import Mode
 from audioengine.mp3.index import FrameIndex
-from audioengine.operations.recording import open_recording
-from audioengine.report import RecordingInfo, SoundInfo
+from audioengine.operations.recording import Recording, open_recording
+from audioengine.report import RecordingInfo
 from audioengine.storage import S3Options, SourceLike
 from audioengine.times import samples_to_ms
 
@@ -18,7 +18,7 @@ _MODES = {
 }
 
 
-def inspect(source: SourceLike, *, s3: S3Options | None = None) -> RecordingInfo | SoundInfo:
+def inspect(source: SourceLike, *, s3: S3Options | None = None) -> RecordingInfo:
     """Describe a recording by counting its frames; nothing is decoded.
 
     A file of sound that is no MP3 is described by its header.
@@ -28,15 +28,7 @@ def inspect(source: SourceLike, *, s3: S3Options | None = None) -> RecordingInfo
     with open_recording(source, allow_truncated=True, s3=s3) as recording:
         index = recording.index
         if recording.sampled is not None:
-            return SoundInfo(
-                kind=recording.sampled.opened.kind,
-                bytes=recording.file.size,
-                rate_hz=index.format.rate_hz,
-                channels=index.format.channels,
-                samples=index.samples,
-                duration_ms=samples_to_ms(index.samples, index.format.rate_hz),
-                warnings=recording.warnings,
-            )
+            return _sampled_info(recording)
         format, tag = index.format, index.info_tag
         bitrates = bitrates_of(index)
         audio_bytes = sum(part.length for part in index.ranges(0, index.frames))
@@ -63,6 +55,33 @@ def inspect(source: SourceLike, *, s3: S3Options | None = None) -> RecordingInfo
             tags=tuple(found.kind for found in index.tags),
             warnings=recording.warnings,
         )
+
+
+def _sampled_info(recording: Recording) -> RecordingInfo:
+    index = recording.index
+    seconds = index.samples / index.format.rate_hz
+    return RecordingInfo(
+        kind=str(recording.kind),
+        bytes=recording.file.size,
+        version="",
+        rate_hz=index.format.rate_hz,
+        channels=index.format.channels,
+        mode="mono" if index.format.channels == 1 else "stereo",
+        samples=index.samples,
+        duration_ms=samples_to_ms(index.samples, index.format.rate_hz),
+        frames=0,
+        bitrate_kbps=round(recording.file.size * 8 / seconds / 1000, 3),
+        bitrates={},
+        constant_bitrate=False,
+        free_format=False,
+        protected=False,
+        tagged=False,
+        encoder=None,
+        encoder_delay=None,
+        padding=None,
+        tags=(),
+        warnings=recording.warnings,
+    )
 
 
 def bitrates_of(index: FrameIndex) -> dict[int, int]:

@@ -4,21 +4,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-from audioengine.choices import (
-    Align,
-    CallerChannel,
-    MaskScope,
-    Missing,
-    Render,
-    SharedFrames,
-    WarningCode,
-)
 from audioengine.custody.writer import CustodyWriter
-from audioengine.edits import Beep
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import merge_reporting as reporting
 from audioengine.operations.coherence import MeasuredCoherence
@@ -34,12 +24,12 @@ from audioengine.operations.gathering import (
 )
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
-from audioengine.operations.merge_request import Gathered, MergeChoices, gather
-from audioengine.operations.options import DAY_S, HOUR_S
+from audioengine.operations.merge_request import MergeMaterial, gather
+from audioengine.operations.options import MergeOptions, options_of
 from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import Recording
 from audioengine.operations.recording_custody import merge_entry, recorded, require_record
-from audioengine.operations.refusing import check_codes, refuse_warnings
+from audioengine.operations.refusing import refuse_warnings
 from audioengine.operations.store_rendering import no_room as no_room_notice
 from audioengine.operations.workers import worker_count
 from audioengine.parts import MergePart, TimedPart
@@ -48,26 +38,13 @@ from audioengine.render.weave import NoRoomError
 from audioengine.render.workers import executor_of
 from audioengine.report import MergePlanReport, MergeReport
 from audioengine.storage import DestinationLike, S3Options, Staging
-from audioengine.times import Number
 
 
 def merge(
     parts: Sequence[MergePart],
     destination: DestinationLike,
+    options: MergeOptions = MergeOptions(),  # noqa: B008 - frozen
     *,
-    align: Align = "sample",
-    render: Render = "smart",
-    missing: Missing = "fail",
-    mask_scope: MaskScope = "part",
-    beep: Beep = Beep(),  # noqa: B008 - frozen
-    caller_channel: CallerChannel = "left",
-    shared_frames: SharedFrames = "keep",
-    allow_truncated: bool = False,
-    fail_on_crosstalk: bool = False,
-    refuse: Collection[WarningCode] = (),
-    verify: bool = False,
-    max_timeline_s: Number = DAY_S,
-    max_gap_s: Number = HOUR_S,
     record: CustodyWriter | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
@@ -81,52 +58,25 @@ def merge(
     are silent. The output appears at `destination` whole or not at all; it may be one of the
     sources. One recording alone that nothing changes is a copy, byte for byte.
 
+    parts: the recordings, when they began and what to mask in each.
     destination: a path, s3://bucket/key, a writable binary file object, or an object of a storage.
-    align: "sample" puts every recording where its start says; "frame" moves those that overlap
-        no other by less than a frame, so that they can be copied too.
-    render: "smart", or "full" to re-encode everything.
-    missing: "fail", or "omit" to leave out recordings that are not there or can't be decoded.
-    mask_scope: "part", or "conference" to apply each mask to every recording that lists a
-        conference segment there.
-    caller_channel: "left", or "right" where the recorder has the parties the other way round.
-    shared_frames: what becomes of the other party in frames coded as mid/side under a mask of
-        one: "keep" re-encodes it, "mask_both" masks it too.
-    allow_truncated: take recordings that their tags say are cut off.
-    fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
-    refuse: codes of warnings that are failures: nothing is published where the report has one.
-    verify: publish the output only where it passes what `verify_merge` checks.
-    max_timeline_s: a longer timeline is refused, for it means a wrong start time.
-    max_gap_s: a longer stretch in which nobody is heard is a warning, for it may mean one too.
+    options: how they are merged; `MergeOptions` names them all.
     record: a CustodyRecord that gets an entry, once the output is published.
     s3: how places that begin with s3:// are reached and encrypted.
     workers: threads that decode and encode, default one a processor; no influence on the output.
     progress: called with frames done and frames in all.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
-    StorageError, with `verify` or `record` also VerificationError; there is no output then, but
-    where an entry can't be written after all, as the message says.
+    StorageError, with the option `verify` and with `record` also VerificationError; there is no
+    output then, but where an entry can't be written after all, as the message says.
     """
     started = time.perf_counter()
-    options = MergeChoices(
-        align,
-        render,
-        missing,
-        mask_scope,
-        beep,
-        caller_channel,
-        shared_frames,
-        max_timeline_s,
-        max_gap_s,
-    )
+    options = options_of(options, MergeOptions)
     workers = worker_count(workers)
     require_record(record)
-    check_codes(refuse)
-    with opened_parts(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (
-        there,
-        omitted,
-    ):
+    with opened_parts(parts, options, s3) as (there, omitted):
         gathered = gather(there, options)
-        if verify:
+        if options.verify:
             # A fifth of all imports, for few.
             from audioengine.operations import merge_verification, verification
 
@@ -151,10 +101,10 @@ def merge(
                 if done is None:
                     gathered = gather(there, options, no_room)
             members = gathered.members
-            if fail_on_crosstalk:
+            if options.fail_on_crosstalk:
                 _refuse_crosstalk(members, done.coherence)
             verdict = None
-            if verify:
+            if options.verify:
                 checks = merge_verification.judged_merge(gathered, options, staging, workers)
                 verdict = verification.kept_promises(checks)
             output_digest = sha256_hex(staging)
@@ -169,18 +119,12 @@ def merge(
                 staging.size,
                 time.perf_counter() - started,
             )
-            refuse_warnings(report.warnings, refuse)
+            refuse_warnings(report.warnings, options.refuse)
             entry = {}
             if record is not None:
-                request = {
-                    **asdict(options),
-                    "allow_truncated": allow_truncated,
-                    "fail_on_crosstalk": fail_on_crosstalk,
-                    "refuse": list(refuse),
-                }
                 timed = [member.timed for member in members]
                 entry = merge_entry(
-                    record, report, timed, destination, staging, request, verdict, s3
+                    record, report, timed, destination, staging, options, verdict, s3
                 )
             for member in members:
                 member.recording.source.check_unchanged()
@@ -191,17 +135,8 @@ def merge(
 
 def plan_merge(
     parts: Sequence[MergePart],
+    options: MergeOptions = MergeOptions(),  # noqa: B008 - frozen
     *,
-    align: Align = "sample",
-    render: Render = "smart",
-    missing: Missing = "fail",
-    mask_scope: MaskScope = "part",
-    beep: Beep = Beep(),  # noqa: B008 - frozen
-    caller_channel: CallerChannel = "left",
-    shared_frames: SharedFrames = "keep",
-    allow_truncated: bool = False,
-    max_timeline_s: Number = DAY_S,
-    max_gap_s: Number = HOUR_S,
     s3: S3Options | None = None,
 ) -> MergePlanReport:
     """Say what `merge` would do with the same arguments, without decoding or writing anything.
@@ -211,21 +146,8 @@ def plan_merge(
 
     Raises what `merge` would raise before it renders.
     """
-    options = MergeChoices(
-        align,
-        render,
-        missing,
-        mask_scope,
-        beep,
-        caller_channel,
-        shared_frames,
-        max_timeline_s,
-        max_gap_s,
-    )
-    with opened_parts(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (
-        there,
-        omitted,
-    ):
+    options = options_of(options, MergeOptions)
+    with opened_parts(parts, options, s3) as (there, omitted):
         gathered = gather(there, options)
         return reporting.merge_plan_report(
             gathered.plan, gathered.members, omitted, options, is_copy=gathered.is_copy
@@ -233,8 +155,8 @@ def plan_merge(
 
 
 def _try(
-    gathered: Gathered,
-    options: MergeChoices,
+    gathered: MergeMaterial,
+    options: MergeOptions,
     there: list[tuple[TimedPart, Recording]],
     omitted: list[Omitted],
     staging: Staging,

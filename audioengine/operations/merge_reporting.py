@@ -18,7 +18,7 @@ from audioengine.notices import Notice
 from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.gathering import Member, Omitted
 from audioengine.operations.inspection import bitrates_of
-from audioengine.operations.merge_request import MergeChoices
+from audioengine.operations.options import MergeOptions
 from audioengine.operations.reporting import (
     channels_of,
     remade_report,
@@ -67,7 +67,7 @@ def merge_report(
     done: Merged,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
-    options: MergeChoices,
+    options: MergeOptions,
     source_digests: Sequence[str],
     output_sha256: str,
     output_bytes: int,
@@ -131,7 +131,7 @@ def merge_plan_report(
     plan: MergePlan,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
-    options: MergeChoices,
+    options: MergeOptions,
     *,
     is_copy: bool,
 ) -> MergePlanReport:
@@ -157,7 +157,7 @@ def _common(
     plan: MergePlan,
     members: Sequence[Member],
     omitted: Sequence[Omitted],
-    options: MergeChoices,
+    options: MergeOptions,
     sources: Sequence[FileReport] | None,
     done: Merged,
     *,
@@ -240,6 +240,7 @@ def _part(
         copied_frames=placed.index.frames if copied else frames,
         resampled_from_hz=own if own != rate and heard else None,
         not_copied=None if copied or frames else _why_not(number, plan, is_apart=is_apart),
+        findings=placed.edits.findings,
     )
 
 

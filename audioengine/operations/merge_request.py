@@ -7,54 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from audioengine.choices import Align, CallerChannel, MaskScope, Missing, Render, SharedFrames
-from audioengine.edits import Beep
-from audioengine.errors import InvalidRequestError, LimitError
+from audioengine.errors import LimitError
 from audioengine.notices import Notice
-from audioengine.operations.choices import check_options
 from audioengine.operations.gathering import Member, output_format, placed_members
+from audioengine.operations.options import MergeOptions
 from audioengine.operations.recording import Recording
 from audioengine.parts import TimedPart
 from audioengine.plan.merge import MergePlan
 from audioengine.plan.merge import make_merge_plan as make_plan
-from audioengine.plan.windows import read_windows
+from audioengine.plan.windows import read_source_windows
 from audioengine.times import Number, exact, ms_to_samples, plain
 
 
-@dataclass(frozen=True, slots=True)
-class MergeChoices:
-    """How a merge is to be done; everything but what to merge and how to read it.
-
-    Raises InvalidRequestError where a field has another value than it may have.
-    """
-
-    align: Align
-    render: Render
-    missing: Missing
-    mask_scope: MaskScope
-    beep: Beep
-    caller_channel: CallerChannel
-    shared_frames: SharedFrames
-    max_timeline_s: Number
-    max_gap_s: Number
-
-    def __post_init__(self) -> None:
-        choices = {
-            "align": Align,
-            "render": Render,
-            "missing": Missing,
-            "mask_scope": MaskScope,
-            "caller_channel": CallerChannel,
-            "shared_frames": SharedFrames,
-        }
-        check_options(self, choices)
-        for name in ("max_timeline_s", "max_gap_s"):
-            if exact(value := getattr(self, name), name) <= 0:
-                raise InvalidRequestError.of(name, value, "must be above 0")
-
-
 @dataclass(frozen=True)
-class Gathered:
+class MergeMaterial:
     """All that rendering needs to know."""
 
     members: Sequence[Member]
@@ -72,9 +38,9 @@ class Gathered:
 
 def gather(
     there: Sequence[tuple[TimedPart, Recording]],
-    options: MergeChoices,
+    options: MergeOptions,
     no_room: Notice | None = None,
-) -> Gathered:
+) -> MergeMaterial:
     """Place opened recordings, in order of start, and plan their merge.
 
     no_room: why nothing may be copied, as rendering found out.
@@ -82,23 +48,17 @@ def gather(
     Raises InvalidRequestError with what is wrong with their edits, LimitError.
     """
     format = output_format([recording for _, recording in there])
-    members = placed_members(
-        there,
-        format.rate_hz,
-        options.beep,
-        mask_scope=options.mask_scope,
-        caller_channel=options.caller_channel,
-        shared_frames=options.shared_frames,
-    )
+    members = placed_members(there, format.rate_hz, options)
     _check_length(members, format.rate_hz, options.max_timeline_s)
     placed = [member.placed for member in members]
     windows = [
-        partial(read_windows, member.recording.source, member.placed.index) for member in members
+        partial(read_source_windows, member.recording.source, member.placed.index)
+        for member in members
     ]
     plan = make_plan(
         placed, format, windows, align=options.align, render=options.render, no_room=no_room
     )
-    return Gathered(members, plan)
+    return MergeMaterial(members, plan)
 
 
 def _check_length(members: Sequence[Member], rate_hz: int, most_s: Number) -> None:

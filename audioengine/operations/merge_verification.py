@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-from audioengine.choices import Align, CallerChannel, MaskScope, Missing, Render, SharedFrames
-from audioengine.edits import Beep
 from audioengine.errors import MalformedAudioError, UnsupportedAudioError
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.scan import scan
 from audioengine.operations.gathering import opened_parts
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.merge_rendering import render_merge
-from audioengine.operations.merge_request import Gathered, MergeChoices, gather
-from audioengine.operations.options import DAY_S, HOUR_S
+from audioengine.operations.merge_request import MergeMaterial, gather
+from audioengine.operations.options import MergeOptions, options_of
 from audioengine.operations.store_rendering import Nowhere, no_room
 from audioengine.operations.verification import decoder_of, may_have_had_no_room
 from audioengine.operations.workers import worker_count
@@ -25,7 +23,6 @@ from audioengine.parts import MergePart
 from audioengine.render.weave import NoRoomError
 from audioengine.report import Check, OmittedReport
 from audioengine.storage import S3Options, SourceLike, open_source
-from audioengine.times import Number
 from audioengine.verification.case import merge_case
 from audioengine.verification.decoder import decoder_name
 from audioengine.verification.judge import judge_copy, judge_merge, judge_unreadable
@@ -36,17 +33,8 @@ from audioengine.version import VERSION
 def verify_merge(
     parts: Sequence[MergePart],
     output: SourceLike,
+    options: MergeOptions = MergeOptions(),  # noqa: B008 - frozen
     *,
-    align: Align = "sample",
-    render: Render = "smart",
-    missing: Missing = "fail",
-    mask_scope: MaskScope = "part",
-    beep: Beep = Beep(),  # noqa: B008 - frozen
-    caller_channel: CallerChannel = "left",
-    shared_frames: SharedFrames = "keep",
-    allow_truncated: bool = False,
-    max_timeline_s: Number = DAY_S,
-    max_gap_s: Number = HOUR_S,
     s3: S3Options | None = None,
     workers: int | None = None,
 ) -> MergeVerification:
@@ -64,30 +52,17 @@ def verify_merge(
     refuses, and StorageError.
     """
     started = time.perf_counter()
-    choices = MergeChoices(
-        align,
-        render,
-        missing,
-        mask_scope,
-        beep,
-        caller_channel,
-        shared_frames,
-        max_timeline_s,
-        max_gap_s,
-    )
+    options = options_of(options, MergeOptions)
     workers = worker_count(workers)
     with (
-        opened_parts(parts, missing=missing, allow_truncated=allow_truncated, s3=s3) as (
-            there,
-            omitted,
-        ),
+        opened_parts(parts, options, s3) as (there, omitted),
         closing(open_source(output, s3)) as made,
         ThreadPoolExecutor(2) as beside,
     ):
-        gathered = gather(there, choices)
+        gathered = gather(there, options)
         sources = [recording.file for _, recording in there]
         digests = [beside.submit(sha256_hex, place) for place in (*sources, made)]
-        checks = judged_merge(gathered, choices, made, workers)
+        checks = judged_merge(gathered, options, made, workers)
         return MergeVerification(
             passed=all(check.passed for check in checks),
             checks=checks,
@@ -104,7 +79,7 @@ def verify_merge(
 
 
 def judged_merge(
-    gathered: Gathered, choices: MergeChoices, output: ByteSource, workers: int
+    gathered: MergeMaterial, options: MergeOptions, output: ByteSource, workers: int
 ) -> tuple[Check, ...]:
     """The checks of an output for recordings that are gathered.
 
@@ -119,31 +94,33 @@ def judged_merge(
         index = scan(output)
     except (MalformedAudioError, UnsupportedAudioError) as error:
         return (judge_unreadable(str(error)),)
-    case = merge_case(sources, read_samples, output, index, gathered.plan, choices.beep)
+    case = merge_case(sources, read_samples, output, index, gathered.plan, options.beep)
     checks = judge_merge(case, workers)
     if may_have_had_no_room(checks, gathered.plan):
-        full = _without_copies(gathered, choices, workers)
+        full = _without_copies(gathered, options, workers)
         if full is not None:
-            case = merge_case(sources, read_samples, output, index, full.plan, choices.beep)
+            case = merge_case(sources, read_samples, output, index, full.plan, options.beep)
             checks = judge_merge(case, workers)
     return checks
 
 
-def _without_copies(gathered: Gathered, choices: MergeChoices, workers: int) -> Gathered | None:
+def _without_copies(
+    gathered: MergeMaterial, options: MergeOptions, workers: int
+) -> MergeMaterial | None:
     """The same with nothing copied, if there is no room beside copies; else None."""
     members = gathered.members
     recordings = [member.recording for member in members]
     try:
         render_merge(
-            gathered.plan, recordings, beep=choices.beep, staging=Nowhere(), workers=workers
+            gathered.plan, recordings, beep=options.beep, staging=Nowhere(), workers=workers
         )
     except NoRoomError as error:
         there = [(member.timed, member.recording) for member in members]
-        return gather(there, choices, no_room(error))
+        return gather(there, options, no_room(error))
     return None
 
 
-def require_decoder_for_merge(gathered: Gathered) -> None:
+def require_decoder_for_merge(gathered: MergeMaterial) -> None:
     """Raise VerificationError where there is something to decode and nothing to decode it with."""
     if not gathered.is_copy:
         decoder_name()

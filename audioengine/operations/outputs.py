@@ -23,6 +23,19 @@ _OTHER_KINDS = (
 )
 
 
+def _other_kind(name: str) -> str | None:
+    """The ending of a name that is another kind of file's."""
+    return next((one for one in _OTHER_KINDS if name.lower().endswith(one)), None)
+
+
+def output_name(name: str) -> str:
+    """What the output of a file of this name is called: where it is no MP3's, .mp3 is added.
+
+    The name's own ending stays, so that call.wav and call.mp3 have two outputs.
+    """
+    return name if _other_kind(name) is None else f"{name}.mp3"
+
+
 def open_output(destination: DestinationLike, s3: S3Options | None = None) -> Staging:
     """Prepare a place for an MP3, as `open_destination` does.
 
@@ -30,7 +43,7 @@ def open_output(destination: DestinationLike, s3: S3Options | None = None) -> St
     """
     if isinstance(destination, (str, os.PathLike)):
         name = os.fsdecode(destination)
-        ending = next((one for one in _OTHER_KINDS if name.lower().endswith(one)), None)
+        ending = _other_kind(name)
         if ending is not None:
             rule = f"must not end with {ending}: what is written is an MP3, name it .mp3"
             raise InvalidRequestError.of("destination", name, rule)

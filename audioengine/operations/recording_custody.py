@@ -8,9 +8,10 @@ from typing import Any
 
 from audioengine.custody import entry as custody_entry
 from audioengine.custody.writer import CustodyWriter
-from audioengine.edits import delay_samples
+from audioengine.declaration import values
 from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.mp3.scan import scan
+from audioengine.operations.options import MergeOptions
 from audioengine.parts import TimedPart
 from audioengine.pcm.digest import pcm_digest
 from audioengine.report import FileReport, MergeReport, RecordedReport, StoreReport, VerdictReport
@@ -71,7 +72,7 @@ def merge_entry(
     parts: Sequence[TimedPart],
     destination: DestinationLike,
     staging: Staging,
-    request: Mapping[str, object],
+    options: MergeOptions,
     verdict: VerdictReport | None,
     s3: S3Options | None,
 ) -> custody_entry.Entry:
@@ -83,7 +84,7 @@ def merge_entry(
         report,
         [_source(one.part.source, s3) for one in parts],
         _output(record, report.output, destination, staging),
-        {**request, "parts": [_part(one) for one in parts]},
+        {**values(options), "parts": [_part(one, options) for one in parts]},
         custody_entry.verdict_facts(verdict) if verdict else None,
     )
 
@@ -104,7 +105,7 @@ def _output(
     return custody_entry.file_facts(file, custody_entry.place_of(destination), pcm)
 
 
-def _part(one: TimedPart) -> Mapping[str, object]:
+def _part(one: TimedPart, options: MergeOptions) -> Mapping[str, object]:
     part = one.part
     return {
         "id": one.name,
@@ -113,6 +114,6 @@ def _part(one: TimedPart) -> Mapping[str, object]:
             [segment.start_time_ms, segment.end_time_ms]
             for segment in part.conference_segments or ()
         ],
-        "modification": part.modification,
-        "encoder_delay": delay_samples(part.encoder_delay),
+        "modification": part.modification and options.completed(part.modification),
+        "encoder_delay": part.encoder_delay,
     }

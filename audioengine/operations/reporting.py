@@ -13,7 +13,7 @@ from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.index import FrameIndex
 from audioengine.operations.coherence import MeasuredCoherence
 from audioengine.operations.inspection import bitrates_of
-from audioengine.operations.recording import Recording, source_warnings
+from audioengine.operations.recording import Recording
 from audioengine.plan.grid import FrameRange, flags_of, is_in, merged, ranges_of
 from audioengine.plan.masks import PlannedMask
 from audioengine.plan.rendering import RenderPlan
@@ -77,9 +77,10 @@ def store_report(
             bitrates=BitratesReport(None, bitrates_of(index), 0, 0),
             seconds_reencoded=0.0,
             fallbacks=(),
-            warnings=(*source_warnings(index), *edits.warnings),
+            warnings=(*recording.warnings, *edits.warnings),
             version=VERSION,
             wall_seconds=wall_seconds,
+            findings=edits.findings,
         )
     output = FileReport(
         output_sha256,
@@ -120,13 +121,14 @@ def store_report(
         seconds_reencoded=seconds_of((part.frames for part in rendered.remade), plan.format),
         fallbacks=plan.fallbacks,
         warnings=(
-            *source_warnings(index),
+            *recording.warnings,
             *edits.warnings,
             *plan.warnings,
             *(notice for notice in crosstalk if notice is not None),
         ),
         version=VERSION,
         wall_seconds=wall_seconds,
+        findings=edits.findings,
     )
 
 
@@ -148,6 +150,7 @@ def plan_report(recording: Recording, edits: Edits, plan: StorePlan | None) -> P
         fallbacks=plan.fallbacks if plan else (),
         warnings=(*recording.warnings, *edits.warnings, *(plan.warnings if plan else ())),
         version=VERSION,
+        findings=edits.findings,
     )
 
 

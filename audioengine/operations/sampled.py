@@ -14,7 +14,7 @@ from audioengine.render.section import SECTION_SAMPLES
 from audioengine.sources.kind import Kind
 from audioengine.sources.leg import Samples
 from audioengine.sources.opening import Opened, open_kind
-from audioengine.sources.windows import Windows
+from audioengine.sources.windows import SoundWindows
 from audioengine.storage import Source
 
 # Workers ask for one section after the other; at once there are two at most that are not in order.
@@ -27,7 +27,7 @@ class Sampled:
 
     opened: Opened
     index: SampleIndex
-    windows: Windows
+    windows: SoundWindows
 
     def read(self, spans: Sequence[Span]) -> list[Samples]:
         """[shape=(span.length, channels)] The samples of each span; 0 where there are none."""
@@ -54,4 +54,4 @@ def open_sampled(source: Source, kind: Kind, *, allow_truncated: bool) -> Sample
             f"this is {kind} at {sound.rate:,} Hz, which MP3 has not (it has {rates} Hz), and "
             "resampled sound can't be edited to the sample: convert it first"
         )
-    return Sampled(opened, sample_index(format, sound.length), Windows(sound, _KEPT_SAMPLES))
+    return Sampled(opened, sample_index(format, sound.length), SoundWindows(sound, _KEPT_SAMPLES))

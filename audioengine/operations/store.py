@@ -4,24 +4,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames, WarningCode
 from audioengine.custody.writer import CustodyWriter
-from audioengine.edits import Beep, Edits, IfUntagged, Modification, delay_samples
+from audioengine.declaration import values
+from audioengine.edits import Edits, Modification
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.operations import reporting
 from audioengine.operations.coherence import MeasuredCoherence, measured_coherence
 from audioengine.operations.copying import copy_whole
 from audioengine.operations.facts import facts_of
 from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.options import StoreOptions, options_of
 from audioengine.operations.outputs import open_output
 from audioengine.operations.recording import Recording, open_recording
-from audioengine.operations.refusing import check_codes, refuse_warnings
+from audioengine.operations.refusing import refuse_warnings
 from audioengine.operations.store_rendering import render_store
-from audioengine.operations.store_request import StoreChoices, is_copy, resolved, store_plan
+from audioengine.operations.store_request import is_copy, resolved, store_plan
+from audioengine.operations.transcripts import with_transcripts
 from audioengine.operations.workers import worker_count
 from audioengine.plan.masks import PlannedMask
 from audioengine.render.execute import Progress
@@ -40,18 +42,9 @@ def store(
     source: SourceLike,
     destination: DestinationLike,
     modification: Modification | None = None,
+    options: StoreOptions = StoreOptions(),  # noqa: B008 - frozen
     *,
     start_time_ms: Number | None = None,
-    render: Render = "smart",
-    beep: Beep = Beep(),  # noqa: B008 - frozen
-    caller_channel: CallerChannel = "left",
-    encoder_delay: int | IfUntagged = 0,
-    shared_frames: SharedFrames = "keep",
-    fallback: Fallback = "full",
-    allow_truncated: bool = False,
-    fail_on_crosstalk: bool = False,
-    refuse: Collection[WarningCode] = (),
-    verify: bool = False,
     record: CustodyWriter | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
@@ -65,39 +58,30 @@ def store(
     source: a path, s3://bucket/key, bytes, a readable binary file object, or an object of a
         storage.
     destination: a path, s3://bucket/key, a writable binary file object, or an object of a storage.
+    modification: what to keep and what to mask; None copies the recording.
+    options: how it is edited; `StoreOptions` names them all.
     start_time_ms: epoch time of the recording's start, for absolute times.
-    render: "smart", or "full" to re-encode everything.
-    caller_channel: "left", or "right" where the recorder has the parties the other way round.
-    encoder_delay: samples by which a source whose tag tells none holds its audio late, for absolute
-        times; refused where it can have no effect, but as `IfUntagged`.
-    shared_frames: what becomes of the other party in frames coded as mid/side under a mask of
-        one: "keep" re-encodes it, "mask_both" masks it too.
-    fallback: where the smart path can't go, re-encode everything ("full") or raise ("refuse").
-    allow_truncated: take a recording that its tag says is cut off.
-    fail_on_crosstalk: raise where a masked voice seems to be on the other channel too.
-    refuse: codes of warnings that are failures: nothing is published where the report has one.
-    verify: publish the output only where it passes what `verify` checks.
     record: a CustodyRecord that gets an entry, once the output is published.
     s3: how places that begin with s3:// are reached and encrypted.
     workers: threads that decode and encode, default one a processor; no influence on the output.
     progress: called with frames done and frames in all.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
-    StorageError, with `verify` and `record` also VerificationError; there is no output then, but
-    where an entry can't be written after all, as the message says.
+    StorageError, with the option `verify` and with `record` also VerificationError; there is no
+    output then, but where an entry can't be written after all, as the message says.
     """
     started = time.perf_counter()
-    options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
+    options = options_of(options, StoreOptions)
     workers = worker_count(workers)
     if record is not None:
-        # A tenth of all imports, for few.
+        # With what it imports, for few.
         from audioengine.operations import recording_custody
 
         recording_custody.require_record(record)
-    check_codes(refuse)
-    with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
-        edits = resolved(recording, modification, options, start_time_ms, encoder_delay)
-        if verify:
+    modification = with_transcripts(modification, options, s3)
+    with open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording:
+        edits = resolved(recording, modification, options, start_time_ms, workers)
+        if options.verify:
             # A fifth of all imports, for few.
             from audioengine.operations import verification
 
@@ -111,17 +95,9 @@ def store(
                 copy_whole(recording.source, staging)
                 done = reporting.StoreWork(recording.index, edits, None, None, ())
             else:
-                done = _edit(
-                    recording,
-                    edits,
-                    options,
-                    staging,
-                    workers,
-                    progress,
-                    fail_on_crosstalk=fail_on_crosstalk,
-                )
+                done = _edit(recording, edits, options, staging, workers, progress)
             verdict = None
-            if verify:
+            if options.verify:
                 checks = verification.output_checks(recording, edits, options, staging, workers)
                 verdict = verification.kept_promises(checks)
             output_digest = sha256_hex(staging)
@@ -133,17 +109,14 @@ def store(
                 staging.size,
                 time.perf_counter() - started,
             )
-            refuse_warnings(report.warnings, refuse)
+            refuse_warnings(report.warnings, options.refuse)
             entry = {}
             if record is not None:
+                # With the guard and the tolerance that counted.
                 request = {
-                    **asdict(options),
-                    "modification": modification,
+                    **values(options),
+                    "modification": modification and options.completed(modification),
                     "start_time_ms": start_time_ms,
-                    "encoder_delay": delay_samples(encoder_delay),
-                    "allow_truncated": allow_truncated,
-                    "fail_on_crosstalk": fail_on_crosstalk,
-                    "refuse": list(refuse),
                 }
                 entry = recording_custody.store_entry(
                     record, report, source, destination, staging, request, verdict, s3
@@ -159,15 +132,9 @@ def store(
 def plan_store(
     source: SourceLike,
     modification: Modification | None = None,
+    options: StoreOptions = StoreOptions(),  # noqa: B008 - frozen
     *,
     start_time_ms: Number | None = None,
-    render: Render = "smart",
-    beep: Beep = Beep(),  # noqa: B008 - frozen
-    caller_channel: CallerChannel = "left",
-    encoder_delay: int | IfUntagged = 0,
-    shared_frames: SharedFrames = "keep",
-    fallback: Fallback = "full",
-    allow_truncated: bool = False,
     s3: S3Options | None = None,
 ) -> PlanReport:
     """Say what `store` would do with the same arguments, without decoding or writing anything.
@@ -178,9 +145,10 @@ def plan_store(
 
     Raises what `store` would raise before it renders.
     """
-    options = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
-    with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
-        edits = resolved(recording, modification, options, start_time_ms, encoder_delay)
+    options = options_of(options, StoreOptions)
+    modification = with_transcripts(modification, options, s3)
+    with open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording:
+        edits = resolved(recording, modification, options, start_time_ms)
         plan = None if is_copy(recording, edits) else store_plan(recording, edits, options)
         return reporting.plan_report(recording, edits, plan)
 
@@ -188,16 +156,14 @@ def plan_store(
 def _edit(
     recording: Recording,
     edits: Edits,
-    options: StoreChoices,
+    options: StoreOptions,
     staging: Staging,
     workers: int,
     progress: Progress | None,
-    *,
-    fail_on_crosstalk: bool,
 ) -> reporting.StoreWork:
     plan, rendered = render_store(recording, edits, options, staging, workers, progress)
     coherence = measured_coherence(plan.masks, rendered.coherence)
-    if fail_on_crosstalk:
+    if options.fail_on_crosstalk:
         _refuse_crosstalk(plan.masks, coherence)
     return reporting.StoreWork(recording.index, edits, plan, rendered, coherence)
 

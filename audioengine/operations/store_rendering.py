@@ -8,8 +8,9 @@ from typing import Protocol
 
 from audioengine.edits import Edits
 from audioengine.notices import Notice
+from audioengine.operations.options import StoreOptions
 from audioengine.operations.recording import Recording
-from audioengine.operations.store_request import StoreChoices, store_plan
+from audioengine.operations.store_request import store_plan
 from audioengine.pcm.tone import BeepTone
 from audioengine.plan.store import StorePlan
 from audioengine.render.execute import Progress, Rendered, render_plan
@@ -41,7 +42,7 @@ def no_room(error: NoRoomError) -> Notice:
 def render_store(
     recording: Recording,
     edits: Edits,
-    choices: StoreChoices,
+    options: StoreOptions,
     staging: Restartable,
     workers: int,
     progress: Progress | None = None,
@@ -54,11 +55,11 @@ def render_store(
     Raises UnsupportedAudioError where `fallback` does not, and StorageError.
     """
     index = recording.index
-    plan = store_plan(recording, edits, choices)
+    plan = store_plan(recording, edits, options)
     render = partial(
         render_plan,
         RecordingStream(recording.source, index),
-        tone=BeepTone(choices.beep, index.format.rate_hz),
+        tone=BeepTone(options.beep, index.format.rate_hz),
         staging=staging,
         read_pcm=recording.read_pcm,
         workers=workers,
@@ -69,7 +70,7 @@ def render_store(
     except NoRoomError as error:
         if plan.render == "full":
             raise
-        plan = store_plan(recording, edits, choices, [no_room(error)])
+        plan = store_plan(recording, edits, options, [no_room(error)])
         staging.restart()
         return plan, render(plan=plan)
 
@@ -88,8 +89,8 @@ class Nowhere:
 
 
 def plan_of_rendering(
-    recording: Recording, edits: Edits, choices: StoreChoices, workers: int
+    recording: Recording, edits: Edits, options: StoreOptions, workers: int
 ) -> StorePlan:
     """The plan that a store of these edits ends with: the rendering is done and thrown away."""
-    plan, _ = render_store(recording, edits, choices, Nowhere(), workers)
+    plan, _ = render_store(recording, edits, options, Nowhere(), workers)
     return plan

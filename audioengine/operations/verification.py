@@ -9,15 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
-from audioengine.choices import CallerChannel, Fallback, Render, SharedFrames
-from audioengine.edits import Beep, Edits, IfUntagged, Modification
+from audioengine.edits import Edits, Modification
 from audioengine.errors import MalformedAudioError, UnsupportedAudioError, VerificationError
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.mp3.scan import scan
 from audioengine.operations.hashing import sha256_hex
+from audioengine.operations.options import StoreOptions, options_of
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store_rendering import plan_of_rendering
-from audioengine.operations.store_request import StoreChoices, is_copy, resolved, store_plan
+from audioengine.operations.store_request import is_copy, resolved, store_plan
+from audioengine.operations.transcripts import transcript_check, with_transcripts
 from audioengine.operations.workers import worker_count
 from audioengine.plan.rendering import RenderPlan
 from audioengine.report import Check, VerdictReport
@@ -37,15 +38,10 @@ def verify(
     source: SourceLike,
     output: SourceLike,
     modification: Modification | None = None,
+    options: StoreOptions = StoreOptions(),  # noqa: B008 - frozen
     *,
     start_time_ms: Number | None = None,
-    render: Render = "smart",
-    beep: Beep = Beep(),  # noqa: B008 - frozen
-    caller_channel: CallerChannel = "left",
-    encoder_delay: int | IfUntagged = 0,
-    shared_frames: SharedFrames = "keep",
-    fallback: Fallback = "full",
-    allow_truncated: bool = False,
+    output_transcript: SourceLike | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
 ) -> Verification:
@@ -56,6 +52,8 @@ def verify(
     binary file object. An output that does not keep its promises is no error: see `passed`,
     and `checks` for the figures.
 
+    output_transcript: of the output; then a check `transcript` fails where it still has a word
+        inside a mask, or a card number. It is read as the option `transcript` says.
     workers: threads that decode, default one a processor; no influence on the verdict.
 
     Raises VerificationError where the decoder (miniaudio, in audioengine[verify]) is not installed,
@@ -63,23 +61,27 @@ def verify(
     and StorageError.
     """
     started = time.perf_counter()
-    choices = StoreChoices(render, beep, caller_channel, shared_frames, fallback)
+    options = options_of(options, StoreOptions)
     workers = worker_count(workers)
+    modification = with_transcripts(modification, options, s3)
     with (
-        open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording,
+        open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording,
         closing(open_source(output, s3)) as made,
         ThreadPoolExecutor(2) as beside,
     ):
-        edits = resolved(recording, modification, choices, start_time_ms, encoder_delay)
+        edits = resolved(recording, modification, options, start_time_ms, workers)
         digests = [beside.submit(sha256_hex, place) for place in (recording.file, made)]
-        checks = output_checks(recording, edits, choices, made, workers)
+        checks = output_checks(recording, edits, options, made, workers)
+        if output_transcript is not None:
+            rate_hz = recording.index.format.rate_hz
+            checks += (transcript_check(output_transcript, options, edits, rate_hz, s3),)
         return verification(
             checks, digests[0].result(), digests[1].result(), time.perf_counter() - started
         )
 
 
 def output_checks(
-    recording: Recording, edits: Edits, choices: StoreChoices, output: ByteSource, workers: int
+    recording: Recording, edits: Edits, options: StoreOptions, output: ByteSource, workers: int
 ) -> tuple[Check, ...]:
     """The checks of an output for edits of a recording.
 
@@ -88,7 +90,7 @@ def output_checks(
     require_decoder(recording, edits)
     if is_copy(recording, edits):
         return (judge_copy(recording.source, output),)
-    plan = store_plan(recording, edits, choices)
+    plan = store_plan(recording, edits, options)
     try:
         index = scan(output)
     except (MalformedAudioError, UnsupportedAudioError) as error:
@@ -99,12 +101,12 @@ def output_checks(
         output,
         index,
         plan,
-        choices.beep,
+        options.beep,
         recording.read_samples,
     )
     checks = judge(case, workers)
     if may_have_had_no_room(checks, plan):
-        plan = plan_of_rendering(recording, edits, choices, workers)
+        plan = plan_of_rendering(recording, edits, options, workers)
         if plan.render == "full":
             checks = judge(replace(case, plan=plan), workers)
     return checks

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 LEAST_MS = 50
 """Shorter stretches have too few samples to tell one voice on both channels from two."""
+
+_Pcm: TypeAlias = npt.NDArray[np.float32]
 
 _MAX_LAG_S = 0.25
 _BLOCK_S = 4.0
@@ -20,6 +24,44 @@ _LEAST_THRESHOLD = 0.2
 # Voiced speech is strongest below 2 kHz; averaging neighbours is filter enough to get there.
 _WORKING_RATE_HZ = 4000
 
+# Stretches looked at together: their transforms stay within a few megabytes.
+_AT_ONCE = 32
+
+
+class _Scale(NamedTuple):
+    """What a sampling rate is brought down to."""
+
+    factor: int
+    rate_hz: float
+    lags: int
+
+    @classmethod
+    def of(cls, rate_hz: int) -> _Scale:
+        factor = max(1, rate_hz // _WORKING_RATE_HZ)
+        return cls(factor, rate_hz / factor, int(_MAX_LAG_S * rate_hz / factor))
+
+    @property
+    def block(self) -> int:
+        """The most samples that are transformed at once."""
+        return ((1 << int(_BLOCK_S * self.rate_hz).bit_length()) - self.lags) * self.factor
+
+    def size(self, block: _Pcm) -> int:
+        """The length of a block's transform.
+
+        Silence as long as the largest lag is included: no lag wraps around.
+        """
+        return _fast_size(len(block) // self.factor + self.lags + 1)
+
+
+class _Gathered(NamedTuple):
+    """What one block adds."""
+
+    samples: int
+    energy: npt.NDArray[np.float64]
+    """[shape=(2,)]"""
+    cross: npt.NDArray[np.float64]
+    """[shape=(2 * lags + 1,)]"""
+
 
 class Coherence:
     """Gathers blocks of both channels; the largest correlation at any lag is the coherence.
@@ -29,38 +71,33 @@ class Coherence:
     """
 
     def __init__(self, rate_hz: int) -> None:
-        self._factor = max(1, rate_hz // _WORKING_RATE_HZ)
-        self._rate_hz = rate_hz / self._factor
-        self._lags = int(_MAX_LAG_S * self._rate_hz)
+        self._scale = _Scale.of(rate_hz)
+        self._lags = self._scale.lags
         self._cross: npt.NDArray[np.float64] = np.zeros(2 * self._lags + 1)
         self._energy: npt.NDArray[np.float64] = np.zeros(2)
         self._samples = 0
+        self._value: float | None = None
 
     @property
     def block(self) -> int:
         """The most samples that `add` takes at once."""
-        return ((1 << int(_BLOCK_S * self._rate_hz).bit_length()) - self._lags) * self._factor
+        return self._scale.block
 
-    def add(self, pcm: npt.NDArray[np.float32]) -> None:
+    def add(self, pcm: _Pcm) -> None:
         """pcm: [shape=(n, 2)] consecutive samples of both channels, at most `block`."""
-        count = len(pcm) // self._factor
-        self._samples += count
-        # Neighbours are added by strides: numpy is slow at means over so few.
-        steps = (pcm[step : count * self._factor : self._factor] for step in range(self._factor))
-        channels = np.ascontiguousarray(sum(steps, np.zeros((), np.float32)).T) / self._factor
-        # Silence as long as the largest lag included: no lag wraps around.
-        size = _fast_size(count + self._lags + 1)
-        bin_hz = self._rate_hz / size
-        band = slice(int(_BAND_HZ[0] / bin_hz), int(_BAND_HZ[1] / bin_hz))
-        spectra = np.fft.rfft(channels, size)
-        heard = spectra[:, band]
-        heard /= _smoothed(np.abs(heard), int(_SMOOTHED_HZ / bin_hz) | 1) + 1e-9
-        # Whitened, all blocks are equally loud: each counts by its length.
-        self._energy += (np.abs(heard) ** 2).sum(axis=1) * (count / size)
-        product = np.zeros(size // 2 + 1, dtype=heard.dtype)
-        product[band] = heard[0] * heard[1].conj()
-        cross = np.fft.irfft(product, size) * (count / 2)
-        self._cross += np.concatenate((cross[-self._lags :], cross[: self._lags + 1]))
+        for one in _gathered([pcm], self._scale.size(pcm), self._scale):
+            self.take(one)
+
+    def take(self, gathered: _Gathered) -> None:
+        """Add what a block gave."""
+        self._samples += gathered.samples
+        self._energy += gathered.energy
+        self._cross += gathered.cross
+
+    def settle(self) -> None:
+        """Keep the value alone, which takes a thousandth of the memory: nothing can be added."""
+        self._value = self.value()
+        self._cross = np.zeros(0)
 
     def merge(self, other: Coherence) -> None:
         """Add what another one gathered at the same sampling rate."""
@@ -70,22 +107,63 @@ class Coherence:
 
     def threshold(self) -> float:
         """What two voices that have nothing in common hardly reach."""
-        values = 2 * (_BAND_HZ[1] - _BAND_HZ[0]) * max(self._samples, 1) / self._rate_hz
+        values = 2 * (_BAND_HZ[1] - _BAND_HZ[0]) * max(self._samples, 1) / self._scale.rate_hz
         chance = np.sqrt(2 * np.log(2 * self._lags + 1) / values)
         return float(min(0.9, max(_LEAST_THRESHOLD, 2 * chance)))
 
     def value(self) -> float:
         """0 (nothing in common) to 1 (the same signal on both channels)."""
+        if self._value is not None:
+            return self._value
         scale = float(np.sqrt(self._energy[0] * self._energy[1]))
         return 0.0 if scale == 0 else min(1.0, float(np.abs(self._cross).max()) / scale)
 
 
-def coherence_of(pcm: npt.NDArray[np.float32], rate_hz: int) -> Coherence:
-    """pcm: [shape=(n, 2)] a stretch of both channels of any length."""
-    coherence = Coherence(rate_hz)
-    for start in range(0, len(pcm), coherence.block):
-        coherence.add(pcm[start : start + coherence.block])
-    return coherence
+def coherences_of(stretches: Iterable[_Pcm], rate_hz: int) -> list[Coherence]:
+    """stretches: each [shape=(n, 2)] both channels, of any length.
+
+    Masks are many and short: those whose transforms have one size go through them together.
+    """
+    scale = _Scale.of(rate_hz)
+    out = []
+    by_size: dict[int, list[tuple[Coherence, _Pcm]]] = {}
+    for pcm in stretches:
+        out.append(Coherence(rate_hz))
+        for start in range(0, len(pcm), scale.block):
+            block = pcm[start : start + scale.block]
+            by_size.setdefault(scale.size(block), []).append((out[-1], block))
+    for size, pairs in by_size.items():
+        for start in range(0, len(pairs), _AT_ONCE):
+            some = pairs[start : start + _AT_ONCE]
+            found = _gathered([block for _, block in some], size, scale)
+            for (one, _), gathered in zip(some, found, strict=True):
+                one.take(gathered)
+    return out
+
+
+def _gathered(blocks: Sequence[_Pcm], size: int, scale: _Scale) -> Iterator[_Gathered]:
+    """What each of some blocks adds, whose transforms have one size."""
+    factor, rate_hz, lags = scale
+    # NumPy's transforms of single precision take three times as long at some sizes.
+    channels = np.zeros((len(blocks), 2, size))
+    counts = np.array([len(pcm) // factor for pcm in blocks])
+    for pcm, count, both in zip(blocks, counts.tolist(), channels, strict=True):
+        # Neighbours are added by strides: numpy is slow at means over so few.
+        mean = both.T[:count]
+        for step in range(factor):
+            mean += pcm[step : count * factor : factor]
+    channels /= factor
+    bin_hz = rate_hz / size
+    band = slice(int(_BAND_HZ[0] / bin_hz), int(_BAND_HZ[1] / bin_hz))
+    heard = np.fft.rfft(channels)[..., band]
+    heard /= _smoothed(np.abs(heard), int(_SMOOTHED_HZ / bin_hz) | 1) + 1e-9
+    # Whitened, all blocks are equally loud: each counts by its length.
+    energy = (np.abs(heard) ** 2).sum(axis=-1) * (counts / size)[:, np.newaxis]
+    product = np.zeros((len(blocks), size // 2 + 1), dtype=np.complex128)
+    product[:, band] = heard[:, 0] * heard[:, 1].conj()
+    cross = np.fft.irfft(product, size) * (counts / 2)[:, np.newaxis]
+    around = np.concatenate((cross[:, -lags:], cross[:, : lags + 1]), axis=-1)
+    return map(_Gathered, counts.tolist(), energy, around)
 
 
 @lru_cache(maxsize=64)
@@ -100,6 +178,6 @@ def _smoothed(magnitude: npt.NDArray[np.floating], width: int) -> npt.NDArray[np
     bins = magnitude.shape[-1]
     # As far as half the width beyond either end, its last value.
     places = np.arange(-(width // 2) - 1, bins + width // 2).clip(0, bins - 1)
-    total = np.cumsum(magnitude[:, places], axis=-1, dtype=np.float64)
-    smooth: npt.NDArray[np.float64] = (total[:, width:] - total[:, :-width]) / width
+    total = np.cumsum(magnitude[..., places], axis=-1, dtype=np.float64)
+    smooth: npt.NDArray[np.float64] = (total[..., width:] - total[..., :-width]) / width
     return smooth

@@ -17,7 +17,9 @@ import numpy.typing as npt
 
 from audioengine.mp3.header import StreamFormat, Version, parse_header
 from audioengine.mp3.splice import ChannelFrame, separate_channels
+from audioengine.pcm.decode import decode_stream
 from audioengine.pcm.lame import encoder
+from audioengine.pcm.level import is_coarse, with_level
 
 GRID_OFFSET = 1105
 """LAME codes its input sample n where raw sample n + 1105 of its output is: 576 + 529."""
@@ -143,7 +145,40 @@ def _encode(
         first = start + part[0].skip
         wanted.append(range(first, first + part[0].count))
         start += len(part[0].pcm) // format.samples_per_frame
-    return _take_apart(stream, format, wanted)
+    made = _take_apart(stream, format, wanted)
+    if is_coarse(format, bitrate_index):
+        return _at_level(made, parts, format, stream, wanted)
+    return made
+
+
+def _at_level(
+    made: Sequence[Sequence[Sequence[ChannelFrame]]],
+    parts: Sequence[tuple[Stretch, ...]],
+    format: StreamFormat,
+    stream: bytes,
+    wanted: Sequence[range],
+) -> list[list[list[ChannelFrame]]]:
+    """The same frames, none quieter than what they were made of; see `audioengine.pcm.level`."""
+    scale, spf = np.float32(2 ** (-_HEADROOM_STEPS / 4)), format.samples_per_frame
+    decoded = decode_stream(stream)
+    out = []
+    for part, channels, frames in zip(parts, made, wanted, strict=True):
+        zero = (frames.start - part[0].skip) * spf
+        louder = []
+        for channel, (stretch, units) in enumerate(zip(part, channels, strict=True)):
+            given = np.concatenate((np.zeros(GRID_OFFSET, np.float32), scale * stretch.pcm))
+            coded = decoded[zero:, channel]
+            starts = range(stretch.skip * spf, (stretch.skip + stretch.count) * spf, spf)
+            louder.append(
+                [
+                    with_level(
+                        unit, format, given[start : start + 4 * spf], coded[start : start + 4 * spf]
+                    )
+                    for unit, start in zip(units, starts, strict=True)
+                ]
+            )
+        out.append(louder)
+    return out
 
 
 def _take_apart(

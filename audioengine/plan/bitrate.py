@@ -47,6 +47,12 @@ def usual_kbps(format: StreamFormat) -> int:
     return 48 if format.version is Version.MPEG_2 else 32
 
 
+# By the highest rate that they are for, what leaves the band whole but for the top that LAME never
+# codes, and for 128 kbit/s what it leaves out above 16.5 kHz: in stereo, and in mono.
+_FIRST_KBPS = {12_000: (32, 16), 16_000: (48, 32), 24_000: (64, 48), 48_000: (128, 64)}
+
+
 def first_kbps(format: StreamFormat) -> int:
-    """Of what is encoded for the first time: as much for each channel as recorders use."""
-    return usual_kbps(format) * format.channels // 2
+    """The bitrate of what is encoded for the first time."""
+    stereo, mono = next(of for most, of in _FIRST_KBPS.items() if format.rate_hz <= most)
+    return stereo if format.channels == 2 else mono

@@ -18,6 +18,8 @@ from audioengine.plan.grid import Flags, FrameRange, Grid, frames_touched
 from audioengine.plan.spans import without
 from audioengine.plan.stereo import Coupling
 
+_NO_FRAMES = FrameRange(0, 0)
+
 ReadCoupling: TypeAlias = Callable[[FrameRange], "npt.NDArray[np.uint8]"]
 
 
@@ -117,13 +119,13 @@ def _plan_mask(
 ) -> tuple[PlannedMask, _AlsoChanged]:
     """Place one mask; `others` are the raw samples at which the other party is masked too."""
     raw = _raw(mask.applied, index)
-    others = touching(others, raw)
+    others = touching(others, raw) if others else ()
     audible = raw.clipped(kept)
-    core = frames_touched(index.format, audible, grid) if audible.length else FrameRange(0, 0)
+    core = frames_touched(index.format, audible, grid) if audible.length else _NO_FRAMES
     nothing = _AlsoChanged([], [], [])
     if index.format.channels == 1:
         return PlannedMask(mask, (0,), audible, core, 0), nothing
-    if mask.party == "both" or not without([raw], others):
+    if mask.party == "both" or (others and not without([raw], others)):
         # Both parties are masked there, be it by two masks.
         return PlannedMask(mask, (0, 1), audible, core, 0), nothing
     own = int((mask.party == "caller") != (caller_channel == "left"))
@@ -131,25 +133,29 @@ def _plan_mask(
         return PlannedMask(mask, (own,), audible, core, 0), nothing
     under = source_frames(index, audible)
     coupling = read_coupling(under)
+    counts = np.bincount(coupling, minlength=len(Coupling)).tolist()
     name = f"the mask of {mask.party} at samples {mask.applied.start} to {mask.applied.end}"
-    equal = coupling == Coupling.EQUAL
-    if equal.any() and (equal | (coupling == Coupling.SILENT)).all():
+    equal, silent = counts[Coupling.EQUAL], counts[Coupling.SILENT]
+    if equal and equal + silent == under.count:
         notice = Notice("equal_channels", f"Both channels are equal under {name}: both are masked.")
         return PlannedMask(mask, (0, 1), audible, core, 0), _AlsoChanged([], [notice], [])
-    shared = int((coupling == Coupling.MID_SIDE).sum())
+    shared = counts[Coupling.MID_SIDE]
+    planned = PlannedMask(mask, (own,), audible, core, shared)
     fallbacks = []
-    intensity = without(_parts_of(coupling == Coupling.INTENSITY, under, raw, index), others)
-    other = list(intensity)
-    if intensity:
+    other: list[Span] = []
+    if counts[Coupling.INTENSITY]:
+        coupled = _parts_of(coupling == Coupling.INTENSITY, under, raw, index)
+        other += without(coupled, others)
+    if other:
         fallbacks.append(
             Notice(
                 "intensity_stereo",
                 f"Frames under {name} use intensity stereo; both parties are masked in those",
             )
         )
-    if shared_frames == "mask_both":
+    if shared and shared_frames == "mask_both":
         other += _parts_of(coupling == Coupling.MID_SIDE, under, raw, index)
-    return PlannedMask(mask, (own,), audible, core, shared), _AlsoChanged(other, [], fallbacks)
+    return planned, _AlsoChanged(other, [], fallbacks)
 
 
 def _parts_of(flags: Flags, frames: FrameRange, raw: Span, index: FrameIndex) -> list[Span]:

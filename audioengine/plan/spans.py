@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
 from audioengine.edits import Span, join, touching
 from audioengine.plan.grid import FrameRange, merged
@@ -22,6 +24,22 @@ def without(spans: Iterable[Span], holes: Iterable[Span]) -> tuple[Span, ...]:
         if position < span.end:
             out.append(Span(position, span.end))
     return tuple(out)
+
+
+class SpansByPlace:
+    """Spans by number, found by place; they may overlap."""
+
+    def __init__(self, spans: Mapping[int, Span]) -> None:
+        self._spans = sorted((span, number) for number, span in spans.items())
+        # The furthest end so far never falls: what ends before a place is found by bisection.
+        self._ends = list(accumulate((span.end for span, _ in self._spans), max))
+
+    def inside(self, window: Span) -> dict[int, Span]:
+        """By number, in order, the part of each span that lies in the window."""
+        first = bisect_right(self._ends, window.start)
+        last = bisect_left(self._spans, window.end, key=lambda pair: pair[0].start)
+        parts = {number: span.clipped(window) for span, number in self._spans[first:last]}
+        return {number: parts[number] for number in sorted(parts) if parts[number].length}
 
 
 def frames_without(

@@ -52,7 +52,7 @@ class SourceWindows:
 ReadWindows: TypeAlias = Callable[[FrameRange], SourceWindows]
 
 
-def read_windows(source: ByteSource, index: FrameIndex, frames: FrameRange) -> SourceWindows:
+def read_source_windows(source: ByteSource, index: FrameIndex, frames: FrameRange) -> SourceWindows:
     """The windows of a recording's frames."""
     out = SourceWindows.nothing(frames.count, index.format.channels)
     first, last = max(frames.first, 0), min(frames.last, index.frames)

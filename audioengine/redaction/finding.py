@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from typing import Any, TypeAlias, overload
+from typing import TypeAlias, overload
 
-from audioengine.edits import Modification, Party
+from audioengine.edits import FindingsFile, FoundStretch, Modification, Party
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.notices import Notice
 from audioengine.times import Interval, Number, exact, exact_or_none
@@ -111,15 +111,9 @@ class Finding:
         """First instant after it, in exact seconds; None where it is open."""
         return _seconds(self.interval.end, self.path)
 
-    def to_dict(self) -> dict[str, Any]:
-        """What a report may say of it: times in seconds, no text."""
-        return {
-            "party": self.party,
-            "from": None if self.interval.start is None else float(self.start),
-            "to": None if self.end is None else float(self.end),
-            "kind": self.kind,
-            "confidence": None if self.confidence is None else float(self.confidence),
-        }
+    def is_of(self, file: Origin) -> bool:
+        """Return whether a file told of it."""
+        return self.origin is not None and self.origin.sha256 == file.sha256
 
 
 @dataclass(frozen=True)
@@ -135,6 +129,8 @@ class Findings(Sequence[Finding]):
     """Up to which gap `modification` joins findings unless it is told."""
     warnings: tuple[Notice, ...] = field(default=())
     """What the files left open, and how it was taken."""
+    told_kinds: tuple[str, ...] | None = None
+    """The only kinds that the files can tell of; None: whatever there is, they tell of it."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -160,7 +156,7 @@ class Findings(Sequence[Finding]):
         min_confidence: 0 to 1. A finding whose confidence is unknown stays.
 
         Raises InvalidRequestError where kinds are chosen and a finding's file does not tell its
-        kind: no choice can be made then, and nothing is left out silently.
+        kind, or the files can't tell of one: nothing is left out silently.
         """
         wanted = _patterns(kinds)
         least = None
@@ -174,6 +170,7 @@ class Findings(Sequence[Finding]):
             unknown = [Problem(one.path, None, rule) for one in self.items if one.kind is None]
             if unknown:
                 raise InvalidRequestError(unknown[:20])
+            self._check_stretch(wanted)
         return tuple(
             one
             for one in self.items
@@ -182,6 +179,15 @@ class Findings(Sequence[Finding]):
                 least is None or one.confidence is None or exact(one.confidence, one.path) >= least
             )
         )
+
+    def _check_stretch(self, wanted: Iterable[str]) -> None:
+        if self.told_kinds is None:
+            return
+        for one in wanted:
+            if not any(fnmatchcase(_plain(kind), one) for kind in self.told_kinds):
+                told = ", ".join(self.told_kinds)
+                rule = f"must be of what the file can tell, {told}: it marks nothing of other kinds"
+                raise InvalidRequestError.of("kinds", one, rule)
 
     def modification(
         self,
@@ -218,7 +224,26 @@ class Findings(Sequence[Finding]):
             own = [one for one in chosen if (one.party or "both") == party]
             if own:
                 mask[party] = [_widened(each, before, after) for each in _joined(own, gap)]
-        return Modification(mask=mask)
+        notices = list(self.warnings)
+        if not chosen:
+            told = ", ".join(one.format for one in self.origins) or "The findings"
+            notices.append(Notice("no_findings", f"{told}: nothing says what to mask."))
+        files = tuple(
+            FindingsFile(one.format, one.sha256, tuple(_stretch(f) for f in chosen if f.is_of(one)))
+            for one in self.origins
+        )
+        return Modification(mask=mask, findings=files, notices=tuple(notices))
+
+
+def _stretch(finding: Finding) -> FoundStretch:
+    """What a report says of a finding."""
+    return FoundStretch(
+        finding.party or "both",
+        None if finding.interval.start is None else float(finding.start),
+        None if finding.end is None else float(finding.end),
+        finding.kind,
+        None if finding.confidence is None else float(finding.confidence),
+    )
 
 
 def is_kind(kind: object) -> bool:

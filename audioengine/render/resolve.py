@@ -16,7 +16,7 @@ _AFTER_LONG = {BlockType.LONG, BlockType.START}
 _BEFORE_LONG = {BlockType.LONG, BlockType.STOP}
 
 
-class Windows(NamedTuple):
+class FrameWindows(NamedTuple):
     """First and last window of a channel's frame.
 
     None: that of a mixed block, whose lowest two subbands have a long window beside a short one
@@ -31,7 +31,7 @@ class Windows(NamedTuple):
         """Whether both ends have long slopes."""
         return self.first in _AFTER_LONG and self.last in _BEFORE_LONG
 
-    def like(self, other: Windows) -> bool:
+    def like(self, other: FrameWindows) -> bool:
         """Whether what is legal beside the other is legal beside these."""
         return (self.first == other.first or {self.first, other.first} <= _AFTER_LONG) and (
             self.last == other.last or {self.last, other.last} <= _BEFORE_LONG
@@ -49,23 +49,23 @@ class Pick(IntEnum):
     """Re-made with long windows."""
 
 
-LONG_WINDOWS = Windows(BlockType.LONG, BlockType.LONG)
+LONG_WINDOWS = FrameWindows(BlockType.LONG, BlockType.LONG)
 
 # Three frames more are re-made rather than one made with long windows where the encoder wants
 # short ones: long windows smear attacks.
 _COST = {Pick.SOURCE: 0, Pick.NATURAL: 1, Pick.LONG: 4}
 
 
-def legal(before: Windows, after: Windows) -> bool:
+def legal(before: FrameWindows, after: FrameWindows) -> bool:
     """Whether two frames of a channel may follow one another."""
     return (before.last, after.first) in LEGAL_SUCCESSIONS
 
 
 def legal_picks(
-    source: Sequence[Windows | None],
-    natural: Sequence[Windows],
-    before: Windows | None,
-    after: Windows | None,
+    source: Sequence[FrameWindows | None],
+    natural: Sequence[FrameWindows],
+    before: FrameWindows | None,
+    after: FrameWindows | None,
 ) -> list[Pick] | None:
     """The picks for consecutive frames of a channel: few re-made ones, and few of long windows.
 
@@ -77,7 +77,7 @@ def legal_picks(
     None where no picks are legal.
     """
     total: dict[Pick, int] = {}
-    shown: dict[Pick, Windows] = {}
+    shown: dict[Pick, FrameWindows] = {}
     trail: list[dict[Pick, Pick]] = []
     for place, (kept, made) in enumerate(zip(source, natural, strict=True)):
         options = {Pick.NATURAL: made, Pick.LONG: LONG_WINDOWS}
@@ -111,10 +111,10 @@ def legal_picks(
 
 
 def natural_picks(
-    natural: Callable[[int], Windows],
+    natural: Callable[[int], FrameWindows],
     count: int,
-    before: Windows | None,
-    after: Windows | None,
+    before: FrameWindows | None,
+    after: FrameWindows | None,
 ) -> Sequence[Pick] | None:
     """The same of `count` frames that must all be re-made, and whose windows follow one another.
 

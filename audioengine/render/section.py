@@ -7,10 +7,9 @@ what they give does not depend on how many work at once.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -19,12 +18,19 @@ from audioengine.edits import Span
 from audioengine.mp3.main_data import Frame
 from audioengine.mp3.side_info import BlockType, granule_layout
 from audioengine.mp3.splice import ChannelFrame, silent_channel
-from audioengine.pcm.coherence import LEAST_MS, Coherence, coherence_of
+from audioengine.pcm.coherence import LEAST_MS, Coherence, coherences_of
 from audioengine.pcm.tone import BeepTone
 from audioengine.plan.grid import Flags, FrameRange, flags_of, is_in, merged, ranges_of
 from audioengine.plan.rendering import RenderPlan
+from audioengine.plan.spans import SpansByPlace
 from audioengine.render.edited import EditedPcm, ReadPcm
-from audioengine.render.resolve import LONG_WINDOWS, Pick, Windows, legal_picks, natural_picks
+from audioengine.render.resolve import (
+    LONG_WINDOWS,
+    FrameWindows,
+    Pick,
+    legal_picks,
+    natural_picks,
+)
 from audioengine.render.stream import FrameStream
 from audioengine.render.tracks import Pieces, Track, TrackMaker, windows_of
 from audioengine.render.weave import Remade
@@ -93,9 +99,9 @@ class _Run:
     frames: FrameRange
     borders: Flags
     """Which of them may be copied instead."""
-    before: Windows | None
+    before: FrameWindows | None
     """Of what stands in front; None where nothing does."""
-    after: Windows | None
+    after: FrameWindows | None
     picks: Sequence[Pick] = ()
 
     def must_make(self, number: int) -> None:
@@ -121,22 +127,6 @@ class _Draft:
     """By number of a mask of one party, the masked samples that are played here."""
 
 
-class MasksByPlace:
-    """Masks by number, found by place; they may overlap."""
-
-    def __init__(self, spans: Mapping[int, Span]) -> None:
-        self._spans = sorted((span, number) for number, span in spans.items())
-        # The furthest end so far never falls: what ends before a place is found by bisection.
-        self._ends = list(accumulate((span.end for span, _ in self._spans), max))
-
-    def inside(self, window: Span) -> dict[int, Span]:
-        """By number, the part of each mask that lies in the window."""
-        first = bisect_right(self._ends, window.start)
-        last = bisect_left(self._spans, window.end, key=lambda pair: pair[0].start)
-        parts = {number: span.clipped(window) for span, number in self._spans[first:last]}
-        return {number: parts[number] for number in sorted(parts) if parts[number].length}
-
-
 class SectionMaker:
     """Makes the sections of one plan; may be called from many threads."""
 
@@ -153,7 +143,7 @@ class SectionMaker:
         self._tone = tone
         self._tracks = TrackMaker(plan, tone)
         self._lost = frozenset(plan.lost)
-        self._one_party = MasksByPlace(
+        self._one_party = SpansByPlace(
             {
                 number: mask.span
                 for number, mask in enumerate(plan.masks)
@@ -218,8 +208,8 @@ class SectionMaker:
         borders[1] &= not comes_on and not silence[0]
         borders[-2] &= not goes_on and not silence[1]
         for part in ranges_of(every[1:-1], frames.first):
-            before: Windows | None = LONG_WINDOWS
-            after: Windows | None = LONG_WINDOWS
+            before: FrameWindows | None = LONG_WINDOWS
+            after: FrameWindows | None = LONG_WINDOWS
             if not (comes_on and part.first == frames.first):
                 before = self._beside(channel, part.first - 1, source)
             if not (goes_on and part.last == frames.last):
@@ -227,25 +217,27 @@ class SectionMaker:
             here = slice(part.first - around.first, part.last - around.first)
             yield _Run(part, borders[here], before, after)
 
-    def _beside(self, channel: int, number: int, source: Mapping[int, Frame]) -> Windows | None:
+    def _beside(
+        self, channel: int, number: int, source: Mapping[int, Frame]
+    ) -> FrameWindows | None:
         """The windows of the source's frame, or of silence in its place."""
         if number not in self._plan.grid.frames:
             return None
         frame = source.get(number)
         return LONG_WINDOWS if frame is None else self._windows(frame, channel)
 
-    def _windows(self, frame: Frame, channel: int) -> Windows:
+    def _windows(self, frame: Frame, channel: int) -> FrameWindows:
         # The windows of mid and side are those of left and right.
         layout = granule_layout(self._plan.format.lsf)
         start, end = (frame.side_info.granules[place][channel] for place in (0, -1))
         first, last = layout.block_type(start), layout.block_type(end)
-        return Windows(
+        return FrameWindows(
             None if layout.is_mixed(start) and first is not BlockType.START else first,
             None if layout.is_mixed(end) and last is not BlockType.STOP else last,
         )
 
     def _section(self, draft: _Draft, tracks: Sequence[Sequence[Track]], pcm: EditedPcm) -> Section:
-        frames, rate = draft.frames, self._plan.format.rate_hz
+        frames = draft.frames
         self._pick(draft, tracks)
         units = [
             self._units(channel, draft.runs[channel], of_channel, pcm)
@@ -264,11 +256,17 @@ class SectionMaker:
                 np.array([number in channel for number in numbers], dtype=bool) for channel in units
             ),
             coupled=coupled,
-            coherence={
-                number: coherence_of(pcm.unedited(span), rate)
-                for number, span in draft.heard.items()
-            },
+            coherence=self._coherence(draft.heard, pcm),
         )
+
+    def _coherence(self, heard: Mapping[int, Span], pcm: EditedPcm) -> dict[int, Coherence]:
+        """By mask, that of the source's channels under its part that is played here."""
+        stretches = (pcm.unedited(span) for span in heard.values())
+        found = coherences_of(stretches, self._plan.format.rate_hz)
+        for (number, span), one in zip(heard.items(), found, strict=True):
+            if span == self._plan.masks[number].span:
+                one.settle()
+        return dict(zip(heard, found, strict=True))
 
     def _pick(self, draft: _Draft, tracks: Sequence[Sequence[Track]]) -> None:
         """Decide how each frame of each run is coded."""

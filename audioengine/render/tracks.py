@@ -28,7 +28,7 @@ from audioengine.pcm.tone import BeepTone
 from audioengine.plan.grid import FrameRange, Grid, frames_within
 from audioengine.plan.rendering import RenderPlan
 from audioengine.render.edited import EditedPcm
-from audioengine.render.resolve import Windows, legal
+from audioengine.render.resolve import FrameWindows, legal
 
 # A steady stretch shorter than this costs less encoded than a second start behind it.
 _MIN_FILL_FRAMES = 12
@@ -42,6 +42,9 @@ _FEW_FRAMES = 128
 # Frames after which a steady tone's coding no longer shows how it began.
 _TONE_WARM_UP_FRAMES = 8
 
+# What a granule needs at least to keep a tone's level.
+_LEAST_BITS = 100
+
 # Recordings of a batch are masked alike: some phases of a beep or two.
 _KEPT_TONES = 64
 
@@ -49,6 +52,15 @@ _KEPT_TONES = 64
 def tone_kbps(format: StreamFormat) -> int:
     """The least bitrate that keeps a 3 kHz tone: LAME's low-pass falls with it."""
     return 16 if format.lsf else 32
+
+
+def _pair_index(format: StreamFormat, bitrate_index: int) -> int:
+    """The bitrate_index at which two channels are coded together: the stream's, or the next ones.
+
+    Stereo of 16, 22.05 and 24 kHz has 60, 20 and 12 bits for a granule of each channel at 8 kbit/s.
+    Beeps came out up to 20 dB too low there; with 68 bits and more, they are right.
+    """
+    return next(i for i in range(bitrate_index, 15) if format.granule_bits(i) >= _LEAST_BITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +85,10 @@ class Track:
         return Track(frames.first, self.units[frames.first - self.first : frames.last - self.first])
 
 
-def windows_of(unit: ChannelFrame, format: StreamFormat) -> Windows:
+def windows_of(unit: ChannelFrame, format: StreamFormat) -> FrameWindows:
     """The windows at both ends of a channel's frame."""
     types = unit.block_types(format)
-    return Windows(types[0], types[-1])
+    return FrameWindows(types[0], types[-1])
 
 
 def seam(format: StreamFormat, before: Track, after: Track, wanted: int) -> int:
@@ -188,6 +200,7 @@ class TrackMaker:
             rest = max(half, kbps - tone_kbps(plan.format))
             self._rest = lame_bitrate_index(plan.format, rest)
         highest = highest_bitrate_index(plan.format)
+        self._pair = _pair_index(plan.format, plan.bitrate_index)
         # Two that are coded alone have more than LAME gives a pair in MPEG-2.5.
         self._pairs = plan.format.channels == 2 and plan.bitrate_index <= highest
         self._lowpass_hz = plan.format.rate_hz // 2 if plan.full_band else None
@@ -235,7 +248,7 @@ class TrackMaker:
             for parts in pieces
         ]
         if self._pairs and spans[0] == spans[1] and all(map(self._made_together, spans[0])):
-            pair = Coder((0, 1), self._plan.bitrate_index)
+            pair = Coder((0, 1), self._pair)
             return [
                 EncodingJob(pair, part) for part in (asked[0] if asked[0] == asked[1] else spans[0])
             ]
@@ -380,7 +393,7 @@ class TrackMaker:
         return [track for (track,) in made]
 
     def coarser(
-        self, frame: int, wanted: Mapping[int, Windows], pcm: EditedPcm
+        self, frame: int, wanted: Mapping[int, FrameWindows], pcm: EditedPcm
     ) -> Iterator[dict[int, ChannelFrame]]:
         """Some channels of a frame at ever lower bitrates, with windows like those wanted."""
         one = FrameRange(frame, frame + 1)
@@ -394,7 +407,7 @@ class TrackMaker:
             if self._pairs and len(wanted) == 2:
                 # Together, both channels get short windows where one does.
                 both = lame_bitrate_index(self._format, 2 * self._format.bitrates_kbps[index])
-                ways.insert(0, (Coder((0, 1), both), self._plan.bitrate_index))
+                ways.insert(0, (Coder((0, 1), both), self._pair))
             found: dict[int, ChannelFrame] = {}
             for short_blocks in (True, False):
                 for coder, usual in ways:

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from audioengine.choices import CallerChannel
+from audioengine.edits import Span
 from audioengine.errors import InvalidRequestError
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.workers import worker_count
-from audioengine.pcm.decode import decode_raw
 from audioengine.render.execute import Progress
 from audioengine.render.workers import executor_of
 from audioengine.storage import S3Options, SourceLike
@@ -136,7 +136,7 @@ def _extremes(
     first = recording.index.start
 
     def block(start: int, end: int) -> Extremes:
-        pcm = decode_raw(recording.source, recording.index, first + start, first + end)
+        (pcm,) = recording.read_pcm([Span(first + start, first + end)])
         return extremes_of(pcm, each)
 
     with executor_of(workers) as executor:

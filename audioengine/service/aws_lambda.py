@@ -2,7 +2,7 @@
 """The worker as a Lambda function of the queue, with partial batch responses.
 
 `audioengine.service.aws_lambda.handler`; settings come from the environment. There is no outbox:
-what can't be told is not done, and comes again.
+a command whose event can't be sent counts as not done, and comes again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LEAST_LEFT_MS = 15_000
 
 
 class Context(Protocol):
-    """What Lambda tells of a call."""
+    """What Lambda says of an invocation."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return how long it may still take."""
@@ -101,7 +101,7 @@ class Batches:
 
 
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Handle an event of SQS; what Lambda is told to call.
+    """Handle an event of SQS; the function to set as its handler.
 
     Its event source mapping must have the function response type ReportBatchItemFailures.
     """

@@ -173,11 +173,11 @@ def serve_embedded(
     ready: Callable[[str], object],
     show: Callable[[str], object],
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then REST ends first, then the worker, then what tells.
+    """Serve until SIGTERM or SIGINT; then REST ends first, then the worker, then what shows events.
 
     rest: where to listen, which need not be as in the settings.
     ready: called with the URL once connections are taken.
-    show: called with each event or alarm, as a line of JSON, whichever process tells it.
+    show: called with each event or alarm, as a line of JSON, whichever process publishes it.
 
     Raises StorageError where the address is taken, or a file can't be used.
     """

@@ -11,14 +11,10 @@ from typing import TYPE_CHECKING
 from audioengine.settings.sources import are_named
 
 if TYPE_CHECKING:
+    from audioengine.settings.deployment import Settings, load_settings
     from audioengine.settings.rest import RestSettings
-    from audioengine.settings.values import (
-        DomainSettings,
-        FallbackSettings,
-        Settings,
-        StorageSettings,
-        load_settings,
-    )
+    from audioengine.settings.storage import StorageSettings
+    from audioengine.settings.tenants import DomainSettings, FallbackSettings
 
 __all__ = [
     "DomainSettings",
@@ -34,6 +30,6 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from audioengine.settings import values
+    from audioengine.settings import deployment
 
-    return getattr(values, name)
+    return getattr(deployment, name)

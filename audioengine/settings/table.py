@@ -23,6 +23,13 @@ def _bucket(name: str | None) -> str | None:
     return name
 
 
+def not_empty(value: object) -> object:
+    """Refuse an empty path, which pathlib takes for the working folder."""
+    if value == "":
+        raise ValueError("must not be empty")
+    return value
+
+
 Bucket: TypeAlias = Annotated[str, AfterValidator(_bucket)]
 OptionalBucket: TypeAlias = Annotated[str | None, AfterValidator(_bucket)]
 

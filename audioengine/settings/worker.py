@@ -40,7 +40,7 @@ class WorkerSettings(Table):
     None: as often as that, else 10 times.
     """
     settle_dead_letters: bool = True
-    """Whether commands that a killed worker left to the dead letters are told of, and deleted."""
+    """Whether commands that a killed worker left to the dead letters are reported and deleted."""
     backoff_s: Annotated[int, Field(ge=0, le=900)] = 5
     """Before a second try; each further one doubles it, up to 15 minutes."""
     drain_s: Annotated[int, Field(ge=0)] = 25

@@ -19,7 +19,7 @@ from audioengine.sources.kind import Kind, kind_of
 from audioengine.sources.leg import Sound
 from audioengine.sources.mp3 import Mp3Sound
 from audioengine.sources.raw import LEAST_RATE_HZ, MOST_RATE_HZ, RawFormat
-from audioengine.sources.sndfile import CutOffError, SndfileSound, opened
+from audioengine.sources.sndfile import CutOffError, SndfileSound, open_sndfile
 
 MOST_SECONDS = 86_400
 """No call lasts longer than a day; a header may promise years."""
@@ -67,7 +67,7 @@ def open_kind(source: ByteSource, kind: Kind, *, allow_truncated: bool = False) 
         )
     sound: Sound
     try:
-        with quiet(), opened(source, None) as file:
+        with quiet(), open_sndfile(source, None) as file:
             found = SndfileSound(
                 source, file.samplerate, file.channels, file.frames, file.subtype, None
             )
@@ -135,7 +135,7 @@ def _by_ffmpeg(source: ByteSource, kind: Kind, error: Exception) -> Sound:
             f"this is {kind}, which can't be read without the extra av: "
             f"pip install 'audioengine[av]' (libsndfile: {error})"
         )
-    return pyav.open_sound(source, str(kind), MOST_SECONDS * MOST_RATE_HZ)
+    return pyav.open_av(source, str(kind), MOST_SECONDS * MOST_RATE_HZ)
 
 
 def _exact(sound: SndfileSound, kind: Kind, *, allow_truncated: bool) -> SndfileSound:

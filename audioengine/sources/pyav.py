@@ -53,7 +53,7 @@ class AvSound:
             raise CutOffError(position, self.length)
 
 
-def open_sound(source: ByteSource, kind: str, most_samples: int) -> AvSound:
+def open_av(source: ByteSource, kind: str, most_samples: int) -> AvSound:
     """Open a file and count its samples, for which it is decoded once.
 
     Raises UnsupportedAudioError, MalformedAudioError, and LimitError beyond `most_samples`.

@@ -80,7 +80,7 @@ class SndfileSound:
     def _read(self, size: int, start: int) -> Iterator[Block]:
         """[shape=(n, channels)] The samples from `start` on, `size` at a time."""
         dtype = "int16" if self.subtype in _SIXTEEN_BITS else "float32"
-        with opened(self.source, self.raw) as file:
+        with open_sndfile(self.source, self.raw) as file:
             if start:
                 file.seek(start)
             for position in range(start, self.length, size):
@@ -95,7 +95,7 @@ class SndfileSound:
                     raise CutOffError(position + len(block), self.length)
 
 
-def opened(source: ByteSource, raw: RawFormat | None) -> soundfile.SoundFile:
+def open_sndfile(source: ByteSource, raw: RawFormat | None) -> soundfile.SoundFile:
     """The file as libsndfile opens it. Raises soundfile.LibsndfileError."""
     if raw is None:
         return soundfile.SoundFile(file_of(source))

@@ -86,7 +86,7 @@ class _Running:
             low += count
 
 
-def lay(channels: Sequence[Sequence[Leg]], rate: int) -> Together:
+def lay_together(channels: Sequence[Sequence[Leg]], rate: int) -> Together:
     """Lay legs on one clock at a sampling rate, which begins with the earliest start.
 
     channels: the legs of each channel; at least one leg in all. Where no start is known, all

@@ -16,7 +16,7 @@ from audioengine.sources.leg import Block, Samples, Sound, as_float
 _BLOCK_SAMPLES = 1 << 16
 
 
-class Windows:
+class SoundWindows:
     """Stretches of a sound; may be called from many threads.
 
     So many of the last samples are kept that those who work side by side find theirs; who asks

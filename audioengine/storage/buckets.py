@@ -90,7 +90,7 @@ class Found:
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Kept beside it, by names in lower case."""
     is_hidden: bool = False
-    """Whether it seems to be under another key than the one given: the store tells nothing else."""
+    """Whether it seems to be under another key than the one given: the store says nothing else."""
 
 
 Judge: TypeAlias = Callable[[Found], None]
@@ -99,7 +99,7 @@ Judge: TypeAlias = Callable[[Found], None]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object, as a list of its bucket tells of it."""
+    """An object, as a listing of its bucket describes it."""
 
     key: str
     etag: str
@@ -152,8 +152,8 @@ class Storage(ABC):
     ) -> None:
         """Delete an object, every version of it or those; none there is no error.
 
-        judge: is told of each version before any is deleted, and raises where it must stay. Only
-            what it was told of is deleted, as far as the store can tell.
+        judge: gets each version before any is deleted, and raises where it must stay. Only the
+            versions that it got are deleted, as far as the store can distinguish them.
         """
 
     @abstractmethod

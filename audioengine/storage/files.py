@@ -11,7 +11,6 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -321,14 +320,12 @@ def _create_part(target: Path, mode: int | None) -> tuple[Path, int]:
     """
     with suppress(FileNotFoundError):
         mode = stat.S_IMODE(target.stat().st_mode) if mode is None else mode
-    for number in count():
-        part = _part(target, number)
-        fd = _create_locked(part, mode)
-        if fd is not None:
-            break
+    number = 0
+    while (fd := _create_locked(_part(target, number), mode)) is None:
+        number += 1
     for later in range(number + 1, number + 1 + _LOOKED_AHEAD):
         _remove_leftover(_part(target, later))
-    return part, fd
+    return _part(target, number), fd
 
 
 def _create_locked(part: Path, mode: int | None) -> int | None:

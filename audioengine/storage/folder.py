@@ -49,9 +49,9 @@ _GONE = (FileNotFoundError, NotADirectoryError)
 class FolderStorage(Storage):
     """A bucket is a folder in `root`, and has to be there; may be sent to another process.
 
-    What commands may write, `.meta.json` beside an object, tells its metadata; where the object was
-    replaced by other means, that no longer counts. No key, bucket or link leads out of `root`, as
-    long as nobody else makes links there meanwhile.
+    `.meta.json` beside an object, which commands may write, contains its metadata. It no longer
+    counts once the object was replaced by other means. No key, bucket or link leads out of `root`,
+    as long as nobody else makes links there meanwhile.
     """
 
     def __init__(self, root: str | os.PathLike[str], *, mode: int = 0o600) -> None:
@@ -260,7 +260,7 @@ def _meta_path(path: Path) -> Path:
 
 
 def _identity(status: os.stat_result) -> dict[str, int]:
-    """What tells, without reading it, that a file is the one that was published."""
+    """What identifies a published file without reading it."""
     return {"bytes": status.st_size, "mtimeNs": status.st_mtime_ns}
 
 

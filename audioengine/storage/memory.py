@@ -36,7 +36,7 @@ class MemoryStorage(Storage):
 
     versioned: whether what is overwritten is kept.
 
-    `requests` tells what was asked for, in order: the door's name, and the place.
+    `requests` lists what was asked for, in order: the method's name, and the place.
     """
 
     def __init__(self, *buckets: str, versioned: bool = False) -> None:
@@ -62,7 +62,7 @@ class MemoryStorage(Storage):
 
     def get(self, bucket: str, key: str) -> bytes:
         """The bytes of an object. Raises StorageError where there is none."""
-        return self._there(Location(bucket, key)).data
+        return self._existing(Location(bucket, key)).data
 
     def keys(self, bucket: str) -> tuple[str, ...]:
         """The keys of all objects in a bucket, sorted."""
@@ -70,7 +70,7 @@ class MemoryStorage(Storage):
 
     def object(self, bucket: str, key: str) -> MemoryObject:
         """All that is kept of an object. Raises StorageError where there is none."""
-        return self._there(Location(bucket, key))
+        return self._existing(Location(bucket, key))
 
     def find(self, location: Location, options: S3Options | None = None) -> Found | None:
         self._asked("find", location)
@@ -81,7 +81,7 @@ class MemoryStorage(Storage):
 
     def source(self, location: Location, options: S3Options | None = None) -> Source:
         self._asked("source", location)
-        kept = self._there(location, options.version if options else None)
+        kept = self._existing(location, options.version if options else None)
         source = BytesSource(kept.data)
         source.metadata = kept.found.metadata
         return source
@@ -98,7 +98,7 @@ class MemoryStorage(Storage):
         options: S3Options | None = None,
     ) -> None:
         self._asked("copy", destination)
-        kept = self._there(source, found.version)
+        kept = self._existing(source, found.version)
         if kept.found.etag != found.etag:
             raise StorageError(f"can't copy {str(source)!r}: it was changed", retryable=True)
         self._keep(destination, kept.data, options or S3Options())
@@ -156,7 +156,7 @@ class MemoryStorage(Storage):
         versions = self._bucket(location.bucket).get(location.key, [])
         return next((one for one in versions if version in (None, one.found.version)), None)
 
-    def _there(self, location: Location, version: str | None = None) -> MemoryObject:
+    def _existing(self, location: Location, version: str | None = None) -> MemoryObject:
         kept = self._kept(location, version)
         if kept is None:
             raise StorageError(f"can't read source {str(location)!r}: NoSuchKey")

@@ -41,7 +41,7 @@ _MULTIPART_BYTES = 64 << 20
 _PART_BYTES = 16 << 20
 
 UPLOAD_KEY = "audioengine-upload"
-"""In an object's metadata: tells what one writer has made from all else under its name."""
+"""In an object's metadata: distinguishes what one writer made from all else under its name."""
 
 
 class S3Source(Source):
@@ -157,13 +157,13 @@ class S3Staging(SpooledStaging):
             digest = self._digest_of_parts() if in_parts else _base64(_sha256(self._blocks()))
             self._spool.seek(0)
             answer: Mapping[str, Any] = {}
-            with mapped(self._doing), appearing(self._location, self._options, self._is_there):
+            with mapped(self._doing), appearing(self._location, self._options, self._exists):
                 if in_parts:
                     self._upload(arguments)
                 else:
                     answer = self._put(arguments, digest)
             # Where the store has said what it has, there is nothing to ask.
-            if not self._is_told_right(answer, digest):
+            if not self._is_confirmed(answer, digest):
                 self._check(digest)
         finally:
             self.close()
@@ -179,7 +179,7 @@ class S3Staging(SpooledStaging):
         digests = [_sha256([block]) for block in self._blocks()]
         return f"{_base64(_sha256(digests))}-{len(digests)}"
 
-    def _is_told_right(self, answer: Mapping[str, Any], digest: str) -> bool:
+    def _is_confirmed(self, answer: Mapping[str, Any], digest: str) -> bool:
         wanted = self._options.encryption
         encrypted = wanted is None or answer.get("ServerSideEncryption") == wanted
         return encrypted and answer.get("ChecksumSHA256") == digest
@@ -225,7 +225,7 @@ class S3Staging(SpooledStaging):
         place, options = self._location, self._options
         send_in_parts(self._client, place, options, arguments, self._blocks(), send)
 
-    def _is_there(self) -> bool:
+    def _exists(self) -> bool:
         """Whether the object is this very output, though the store has refused it."""
         return upload_of(self._head()) == self._upload_id
 
@@ -278,12 +278,10 @@ def metadata_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 @contextmanager
-def appearing(
-    location: Location, options: S3Options, is_there: Callable[[], bool]
-) -> Iterator[None]:
+def appearing(location: Location, options: S3Options, exists: Callable[[], bool]) -> Iterator[None]:
     """Tell a destination that is no longer what it was judged to be from all else that fails.
 
-    is_there: whether the object is there that was to appear: the answer to an earlier try of boto3
+    exists: whether the object is there that was to appear: the answer to an earlier try of boto3
         may have been lost.
 
     Raises DestinationChangedError.
@@ -294,7 +292,7 @@ def appearing(
         if not is_changed(error, options):
             raise
         with suppress(ClientError):
-            if is_there():
+            if exists():
                 return
         if options.is_conditional:
             raise DestinationChangedError(str(location)) from None
@@ -303,8 +301,8 @@ def appearing(
 
 def upload_of(answer: Mapping[str, Any]) -> str | None:
     """By what one writer knows its own object, of an answer of S3; None: it is of none of ours."""
-    told: str | None = answer.get("Metadata", {}).get(UPLOAD_KEY)
-    return told
+    key: str | None = answer.get("Metadata", {}).get(UPLOAD_KEY)
+    return key
 
 
 class _EmptyObjectError(Exception):

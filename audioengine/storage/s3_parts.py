@@ -20,7 +20,7 @@ _AT_ONCE = 4
 
 _Part = TypeVar("_Part")
 Sent = Mapping[str, Any]
-"""What a part is known by: its number, ETag and, where the store tells it, its checksum."""
+"""What a part is known by: its number, ETag and, where the store gives it, its checksum."""
 
 
 def send_in_parts(
@@ -45,8 +45,8 @@ def send_in_parts(
     def sent(number: int, part: _Part) -> Sent:
         numbered = {**this, "PartNumber": number, **options.customer_key_arguments}
         answer = send(numbered, part)
-        told = {name: answer[name] for name in ("ETag", "ChecksumSHA256") if name in answer}
-        return {"PartNumber": number, **told}
+        confirmed = {name: answer[name] for name in ("ETag", "ChecksumSHA256") if name in answer}
+        return {"PartNumber": number, **confirmed}
 
     try:
         done = _all_sent(sent, parts)

@@ -49,7 +49,7 @@ class S3Storage(Storage):
         return None if answer is None else _found(answer)
 
     def _hidden(self, location: Location) -> Found | None:
-        """What a list tells of an object of which nothing else may be told: its ETag, mostly.
+        """What a listing says of an object that may not be read: its ETag, mostly.
 
         An answer to HEAD has no body that says why it is refused; that to a list has one, as where
         credentials have expired.
@@ -146,19 +146,19 @@ class S3Storage(Storage):
             sent: Mapping[str, Any] = answer["CopyPartResult"]
             return sent
 
-        def is_there() -> bool:
+        def exists() -> bool:
             """Whether the destination needs no other try: what has changed is the source, if so."""
-            there = self._head(destination, own)
-            if there is not None and upload_of(there) == copy_id:
+            found = self._head(destination, own)
+            if found is not None and upload_of(found) == copy_id:
                 return True
-            if (there and there["ETag"]) == own.replaces:
+            if (found and found["ETag"]) == own.replaces:
                 message = f"can't copy {str(source)!r}: it was changed meanwhile"
                 raise StorageError(message, retryable=True)
             return False
 
         with (
             mapped(f"can't copy {str(source)!r} to {str(destination)!r}"),
-            appearing(destination, own, is_there),
+            appearing(destination, own, exists),
         ):
             if found.size <= _MOST_COPIED_BYTES:
                 s3_client(own).copy_object(
@@ -192,8 +192,8 @@ class S3Storage(Storage):
             message = f"can't copy {str(source)!r}: another writer has replaced the copy"
             raise StorageError(message, retryable=True)
         if answer is None or copied is None or copied.size != found.size:
-            there = "nothing" if copied is None else f"{copied.size} bytes"
-            message = f"can't copy {str(source)!r}: {there} at {str(destination)!r}"
+            copied_size = "nothing" if copied is None else f"{copied.size} bytes"
+            message = f"can't copy {str(source)!r}: {copied_size} at {str(destination)!r}"
             raise StorageError(f"{message} for {found.size} bytes", retryable=True)
         encryption = options.encryption
         if encryption is not None and answer.get("ServerSideEncryption") != encryption:
@@ -244,13 +244,13 @@ class S3Storage(Storage):
         from audioengine.storage.s3_client import mapped, s3_client, s3_error
 
         if versions is None:
-            there = list(self._versions(location, "Versions", "DeleteMarkers"))
+            listed = list(self._versions(location, "Versions", "DeleteMarkers"))
         else:
-            there = [(version, "Versions") for version in versions]
-        names = [{"Key": location.key, "VersionId": version} for version, _ in there]
+            listed = [(version, "Versions") for version in versions]
+        names = [{"Key": location.key, "VersionId": version} for version, _ in listed]
         if judge is not None:
             objects = [
-                name for name, (_, kind) in zip(names, there, strict=True) if kind == "Versions"
+                name for name, (_, kind) in zip(names, listed, strict=True) if kind == "Versions"
             ]
             self._judge(location, objects, judge)
         doing = f"can't delete {str(location)!r}"
@@ -306,9 +306,9 @@ class S3Storage(Storage):
 
 
 class _HiddenError(StorageError):
-    """A store tells nothing of an object, for which it would want another key.
+    """A store says nothing of an object, which needs another key.
 
-    found: what a list tells of it; None: it is not there.
+    found: what a listing says of it; None: it does not exist.
     """
 
     def __init__(self, place: str, found: Found | None) -> None:
@@ -317,7 +317,7 @@ class _HiddenError(StorageError):
 
 
 def _found(answer: Mapping[str, Any]) -> Found:
-    """An object, as S3 tells about it."""
+    """An object, as S3 describes it."""
     from audioengine.storage.s3 import metadata_of
 
     return Found(

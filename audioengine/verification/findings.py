@@ -32,6 +32,8 @@ class HeardMask:
     """Whether there are frames that hold nothing but the mask, and long enough."""
     core_rest_dbfs: float
     """The same in frames that hold nothing but the mask."""
+    core_bits: float
+    """Main data of a granule of this channel there, on the average."""
     likeness: float
     likeness_chance: float
     envelope: float
@@ -79,14 +81,17 @@ class HeardBands:
 
     channel: int
     span: Span
-    blocks: npt.NDArray[np.float64]
-    """[shape=(bands,)] How many were looked at; they overlap by half, and those of one granule
-    count as one. 0 where
-    nothing is sure."""
+    blocks: npt.NDArray[np.int64]
+    """[shape=(bands,)] How many were looked at, which overlap by half; 0 in bands that encoder or
+    resampler need not leave as they are."""
     ours: npt.NDArray[np.float64]
-    """[shape=(bands,)] Mean squares."""
+    """[shape=(bands,)] The sum of their mean squares."""
     wanted: npt.NDArray[np.float64]
     """The same of what should be heard."""
+    squares: npt.NDArray[np.float64]
+    """The sum of the squares of what should be heard."""
+    alike: float
+    """How many of the blocks share one granule, and count as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,9 @@ class HeardSum:
     channel: int
     span: Span
     resemblance: float
-    """Correlation with the sum; 1 where they are the same."""
+    """Correlation with the sum; 1 where they are the same. Of all of the 100 ms."""
     gain: float
+    """Level beside the sum's; of the 100 ms, or of those samples alone that are too loud."""
     least: float
     most: float
     """What it should be between."""
@@ -173,6 +179,8 @@ class HeardTrace:
     """1 where it is heard at its own level, at any lag up to 20 ms; 0 where nothing of it is."""
     slack: float
     """Level of all that is heard beside the other party, that of the voice being 1."""
+    other_party: float
+    """That of the other party, likewise."""
 
 
 @dataclass

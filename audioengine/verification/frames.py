@@ -103,7 +103,7 @@ def _equal_bytes(case: Case, patch: Patch) -> Flags:
             _pieces(theirs, source.index, *own),
             strict=True,
         )
-        equal[here] = [one == other for one, other in pieces]
+        equal[here] = [our == their for our, their in pieces]
     return equal
 
 
@@ -178,9 +178,12 @@ def _compare_parsed(
         place = frame.number
         slots = np.frombuffer(frame.data, dtype=np.uint8)[frame.header.main_data_offset :]
         stale = (slots != 0) & ~owned[frame.number]
-        if equal[place]:
-            # Stuffing of a copied frame may stay; what was somebody's main data may not.
-            stale &= sources_owned[frame.number + zero]
+        if equal[place] or out.whole[place]:
+            # Stuffing of a copied frame may stay, also where slots beside it are rewritten; what
+            # was main data may not.
+            source = np.frombuffer(theirs[frame.number + zero].data, dtype=np.uint8)
+            changed = slots != source[len(source) - len(slots) :]
+            stale &= sources_owned[frame.number + zero] | changed
         count = int(np.count_nonzero(stale))
         count += not equal[place] and not out.whole[place] and _has_trailing_bits(frame)
         if count:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from audioengine.mp3.bytesource import ByteSource
 from audioengine.report import Check
-from audioengine.verification import container, copies, hearing
+from audioengine.verification import container, copies, hearing, hearing_merges
 from audioengine.verification.agreement import agreement, decoders_check
 from audioengine.verification.case import Case
 from audioengine.verification.decoder import Announced, UndecodableError, announced
@@ -46,10 +46,10 @@ def _judged(case: Case, workers: int, *, merged: bool) -> tuple[Check, ...]:
     guilty = guilty_frames(case, copies.suspects(compared, may))
     heard = listen(case, compared, workers)
     try:
-        told = announced(case.output)
+        announcement = announced(case.output)
     except UndecodableError:
-        told = Announced(0, case.format.rate_hz, case.format.channels)
-    length = container.length_check(case, told, heard.undecodable)
+        announcement = Announced(0, case.format.rate_hz, case.format.channels)
+    length = container.length_check(case, announcement, heard.undecodable)
     agreed = agreement(case, compared)
     checks = [
         container.tag_check(case),
@@ -72,9 +72,9 @@ def _judged(case: Case, workers: int, *, merged: bool) -> tuple[Check, ...]:
     ]
     if merged:
         sounds += [
-            hearing.mixed_check(case, heard),
-            hearing.silenced_check(case, heard),
-            hearing.gaps_check(case, compared, heard),
+            hearing_merges.mixed_check(case, heard),
+            hearing_merges.silenced_check(case, heard),
+            hearing_merges.gaps_check(case, compared, heard),
         ]
     if not length.passed:
         unheard = "Not judged: the output has another length than asked for."
@@ -92,7 +92,7 @@ def judge_copy(source: ByteSource, output: ByteSource) -> Check:
         ours, theirs = output.read(offset, _BLOCK_BYTES), source.read(offset, _BLOCK_BYTES)
         if ours != theirs:
             pairs = enumerate(zip(ours, theirs, strict=False))
-            at = offset + next((i for i, (one, other) in pairs if one != other), 0)
+            at = offset + next((i for i, (our, their) in pairs if our != their), 0)
             return Check(
                 "copy", False, measured, f"The output differs from its source at byte {at}."
             )

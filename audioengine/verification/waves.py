@@ -32,7 +32,6 @@ _BEEP_BLOCK_S = 0.02
 _LEAST_CODING_SNR_DB = 25.0  # of a beep
 _MAX_LIKENESS = 2.0
 _LEAST_LIKENESS = 0.05
-_NARROW = (0.35875, -0.48829, 0.14128, -0.01168)
 CEILING_DBFS = -1.5
 LIMITER_MS = 12
 """How far from a sample that is too loud a sum may be turned down; rendering does for 10 ms."""
@@ -163,8 +162,13 @@ def without_beep(voice: Wave, beep: Beep, rate_hz: int) -> Wave:
 
 
 def loudest(wave: Wave, block: int) -> float:
-    """The largest RMS of a block; of the whole wave where it is shorter than one."""
-    return float(levels_of(wave, block).max()) if len(wave) >= block else rms(wave)
+    """The largest RMS of a block; of the whole wave where it is shorter than one.
+
+    Blocks follow one another, and a last one ends where the wave does.
+    """
+    if len(wave) < block:
+        return rms(wave)
+    return max(float(levels_of(wave, block).max()), rms(wave[-block:]))
 
 
 def levels_of(wave: Wave, block: int) -> Wave:
@@ -174,17 +178,17 @@ def levels_of(wave: Wave, block: int) -> Wave:
     return levels
 
 
-def power_in_bands(wave: Wave, block: int, bands: int) -> Wave:
-    """[shape=(bands,)] The mean square of what is in each of equal bands up to half the rate.
+def power_in_bands(wave: Wave, block: int, bands: int) -> npt.NDArray[np.float64]:
+    """[shape=(blocks, bands)] Mean squares in equal bands up to half the rate.
 
-    Over blocks that overlap by half; `wave` is one at least.
+    The blocks overlap by half; `wave` is one at least.
     """
     window = _hann(block)
     frames = np.lib.stride_tricks.sliding_window_view(wave, block)[:: block // 2]
     power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
+    power *= 2 / block / float(np.sum(window * window))
     edges = np.linspace(0, power.shape[1], bands + 1).astype(int)[:-1]
-    mean = power.mean(axis=0) * (2 / block / float(np.sum(window * window)))
-    banded: Wave = np.add.reduceat(mean, edges)
+    banded: npt.NDArray[np.float64] = np.add.reduceat(power, edges, axis=1)
     return banded
 
 
@@ -214,11 +218,11 @@ def likeness(first: Wave, second: Wave, rate_hz: int, lag_s: float = LAG_S) -> L
     lags = max(4, min(round(lag_s * rate_hz), len(first) // 2))
     size = _fast_size(len(first) + lags)
     window = _narrow(len(first))
-    one, other = (np.fft.rfft((wave - wave.mean()) * window, size) for wave in (first, second))
-    product: npt.NDArray[np.complex128] = one * np.conj(other)
+    spectra = [np.fft.rfft((wave - wave.mean()) * window, size) for wave in (first, second)]
+    product: npt.NDArray[np.complex128] = spectra[0] * np.conj(spectra[1])
     power = np.abs(product)
     least = _ROUNDING_POWER * float(np.sum(window * window))
-    heard = (np.abs(one) ** 2 > least) & (np.abs(other) ** 2 > least)
+    heard = (np.abs(spectra[0]) ** 2 > least) & (np.abs(spectra[1]) ** 2 > least)
     product /= np.where(heard, power, np.inf)
     share = max(int(np.count_nonzero(heard)) / len(product), 1e-9)
     at_lag = np.fft.irfft(product, size) / share
@@ -291,12 +295,12 @@ def envelope_likeness(first: Wave, second: Wave, rate_hz: int) -> EnvelopeLikene
     count = 2 * len(first) // _block(rate_hz) - 1
     if count < 4 * _FAR_BLOCKS:
         return EnvelopeLikeness(0.0, 0.0, 0.0)
-    one, other = _levels(first, rate_hz), _levels(second, rate_hz)
-    count = len(one)
-    scale = math.sqrt(float((one**2).sum() * (other**2).sum()))
+    ours, theirs = _levels(first, rate_hz), _levels(second, rate_hz)
+    count = len(ours)
+    scale = math.sqrt(float((ours**2).sum() * (theirs**2).sum()))
     if not scale:
         return EnvelopeLikeness(0.0, 0.0, 0.0)
-    spectra = np.fft.rfft(one, axis=0) * np.conj(np.fft.rfft(other, axis=0))
+    spectra = np.fft.rfft(ours, axis=0) * np.conj(np.fft.rfft(theirs, axis=0))
     around = np.fft.irfft(spectra.sum(axis=1), count) / scale
     steps = range(-_NEAR_BLOCKS, _NEAR_BLOCKS + 1)
     far = around[_FAR_BLOCKS : count - _FAR_BLOCKS + 1]

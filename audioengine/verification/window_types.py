@@ -23,8 +23,8 @@ class Windows:
     """[shape=(frames, granules, channels)]"""
     mixed: Flags
     """[shape=(frames, granules, channels)] Whether the lowest lines have a long window."""
-    sounding: Flags
-    """[shape=(frames, granules, channels)] Whether there is main data."""
+    bits: npt.NDArray[np.int64]
+    """[shape=(frames, granules, channels)] How many bits of main data there are."""
 
 
 def read_windows(source: ByteSource, index: FrameIndex, frames: FrameRange) -> Windows:
@@ -44,9 +44,9 @@ def read_windows(source: ByteSource, index: FrameIndex, frames: FrameRange) -> W
     count = granules * channels
     fields = bits[:, head : head + count * width].reshape(len(bits), granules, channels, width)
     kinds = 2 * fields[..., switching + 1] + fields[..., switching + 2]
-    sounding: Flags = fields[..., :12].max(axis=-1) > 0
+    lengths = fields[..., :12] @ (1 << np.arange(12)[::-1])
     mixed: Flags = fields[..., switching + 3] * fields[..., switching] > 0
-    return Windows(kinds * fields[..., switching], mixed, sounding)
+    return Windows(kinds * fields[..., switching], mixed, lengths)
 
 
 def mixed_frames(source: ByteSource, index: FrameIndex, frames: FrameRange) -> Flags:

@@ -52,8 +52,8 @@ def windows_check(case: Case, compared: Compared) -> Check:
     measured: dict[str, Figure] = {"judged": judged, "illegal": len(wrong)}
     if wrong:
         named = "; ".join(
-            f"frame {frame}, channel {channel}: {_NAMES[one]}, then {_NAMES[other]}"
-            for frame, channel, one, other in wrong[:_NAMED_AT_MOST]
+            f"frame {frame}, channel {channel}: {_NAMES[before]}, then {_NAMES[after]}"
+            for frame, channel, before, after in wrong[:_NAMED_AT_MOST]
         )
         more = len(wrong) - _NAMED_AT_MOST
         message = f"Windows do not fit the ones before them: {named}"
@@ -92,7 +92,7 @@ def _illegal(windows: Windows, channel: int, joined: Flags) -> list[tuple[int, i
     """Frames whose windows do not fit, and the kinds of the one before and of theirs."""
     granules = windows.types.shape[1]
     types = windows.types[:, :, channel].ravel()
-    sounding = windows.sounding[:, :, channel].ravel()
+    sounding = windows.bits[:, :, channel].ravel() > 0
     free = np.zeros((len(joined), granules), dtype=bool)
     free[:, 0] = joined
     # Both granules of a frame that is a source's are; its first one may follow another's.

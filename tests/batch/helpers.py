@@ -67,13 +67,13 @@ def entries(journal: Path) -> list[dict[str, Any]]:
 def made(source: Path, params: Any, **options: Any) -> bytes:
     """What `store` makes of a recording."""
     out = io.BytesIO()
-    ae.store(source, out, ae.Modification.from_params(params), **options)
+    ae.store(source, out, ae.Modification.from_params(params), ae.StoreOptions(**options))
     return out.getvalue()
 
 
 def do_or_die(job: Job, how: How) -> JobOutcome:
     """Do a job, unless its destination says that the process dies in the middle of it."""
-    destination = job.told()["destination"]
+    destination = job.journal_fields()["destination"]
     mark = Path(f"{destination}.died")
     if ALWAYS in destination or (ONCE in destination and not mark.exists()):
         with mark.open("a") as file:
@@ -90,7 +90,7 @@ def do_sealed_or_die(sealed: _Sealed) -> JobOutcome:
 
 def tell_event(job: Job, _how: How) -> JobOutcome:
     """End a job as a command ends; its destination says whether it fails."""
-    if "failing" in job.told()["destination"]:
+    if "failing" in job.journal_fields()["destination"]:
         error = {"type": "StorageError", "message": "no", "retryable": False}
         return JobOutcome(error=error, alarm={"event": "storeRecordingError"})
     return JobOutcome(report={}, event={"event": "RECORDINGSTORED"})

@@ -109,7 +109,7 @@ def test_options_come_before_what_settings_say_of_commands_too(root: Path) -> No
     chosen = ae.StoreOptions(guard_ms=(10, 40), beep=ae.Beep(frequency_hz=700))
     wanted = io.BytesIO()
     guarded = ae.Modification(mask={"caller": [ae.Interval(1, 2)]}, guard_ms=(10, 40))
-    ae.store(DATA, wanted, guarded, beep=chosen.beep)
+    ae.store(DATA, wanted, guarded, ae.StoreOptions(beep=chosen.beep))
     for given in ({"options": chosen}, {"settings": settings_of(root, store=chosen)}):
         report, journal = batch(root, lines, **given)
         assert (report.done, report.failed) == (2, 0)

@@ -127,7 +127,7 @@ def test_any_bytes_give_one_job_or_bad_line_for_each_line_that_is_not_empty(
     assert plain(read(data, block)) == plain(found)
     for one in found:
         if isinstance(one, Job):
-            json.dumps(one.told(), ensure_ascii=False).encode()
+            json.dumps(one.journal_fields(), ensure_ascii=False).encode()
         if (error := refusal(one)) is not None:
             assert not error.retryable
             json.dumps(error_entry(error), ensure_ascii=False).encode()
@@ -148,13 +148,11 @@ def test_a_line_is_a_job_as_its_text_says_it() -> None:
     found = plain_job(json.dumps(line).replace("40", "40.10").encode())
     assert (found.source, found.destination) == ("in.mp3", "out.mp3")
     assert found.start_time_ms == 1728890677283
-    assert found.guard_ms == (10, Decimal("40.10"))
-    assert found.modification == ae.Modification(
-        mask={"caller": [ae.Interval(1, 2)]}, guard_ms=(10, Decimal("40.10"))
-    )
+    assert found.options == {"guard_ms": (10, Decimal("40.10"))}
+    assert found.modification == ae.Modification(mask={"caller": [ae.Interval(1, 2)]})
     nothing = dict.fromkeys(("modification", "startTime", "guardMs", "version"))
     found = plain_job(json.dumps(job("out.mp3", "in.mp3", **nothing)).encode())
-    assert (found.start_time_ms, found.guard_ms) == (None, None)
+    assert (found.start_time_ms, found.options) == (None, {})
     assert found.modification == ae.Modification()
 
 
@@ -167,8 +165,11 @@ def test_a_byte_order_mark_and_other_ends_of_lines_do_no_harm() -> None:
 def test_everything_that_is_wrong_with_a_line_is_named_by_path_value_and_rule() -> None:
     line = {"source": "", "destination": 1, "startTime": "now", "guardMs": "5", "to": "there"}
     error = bad(line)
-    guard = "must be a number of milliseconds, or two of them: [before, after]"
-    known = "source, destination, modification, startTime, guardMs, clipToleranceS, version"
+    guard = "must be a number or a list of two, before and after"
+    known = (
+        "source, destination, modification, transcript, redact, startTime, version, guardMs, "
+        "clipToleranceS"
+    )
     assert rules(error) == {
         "source": "must not be empty",
         "destination": "must be text",
@@ -296,14 +297,14 @@ def test_a_line_with_a_method_is_a_command_of_the_queue(tmp_path: Path) -> None:
     assert isinstance(merge, Job)
     assert merge.recordings == {one["recordingId"] for one in MERGE["toMerge"]}
     assert not merge.deletes
-    assert set(merge.told()) == {"method"}
+    assert set(merge.journal_fields()) == {"method"}
     parsed = parse_job(merge)
     assert isinstance(parsed, CommandJob)
     assert (parsed.command, parsed.notices) == parse_command(both)
     assert isinstance(deletion, Job)
     assert deletion.recordings == {"one"}
     assert deletion.deletes
-    assert deletion.told() == {"method": "DELETERECORDING", "recordingId": "one"}
+    assert deletion.journal_fields() == {"method": "DELETERECORDING", "recordingId": "one"}
     wanted = CommandJob(DeleteRecording(recording_id="one", reply_id="token"), ())
     assert parse_job(deletion) == wanted
 

@@ -67,4 +67,4 @@ def test_one_more_is_in_hand_for_each_process_and_what_has_not_begun_can_be_give
     assert 1 <= len(ended) < 10
     assert all(outcome.error is None for _, outcome in ended)
     outputs = {str(path) for path in tmp_path.glob("*.mp3")}
-    assert outputs == {one.told()["destination"] for one, _ in ended}
+    assert outputs == {one.journal_fields()["destination"] for one, _ in ended}

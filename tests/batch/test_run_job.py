@@ -77,7 +77,7 @@ def test_a_job_is_verified_before_it_is_published(
     assert isinstance(one, Job)
     how = How(ae.StoreOptions(verify=True))
     with monkeypatch.context() as broken:
-        broken.setattr("audioengine.pcm.tone.Tone.paint", lambda *_: None)
+        broken.setattr("audioengine.pcm.tone.BeepTone.paint", lambda *_: None)
         error = work.do_job(one, how).error
     assert error is not None
     assert (error["type"], error["retryable"]) == ("VerificationError", False)

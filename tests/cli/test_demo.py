@@ -32,8 +32,8 @@ def test_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "a decoder that isn't ours:",
         "ok      length: 544,000 samples are played, 544,000 were asked for.",
         "3.161 to 9.972 s: conference-a-8k (conference; silenced: conference-b-8k)",
-        "ok      length: 127,776 samples are played, 127,776 are right.",
-        "VERIFIED: 20 of 20 checks passed.",
+        "ok      length: 127,776 samples are played, 127,776 were asked for.",
+        "VERIFIED: 33 of 33 checks passed.",
         "demo-output/demo-call-masked.mp3 and demo-output/conference-merged.mp3",
     ):
         assert said in result.stdout
@@ -48,7 +48,7 @@ def test_the_demo_for_machines(tmp_path: Path) -> None:
     assert printed["passed"] is True
     for verb, name, copied, checks in (
         ("store", "demo-call-masked", 500, 15),
-        ("merge", "conference-merged", 130, 5),
+        ("merge", "conference-merged", 130, 18),
     ):
         shown = printed[verb]
         assert shown["output"] == str(tmp_path / "a" / "b" / f"{name}.mp3")
@@ -106,7 +106,7 @@ def test_a_failed_check_fails_the_demo(tmp_path: Path, monkeypatch: pytest.Monke
     assert "Checked with ears" in result.stdout
     assert "  FAILED  two: 2." in result.stdout
     assert "found 2" in result.stdout
-    assert "NOT VERIFIED: 6 of 7 checks passed." in result.stdout
+    assert "NOT VERIFIED: 19 of 20 checks passed." in result.stdout
     result = run("demo", "--keep", tmp_path, "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["passed"] is False

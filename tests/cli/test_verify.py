@@ -78,7 +78,7 @@ def test_store_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert run("store", CALL, target, *EDIT, "--verify").exit_code == 0
     assert run("verify", CALL, target, *EDIT).exit_code == 0
     target.unlink()
-    monkeypatch.setattr("audioengine.pcm.tone.Tone.paint", lambda *_: None)
+    monkeypatch.setattr("audioengine.pcm.tone.BeepTone.paint", lambda *_: None)
     error = refusal("store", CALL, target, *EDIT, "--verify", exit_code=1)
     assert error["type"] == "VerificationError"
     assert "voice_gone" in error["message"]

@@ -160,7 +160,8 @@ def test_all_wrong_fields_at_once() -> None:
         "destinationBucket": "must not be empty",
         "destinationRegion": "must be text",
         "encryptionKey": "must be text",
-        "modificationParams.beep": "is not a known key; known here: absoluteTimes, trim, mask",
+        "modificationParams.beep": "is not a known key; known here: absoluteTimes, trim, mask, "
+        "transcript, redact",
         "modificationParams.mask.caller[0].from": "must be a number",
         "recordingId": "must be Unicode text",
         "replyId": "must be given",

@@ -39,7 +39,9 @@ def test_json(name: str) -> None:
 def test_modifications_have_no_other_keys() -> None:
     params = json_schema("STORERECORDING")["properties"]["modificationParams"]["anyOf"][-2]
     assert params["additionalProperties"] is False
-    assert params["properties"].keys() == {"absoluteTimes", "absoluteTime", "mask", "trim"}
+    assert params["properties"].keys() == {
+        "absoluteTimes", "absoluteTime", "mask", "trim", "transcript", "redact",
+    }  # fmt: skip
 
 
 def test_other_names() -> None:

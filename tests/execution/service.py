@@ -13,7 +13,7 @@ import jwt
 
 import audioengine as ae
 from audioengine.commands.redaction import number
-from tests.support import fixture
+from tests.support import arguments, fixture
 
 KEY = "a key of the tests that is long enough for HS256, and for HS512 as well"
 DOMAIN, OTHER = "sip.example.com", "sip.example.org"
@@ -104,7 +104,9 @@ def merge_command(**more: Any) -> dict[str, Any]:
 def masked(params: Mapping[str, Any] | None = None, **more: Any) -> bytes:
     """What is to be kept of the recording."""
     out = io.BytesIO()
-    ae.store(DATA, out, ae.Modification.from_params(params or MASK), **more)
+    ae.store(
+        DATA, out, ae.Modification.from_params(params or MASK), **arguments(ae.StoreOptions, more)
+    )
     return out.getvalue()
 
 

@@ -251,7 +251,7 @@ def test_what_does_not_pass_is_a_failure_for_good(
     """And there is no output; nor where nothing can be verified."""
     settings = service.settings(store={"verify": True})
     for place, value, said in (
-        ("audioengine.pcm.tone.Tone.paint", lambda *_: None, "beep: "),
+        ("audioengine.pcm.tone.BeepTone.paint", lambda *_: None, "beep: "),
         ("audioengine.verification.decoder.find_spec", lambda _: None, "audioengine[verify]"),
     ):
         storage = service.storage()

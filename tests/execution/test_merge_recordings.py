@@ -47,7 +47,7 @@ def test_a_merge_finds_its_recordings_and_tells() -> None:
         ae.MergePart(DATA[:20_000], START + 3000, recording_id=other),
         ae.MergePart(DATA, START, recording_id=RECORDING),
     ]
-    ae.merge(parts, out, allow_truncated=True)
+    ae.merge(parts, out, ae.MergeOptions(allow_truncated=True))
     assert storage.get(KEPT, name) == out.getvalue()
     assert storage.object(KEPT, name).found.metadata["start-time-ms"] == str(START)
     again = run(command, storage, settings=tolerant)

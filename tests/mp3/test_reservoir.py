@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -60,6 +62,19 @@ def test_what_fits_to_the_byte_takes_no_larger_frame_and_a_byte_more_does(
     for length in (exact - 1, exact + 1):
         found = lay(length, frame, behind, reserve, rule)
         assert found == tried(length, frame, behind, reserve, rule)
+
+
+@given(rules, st.integers(0, 200), st.integers(0, 200))
+@examples(100)
+def test_a_padded_frame_holds_a_byte_more(rule: SlotRule, behind: int, reserve: int) -> None:
+    rule = replace(rule, padded=True)
+    for frame in range(rule.padding_period):
+        slot = rule.format.frame_bytes(rule.bitrate_index, rule.padding(frame)) - rule.overhead
+        assert rule.slot(frame) == slot
+        length = behind + slot - reserve
+        assume(length >= 0)
+        exact = Placement(behind, rule.bitrate_index, rule.padding(frame), reserve)
+        assert lay(length, frame, behind, reserve, rule) == exact
 
 
 @given(rules, st.data())

@@ -31,6 +31,7 @@ from tests.operations.successions import longest_short
 from tests.support import (
     FIXTURES,
     READABLE,
+    arguments,
     decode_miniaudio,
     decode_pyav,
     decode_soundfile,
@@ -373,7 +374,9 @@ class Result:
 def store(source: Recording, cut: Cut, **options: Any) -> Result:
     """Edit a recording in memory."""
     out = BytesIO()
-    report = ae.store(source.data, out, cut.modification(source.rate), **options)
+    report = ae.store(
+        source.data, out, cut.modification(source.rate), **arguments(ae.StoreOptions, options)
+    )
     return Result(source, cut, out.getvalue(), report)
 
 

@@ -18,6 +18,7 @@ from tests.operations import bits
 from tests.operations.bits import Sound, sounds
 from tests.operations.helpers import DECODERS, Pcm, Recording, lame, recorded, recording, talk
 from tests.operations.timelines import Part, Timeline, timeline
+from tests.support import arguments
 
 
 @lru_cache(maxsize=4)
@@ -60,7 +61,7 @@ class Merged:
 def merge(*parts: Part, **options: Any) -> Merged:
     """Merge recordings in memory."""
     out = BytesIO()
-    report = ae.merge([one.asked for one in parts], out, **options)
+    report = ae.merge([one.asked for one in parts], out, **arguments(ae.MergeOptions, options))
     return Merged(parts, out.getvalue(), report, options)
 
 

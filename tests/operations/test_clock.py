@@ -130,7 +130,9 @@ def test_absolute_times_of_an_untagged_source_meet_its_encoder_delay() -> None:
     trim = ae.Interval(epoch + 1000, epoch + 4000)
     modification = ae.Modification(trim=trim, absolute_times=True)
     for delay in (0, 1105):
-        report = ae.plan_store(source.data, modification, start_time_ms=epoch, encoder_delay=delay)
+        report = ae.plan_store(
+            source.data, modification, ae.StoreOptions(encoder_delay=delay), start_time_ms=epoch
+        )
         assert report.trim.applied.samples == (16_000 + delay, 64_000 + delay)
         assert [notice.code for notice in report.warnings] == ["untagged_absolute_times"]
         assert "1105" in report.warnings[0].message
@@ -147,4 +149,4 @@ def test_an_output_that_would_end_like_a_tag_is_refused() -> None:
     with pytest.raises(ae.UnsupportedAudioError, match="end 72 ms earlier or later"):
         ae.store(source, out, modification)
     assert not out.getvalue()
-    ae.store(source, out, modification, render="full")
+    ae.store(source, out, modification, ae.StoreOptions(render="full"))

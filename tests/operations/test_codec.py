@@ -28,7 +28,7 @@ from tests.operations.helpers import (
     spans,
     talk,
 )
-from tests.support import DAMAGED
+from tests.support import DAMAGED, fixture
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of old Python, and of an ffmpeg that it does not find
@@ -395,3 +395,30 @@ def test_pydub_material_can_be_stored(tmp_path: Path) -> None:
     assert ae.inspect(path).samples == 24_000
     report = ae.store(path, path, ae.Modification(trim=ae.Interval(1, 2)))
     assert report.output.samples == 8000
+
+
+@given(st.integers(0, 3000), st.integers(-3000, 3000), st.integers(-3000, 3000))
+def test_a_stretch_of_audio_is_that_of_its_samples(length: int, start: int, end: int) -> None:
+    """In seconds, rounded to the nearest sample and clipped; negative bounds count from the end."""
+    values = (np.arange(length) / 4096).astype(np.float32)
+    audio = ae.Audio(values, -values, 1000)
+    assert len(audio) == length
+    assert audio.duration == length / 1000
+    assert f"{length:,} samples at 1000 Hz" in repr(audio)
+    assert "\n" not in repr(audio)
+    for bounds in ((start, end), (None, end), (start, None)):
+        part = audio[slice(*(None if one is None else Decimal(one) / 1000 for one in bounds))]
+        np.testing.assert_array_equal(part.caller, values[slice(*bounds)])
+        np.testing.assert_array_equal(np.asarray(part), np.stack((part.caller, -part.caller), 1))
+
+
+def test_audio_as_an_array() -> None:
+    audio = ae.decode(fixture("mono-8k"), 1, 2)
+    part = audio[0.25:0.5]
+    assert part.callee is part.caller
+    assert np.asarray(part).shape == (2000, 2)
+    assert np.asarray(part, dtype=np.float64).dtype == np.float64
+    wrong: Any
+    for wrong in (1, slice(0, 1, 2), slice("a", None), (slice(None), 0)):
+        with pytest.raises(ae.InvalidRequestError, match="stretch = "):
+            audio[wrong]

@@ -82,7 +82,9 @@ def test_a_cut_off_recording_has_the_samples_that_players_play(
     result = store(source, cut, allow_truncated=True, workers=1)
     if result.report.render != "copy":
         assert_promises(result)
-    plan = ae.plan_store(cut_off, cut.modification(source.rate), allow_truncated=True)
+    plan = ae.plan_store(
+        cut_off, cut.modification(source.rate), ae.StoreOptions(allow_truncated=True)
+    )
     assert plan.output_samples == result.report.output.samples
     assert len(ae.decode(cut_off, allow_truncated=True).caller) == info.samples
 
@@ -96,8 +98,10 @@ def test_edits_of_a_cut_off_recording_pass_verification(name: str) -> None:
     masks = [ae.Interval(1, 1.5), ae.Interval(seconds - 0.3, seconds + 0.1)]
     modification = ae.Modification(mask={"both": masks})
     out = BytesIO()
-    ae.store(cut_off, out, modification, allow_truncated=True, workers=1)
-    assert ae.verify(cut_off, out.getvalue(), modification, allow_truncated=True, workers=1).passed
+    ae.store(cut_off, out, modification, ae.StoreOptions(allow_truncated=True), workers=1)
+    assert ae.verify(
+        cut_off, out.getvalue(), modification, ae.StoreOptions(allow_truncated=True), workers=1
+    ).passed
 
 
 def test_a_cut_off_recording_is_heard_to_its_end_in_a_merge() -> None:
@@ -105,11 +109,13 @@ def test_a_cut_off_recording_is_heard_to_its_end_in_a_merge() -> None:
     cut_off = whole[: list(mpeg.frames(whole))[101].offset]
     parts = [ae.MergePart(cut_off, START_MS), ae.MergePart(whole, START_MS + 60_000)]
     out = BytesIO()
-    report = ae.merge(parts, out, allow_truncated=True, workers=1)
+    report = ae.merge(parts, out, ae.MergeOptions(allow_truncated=True), workers=1)
     heard = ae.inspect(cut_off).samples
     assert heard == 100 * 576 - 1105
     assert report.parts[0].interval.samples == (0, heard)
-    assert ae.verify_merge(parts, out.getvalue(), allow_truncated=True, workers=1).passed
+    assert ae.verify_merge(
+        parts, out.getvalue(), ae.MergeOptions(allow_truncated=True), workers=1
+    ).passed
 
 
 @pytest.mark.parametrize("name", ["mpeg25-8k-32k", "lavf-44k"])

@@ -26,7 +26,7 @@ edit = ae.Modification(
 )
 for render in ("smart", "full"):
     out = io.BytesIO()
-    ae.store(sys.argv[1], out, edit, render=render)
+    ae.store(sys.argv[1], out, edit, ae.StoreOptions(render=render))
     print(hashlib.sha256(out.getvalue()).hexdigest())
 """
 
@@ -102,7 +102,7 @@ def test_every_process_gives_the_same(tmp_path: Path) -> None:
     )
     for render in ("smart", "full"):
         out = io.BytesIO()
-        ae.store(path, out, edit, render=render)
+        ae.store(path, out, edit, ae.StoreOptions(render=render))
         here.append(hashlib.sha256(out.getvalue()).hexdigest())
     assert outputs == {"".join(f"{digest}\n" for digest in here)}
 

@@ -58,7 +58,7 @@ def survives(data: bytes, modification: ae.Modification, chosen: dict[str, Any])
         with suppress(ae.AudioEngineError):
             info = ae.inspect(data)
         with suppress(ae.AudioEngineError):
-            report = ae.store(data, out, modification, **chosen)
+            report = ae.store(data, out, modification, ae.StoreOptions(**chosen))
         if report is None:
             assert out.getvalue() == b""
             return

@@ -120,7 +120,7 @@ def test_after_any_interruption_there_is_no_output_and_no_litter(
         raise error
 
     with pytest.raises(error):
-        ae.store(source, target, EDIT, render=render, progress=stop)
+        ae.store(source, target, EDIT, ae.StoreOptions(render=render), progress=stop)
     assert target.read_bytes() == b"old"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in.mp3", "out.mp3"]
 

@@ -63,7 +63,7 @@ def test_impossible_frames_near_an_edit_take_the_full_path(name: str) -> None:
     first = scan(Bytes(data)).lost[0]
     modification = ae.Modification(mask={"both": [frames_s(data, first - 3, first - 2)]})
     with pytest.raises(ae.UnsupportedAudioError, match=f"damaged near an edit, at frame {first}"):
-        ae.store(data, BytesIO(), modification, fallback="refuse")
+        ae.store(data, BytesIO(), modification, ae.StoreOptions(fallback="refuse"))
     out = BytesIO()
     report = ae.store(data, out, modification, workers=1)
     assert [notice.code for notice in report.fallbacks] == ["damage"]

@@ -88,7 +88,7 @@ def test_the_order_of_the_list_and_the_workers_do_not_matter(
 def test_a_plan_says_what_the_merge_then_does(
     parts: tuple[Part, ...], align: Any, render: Any
 ) -> None:
-    plan = ae.plan_merge([one.asked for one in parts], align=align, render=render)
+    plan = ae.plan_merge([one.asked for one in parts], ae.MergeOptions(align=align, render=render))
     report = merge(*parts, align=align, render=render).report
     assert plan.parts == tuple(replace(one, source=None) for one in report.parts)
     assert (plan.timeline, plan.gaps, plan.grid_owner) == (

@@ -149,7 +149,7 @@ def test_a_recording_that_is_cut_off_does_not_ring_on_into_the_gap(name: str) ->
         assert not gap[3 * whole.spf + 1056 :].any()
     assert merged.part("cut off").copied_frames > 0
     asked = [part.asked for part in merged.parts]
-    verdict = ae.verify_merge(asked, merged.data, align="frame")
+    verdict = ae.verify_merge(asked, merged.data, ae.MergeOptions(align="frame"))
     assert verdict.passed, verdict.failures
 
 
@@ -202,7 +202,7 @@ def test_alignment_moves_by_less_than_a_frame_and_never_into_an_overlap(
     parts: tuple[Part, ...],
 ) -> None:
     """Nor what overlaps another already."""
-    plan = ae.plan_merge([one.asked for one in parts], align="frame")
+    plan = ae.plan_merge([one.asked for one in parts], ae.MergeOptions(align="frame"))
     model = timeline(parts)
     spf = 1152 if model.rate >= 32_000 else 576
     there = [one.interval.samples for one in plan.parts]

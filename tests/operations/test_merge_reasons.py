@@ -18,7 +18,7 @@ A, B = FIXTURES / "conference-a-8k.mp3", FIXTURES / "conference-b-8k.mp3"
 def test_a_recording_of_another_mode_is_not_moved_and_the_reason_is_named(align: Any) -> None:
     other = ae.MergePart(FIXTURES / "dual-16k.mp3", START + 60_010)
     planned = ae.plan_merge(
-        [ae.MergePart(FIXTURES / "mpeg2-16k-48k.mp3", START), other], align=align
+        [ae.MergePart(FIXTURES / "mpeg2-16k-48k.mp3", START), other], ae.MergeOptions(align=align)
     )
     assert planned.parts[1].moved_samples == 0
     assert planned.parts[1].copied_frames == 0
@@ -32,7 +32,7 @@ def test_only_who_is_not_masked_too_is_said_to_be_heard(scope: Any, heard: bool)
     mask = ae.Modification(mask={"both": [ae.Interval(2, 4)]})
     planned = ae.plan_merge(
         [ae.MergePart(A, START, whole), ae.MergePart(B, START + 500, whole, mask)],
-        mask_scope=scope,
+        ae.MergeOptions(mask_scope=scope),
     )
     assert bool(planned.parts[1].masks[0].also_heard) is heard
     assert any(notice.code == "mask_heard_elsewhere" for notice in planned.warnings) is heard

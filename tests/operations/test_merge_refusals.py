@@ -16,7 +16,7 @@ from tests.operations.helpers import recording
 from tests.operations.merge_promises import assert_merged
 from tests.operations.merging import merge
 from tests.operations.timelines import EPOCH, Part, part
-from tests.support import FIXTURES, fixture
+from tests.support import FIXTURES, arguments, fixture
 
 GOOD = part("nores-8k").asked
 OTHER = part("stereo-8k", 7000).asked
@@ -27,8 +27,8 @@ def refused(parts: list[Any], tmp_path: Path, **options: Any) -> ae.AudioEngineE
     out = tmp_path / "out.mp3"
     errors: list[ae.AudioEngineError] = []
     for call in (
-        lambda: ae.merge(parts, out, **options),
-        lambda: ae.plan_merge(parts, **options),
+        lambda: ae.merge(parts, out, **arguments(ae.MergeOptions, options)),
+        lambda: ae.plan_merge(parts, **arguments(ae.MergeOptions, options)),
     ):
         with pytest.raises(ae.AudioEngineError) as caught:
             call()
@@ -125,9 +125,9 @@ def test_a_timeline_longer_than_allowed(tmp_path: Path) -> None:
     assert "stereo-8k" in str(error)
     assert "max_timeline_s" in str(error)
     ae.plan_merge([GOOD, replace(OTHER, start_time_ms=EPOCH + day_ms - 6000)])
-    ae.plan_merge([GOOD, late], max_timeline_s=86_406)
+    ae.plan_merge([GOOD, late], ae.MergeOptions(max_timeline_s=86_406))
     assert isinstance(refused([GOOD, OTHER], tmp_path, max_timeline_s=12.999), ae.LimitError)
-    ae.plan_merge([GOOD, OTHER], max_timeline_s=13)
+    ae.plan_merge([GOOD, OTHER], ae.MergeOptions(max_timeline_s=13))
 
 
 @pytest.mark.parametrize(
@@ -150,13 +150,13 @@ def test_a_recording_that_can_t_be_read(
     assert isinstance(error, kind)
     assert str(error).startswith("the bad one: ")
     out = BytesIO()
-    report = ae.merge([GOOD, bad, OTHER], out, missing="omit")
+    report = ae.merge([GOOD, bad, OTHER], out, ae.MergeOptions(missing="omit"))
     assert [one.id for one in report.omitted] == ["the bad one"]
     assert report.omitted[0].reason
     assert [one.id for one in report.parts] == ["nores-8k", "stereo-8k"]
     # Nor does its start count.
     assert out.getvalue() == merge(part("nores-8k"), part("stereo-8k", 7000)).data
-    plan = ae.plan_merge([GOOD, bad, OTHER], missing="omit")
+    plan = ae.plan_merge([GOOD, bad, OTHER], ae.MergeOptions(missing="omit"))
     assert plan.omitted == report.omitted
 
 
@@ -167,7 +167,7 @@ def test_who_holds_the_conference_is_decided_without_the_omitted() -> None:
         FIXTURES / "gone.mp3", EPOCH, [ae.ConferenceSegment(EPOCH, EPOCH + 9000)], recording_id="x"
     )
     out = BytesIO()
-    report = ae.merge([parts[1].asked, gone, parts[0].asked], out, missing="omit")
+    report = ae.merge([parts[1].asked, gone, parts[0].asked], out, ae.MergeOptions(missing="omit"))
     assert [one.heard for one in report.timeline] == [("nores-8k",), ("nores-8k",), ("stereo-8k",)]
     alone = merge(*parts)
     assert_merged(alone)
@@ -188,7 +188,7 @@ def test_nothing_left_is_an_error(tmp_path: Path) -> None:
 def test_one_left_is_copied() -> None:
     bad = ae.MergePart(fixture("not-audio"), EPOCH, recording_id="bad")
     out = BytesIO()
-    report = ae.merge([bad, GOOD], out, missing="omit")
+    report = ae.merge([bad, GOOD], out, ae.MergeOptions(missing="omit"))
     assert (report.render, out.getvalue()) == ("copy", recording("nores-8k").data)
 
 
@@ -251,7 +251,7 @@ def test_a_long_gap_is_a_warning_with_both_starts_as_dates() -> None:
     assert "c, which starts 2024-10-14 09:24:37 UTC" in warning.message
     assert "for 2 h" in warning.message
     for most, count in ((7300, 0), (7000, 1), ("0.01", 1)):
-        told = ae.plan_merge(parts, max_gap_s=Decimal(most)).warnings
+        told = ae.plan_merge(parts, ae.MergeOptions(max_gap_s=Decimal(most))).warnings
         assert len([one for one in told if one.code == "long_gap"]) == count
     written = ae.merge(parts, BytesIO())
     assert warning in written.warnings

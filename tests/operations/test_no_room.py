@@ -55,7 +55,7 @@ def test_all_is_re_made_where_what_is_kept_leaves_no_room() -> None:
 
 def test_it_is_verified_as_what_it_is() -> None:
     out = BytesIO()
-    report = ae.store(crowded(), out, CALLER, verify=True)
+    report = ae.store(crowded(), out, CALLER, ae.StoreOptions(verify=True))
     assert report.verification is not None
     assert report.verification.passed
     assert ae.verify(crowded(), out.getvalue(), CALLER).passed
@@ -65,7 +65,7 @@ def test_an_output_that_is_re_made_without_need_does_not_pass() -> None:
     """Where the copied frames leave room, they have to be copied."""
     source = fixture("stereo-8k")
     out = BytesIO()
-    ae.store(source, out, CALLER, render="full")
+    ae.store(source, out, CALLER, ae.StoreOptions(render="full"))
     failed = {check.name for check in ae.verify(source, out.getvalue(), CALLER).failures}
     assert "copied_frames" in failed
 
@@ -73,7 +73,7 @@ def test_an_output_that_is_re_made_without_need_does_not_pass() -> None:
 def test_no_other_way_is_taken_where_none_may_be() -> None:
     out = BytesIO()
     with pytest.raises(ae.UnsupportedAudioError, match="no room"):
-        ae.store(crowded(), out, CALLER, fallback="refuse")
+        ae.store(crowded(), out, CALLER, ae.StoreOptions(fallback="refuse"))
     assert not out.getvalue()
 
 
@@ -103,7 +103,7 @@ def test_a_merge_copies_nothing_where_what_is_kept_leaves_no_room() -> None:
     assert planned.render == "smart"
     assert planned.parts[0].copied_frames > 0
     out = BytesIO()
-    report = ae.merge(parts, out, verify=True)
+    report = ae.merge(parts, out, ae.MergeOptions(verify=True))
     assert report.render == "full"
     assert report.frames.verbatim == report.frames.spliced == 0
     assert report.parts[0].not_copied is not None
@@ -121,6 +121,6 @@ def test_a_merge_that_copies_nothing_without_need_does_not_pass() -> None:
         ae.MergePart(fixture("nores-8k"), 1_728_890_677_283 + 9000),
     ]
     out = BytesIO()
-    ae.merge(parts, out, render="full")
+    ae.merge(parts, out, ae.MergeOptions(render="full"))
     failed = {check.name for check in ae.verify_merge(parts, out.getvalue()).failures}
     assert "copied_frames" in failed

@@ -264,7 +264,9 @@ def test_fail_on_crosstalk_refuses_and_leaves_nothing(name: str) -> None:
     cut = Cut(caller=((source.rate // 2, 2 * source.rate),))
     out = BytesIO()
     with pytest.raises(ae.InvalidRequestError, match="side tone") as caught:
-        ae.store(source.data, out, cut.modification(source.rate), fail_on_crosstalk=True)
+        ae.store(
+            source.data, out, cut.modification(source.rate), ae.StoreOptions(fail_on_crosstalk=True)
+        )
     assert out.getvalue() == b""
     assert caught.value.problems[0].path == "mask.caller"
 
@@ -314,7 +316,9 @@ def test_fallback_refuse_refuses_intensity_frames_under_a_mask_of_one(name: str)
     out = BytesIO()
     cut = Cut(callee=((source.samples // 10, source.samples // 5),))
     with pytest.raises(ae.UnsupportedAudioError, match="intensity"):
-        ae.store(source.data, out, cut.modification(source.rate), fallback="refuse")
+        ae.store(
+            source.data, out, cut.modification(source.rate), ae.StoreOptions(fallback="refuse")
+        )
     assert out.getvalue() == b""
 
 

@@ -21,6 +21,7 @@ NAMES = {
     "BatchPlanReport",
     "BatchReport",
     "Beep",
+    "CaptureFile",
     "Check",
     "ConferenceSegment",
     "ConvertReport",
@@ -63,9 +64,10 @@ NAMES = {
     "Settings",
     "Storage",
     "StorageError",
-    "SoundInfo",
     "StoreOptions",
     "StoreReport",
+    "TranscriptFile",
+    "TranscriptOptions",
     "UnsupportedAudioError",
     "Verification",
     "VerificationError",
@@ -74,6 +76,7 @@ NAMES = {
     "decode",
     "encode",
     "execute",
+    "find_dtmf",
     "inspect",
     "load_settings",
     "merge",
@@ -82,6 +85,9 @@ NAMES = {
     "plan_batch",
     "plan_merge",
     "plan_store",
+    "read_transcript",
+    "read_events",
+    "read_labels",
     "run_batch",
     "store",
     "verify",
@@ -125,8 +131,8 @@ def test_everything_public_is_documented_and_typed() -> None:
 def test_the_signatures_are_these() -> None:
     """Positional where there is one order to think of, by name otherwise."""
     wanted = {
-        "store": ["source", "destination", "modification"],
-        "plan_store": ["source", "modification"],
+        "store": ["source", "destination", "modification", "options"],
+        "plan_store": ["source", "modification", "options"],
         "decode": ["source", "start", "end"],
         "encode": ["audio", "destination", "bitrate_kbps"],
         "inspect": ["source"],
@@ -138,6 +144,13 @@ def test_the_signatures_are_these() -> None:
         for parameter in parameters:
             required = parameter.default is inspect.Parameter.empty
             assert required == (parameter.name in {"source", "destination", "audio"})
+
+
+@pytest.mark.parametrize("name", ["store", "merge"])
+def test_help_names_every_argument(name: str) -> None:
+    said = inspect.getdoc(getattr(ae, name)) or ""
+    for argument in inspect.signature(getattr(ae, name)).parameters:
+        assert f"\n{argument}: " in said
 
 
 @pytest.mark.parametrize("name", ERRORS)

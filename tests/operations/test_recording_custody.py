@@ -46,7 +46,9 @@ def parts(**more: Any) -> list[ae.MergePart]:
 def test_a_store_is_told_whole(tmp_path: Path) -> None:
     record, out = tmp_path / "record.jsonl", tmp_path / "out.mp3"
     kept = ae.CustodyRecord(record, KEY, pcm_digest=True)
-    report = ae.store(CALL, out, EDIT, beep=ae.Beep(800.5), verify=True, record=kept)
+    report = ae.store(
+        CALL, out, EDIT, ae.StoreOptions(beep=ae.Beep(800.5), verify=True), record=kept
+    )
     (entry,) = entries(record)
     assert entry["operation"] == "store"
     (source,) = entry["sources"]
@@ -76,7 +78,7 @@ def test_a_merge_is_told_whole(tmp_path: Path) -> None:
     record, out = tmp_path / "record.jsonl", tmp_path / "out.mp3"
     masked = ae.Modification(mask={"caller": [ae.Interval(1, 2)]})
     kept = ae.CustodyRecord(record, pcm_digest=True)
-    report = ae.merge(parts(modification=masked), out, align="frame", record=kept)
+    report = ae.merge(parts(modification=masked), out, ae.MergeOptions(align="frame"), record=kept)
     (entry,) = entries(record)
     assert entry["operation"] == "merge"
     assert [(one["id"], one["sha256"]) for one in entry["sources"]] == [

@@ -32,11 +32,11 @@ SHORT = ae.Modification(mask={"caller": [ae.Interval(1, 1.04)]})
     [(CLIPPED, "mask_clipped"), (CUT_SHORT, "trim_clipped"), (SHORT, "short_mask")],
 )
 def test_a_warning_is_a_failure_where_that_is_asked(edit: ae.Modification, code: Any) -> None:
-    report = ae.store(SOURCE, BytesIO(), edit, refuse=["crosstalk"])
+    report = ae.store(SOURCE, BytesIO(), edit, ae.StoreOptions(refuse=("crosstalk",)))
     assert [one.code for one in report.warnings] == [code]
     out = BytesIO()
     with pytest.raises(InvalidRequestError) as caught:
-        ae.store(SOURCE, out, edit, refuse=["junk", code])
+        ae.store(SOURCE, out, edit, ae.StoreOptions(refuse=("junk", code)))
     (problem,) = caught.value.problems
     assert problem.path == f"warnings.{code}"
     assert problem.rule == report.warnings[0].message
@@ -44,15 +44,17 @@ def test_a_warning_is_a_failure_where_that_is_asked(edit: ae.Modification, code:
     part = ae.MergePart(SOURCE, service.START, modification=edit)
     assert code in [one.code for one in ae.merge([part], BytesIO()).warnings]
     with pytest.raises(InvalidRequestError, match=code):
-        ae.merge([part], out, refuse=[code])
+        ae.merge([part], out, ae.MergeOptions(refuse=(code,)))
     assert not out.getvalue()
 
 
 @pytest.mark.parametrize("refuse", ["junk", ["jnuk"], 5, [None]])
 def test_a_misspelt_code_is_refused(refuse: Any) -> None:
     for call in (
-        lambda: ae.store(SOURCE, BytesIO(), refuse=refuse),
-        lambda: ae.merge([ae.MergePart(SOURCE, service.START)], BytesIO(), refuse=refuse),
+        lambda: ae.store(SOURCE, BytesIO(), options=ae.StoreOptions(refuse=refuse)),
+        lambda: ae.merge(
+            [ae.MergePart(SOURCE, service.START)], BytesIO(), ae.MergeOptions(refuse=refuse)
+        ),
         lambda: service.settings(store={"refuse": refuse}),
     ):
         with pytest.raises(InvalidRequestError, match="refuse"):
@@ -64,11 +66,12 @@ def test_every_code_of_a_report_is_known() -> None:
     root = Path(ae.__file__).parent
     made = {
         code
-        for path in (*root.glob("*.py"), *root.glob("operations/*.py"), *root.glob("plan/*.py"))
+        for folder in (".", "edits", "operations", "plan", "redaction", "sources")
+        for path in root.glob(f"{folder}/*.py")
         for code in re.findall(r'(?:Notice|_clipped)\(\s*"(\w+)"', path.read_text())
     }
     reasons = {"free_format", "damage", "intensity_stereo", "no_room", "within_a_frame"}
-    not_copied = {"resampled", "mono", "mode", "off_grid"}
+    not_copied = {"encoded", "resampled", "mono", "mode", "off_grid"}
     assert made - reasons - not_copied == set(get_args(WarningCode))
 
 

@@ -94,7 +94,7 @@ def test_a_tag_that_promises_more_frames_is_refused_unless_allowed(tmp_path: Pat
     info = ae.inspect(data)
     assert info.frames == 169
     assert codes(info.warnings) == ["truncated"]
-    report = ae.store(data, target, TRIM, allow_truncated=True)
+    report = ae.store(data, target, TRIM, ae.StoreOptions(allow_truncated=True))
     assert codes(report.warnings) == ["truncated"]
     assert report.output.samples == 8000 - 160
     assert len(ae.decode(data, allow_truncated=True).caller) == info.samples
@@ -107,7 +107,7 @@ def test_a_truncated_recording_keeps_its_start() -> None:
     with pytest.raises(ae.MalformedAudioError, match="cut off"):
         ae.store(data, BytesIO(), MASK)
     out = BytesIO()
-    ae.store(data, out, MASK, allow_truncated=True)
+    ae.store(data, out, MASK, ae.StoreOptions(allow_truncated=True))
     for decoder in ("miniaudio", "pyav"):
         cut, full = DECODERS[decoder](out.getvalue()), whole.decoded(decoder)
         span = slice(16_000, 50_000)
@@ -219,7 +219,9 @@ def test_damage_near_an_edit_is_refused_or_takes_the_full_path(name: str) -> Non
     cut = Cut(caller=((at + 100, at + 3000),))
     out = BytesIO()
     with pytest.raises(ae.UnsupportedAudioError, match="damaged near an edit, at frame"):
-        ae.store(source.data, out, cut.modification(source.rate), fallback="refuse")
+        ae.store(
+            source.data, out, cut.modification(source.rate), ae.StoreOptions(fallback="refuse")
+        )
     assert out.getvalue() == b""
     result = store(source, cut)
     assert result.report.render == "full"

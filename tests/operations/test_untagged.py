@@ -106,7 +106,7 @@ def test_the_advice_is_what_is_measured(rate: int, kind: str) -> None:
     assert f"encoder_delay={late} is right" in notice.message
     assert plain.masks[0].applied.samples == (rate, rate + rate // 2)
     out = BytesIO()
-    done = ae.store(data, out, edit, start_time_ms=EPOCH, encoder_delay=late)
+    done = ae.store(data, out, edit, ae.StoreOptions(encoder_delay=late), start_time_ms=EPOCH)
     assert done.masks[0].applied.samples == (rate + late, rate + late + rate // 2)
     for decoder in ("miniaudio", "pyav"):
         heard = DECODERS[decoder](out.getvalue())[:, 0]
@@ -164,11 +164,13 @@ def test_a_delay_that_can_have_no_effect_is_refused(
     edit = ae.Modification(mask={"both": [bounds]}, absolute_times=absolute)
     more: dict[str, Any] = {"start_time_ms": EPOCH} if absolute else {}
     with pytest.raises(InvalidRequestError, match=f"encoder_delay = 1105: .*{re.escape(rule)}"):
-        ae.store(source, BytesIO(), edit, encoder_delay=1105, **more)
+        ae.store(source, BytesIO(), edit, StoreOptions(encoder_delay=1105), **more)
     # Of many recordings it is meant for those that need it.
-    ae.store(source, BytesIO(), edit, encoder_delay=ae.IfUntagged(1105), **more)
-    options = StoreOptions(encoder_delay=1105).arguments()
-    ae.store(source, BytesIO(), edit, **options, **more)
+    for options in (
+        StoreOptions(encoder_delay=ae.IfUntagged(1105)),
+        StoreOptions(encoder_delay=1105).for_many(),
+    ):
+        ae.store(source, BytesIO(), edit, options, **more)
 
 
 def test_a_part_s_delay_that_can_have_no_effect_is_refused() -> None:

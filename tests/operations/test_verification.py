@@ -28,7 +28,7 @@ from tests.operations.helpers import (
     store,
 )
 from tests.strategies import edited_bytes, examples
-from tests.support import DAMAGED, VARIED, decode_miniaudio
+from tests.support import DAMAGED, VARIED, arguments, decode_miniaudio
 
 BEEPS = (
     ae.Beep(),
@@ -60,7 +60,9 @@ NAMES = {
 def assert_passes(result: Result, **options: Any) -> ae.Verification:
     source = result.source
     modification = result.cut.modification(source.rate)
-    verdict = ae.verify(source.data, result.data, modification, workers=1, **options)
+    verdict = ae.verify(
+        source.data, result.data, modification, workers=1, **arguments(ae.StoreOptions, options)
+    )
     assert verdict.passed, names_of(verdict.failures)
     assert {check.name for check in verdict.checks} == NAMES
     return verdict
@@ -129,8 +131,10 @@ def test_outputs_of_broken_recordings_pass(name: str, data: st.DataObject) -> No
     edit = ae.Modification(mask={party: [ae.Interval(start, start + 0.5)]})
     output = BytesIO()
     try:
-        report = ae.store(broken, output, edit, allow_truncated=True)
-        verdict = ae.verify(broken, output.getvalue(), edit, allow_truncated=True, workers=1)
+        report = ae.store(broken, output, edit, ae.StoreOptions(allow_truncated=True))
+        verdict = ae.verify(
+            broken, output.getvalue(), edit, ae.StoreOptions(allow_truncated=True), workers=1
+        )
     except ae.AudioEngineError:
         assume(False)
     played = len(decode_miniaudio(output.getvalue()))
@@ -206,10 +210,10 @@ def test_store_publishes_nothing_else(tmp_path: Path, monkeypatch: pytest.Monkey
     target = tmp_path / "out.mp3"
     target.write_bytes(b"before")
     with monkeypatch.context() as patch:
-        patch.setattr("audioengine.pcm.tone.Tone.paint", lambda *_: None)
+        patch.setattr("audioengine.pcm.tone.BeepTone.paint", lambda *_: None)
         patch.setattr("audioengine.render.tracks._MIN_FILL_FRAMES", 1 << 30)
         with pytest.raises(ae.VerificationError, match=r"not published.* beep: .* voice_gone: "):
-            ae.store(source.data, target, edit, verify=True)
+            ae.store(source.data, target, edit, ae.StoreOptions(verify=True))
         assert target.read_bytes() == b"before"
         assert [path.name for path in tmp_path.iterdir()] == ["out.mp3"]
         ae.store(source.data, target, edit)
@@ -251,7 +255,7 @@ def test_what_store_refuses() -> None:
         ae.verify(source.data, source.data, beyond)
     render: Any = "fast"
     with pytest.raises(ae.InvalidRequestError, match="render"):
-        ae.verify(source.data, source.data, render=render)
+        ae.verify(source.data, source.data, options=ae.StoreOptions(render=render))
     with pytest.raises(ae.MalformedAudioError):
         ae.verify(b"not audio" * 1000, source.data)
     with pytest.raises(ae.StorageError):

@@ -24,9 +24,11 @@ from tests.operations.helpers import (
     Result,
     call,
     masking,
+    recorded,
     recording,
     store,
 )
+from tests.support import arguments
 
 Paint = Callable[[BeepTone, npt.NDArray[np.float32], int, Iterable[Span]], None]
 
@@ -38,7 +40,7 @@ def verified(result: Result, **options: Any) -> ae.Verification:
     """The verdict on an output for the request that it was made for."""
     source = result.source
     modification = result.cut.modification(source.rate)
-    return ae.verify(source.data, result.data, modification, **options)
+    return ae.verify(source.data, result.data, modification, **arguments(ae.StoreOptions, options))
 
 
 def failures(result: Result, **options: Any) -> set[str]:
@@ -196,6 +198,44 @@ def test_stale_reservoir_bytes(rate: int, kbps: int) -> None:
             assert failures(with_frames(result, broken)) == {"leftovers"}
             return
     pytest.fail("no slot is free")
+
+
+def stuffed(source: Recording) -> Recording:
+    """With bytes of 0xAA, as LAME writes them, wherever no main data is."""
+    frames = []
+    owned = bits.owned_slots(source.sounds)
+    for sound in source.sounds:
+        data = bytearray(sound.data)
+        for at in np.flatnonzero(~owned[slice(*sound.slot)]):
+            data[len(sound.head) + int(at)] = 0xAA
+        frames.append(mpeg.Frame(0, bytes(data)))
+    return recorded(f"{source.name}, stuffed", mpeg.join(frames))
+
+
+def test_stuffing_of_the_source_in_slots_that_are_rewritten() -> None:
+    """What was never main data may stay beside what is laid there anew; nothing else may."""
+    source = stuffed(recording("nores-16k"))
+    start = source.samples // 4
+    result = store(source, masking("caller", (start, start + 5 * source.spf)))
+    assert result.first_frame is not None
+    tried = 0
+    for place, sound in enumerate(result.sounds):
+        own = place + result.first_frame
+        was = source.frames[own].data if 0 <= own < len(source.frames) else b""
+        same = sound.head == was[: len(sound.head)] and sound.adu == source.sounds[own].adu
+        emptied = [
+            at
+            for at, (a, b) in enumerate(zip(sound.data, was, strict=False))
+            if not a and b == 0xAA
+        ]
+        if not same or len(emptied) < 2 or emptied[0] < len(sound.head):
+            continue
+        for value, found in ((0xAA, set()), (0xAB, {"leftovers"})):
+            frames = [one.frame for one in result.sounds]
+            frames[place] = with_byte(sound.frame, emptied[0], value)
+            assert failures(with_frames(result, frames)) == found
+        tried += 1
+    assert tried
 
 
 def test_all_slots_of_the_source_left_as_they_were() -> None:

@@ -302,7 +302,7 @@ def test_a_burst_of_noise_while_one_word_is_said() -> None:
 
 def edited(source: bytes, modification: ae.Modification, beep: ae.Beep, **options: Any) -> bytes:
     out = BytesIO()
-    ae.store(source, out, modification, beep=beep, **options)
+    ae.store(source, out, modification, ae.StoreOptions(beep=beep, **options))
     return out.getvalue()
 
 
@@ -310,5 +310,7 @@ def assert_right(
     source: bytes, modification: ae.Modification, beep: ae.Beep, **options: Any
 ) -> None:
     output = edited(source, modification, beep, **options)
-    verdict = ae.verify(source, output, modification, beep=beep, workers=1, **options)
+    verdict = ae.verify(
+        source, output, modification, ae.StoreOptions(beep=beep, **options), workers=1
+    )
     assert verdict.passed, verdict.failures

@@ -19,6 +19,7 @@ from tests.operations.merging import Merged, conversation, merge, merges
 from tests.operations.test_verification import NAMES, names_of
 from tests.operations.timelines import EPOCH, Part, part
 from tests.strategies import examples
+from tests.support import arguments
 
 MERGE_NAMES = NAMES | {"mixed", "silenced", "gaps"}
 
@@ -34,7 +35,9 @@ def edited(draw: st.DrawFn) -> tuple[Part, ...]:
 
 def verified(merged: Merged) -> ae.MergeVerification:
     asked = [one.asked for one in merged.parts]
-    return ae.verify_merge(asked, merged.data, workers=1, **merged.options)
+    return ae.verify_merge(
+        asked, merged.data, workers=1, **arguments(ae.MergeOptions, merged.options)
+    )
 
 
 def assert_passes(merged: Merged) -> ae.MergeVerification:
@@ -127,8 +130,8 @@ def test_the_verdict_does_not_depend_on_workers() -> None:
 def test_an_omitted_recording_is_named(tmp_path: Path) -> None:
     gone = ae.MergePart(tmp_path / "gone.mp3", EPOCH, recording_id="gone")
     asked, out = [gone, part("nores-8k", 1000).asked, part("stereo-8k", 3001).asked], BytesIO()
-    ae.merge(asked, out, missing="omit")
-    verdict = ae.verify_merge(asked, out.getvalue(), missing="omit")
+    ae.merge(asked, out, ae.MergeOptions(missing="omit"))
+    verdict = ae.verify_merge(asked, out.getvalue(), ae.MergeOptions(missing="omit"))
     assert verdict.passed
     assert [one.id for one in verdict.omitted] == ["gone"]
     with pytest.raises(ae.StorageError, match="gone"):
@@ -155,10 +158,10 @@ def test_merge_publishes_nothing_else(tmp_path: Path, monkeypatch: pytest.Monkey
     target = tmp_path / "out.mp3"
     target.write_bytes(b"before")
     with monkeypatch.context() as patch:
-        patch.setattr("audioengine.pcm.tone.Tone.paint", lambda *_: None)
+        patch.setattr("audioengine.pcm.tone.BeepTone.paint", lambda *_: None)
         patch.setattr("audioengine.render.tracks._MIN_FILL_FRAMES", 1 << 30)
         with pytest.raises(ae.VerificationError, match=r"not published.* beep: .* voice_gone: "):
-            ae.merge(asked, target, verify=True)
+            ae.merge(asked, target, ae.MergeOptions(verify=True))
     assert target.read_bytes() == b"before"
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp3"]
 
@@ -182,9 +185,9 @@ def test_what_merge_refuses() -> None:
         ae.verify_merge([], b"")
     align: Any = "here"
     with pytest.raises(ae.InvalidRequestError, match="align"):
-        ae.verify_merge(asked, b"", align=align)
+        ae.verify_merge(asked, b"", ae.MergeOptions(align=align))
     with pytest.raises(ae.LimitError):
-        ae.verify_merge(asked, b"", max_timeline_s=5)
+        ae.verify_merge(asked, b"", ae.MergeOptions(max_timeline_s=5))
     with pytest.raises(ae.StorageError):
         ae.verify_merge(asked, "nowhere.mp3")
 

@@ -26,6 +26,7 @@ from tests.operations.helpers import Cut, lame, masking, recorded, recording, ta
 from tests.operations.merging import Merged, conversation, frames_of, merge
 from tests.operations.test_verify_broken import painting, signed, with_byte
 from tests.operations.timelines import EPOCH, Part, part
+from tests.support import arguments
 
 Floats = npt.NDArray[np.float32]
 Heard = Callable[[TimelinePcm, ConferenceSpan, Span], Floats]
@@ -38,7 +39,8 @@ PARTS = (FIRST, SECOND, part("telephone-8k", 15_005))
 def verified(merged: Merged, **options: Any) -> ae.MergeVerification:
     """The verdict on an output for the request that it was made for."""
     asked = [one.asked for one in merged.parts]
-    return ae.verify_merge(asked, merged.data, workers=1, **{**merged.options, **options})
+    options = {"workers": 1, **merged.options, **options}
+    return ae.verify_merge(asked, merged.data, **arguments(ae.MergeOptions, options))
 
 
 def failures(merged: Merged, **options: Any) -> set[str]:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from audioengine.pcm.coherence import Coherence
+from audioengine.pcm.coherence import Coherence, coherences_of
 from tests.support import decode_pyav, fixture
 
 Samples = npt.NDArray[np.float32]
@@ -129,3 +129,23 @@ def test_of_recordings_those_with_crosstalk_or_echo_are_coherent(
 ) -> None:
     found = coherence(decode_pyav(fixture(name)), rate)
     assert (found.value() >= found.threshold()) == heard
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_several_stretches_give_together_what_each_gives_alone(rate: int) -> None:
+    """Of one length and of several, more than a block long, and empty."""
+    block = Coherence(rate).block / rate
+    lengths = [0.1, 0.1, 0, 0.3, 0.1, block + 0.2, 0.35, *([0.08] * 40)]
+    stretches = [
+        noise(seconds, rate, seed).astype(np.float32) if seconds else np.zeros((0, 2), np.float32)
+        for seed, seconds in enumerate(lengths)
+    ]
+    stretches[1][:, 1] = stretches[1][:, 0]
+    together = coherences_of(stretches, rate)
+    for pcm, found in zip(stretches, together, strict=True):
+        alone = coherence(pcm, rate)
+        assert found.value() == pytest.approx(alone.value(), abs=1e-9)
+        assert found.threshold() == alone.threshold()
+        found.settle()
+        assert found.value() == pytest.approx(alone.value(), abs=1e-9)
+    assert together[1].value() > 0.98

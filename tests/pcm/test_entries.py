@@ -103,7 +103,7 @@ def assert_entries(source: bytes) -> int:
     to_encoder: list[np.ndarray[Any, Any]] = []
     for modification, options in EDITS:
         with spied(to_decoder, to_encoder), suppress(AudioEngineError):
-            ae.store(source, BytesIO(), modification, workers=1, **options)
+            ae.store(source, BytesIO(), modification, ae.StoreOptions(**options), workers=1)
     count = len(to_encoder)
     with spied(to_decoder, to_encoder), suppress(AudioEngineError):
         ae.decode(source, 0.1, 0.3)

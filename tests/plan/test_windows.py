@@ -14,7 +14,7 @@ from audioengine.mp3.scan import scan
 from audioengine.mp3.side_info import BlockType
 from audioengine.mp3.splice import silent_channel
 from audioengine.plan.grid import FrameRange
-from audioengine.plan.windows import read_windows
+from audioengine.plan.windows import read_source_windows
 from fixtures import mpeg
 from tests.operations.successions import LEGAL, SHORT, START, STOP, windows
 from tests.strategies import examples
@@ -27,7 +27,7 @@ WHOLE = [name for name in READABLE if name not in DAMAGED]
 def test_windows_are_those_in_the_bits(name: str) -> None:
     index = indexed(name)
     every = sound(name)
-    got = read_windows(Bytes(fixture(name)), index, FrameRange(0, index.frames))
+    got = read_source_windows(Bytes(fixture(name)), index, FrameRange(0, index.frames))
     silent = {*index.lost, *index.inner_tags}
     for number, frame in enumerate(every):
         assert got.there[number] == (number not in silent)
@@ -41,7 +41,7 @@ def test_windows_are_those_in_the_bits(name: str) -> None:
 @pytest.mark.parametrize("name", READABLE)
 def test_coupled_is_what_can_t_be_taken_apart(name: str) -> None:
     index = indexed(name)
-    got = read_windows(Bytes(fixture(name)), index, FrameRange(0, index.frames))
+    got = read_source_windows(Bytes(fixture(name)), index, FrameRange(0, index.frames))
     for frame in read(name):
         if frame.intact and frame.number not in index.inner_tags:
             assert got.coupled[frame.number] == (frame.channels() is None)
@@ -54,10 +54,10 @@ def test_a_range_reads_as_part_of_the_whole_and_is_not_there_outside(
     name: str, data: st.DataObject
 ) -> None:
     index, source = indexed(name), Bytes(fixture(name))
-    whole = read_windows(source, index, FrameRange(0, index.frames))
+    whole = read_source_windows(source, index, FrameRange(0, index.frames))
     first = data.draw(st.integers(-9, index.frames + 5))
     frames = FrameRange(first, data.draw(st.integers(first, index.frames + 9)))
-    got = read_windows(source, index, frames)
+    got = read_source_windows(source, index, frames)
     for place, number in enumerate(range(frames.first, frames.last)):
         inside = 0 <= number < index.frames
         assert got.there[place] == (inside and bool(whole.there[number]))
@@ -84,8 +84,8 @@ def test_equal_channels_of_different_windows_can_t_be_taken_apart() -> None:
     frames[number] = mpeg.Frame(0, word.to_bytes(len(frame.data), "big"))
     data = mpeg.join(frames)
     index = scan(Bytes(data))
-    got = read_windows(Bytes(data), index, FrameRange(0, index.frames))
-    before = read_windows(
+    got = read_source_windows(Bytes(data), index, FrameRange(0, index.frames))
+    before = read_source_windows(
         Bytes(fixture("equal-channels-8k")),
         indexed("equal-channels-8k"),
         FrameRange(0, len(frames)),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import audioengine as ae
-from audioengine.edits import Party, resolve
+from audioengine.edits import FindingsFile, FoundStretch, Party, resolve
 from tests.strategies import examples
 
 DIGEST = "0123456789abcdef" * 4
@@ -221,13 +221,8 @@ def test_findings_are_values_without_text() -> None:
     assert pickle.loads(pickle.dumps(findings)) == findings
     assert len({one, finding(confidence=0.9, origin=one.origin)}) == 1
     assert list(findings) == [findings[0]] == list(findings[:1])
-    assert one.to_dict() == {
-        "party": "caller",
-        "from": 1.0,
-        "to": 2.0,
-        "kind": "PIN",
-        "confidence": 0.9,
-    }
+    (file,) = findings.modification().findings
+    assert file == FindingsFile("words", DIGEST, (FoundStretch("caller", 1.0, 2.0, "PIN", 0.9),))
     with pytest.raises(AttributeError):
         one.kind = "other"  # type: ignore[misc]
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
 from audioengine.render.resolve import (
     LONG_WINDOWS,
+    FrameWindows,
     Pick,
-    Windows,
     legal,
     legal_picks,
     natural_picks,
@@ -23,16 +23,16 @@ from tests.strategies import examples
 
 LONG, START, SHORT, STOP = BlockType
 SOURCE, NATURAL, REMADE_LONG = Pick
-QUIET = Windows(LONG, LONG)
-ATTACK = Windows(SHORT, SHORT)
+QUIET = FrameWindows(LONG, LONG)
+ATTACK = FrameWindows(SHORT, SHORT)
 
-windows = st.builds(Windows, st.sampled_from(BlockType), st.sampled_from(BlockType))
+windows = st.builds(FrameWindows, st.sampled_from(BlockType), st.sampled_from(BlockType))
 beside = st.one_of(st.none(), windows)
 
 
 def shown(
-    picks: Sequence[Pick], source: Sequence[Windows | None], natural: Sequence[Windows]
-) -> list[Windows]:
+    picks: Sequence[Pick], source: Sequence[FrameWindows | None], natural: Sequence[FrameWindows]
+) -> list[FrameWindows]:
     """The windows that picks amount to."""
     out = []
     for pick, kept, made in zip(picks, source, natural, strict=True):
@@ -44,10 +44,10 @@ def shown(
 
 def is_legal(
     picks: Sequence[Pick],
-    source: Sequence[Windows | None],
-    natural: Sequence[Windows],
-    before: Windows | None,
-    after: Windows | None,
+    source: Sequence[FrameWindows | None],
+    natural: Sequence[FrameWindows],
+    before: FrameWindows | None,
+    after: FrameWindows | None,
 ) -> bool:
     """Whether all follow one another, but for what the source itself has."""
     kinds = [SOURCE, *picks, SOURCE]
@@ -67,7 +67,7 @@ def cost(picks: Sequence[Pick]) -> int:
 
 
 @st.composite
-def runs(draw: st.DrawFn) -> tuple[list[Windows | None], list[Windows]]:
+def runs(draw: st.DrawFn) -> tuple[list[FrameWindows | None], list[FrameWindows]]:
     natural = draw(st.lists(windows, min_size=1, max_size=5))
     source = draw(st.lists(beside, min_size=len(natural), max_size=len(natural)))
     return source, natural
@@ -76,7 +76,9 @@ def runs(draw: st.DrawFn) -> tuple[list[Windows | None], list[Windows]]:
 @given(runs(), beside, beside)
 @examples(400)
 def test_picks_are_the_cheapest_legal_ones(
-    run: tuple[list[Windows | None], list[Windows]], before: Windows | None, after: Windows | None
+    run: tuple[list[FrameWindows | None], list[FrameWindows]],
+    before: FrameWindows | None,
+    after: FrameWindows | None,
 ) -> None:
     source, natural = run
     picks = legal_picks(source, natural, before, after)
@@ -95,7 +97,9 @@ def test_picks_are_the_cheapest_legal_ones(
 @given(runs(), st.sampled_from((None, QUIET)), st.sampled_from((None, QUIET)))
 @examples(100)
 def test_between_long_slopes_there_is_always_a_way(
-    run: tuple[list[Windows | None], list[Windows]], before: Windows | None, after: Windows | None
+    run: tuple[list[FrameWindows | None], list[FrameWindows]],
+    before: FrameWindows | None,
+    after: FrameWindows | None,
 ) -> None:
     """Whatever the encoder chose and the source has."""
     source, natural = run
@@ -103,20 +107,20 @@ def test_between_long_slopes_there_is_always_a_way(
 
 
 def test_what_fits_as_the_encoder_made_it_stays() -> None:
-    natural = [Windows(LONG, START), ATTACK, Windows(STOP, LONG)]
+    natural = [FrameWindows(LONG, START), ATTACK, FrameWindows(STOP, LONG)]
     assert legal_picks([None] * 3, natural, QUIET, QUIET) == [NATURAL] * 3
-    assert legal_picks([None], [ATTACK], Windows(START, START), ATTACK) == [NATURAL]
+    assert legal_picks([None], [ATTACK], FrameWindows(START, START), ATTACK) == [NATURAL]
 
 
 def test_an_attack_that_fits_nothing_gets_long_windows() -> None:
     assert legal_picks([None], [ATTACK], QUIET, QUIET) == [REMADE_LONG]
-    natural = [ATTACK, Windows(STOP, LONG), QUIET]
+    natural = [ATTACK, FrameWindows(STOP, LONG), QUIET]
     assert legal_picks([None] * 3, natural, QUIET, QUIET) == [REMADE_LONG, REMADE_LONG, NATURAL]
 
 
 def test_a_border_is_copied_where_windows_fit_behind_it() -> None:
     """And re-made where they don't."""
-    border = Windows(START, START)
+    border = FrameWindows(START, START)
     assert legal_picks([border, None], [QUIET, ATTACK], QUIET, None) == [SOURCE, NATURAL]
     assert legal_picks([border, None], [QUIET, QUIET], QUIET, None) == [NATURAL, NATURAL]
 
@@ -126,37 +130,37 @@ def test_a_border_is_copied_where_windows_fit_behind_it() -> None:
 def test_windows_are_alike_where_the_same_may_stand_beside_them(
     first: BlockType, last: BlockType
 ) -> None:
-    one = Windows(first, last)
+    one = FrameWindows(first, last)
     assert one.fits_long == (legal(QUIET, one) and legal(one, QUIET))
-    for other in (Windows(a, b) for a in BlockType for b in BlockType):
+    for other in (FrameWindows(a, b) for a in BlockType for b in BlockType):
         same = all(
             legal(near, one) == legal(near, other) and legal(one, near) == legal(other, near)
-            for near in (Windows(block, block) for block in BlockType)
+            for near in (FrameWindows(block, block) for block in BlockType)
         )
         assert one.like(other) == same
 
 
 @st.composite
-def chains(draw: st.DrawFn) -> list[Windows]:
+def chains(draw: st.DrawFn) -> list[FrameWindows]:
     """Frames of two granules whose windows follow one another."""
     types = [draw(st.sampled_from(BlockType))]
     for _ in range(2 * draw(st.integers(1, 12)) - 1):
         types.append(draw(st.sampled_from([b for a, b in LEGAL_SUCCESSIONS if a == types[-1]])))
-    return [Windows(*pair) for pair in zip(types[::2], types[1::2], strict=True)]
+    return [FrameWindows(*pair) for pair in zip(types[::2], types[1::2], strict=True)]
 
 
-long_before = st.sampled_from([None, LONG_WINDOWS, Windows(SHORT, STOP)])
-long_after = st.sampled_from([None, LONG_WINDOWS, Windows(START, SHORT)])
+long_before = st.sampled_from([None, LONG_WINDOWS, FrameWindows(SHORT, STOP)])
+long_after = st.sampled_from([None, LONG_WINDOWS, FrameWindows(START, SHORT)])
 
 
 @given(chains(), long_before, long_after)
 @examples(200)
 def test_only_the_ends_of_what_must_be_made_matter(
-    natural: list[Windows], before: Windows | None, after: Windows | None
+    natural: list[FrameWindows], before: FrameWindows | None, after: FrameWindows | None
 ) -> None:
     asked = set()
 
-    def look(place: int) -> Windows:
+    def look(place: int) -> FrameWindows:
         asked.add(place)
         return natural[place]
 

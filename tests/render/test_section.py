@@ -14,7 +14,7 @@ import audioengine as ae
 from audioengine.edits import Span
 from audioengine.pcm.decode import Samples
 from audioengine.pcm.tone import BeepTone
-from audioengine.render.section import MasksByPlace
+from audioengine.plan.spans import SpansByPlace
 from tests.support import fixture
 
 spans = st.builds(
@@ -25,7 +25,7 @@ spans = st.builds(
 @given(st.lists(spans, max_size=12), spans)
 def test_masks_are_found_by_place(masks: list[Span], window: Span) -> None:
     """Also where they overlap, and long ones reach over short ones."""
-    found = MasksByPlace(dict(enumerate(masks))).inside(window)
+    found = SpansByPlace(dict(enumerate(masks))).inside(window)
     parts = {number: mask.clipped(window) for number, mask in enumerate(masks)}
     assert found == {number: part for number, part in parts.items() if part.length}
 

@@ -24,7 +24,7 @@ import jwt
 
 import audioengine as ae
 from audioengine.commands.requests import CancelRecording, StopRecording
-from audioengine.execution.control import Control
+from audioengine.execution.context import Control
 from audioengine.service.notifications.letter import Letter, Sender
 from audioengine.service.queues.embedded import EmbeddedQueue
 from audioengine.service.recorder.new_call import NewCall, NewCalls

@@ -238,9 +238,9 @@ def test_every_wrong_field_is_named() -> None:
         "storage.region": "must be text",
         "store.guard_ms": "must be a number or a list of two, before and after",
         "store.encoder_delay": "must be a whole number",
-        "store.beep.level_dbfs": "must be a number",
-        "merge.align": "must be 'sample' or 'frame'",
-        "merge.max_timeline_s": "must be a number",
+        "store.beep.level_dbfs": "must be finite",
+        "merge.align": "must be sample or frame",
+        "merge.max_timeline_s": "must be finite",
     }
     assert problems["store.guard_ms"].value == (1,)
     assert problems["storage.region"].value == 3
@@ -256,7 +256,7 @@ BUCKET = "must be a bucket's name: letters, digits, dots, hyphens, underscores"
     ("toml", "path", "rule"),
     [
         ("store.guard_ms = -1", "store.guard_ms", "must be at least 0 ms"),
-        ("store.encoder_delay = -1", "store.encoder_delay", ">= 0"),
+        ("store.encoder_delay = -1", "store.encoder_delay", "at least 0"),
         ("store.beep.frequency_hz = 5", "store.beep.frequency_hz", "must be 200 to 3000 Hz"),
         ("store.beep.frequency_hz = true", "store.beep.frequency_hz", "must be a number"),
         ("merge.max_timeline_s = 0", "merge.max_timeline_s", "must be above 0"),
@@ -343,8 +343,10 @@ def test_settings_are_frozen() -> None:
 def test_options_may_be_given_as_they_are() -> None:
     options = ae.StoreOptions(guard_ms=(1, 2))
     assert ae.Settings(store=options).store == options
-    with pytest.raises(ae.InvalidRequestError, match=r"store\.guard_ms"):
-        ae.Settings(store=ae.StoreOptions(guard_ms=-1))
+    own = ae.MergeOptions(missing="omit")
+    assert ae.Settings(merge=own).merge == own
+    with pytest.raises(ae.InvalidRequestError, match=r"merge\.render.*given in store"):
+        ae.Settings(merge=ae.MergeOptions(render="full"))
 
 
 def test_importing_the_package_does_not_import_settings() -> None:

@@ -22,7 +22,7 @@ from audioengine.sources import pyav
 from audioengine.sources.leg import Sound, as_float
 from audioengine.sources.opening import Opened, open_sound
 from audioengine.sources.raw import RawFormat
-from audioengine.sources.windows import Windows
+from audioengine.sources.windows import SoundWindows
 from tests.sources.material import (
     BY_FFMPEG,
     RAW,
@@ -187,7 +187,7 @@ def test_any_windows_are_the_sound(asked: list[tuple[int, int]]) -> None:
     data = written(pcm, 8000, "OGG", "VORBIS")
     sound = opened(data).sound
     everything = np.concatenate((np.zeros((50, 2)), whole(sound), np.zeros((5000, 2))))
-    windows = Windows(sound, 2000)
+    windows = SoundWindows(sound, 2000)
     spans = [Span(start, start + length) for start, length in asked]
     for span, found in zip(spans, windows(spans), strict=True):
         assert (found == everything[span.start + 50 : span.end + 50]).all()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from audioengine.sources.leg import Block, as_float
 from audioengine.sources.meter import Metered
-from audioengine.sources.together import Together, lay
+from audioengine.sources.together import Together, lay_together
 from tests.strategies import examples
 
 RATES = (8000, 16_000, 48_000)
@@ -71,7 +71,7 @@ def whole(sound: Together | Metered, size: int, start: int = 0) -> Block:
 def test_each_sample_is_where_its_start_says(
     channels: list[list[Spoken]], size: int, start: int
 ) -> None:
-    found = lay(channels, 8000)
+    found = lay_together(channels, 8000)
     starts = [leg.starts_at or Fraction(0) for channel in channels for leg in channel]
     places = [
         [floor((leg.starts_at - min(starts)) * 8 + Fraction(1, 2)) for leg in channel]  # type: ignore[operator]
@@ -95,7 +95,7 @@ def test_other_rates_keep_the_clock(rate: int, to: int) -> None:
     """A resampled leg is what soxr makes of it at once, as long as it lasts."""
     pcm = noise(3, rate + 7)
     late = Spoken(to, noise(4, 50), Fraction(10**12) + Fraction(250))
-    found = lay([[Spoken(rate, pcm, Fraction(10**12))], [late]], to)
+    found = lay_together([[Spoken(rate, pcm, Fraction(10**12))], [late]], to)
     wanted = soxr.resample(pcm, rate, to, quality="VHQ")
     ours = whole(found, 4096)
     assert found.length == round(len(pcm) * to / rate)
@@ -109,7 +109,9 @@ def test_other_rates_keep_the_clock(rate: int, to: int) -> None:
 
 def test_legs_without_a_start_begin_together() -> None:
     pcm = noise(1, 100)
-    found = whole(lay([[Spoken(8000, pcm, None)], [Spoken(8000, pcm[:50], None)]], 8000), 30)
+    found = whole(
+        lay_together([[Spoken(8000, pcm, None)], [Spoken(8000, pcm[:50], None)]], 8000), 30
+    )
     assert (found[:, 0] == pcm).all()
     assert (found[:50, 1] == pcm[:50]).all()
     assert not found[50:, 1].any()
@@ -120,7 +122,7 @@ def test_legs_without_a_start_begin_together() -> None:
 def test_levels_count_each_sample_once(again: list[tuple[int, int]]) -> None:
     pcm = noise(2, 1000, integers=True)
     pcm[[3, 500]] = 32767, -32768
-    sound = Metered(lay([[Spoken(8000, pcm, None)], []], 8000))
+    sound = Metered(lay_together([[Spoken(8000, pcm, None)], []], 8000))
     for start, size in again:
         next(iter(sound.blocks(size, start)))
     if any(start for start, _ in again):

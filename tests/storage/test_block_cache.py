@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,3 +57,17 @@ def test_a_block_above_the_budget_is_given_all_the_same() -> None:
     assert cache.get(owner, 0, lambda: b"12345") == b"12345"
     assert cache.get(owner, 1, lambda: b"67890") == b"67890"
     assert cache.kept_bytes == 5
+
+
+def test_large_blocks_go_back_to_the_system() -> None:
+    """They are kept in pages of their own, and read as any others."""
+    cache, owner = BlockCache(1 << 20), object()
+    data = bytes(range(256)) * 1024
+    for number in range(9):
+        cache.put(owner, number, data)
+    kept = cache.get(owner, 8, lambda: b"")
+    assert isinstance(kept, mmap.mmap)
+    assert (kept[:], kept[1000:1010]) == (data, data[1000:1010])
+    assert cache.kept_bytes == 1 << 20
+    small = cache.get(owner, 9, lambda: data[:1000])
+    assert cache.get(owner, 9, lambda: b"") == small == data[:1000]

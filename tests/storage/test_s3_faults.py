@@ -144,7 +144,11 @@ def test_a_merge_names_the_recording_that_could_not_be_read(
     faulty.always["GET"] = servers.refusing(503, "SlowDown")
     out = io.BytesIO()
     with pytest.raises(ae.StorageError, match=PLACE) as caught:
-        ae.merge([ae.MergePart(DATA, START), ae.MergePart(PLACE, START)], out, missing="omit")
+        ae.merge(
+            [ae.MergePart(DATA, START), ae.MergePart(PLACE, START)],
+            out,
+            ae.MergeOptions(missing="omit"),
+        )
     assert caught.value.retryable
     assert out.getvalue() == b""
     assert_tells_nothing(caught.value, caplog)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Callbacks: what tenants are told over HTTP, with exactly the reference's keys, in its order.
+"""Callbacks: events sent to tenants over HTTP, with exactly the reference's keys, in its order.
 
 ``POST <callback_url>/recordingStarted`` and the like. Of the implied ones, recordingStored and
 recordingDeleted, the reference shows no body: it is the event's. So is that of recordingsMerged,
@@ -58,7 +58,7 @@ _MENDED = (401, 403)
 def callback_letter(
     event: Mapping[str, Any], domain: str | None, settings: Settings
 ) -> Letter | None:
-    """Return what a tenant is to be told of an event, given as JSON values; None: nothing.
+    """Return the callback of an event, given as JSON values; None: the tenant gets none.
 
     Tenants without callback_url have no callback, nor, unless `callbacks.failures` is set, have
     events that say that a command failed.

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from audioengine.commands.alarms import Alarm, command_alarm
 from audioengine.commands.events import topic_form
 from audioengine.errors import AudioEngineError, StorageError
-from audioengine.execution.notification import Notification
+from audioengine.execution.outcome import Notification
 from audioengine.service.logs import log
 from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.letter import (
@@ -68,7 +68,7 @@ class Delivery:
         too. A callback that the tenant refuses does not wait.
 
         command: what the alarm shows, without its secrets: a command or anything else.
-        message_id: of the queue's message that brought the command; tells repeats apart.
+        message_id: of the queue's message that brought the command; repeats have the same.
 
         Raises StorageError if a letter can neither be sent nor kept: then all must be sent again.
         """

@@ -310,13 +310,13 @@ class Outbox:
 
     @staticmethod
     def _alarm(letter: Letter, error: AudioEngineError) -> Letter | None:
-        """What tells of a letter that can't be sent, if that has not been told yet."""
+        """Return the alarm for a letter that can't be sent, unless it was raised already."""
         alarm = letter.alarm
         if alarm is None:
             return None
         failure = cut(f"{letter.address}: {error}", MAX_FAILURE_BYTES)
-        told = {**json.loads(alarm.body), "error": failure}
-        return replace(alarm, body=json.dumps(told))
+        body = {**json.loads(alarm.body), "error": failure}
+        return replace(alarm, body=json.dumps(body))
 
     def _raise_alarm(self, connection: sqlite3.Connection, alarm: Letter | None) -> None:
         if alarm is not None:
@@ -339,13 +339,13 @@ class Outbox:
 
 
 def _packed(letter: Letter) -> str:
-    told = {"address": letter.address, "body": letter.body, "attributes": dict(letter.attributes)}
-    return json.dumps(told)
+    values = {"address": letter.address, "body": letter.body, "attributes": dict(letter.attributes)}
+    return json.dumps(values)
 
 
 def _unpacked(text: str) -> Letter:
-    told: Mapping[str, Any] = json.loads(text)
-    return Letter(channel="topic", **told)
+    values: Mapping[str, Any] = json.loads(text)
+    return Letter(channel="topic", **values)
 
 
 def _count(metrics: Metrics | None, letter: Letter, outcome: Any) -> None:

@@ -28,7 +28,7 @@ _REGION = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _MOST_GROUP_CHARACTERS = 128
 
-# Bodies alone don't tell two commands on a recording apart, nor a command from itself sent again.
+# Two commands on a recording may have the same body, and so has a command that is sent again.
 _OF_ONE_ANSWER = ("event", "commandDigest", MESSAGE_ID)
 
 
@@ -53,14 +53,16 @@ def published(letter: Letter) -> dict[str, str]:
 def size_of(letter: Letter) -> int:
     """Return the bytes of a letter as a topic counts them."""
     pairs = published(letter).items()
-    told = sum(len(name.encode()) + len(value.encode()) + len(_TYPE) for name, value in pairs)
-    return len(letter.body.encode()) + told
+    attribute_bytes = sum(
+        len(name.encode()) + len(value.encode()) + len(_TYPE) for name, value in pairs
+    )
+    return len(letter.body.encode()) + attribute_bytes
 
 
 def repeat_id(letter: Letter) -> str:
     """Return the same text for what a topic need not hear twice, 64 characters of hexadecimal."""
-    told = [letter.attributes.get(name) for name in _OF_ONE_ANSWER]
-    return hashlib.sha256(json.dumps([*told, letter.body]).encode()).hexdigest()
+    identity = [letter.attributes.get(name) for name in _OF_ONE_ANSWER]
+    return hashlib.sha256(json.dumps([*identity, letter.body]).encode()).hexdigest()
 
 
 class SnsTopics(Sender):
@@ -116,15 +118,15 @@ class LineTopics(Sender):
 
         Raises StorageError.
         """
-        told = {
+        values = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "topic": letter.address,
             "attributes": published(letter),
             "message": json.loads(letter.body),
         }
-        line = json.dumps(told, ensure_ascii=False)
+        line = json.dumps(values, ensure_ascii=False)
         if _SURROGATES.search(line):
-            line = json.dumps(told)
+            line = json.dumps(values)
         with self._lock, Failing("can't write topics to their file"):
             fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

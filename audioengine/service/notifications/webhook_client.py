@@ -49,7 +49,7 @@ class Answer:
         return 200 <= self.status < 300
 
     def check(self, doing: str, also_passing: Collection[int] = ()) -> None:
-        """Raise StorageError unless it is a success; `doing` tells what could not be done."""
+        """Raise StorageError unless it is a success; `doing` says what could not be done."""
         if not self.is_success:
             passing = self.status >= 500 or self.status in {*_PASSING_STATUS, *also_passing}
             message = f"{doing}: {self.status} {self.reason}".rstrip()

@@ -37,7 +37,7 @@ class Message:
 
 
 def unwrapped(body: str, attributes: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
-    """Return what a topic was told, with its attributes, where a queue got it in SNS's envelope.
+    """Return the message of a topic, with its attributes, out of SNS's envelope if it has one.
 
     Without raw message delivery, SNS puts what it passes on into JSON of its own, attributes too.
     Anything else is returned as it is: so is what REST took in, where a body that looks like an
@@ -51,12 +51,16 @@ def unwrapped(body: str, attributes: Mapping[str, str]) -> tuple[str, Mapping[st
         return body, attributes
     if not isinstance(envelope, dict) or envelope.get("Type") != "Notification":
         return body, attributes
-    message, told = envelope.get("Message"), envelope.get("MessageAttributes", {})
-    if not isinstance(message, str) or "TopicArn" not in envelope or not isinstance(told, dict):
+    message, attributes = envelope.get("Message"), envelope.get("MessageAttributes", {})
+    if (
+        not isinstance(message, str)
+        or "TopicArn" not in envelope
+        or not isinstance(attributes, dict)
+    ):
         return body, attributes
     named = {
         name: one["Value"]
-        for name, one in told.items()
+        for name, one in attributes.items()
         if isinstance(one, dict) and isinstance(one.get("Value"), str)
     }
     return message, named

@@ -20,7 +20,7 @@ from audioengine.service.queues.queue import CommandQueue, Message, unwrapped
 
 _SOURCE = "DeadLetterQueueSourceArn"
 _SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId", _SOURCE]
-# How long an answer tells the time, and by how much the clocks of hosts may differ in speed.
+# How long an answer's time is good for, and by how much the clocks of hosts may differ in speed.
 _TOLD_S = 60
 _DRIFT = 0.001
 _GROUP = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}", re.ASCII)
@@ -63,14 +63,14 @@ class SqsQueue(CommandQueue):
 
     def send(self, body: str, *, group: str, attributes: Mapping[str, str] | None = None) -> str:
         """Queue a message durably, and return its id. Raises StorageError."""
-        told: dict[str, Any] = {
+        typed: dict[str, Any] = {
             name: {"DataType": "String", "StringValue": value}
             for name, value in (attributes or {}).items()
         }
         order: dict[str, str] = {}
         if self.is_fifo:
             order = {"MessageGroupId": _group(group), "MessageDeduplicationId": str(uuid4())}
-        answer = self._call("send_message", MessageBody=body, MessageAttributes=told, **order)
+        answer = self._call("send_message", MessageBody=body, MessageAttributes=typed, **order)
         return str(answer["MessageId"])
 
     def receive(self, limit: int, wait_s: float) -> Sequence[Message]:
@@ -88,11 +88,11 @@ class SqsQueue(CommandQueue):
             MessageSystemAttributeNames=_SYSTEM_ATTRIBUTES,
             MessageAttributeNames=["All"],
         )
-        told = answer.get("Messages", ())
-        strange = [one for one in told if not self._is_ours(one["Attributes"].get(_SOURCE))]
+        received = answer.get("Messages", ())
+        strange = [one for one in received if not self._is_ours(one["Attributes"].get(_SOURCE))]
         for one in strange:
             self.release(self._message(one))
-        return [self._message(one) for one in told if one not in strange]
+        return [self._message(one) for one in received if one not in strange]
 
     def extend(self, message: Message, seconds: int) -> None:
         """Keep a message from others for so long from now. Raises StorageError."""
@@ -148,8 +148,8 @@ class SqsQueue(CommandQueue):
         try:
             if policy is None:
                 return None
-            told = json.loads(policy)
-            return int(told["maxReceiveCount"]), str(told["deadLetterTargetArn"])
+            redrive = json.loads(policy)
+            return int(redrive["maxReceiveCount"]), str(redrive["deadLetterTargetArn"])
         except (ValueError, KeyError, TypeError):
             raise StorageError(f"{self._doing}: its redrive policy can't be read") from None
 
@@ -164,38 +164,38 @@ class SqsQueue(CommandQueue):
     def now_ms(self) -> int:
         """Return the time of SQS, at most a second late, and never early. Raises StorageError.
 
-        The heads of its answers tell it in whole seconds; the more answers, the closer it is.
+        The headers of its answers have it in whole seconds; the more answers, the closer it is.
         """
         if self._ahead is None or time.monotonic() - self._ahead[1] > _TOLD_S:
             # Where it can't be asked, an older answer will do: clocks drift slowly.
             with suppress(StorageError) if self._ahead else nullcontext():
                 self._attributes("QueueArn")
         if self._ahead is None:
-            raise StorageError(f"{self._doing}: its answers do not tell the time")
+            raise StorageError(f"{self._doing}: its answers have no date")
         now = time.monotonic()
         return math.ceil((now + _ahead(self._ahead, now)) * 1000)
 
     def depth(self) -> int:
         """Return about how many messages wait, those in work included. Raises StorageError."""
-        told = self._attributes(
+        counts = self._attributes(
             "ApproximateNumberOfMessages",
             "ApproximateNumberOfMessagesNotVisible",
             "ApproximateNumberOfMessagesDelayed",
         )
-        return sum(map(int, told.values()))
+        return sum(map(int, counts.values()))
 
-    def _message(self, told: Mapping[str, Any]) -> Message:
-        system = told["Attributes"]
+    def _message(self, received: Mapping[str, Any]) -> Message:
+        system = received["Attributes"]
         own = {
             name: value["StringValue"]
-            for name, value in told.get("MessageAttributes", {}).items()
+            for name, value in received.get("MessageAttributes", {}).items()
             if "StringValue" in value
         }
-        body, attributes = unwrapped(told["Body"], own)
+        body, attributes = unwrapped(received["Body"], own)
         return Message(
-            message_id=told["MessageId"],
+            message_id=received["MessageId"],
             body=body,
-            receipt=told["ReceiptHandle"],
+            receipt=received["ReceiptHandle"],
             receives=int(system["ApproximateReceiveCount"]),
             sent_ms=int(system["SentTimestamp"]),
             # Groups of a standard queue are about fairness, not about order.
@@ -220,10 +220,10 @@ class SqsQueue(CommandQueue):
         return answer
 
     def _note_time(self, answer: Mapping[str, Any], asked: float) -> None:
-        told = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+        date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
         with suppress(TypeError, ValueError):  # there is none, or one that can't be read
-            # It was told after it was asked for, in the course of this second.
-            ahead = int(parsedate_to_datetime(told).timestamp()) + 1 - asked
+            # The answer is dated after the request, in the course of this second.
+            ahead = int(parsedate_to_datetime(date).timestamp()) + 1 - asked
             if self._ahead is None or ahead < _ahead(self._ahead, asked):
                 self._ahead = ahead, asked
 

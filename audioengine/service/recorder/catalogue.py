@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What RECORDINGREADY reports have told, one object a recording, in the temporary bucket.
+"""What RECORDINGREADY reports have said, one object for each recording, in the temporary bucket.
 
-An entry is found by domain and id: what is told of one domain's recordings never counts for those
-of another. With `single_tenant` it is found by the id alone.
+An entry is found by domain and id: a report of one domain never counts for the recordings of
+another. With `single_tenant` it is found by the id alone.
 
-Their keys begin with what no command can name. Whoever sees the bucket sees the same catalogue.
+The objects have keys that no command can name. All processes that see the bucket see the same
+catalogue.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from audioengine.commands.wire import (
     OptionalWireNumber,
     Text,
     Wire,
-    read,
+    read_wire,
 )
 from audioengine.errors import InvalidRequestError, StorageError
-from audioengine.execution.known_recordings import Known
+from audioengine.execution.context import Known
 from audioengine.json_input import parse_json
 from audioengine.settings import Settings
 from audioengine.storage import Storage
@@ -50,7 +51,7 @@ class Entry(Wire):
     conference_segments: OptionalSegments = None
     related_recordings: tuple[RelatedRecording, ...] | None = None
     told: Annotated[int, Field(strict=True)]
-    """When it was first told, in seconds of epoch time."""
+    """When it was first reported, in seconds of epoch time; the name is that in stored entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Catalogue:
         with closing(self.storage.source(location)) as source:
             data = source.read(0, source.size)
         try:
-            entry: Entry = read(Entry, parse_json(data, "entry"), "entry")
+            entry: Entry = read_wire(Entry, parse_json(data, "entry"), "entry")
         except InvalidRequestError:
             raise StorageError(f"can't read {str(location)!r}: it is no entry") from None
         return entry

@@ -10,7 +10,7 @@ import json
 
 from audioengine.commands.requests import CancelRecording, StopRecording
 from audioengine.errors import StorageError
-from audioengine.execution.control import Control
+from audioengine.execution.context import Control
 from audioengine.service.endpoints import queue_at
 from audioengine.service.notifications.webhook_client import post
 from audioengine.service.queues.queue import METHOD, CommandQueue
@@ -36,7 +36,7 @@ class HttpControl(Control):
         try:
             answer = post(
                 recorder.control_url,
-                _told(command, domain),
+                _json(command, domain),
                 recorder.control_secret,
                 timeout_s=recorder.control_timeout_s,
                 ca_file=self._settings.callbacks.ca_file,
@@ -58,7 +58,7 @@ class QueueControl(Control):
         Raises StorageError.
         """
         attributes = {METHOD: command.method}
-        self._queue.send(_told(command, domain), group=command.recording_id, attributes=attributes)
+        self._queue.send(_json(command, domain), group=command.recording_id, attributes=attributes)
 
 
 def control_of(settings: Settings) -> Control | None:
@@ -71,6 +71,6 @@ def control_of(settings: Settings) -> Control | None:
     return None
 
 
-def _told(command: StopRecording | CancelRecording, domain: str) -> str:
-    told = {"method": command.method, "recordingId": command.recording_id, "domain": domain}
-    return json.dumps(told)
+def _json(command: StopRecording | CancelRecording, domain: str) -> str:
+    values = {"method": command.method, "recordingId": command.recording_id, "domain": domain}
+    return json.dumps(values)

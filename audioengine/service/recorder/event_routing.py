@@ -18,7 +18,7 @@ from audioengine.commands.events import (
     RecordingStarted,
 )
 from audioengine.execution.addresses import addresses_of
-from audioengine.execution.notification import Notification
+from audioengine.execution.outcome import Notification
 from audioengine.settings import Settings
 
 LiveEvent: TypeAlias = RecordingStarted | RecordingReady | RecordingCancelled | RecordingFailed

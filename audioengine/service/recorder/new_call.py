@@ -14,7 +14,7 @@ from audioengine.commands.alarms import ApiRequestAlarm
 from audioengine.commands.events import SipCallId
 from audioengine.commands.wire import OptionalText, Text, Wire
 from audioengine.errors import InvalidRequestError, StorageError
-from audioengine.execution.notification import Notification
+from audioengine.execution.outcome import Notification
 from audioengine.json_input import parse_json
 from audioengine.service.logs import log
 from audioengine.service.notifications.callbacks import NEW_CALL, callback_url
@@ -55,7 +55,7 @@ class NewCalls:
         self._settings = settings
         self._clock = clock
         self._asking: Counter[str] = Counter()
-        self._told_at: dict[str, float] = {}
+        self._alarm_at: dict[str, float] = {}
 
     async def decide(self, call: NewCall) -> Decision:
         """Return whether a call is to be recorded: as its tenant says, within the settings' time.
@@ -97,9 +97,9 @@ class NewCalls:
     def _too_many(self, call: NewCall, url: str) -> Notification | None:
         most, now = self._settings.callbacks.new_call_concurrency, self._clock()
         log().warning("tenant is asked too often at once", domain=call.domain, most=most)
-        if now - self._told_at.get(call.domain, float("-inf")) < _ALARM_EVERY_S:
+        if now - self._alarm_at.get(call.domain, float("-inf")) < _ALARM_EVERY_S:
             return None
-        self._told_at[call.domain] = now
+        self._alarm_at[call.domain] = now
         alarm = _alarm(call, url, f"{most} questions wait for an answer already", None)
         return alarm_notification(alarm, self._settings)
 

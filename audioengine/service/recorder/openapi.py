@@ -25,7 +25,7 @@ _TOKEN = "recorderToken"  # noqa: S105 - a name
 _REFUSALS = {
     **{code: text for code, text in COMMAND_REFUSALS.items() if code != "429"},
     "403": "The token's domain is another, or the recording is known to be another domain's.",
-    "503": "The storage failed, or nothing could be told or kept; the same may be sent again.",
+    "503": "The storage failed, or the event was neither sent nor kept; send the same again.",
 }
 
 
@@ -74,7 +74,7 @@ def _reports() -> dict[str, Any]:
     }
 
 
-def _post(name: str, summary: str, body: str, result: str, told: str) -> dict[str, Any]:
+def _post(name: str, summary: str, body: str, result: str, description: str) -> dict[str, Any]:
     return {
         "post": {
             "operationId": name,
@@ -86,7 +86,7 @@ def _post(name: str, summary: str, body: str, result: str, told: str) -> dict[st
                 "content": {"application/json": {"schema": ref(body)}},
             },
             "responses": {
-                "200": answer(told, result),
+                "200": answer(description, result),
                 **{code: refused(code, text) for code, text in _REFUSALS.items()},
             },
         }

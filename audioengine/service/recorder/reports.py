@@ -2,7 +2,7 @@
 """What a recorder reports: checked, put into the catalogue, sent on with a token of its own.
 
 A report is the event as it will go out, without `replyId`, and of RECORDINGREADY with where the
-recording is: `tempKey`, `tempBucket`, and `startTime` where its `meta` does not tell.
+recording is: `tempKey`, `tempBucket`, and `startTime` where its `meta` does not say it.
 """
 
 from __future__ import annotations
@@ -30,15 +30,14 @@ from audioengine.commands.wire import (
     OptionalWireNumber,
     Wire,
     keys,
-    read,
+    read_wire,
     shown,
     unknown_values,
 )
-from audioengine.errors import InvalidRequestError, NotAllowedError, Problem
+from audioengine.errors import UNKNOWN_KEY, InvalidRequestError, NotAllowedError, Problem
 from audioengine.execution.addresses import addresses_of
 from audioengine.execution.reply_id import Claims, make_token, region_of
 from audioengine.execution.temporary_objects import DOMAIN, in_ascii, is_of_another
-from audioengine.params import UNKNOWN_KEY
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.catalogue import Catalogue, Entry
 from audioengine.service.recorder.event_routing import LiveEvent, event_notification
@@ -113,11 +112,11 @@ class ReportDesk:
 
         Raises InvalidRequestError and NotAllowedError as `take` does.
         """
-        told = _read(report, self._settings)
-        _check_domain(str(told.event.domain), None, self._settings)
-        if not isinstance(told.event, RecordingReady):
-            raise InvalidRequestError.of("event", told.event.event, "must be RECORDINGREADY")
-        return self._entry(told, told.event, None)
+        came = _read(report, self._settings)
+        _check_domain(str(came.event.domain), None, self._settings)
+        if not isinstance(came.event, RecordingReady):
+            raise InvalidRequestError.of("event", came.event.event, "must be RECORDINGREADY")
+        return self._entry(came, came.event, None)
 
     def _entry(self, report: _Report, event: RecordingReady, only_domain: str | None) -> Entry:
         place = report.place
@@ -128,7 +127,7 @@ class ReportDesk:
         key = place.temp_key
         if key is None:
             if report.start_time_ms is None:
-                rule = "must be given where neither meta nor startTime tells when it began"
+                rule = "must be given where neither meta nor startTime says when it began"
                 raise InvalidRequestError.of("tempKey", None, rule)
             key = temp_name(event.recording_id, report.start_time_ms)
         location = Location(bucket, object_key(key, "tempKey"))
@@ -150,16 +149,16 @@ class ReportDesk:
         """Raise NotAllowedError where an object says that it is another domain's or recording's.
 
         Who may speak of one domain alone must name an object whose metadata says that it is of it:
-        else it could name another's recording as its own. Why it may not is not told.
+        else it could name another's recording as its own. The error does not say why it may not.
         """
         metadata, domain = self._metadata_at(location), str(event.domain)
-        told = metadata.get(DOMAIN)
+        owner = metadata.get(DOMAIN)
         is_open = self._settings.single_tenant
-        is_proven = is_open or only_domain is None or told == in_ascii(domain)
+        is_proven = is_open or only_domain is None or owner == in_ascii(domain)
         if not is_proven:
             message = f"the metadata of {str(location)!r} must name the token's domain, {domain!r}"
             raise NotAllowedError(message)
-        if told not in (None, in_ascii(domain)) and not is_open:
+        if owner not in (None, in_ascii(domain)) and not is_open:
             raise NotAllowedError(f"there is a recording of another domain at {str(location)!r}")
         if is_of_another(event.recording_id, metadata):
             raise NotAllowedError(f"there is another recording at {str(location)!r}")
@@ -202,7 +201,7 @@ def _read(report: object, settings: Settings) -> _Report:
     event: LiveEvent | None = None
     place = _Place()
     try:
-        place = read(_Place, report)
+        place = read_wire(_Place, report)
     except InvalidRequestError as error:
         problems += error.problems
     problems += _unknown(report, EVENTS[name])
@@ -219,8 +218,8 @@ def _read(report: object, settings: Settings) -> _Report:
         problems.append(Problem("startTime", start, "must be epoch milliseconds"))
     if isinstance(event, RecordingReady) and event.meta is not None:
         try:
-            told = parse_meta(event.meta).start_time_ms
-            start = start if told is None else told
+            begun = parse_meta(event.meta).start_time_ms
+            start = start if begun is None else begun
         except InvalidRequestError as error:
             problems += error.problems
     if problems or event is None:

@@ -19,9 +19,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from audioengine.commands.requests import command_values
-from audioengine.commands.wire import read
+from audioengine.commands.wire import read_wire
 from audioengine.errors import InvalidRequestError, NotAllowedError, StorageError
-from audioengine.execution.notification import Notification
+from audioengine.execution.outcome import Notification
 from audioengine.execution.signed_token import MillisecondsError, signed_claims
 from audioengine.service.logs import log
 from audioengine.service.notifications.delivery import Delivery
@@ -60,7 +60,7 @@ def recorder_routes(settings: Settings, desk: ReportDesk, delivery: Delivery) ->
         await to_thread.run_sync(raise_alarm, alarm, delivery, limiter=alarming)
 
     async def new_call(values: object, only_domain: str | None) -> Response:
-        call = read(NewCall, values, "newCall")
+        call = read_wire(NewCall, values, "newCall")
         if only_domain not in (None, call.domain):
             raise NotAllowedError(f"a call must be of the domain of the token, {only_domain!r}")
         decision = await new_calls.decide(call)

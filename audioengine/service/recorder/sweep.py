@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from audioengine.commands.alarms import TempRecordingDeletedAlarm
 from audioengine.commands.names import OWN_PREFIX
 from audioengine.errors import AudioEngineError, InvalidRequestError, Problem
-from audioengine.execution.notification import Notification
+from audioengine.execution.outcome import Notification
 from audioengine.execution.temporary_objects import DOMAIN, RECORDING_ID
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.recorder.catalogue import Catalogue
@@ -40,7 +40,7 @@ class Expired:
     place: str
     recording_id: str
     domain: str | None
-    """None where its object does not tell."""
+    """None where its object does not say."""
     modified: str
     """When it was written, in UTC."""
 
@@ -71,7 +71,7 @@ def sweep(
 ) -> SweepReport:
     """Delete what is older than `recorder.expires_after_s`: each MP3, all versions of it.
 
-    The alarm tempRecordingDeleted tells of each; it is in the outbox of `delivery`, which must have
+    The alarm tempRecordingDeleted reports each; it is in the outbox of `delivery`, which must have
     one, before the recording is deleted.
 
     Raises InvalidRequestError where settings name no age, no bucket, or one that outputs go to, and
@@ -151,7 +151,7 @@ def _old_entries(catalogue: Catalogue, before_ms: float) -> Iterator[Location]:
 
 
 def _expired(location: Location, listed: Listed, storage: Storage) -> Expired | None:
-    """What is told of a recording; None where it is gone, or another than was listed."""
+    """Describe an expired recording; None if it is gone, or not the one that was listed."""
     found = storage.find(location)
     if found is None or found.etag != listed.etag:
         return None

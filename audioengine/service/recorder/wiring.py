@@ -9,8 +9,8 @@ from functools import partial
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from audioengine.execution.context import Resolver
 from audioengine.execution.execute import storage_of
-from audioengine.execution.known_recordings import Resolver
 from audioengine.service.endpoints import queue_at, topic_sender
 from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.callbacks import CallbackSender, callback_letter
@@ -44,7 +44,7 @@ def callbacks_of(settings: Settings) -> MakeCallback:
 
 
 def resolver_of(settings: Settings) -> Resolver:
-    """Return what tells commands of recordings: the catalogue; it can be pickled."""
+    """Return what looks recordings up for commands: the catalogue; it can be pickled."""
     return Catalogue(storage_of(settings), settings).resolve
 
 

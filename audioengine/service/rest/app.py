@@ -54,7 +54,7 @@ def make_app(
     extra_routes: of other parts of the service that come in over HTTP.
     described: what the OpenAPI document says of them.
     ready: what else must work, by its name, for /readyz to say so.
-    metrics: what else /metrics tells.
+    metrics: what /metrics shows beside the figures of REST.
 
     Raises InvalidRequestError where settings let nobody in.
     """

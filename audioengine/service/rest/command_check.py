@@ -24,8 +24,8 @@ from audioengine.commands.requests import (
 from audioengine.commands.wire import joined_path, keys, shown
 from audioengine.edits import time_problems
 from audioengine.errors import AudioEngineError, InvalidRequestError, NotAllowedError, Problem
+from audioengine.execution.context import nothing_known
 from audioengine.execution.destination import check_bucket, digest_of
-from audioengine.execution.known_recordings import nothing_known
 from audioengine.execution.reply_id import check_recording, read_token
 from audioengine.notices import Notice
 from audioengine.operations.options import StoreOptions
@@ -45,7 +45,7 @@ class Judged:
     recording_id: str
     """Of its token."""
     digest: str | None
-    """None where the recording has to tell the output's name."""
+    """None where the output's name depends on the recording."""
     notices: tuple[Notice, ...]
 
 
@@ -101,7 +101,7 @@ def _with_recording(
     try:
         named = read_token(reply_id, settings).recording_id if isinstance(reply_id, str) else None
     except AudioEngineError:
-        named = None  # told when the command is judged
+        named = None  # the check of the command reports it
     if named is None:
         return text, values
     rest = text[text.index("{") + 1 :]

@@ -30,7 +30,7 @@ def probe(folders: Collection[Path]) -> None:
     Raises StorageError where one does not take it: it is full, over its quota, or gone.
     """
     for folder in folders:
-        # A name that no listing of a folder tells.
+        # A name that no listing of a folder shows.
         path = folder / f".probe-{uuid4().hex}{TEMPORARY_SUFFIX}"
         with Failing(f"can't write to {str(folder)!r}"):
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -30,30 +30,30 @@ Figures: TypeAlias = Callable[[], bytes]
 
 
 class Readiness:
-    """Asks each check, at most once a second, and tells which failed."""
+    """Asks each check, at most once a second, and reports which failed."""
 
     def __init__(self, checks: Mapping[str, Check], pool: Executor, timeout_s: float) -> None:
         self._checks = checks
         self._pool = pool
         self._timeout_s = timeout_s
         self._asking = asyncio.Lock()
-        self._told: Mapping[str, str] = {}
+        self._answers: Mapping[str, str] = {}
         self._until = -1.0
 
     async def answer(self, _request: Request) -> Response:
         """Answer 200 where all is well, else 503."""
         async with self._asking:
             if time.monotonic() >= self._until:
-                self._told = {name: await self._ask(name) for name in self._checks}
+                self._answers = {name: await self._ask(name) for name in self._checks}
                 self._until = time.monotonic() + _KEPT_S
-        is_ready = set(self._told.values()) <= {"ok"}
-        return Reply({"ready": is_ready, "checks": dict(self._told)}, 200 if is_ready else 503)
+        is_ready = set(self._answers.values()) <= {"ok"}
+        return Reply({"ready": is_ready, "checks": dict(self._answers)}, 200 if is_ready else 503)
 
     async def _ask(self, name: str) -> str:
         asked = asyncio.get_running_loop().run_in_executor(self._pool, self._checks[name])
         try:
             await asyncio.wait_for(asked, self._timeout_s)
-        except Exception as error:  # noqa: BLE001 - a check may fail in any way: it is told
+        except Exception as error:  # noqa: BLE001 - a check may fail in any way
             _LOG.warning("not ready: %s: %s", name, type(error).__name__)
             return "failed"
         return "ok"
@@ -100,14 +100,14 @@ def operation_routes(
     pulse: of the loop that serves; None: it is the one that answers.
     """
 
-    async def told(_request: Request) -> Response:
+    async def metrics_text(_request: Request) -> Response:
         text = b"".join(figures() for figures in metrics)
         return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     return [
         Route("/healthz", _alive if pulse is None else pulse.answer),
         Route("/readyz", Readiness(checks, pool, timeout_s).answer),
-        Route("/metrics", told),
+        Route("/metrics", metrics_text),
     ]
 
 

@@ -153,8 +153,8 @@ def _schemas_of(name: str) -> dict[str, Any]:
     schema["properties"]["method"] = {"enum": [name, None]}
     schema["properties"]["dialect"] = {"const": "rest"}
     # And the replyId names the recording.
-    told = ("method", "recordingId")
-    schema["required"] = [key for key in schema["required"] if key not in told]
+    implied = ("method", "recordingId")
+    schema["required"] = [key for key in schema["required"] if key not in implied]
     return {**schema.pop("$defs", {}), name: schema}
 
 
@@ -166,13 +166,13 @@ _BOUND = {
 
 
 def _in_ms(schema: Any) -> Any:
-    """Return a schema whose bounds of edits are told in the unit that they have over REST."""
+    """Return a schema whose bounds of edits have the unit of REST."""
     if isinstance(schema, dict):
-        told = {key: _in_ms(value) for key, value in schema.items()}
-        bounds = told.get("properties", {})
+        converted = {key: _in_ms(value) for key, value in schema.items()}
+        bounds = converted.get("properties", {})
         if bounds.keys() == {"from", "to"}:
-            told["properties"] = {key: {**bound, **_BOUND} for key, bound in bounds.items()}
-        return told
+            converted["properties"] = {key: {**bound, **_BOUND} for key, bound in bounds.items()}
+        return converted
     return [_in_ms(one) for one in schema] if isinstance(schema, list) else schema
 
 
@@ -223,10 +223,10 @@ def refused(code: str, description: str) -> dict[str, Any]:
     """Return an answer that is none of success, with the headers that its code has."""
     made = answer(description, "Refusal")
     if code in _RETRIED:
-        told = f"Seconds; {RETRY_AFTER_S} where nothing tells."
+        description = f"Seconds; {RETRY_AFTER_S} where nothing else says when."
         integer = {"type": "integer", "minimum": 1}
         made["headers"] = {
-            "Retry-After": {"description": told, "required": True, "schema": integer}
+            "Retry-After": {"description": description, "required": True, "schema": integer}
         }
     if code == "401":
         text = {"type": "string"}

@@ -22,7 +22,7 @@ from audioengine.errors import (
 )
 
 RETRY_AFTER_S = 5
-"""When a client may try again where nothing tells."""
+"""Seconds until a client may try again, where nothing else says when."""
 
 _MOST_PROBLEMS = 1000
 _SHOWN_CHARACTERS = 200
@@ -44,7 +44,7 @@ def refusal(
 ) -> Reply:
     """Return the answer to a request that is refused: ``success``, ``error`` and ``problems``.
 
-    Of more than 1,000 problems the first are told.
+    Of more than 1,000 problems only the first are named.
     """
     content: dict[str, Any] = {"success": False, "error": error}
     if problems:
@@ -78,8 +78,8 @@ def of_error(_request: Request, error: Exception) -> Reply:
     """Return the answer to a request that one of our errors ended."""
     if isinstance(error, InvalidRequestError):
         count = len(error.problems)
-        told = "1 field is wrong" if count == 1 else f"{count} fields are wrong"
-        return refusal(400, told, error.problems)
+        message = "1 field is wrong" if count == 1 else f"{count} fields are wrong"
+        return refusal(400, message, error.problems)
     if isinstance(error, LimitError):
         return refusal(400, str(error))
     if isinstance(error, NotAllowedError):

@@ -31,7 +31,7 @@ _MOST_FOR_HEALTH = 100
 _LAST_WORDS_S = 1.0
 # How long a request may have been on its way when the server is asked to stop.
 _LAST_REQUEST_S = 0.5
-_TOLD = b'{"success":false,"error":"the request must come in faster"}'
+_TOO_SLOW = b'{"success":false,"error":"the request must come in faster"}'
 _FULL = b'{"success":false,"error":"there are too many connections"}'
 _TOO_MANY = (
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: application/json\r\n"
@@ -39,7 +39,7 @@ _TOO_MANY = (
 )
 _TOO_SLOW = (
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json\r\n"
-    b"content-length: %d\r\n\r\n%s" % (len(_TOLD), _TOLD)
+    b"content-length: %d\r\n\r\n%s" % (len(_TOO_SLOW), _TOO_SLOW)
 )
 
 
@@ -62,8 +62,8 @@ class ImpatientProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request, which is only refused where there are too many."""
-        told = transport.get_extra_info("peername")
-        self._address = told[0] if isinstance(told, tuple) else None
+        peer = transport.get_extra_info("peername")
+        self._address = peer[0] if isinstance(peer, tuple) else None
         if not self._door.enter(self._address):
             self._is_refused = True
             self.transport = transport
@@ -87,11 +87,11 @@ class ImpatientProtocol(H11Protocol):
     def handle_events(self) -> None:
         """Begin on requests; where one must be the last of its connection, its answer says so.
 
-        So must one that tells its body's length in two ways: a proxy may have believed the other.
+        So must one that states its body's length in two ways: a proxy may have believed the other.
         """
         super().handle_events()
-        told = {name for name, _ in self.headers or ()}
-        if self._is_ending or {b"content-length", b"transfer-encoding"} <= told:
+        names = {name for name, _ in self.headers or ()}
+        if self._is_ending or {b"content-length", b"transfer-encoding"} <= names:
             self._tell_the_last()
 
     def on_response_complete(self) -> None:
@@ -213,7 +213,7 @@ def serve(server: uvicorn.Server, settings: RestSettings, ready: Callable[[str],
         listening.listen(_BACKLOG)
         if settings.health_port is not None:
             own = stack.enter_context(bound(settings.health_host, settings.health_port))
-            _LOG.info("health is told at %s", _url(settings.health_host, own))
+            _LOG.info("health is at %s", _url(settings.health_host, own))
             stack.enter_context(_meanwhile(_health_server(server, settings), own))
         ready(_url(settings.host, listening))
         with suppress(KeyboardInterrupt):  # uvicorn raises once more the signal that has ended it

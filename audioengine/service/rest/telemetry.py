@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What REST tells of itself: metrics for Prometheus, and a line of log for each command."""
+"""Telemetry of REST: metrics for Prometheus, and a line of log for each command."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RestMetrics:
 
 def taken(judged: Judged, domain: str, message_id: str) -> None:
     """Tell that a command is queued."""
-    told = {
+    fields = {
         "recordingId": judged.recording_id,
         "domain": domain,
         "commandDigest": judged.digest,
@@ -61,7 +61,7 @@ def taken(judged: Judged, domain: str, message_id: str) -> None:
         "messageId": message_id,
         "warnings": [one.message for one in judged.notices],
     }
-    _LOG.info("command queued", extra=told)
+    _LOG.info("command queued", extra=fields)
 
 
 def log_refusal(domain: str, kind: str, code: int) -> None:
@@ -71,10 +71,10 @@ def log_refusal(domain: str, kind: str, code: int) -> None:
 
 def log_failure(error: BaseException, domain: str, kind: str) -> None:
     """Tell that a command could not be queued."""
-    told = {"domain": domain, "kind": kind, "error": type(error).__name__}
+    fields = {"domain": domain, "kind": kind, "error": type(error).__name__}
     if isinstance(error, (AudioEngineError, asyncio.TimeoutError)):
-        _LOG.error("command not queued: %s", str(error) or "not in time", extra=told)
+        _LOG.error("command not queued: %s", str(error) or "not in time", extra=fields)
         return
     # The message of a bug's exception may hold anything; where it was raised does not.
     where = "".join(traceback.format_tb(error.__traceback__))
-    _LOG.error("internal error\n%s", where, extra=told)
+    _LOG.error("internal error\n%s", where, extra=fields)

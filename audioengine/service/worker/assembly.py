@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 
 from audioengine.errors import InvalidRequestError
-from audioengine.execution.control import Control
-from audioengine.execution.known_recordings import Resolver, nothing_known
+from audioengine.execution.context import Control, Resolver, nothing_known
 from audioengine.service.endpoints import queue_of, topic_sender
 from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.delivery import Delivery, MakeCallback, no_callback

@@ -72,7 +72,7 @@ class DeadLetters:
 
     def run(self, stopping: Event) -> None:
         """Look until `stopping` is set."""
-        # One thread: what is told of a recording keeps its order.
+        # One thread: the events of a recording keep their order.
         with ThreadPoolExecutor(1, "dead") as pool:
             while not stopping.is_set():
                 self.look(pool)

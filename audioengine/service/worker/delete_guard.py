@@ -27,7 +27,7 @@ from audioengine.storage.buckets import Location
 PREFIX = f"{OWN_PREFIX}unkept/"
 
 NEVER_MS = 1 << 53
-"""For a failure of which no queue can tell when it was: no delete counts as sent after it."""
+"""Time of a failure that no queue can date: no delete counts as sent after it."""
 
 _SEVERAL = "several"
 _NOTE = re.compile(r"/(\d+)-([0-9a-f]+)(-pending)?$", re.ASCII)
@@ -210,12 +210,12 @@ class DeleteGuard:
                 return self._read[location]
         try:
             with closing(self._storage.source(location)) as source:
-                told = json.loads(source.read(0, source.size))
+                listed = json.loads(source.read(0, source.size))
         except StorageError:
             if self._storage.find(location) is None:
                 return frozenset()  # taken back meanwhile
             raise
-        ids = None if told is None else frozenset(map(str, told))
+        ids = None if listed is None else frozenset(map(str, listed))
         with self._lock:
             self._read[location] = ids
             while len(self._read) > 2 * _MOST_SEVERAL:

@@ -9,9 +9,8 @@ from typing import Any
 from audioengine.commands.requests import COMMANDS
 from audioengine.edits import Dialect
 from audioengine.errors import AudioEngineError
-from audioengine.execution.control import Control
+from audioengine.execution.context import Control, Resolver, nothing_known
 from audioengine.execution.execute import conclude, execute, failure_outcome, storage_of
-from audioengine.execution.known_recordings import Resolver, nothing_known
 from audioengine.execution.outcome import Outcome
 from audioengine.execution.received_command import proven_token
 from audioengine.execution.reply_id import Claims

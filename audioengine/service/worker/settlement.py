@@ -14,8 +14,7 @@ from audioengine.commands.named_recordings import recordings_of
 from audioengine.commands.shown import labelled
 from audioengine.errors import AudioEngineError, InvalidRequestError, StorageError
 from audioengine.execution.execute import storage_of
-from audioengine.execution.notification import Notification
-from audioengine.execution.outcome import Outcome
+from audioengine.execution.outcome import Notification, Outcome
 from audioengine.execution.reply_id import read_token
 from audioengine.json_input import unambiguous
 from audioengine.service.logs import log
@@ -77,7 +76,7 @@ class Settlement:
         return OwnedRecordings(str(token.domain), token.temp_bucket, recordings)
 
     def _note(self, message: Message, owned: OwnedRecordings, *, is_pending: bool = False) -> None:
-        """Note a failure, or a possible one, at the time that the queue tells."""
+        """Note a failure, or a possible one, with the queue's own time."""
         try:
             now_ms = self._queue.now_ms()
         except AudioEngineError as error:

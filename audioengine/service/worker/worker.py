@@ -49,7 +49,7 @@ _STOPPED = "the worker was stopped"
 
 
 class Worker:
-    """Runs until it is stopped; then it ends what it has begun, and gives back the rest."""
+    """Runs until it is stopped; then it finishes what it has begun, and gives back the rest."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Worker:
             return self._order.in_hand
 
     def away(self) -> int:
-        """Return how many commands were given back and are kept a place."""
+        """Return how many commands were given back and keep their place in the order."""
         with self._changed:
             return self._order.away
 
@@ -151,7 +151,7 @@ class Worker:
         return thread
 
     def _guarded(self, target: Callable[..., None], *args: object) -> None:
-        """Stop all where a thread breaks: without it, the others would only seem to work."""
+        """Stop the worker if a thread fails: without it, the others would only seem to work."""
         try:
             target(*args)
         except Exception as error:  # noqa: BLE001 - raised where all ends
@@ -160,7 +160,7 @@ class Worker:
             self.stop()
 
     def _check_queue(self) -> None:
-        """Wait for the queue to tell how often it hands a message out."""
+        """Wait until the queue says how often it hands a message out."""
         retrying = tenacity.Retrying(
             wait=retries.QUEUE.wait,
             retry=tenacity.retry_if_exception(retries.is_retryable),
@@ -190,7 +190,7 @@ class Worker:
                 self._stopping.wait(_IDLE_S)
 
     def _room(self) -> int:
-        """Wait until more can be taken in, and return how much; 0 when it is time to stop."""
+        """Wait until messages can be received, and return how many; 0 when it is time to stop."""
         with self._changed:
             while not self._stopping.is_set():
                 ready = 2 * len(self._processes) - self._order.ready - len(self._working)
@@ -230,7 +230,7 @@ class Worker:
             self._extend(held)
 
     def _too_many(self, held: HeldMessage) -> int | None:
-        """For how long one is given back at once, because too many of its tenant wait; None: not.
+        """Return for how long a message is given back because too many of its tenant wait, or None.
 
         Not if it would not come again, nor where there is nobody to whom that could matter.
         """
@@ -242,7 +242,7 @@ class Worker:
         return self._settings.visibility_s if held.is_behind or held.waits else None
 
     def _let_parked(self) -> None:
-        """Let those begin that have waited for a look at the dead letters."""
+        """Let the deletes begin that waited for a look at the dead letters."""
         with self._changed:
             for held in tuple(self._parked):
                 is_waiting = self._order.find(held.message.message_id) is held and held.waits
@@ -254,7 +254,7 @@ class Worker:
             self._changed.notify_all()
 
     def _forget_those_away(self) -> None:
-        """Give up the places of what did not come again in time: others have it."""
+        """Give up the places of messages that did not come again in time: others have them."""
         is_over = self._drained.is_set()
         self._order.forget_late(float("inf") if is_over else time.monotonic())
 
@@ -350,7 +350,7 @@ class Worker:
             log().warning("message can't be deleted", error=str(error))
 
     def _give_back(self, held: HeldMessage, pause: int) -> None:
-        """Hand a command out again later, and those of its group, which must not overtake it."""
+        """Give a command back for later, and those of its group, which must not overtake it."""
         message = held.message
         with self._changed:
             is_full = self._order.away_of(held.tenant) >= _MOST_AWAY
@@ -426,7 +426,7 @@ class Worker:
     # Stopping
 
     def _drain(self, receiver: threading.Thread, runners: list[threading.Thread]) -> None:
-        """Let what is begun come to its end, as long as that may take, and give back the rest."""
+        """Let begun commands finish, within `drain_s`, and give back the rest."""
         log().info("worker drains")
         until = time.monotonic() + self._settings.drain_s
         rest = self._put_aside()
@@ -447,7 +447,7 @@ class Worker:
         return [one for one in self._order if one.is_waiting]
 
     def _put_aside(self) -> list[HeldMessage]:
-        """Take out what is not begun, but for what would not come again."""
+        """Take out what is not begun, except final attempts: they would not come again."""
         with self._changed:
             rest = [one for one in self._waiting() if not self._retries.is_final(one.message)]
             for one in rest:
@@ -457,7 +457,7 @@ class Worker:
 
 
 def _no_dead_letters() -> None:
-    """They are left alone."""
+    """Leave dead letters alone."""
 
 
 def _log_failure(state: tenacity.RetryCallState) -> None:

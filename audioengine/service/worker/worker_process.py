@@ -116,7 +116,7 @@ def _serve(connection: Connection, deployment: Deployment) -> None:
 
 
 def _end_with_parent() -> None:
-    # A parent that is killed tells nobody, and its queue hands the command to another worker.
+    # A parent that is killed cannot say so, and its queue hands the command to another worker.
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os._exit(1)

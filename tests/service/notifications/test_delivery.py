@@ -14,7 +14,7 @@ import pytest
 import audioengine as ae
 from audioengine.commands.alarms import parse_alarm
 from audioengine.commands.events import parse_event
-from audioengine.execution.notification import Notification
+from audioengine.execution.outcome import Notification
 from audioengine.service.metrics import Metrics
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.letter import Channel, Letter, Sender

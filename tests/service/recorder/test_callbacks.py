@@ -24,7 +24,7 @@ from pydantic import SecretStr
 
 import audioengine as ae
 from audioengine.commands.events import parse_event
-from audioengine.execution.notification import Notification
+from audioengine.execution.outcome import Notification
 from audioengine.service.notifications.callbacks import CallbackSender, callback_letter
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.letter import Channel, Letter, Sender

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from tests.service.cloud import Cloud
 from tests.service.recorder import deployment
 from tests.service.recorder.deployment import META, SECRET, START, Post
 from tests.service.recorder.servers import Host, answering
+from tests.sources.material import tones, written
 from tests.support import FIXTURES
 
 FILE = str(FIXTURES / f"{NAME}.mp3")
@@ -243,3 +245,79 @@ def test_the_verb_reaches_a_topic(
     ((message, attributes),) = topic.heard()
     assert message == event
     assert attributes["event"] == "RECORDINGREADY"
+
+
+# what is no MP3
+
+
+def wav(path: Path, channels: int, seconds: float = 1) -> Path:
+    path.write_bytes(written(tones(8000, round(8000 * seconds), channels), 8000, "WAV", "PCM_16"))
+    return path
+
+
+def streams(event: Any) -> dict[str, list[float]]:
+    info = json.loads(event["meta"])["recordingsPartsInfo"]
+    return {party: [one["start"] for one in info[party]] for party in info}
+
+
+@pytest.mark.usefixtures("tenant")
+def test_legs_are_converted_and_tell_their_starts(folder: Path) -> None:
+    files = [wav(folder / name, 1) for name in ("r.wav", "t.wav")]
+    legs = [f"{file}@{start}" for file, start in zip(files, (START, START + 0.5), strict=True)]
+    result = CliRunner().invoke(
+        main, ["ingest", "--caller", legs[0], "--callee", legs[1], "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert not told["approximate"]
+    assert streams(told["event"]) == {"callerStreams": [START], "calleeStreams": [START + 0.5]}
+    (made,) = (folder / "buckets" / TEMP).glob("*.mp3")
+    info = ae.inspect(made)
+    assert (info.samples, info.channels, info.tagged) == (8004, 2, True)
+    kept = json.loads(made.with_name(f"{made.name}.meta.json").read_text())
+    assert kept["metadata"]["start-time-ms"] == str(START)
+
+
+@pytest.mark.usefixtures("tenant")
+def test_a_file_of_both_parties_with_its_start(folder: Path) -> None:
+    file = wav(folder / "call.wav", 2)
+    result = CliRunner().invoke(main, ["ingest", f"{file}@{START}", "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert streams(told["event"]) == {"callerStreams": [START], "calleeStreams": [START]}
+    assert not told["approximate"]
+
+
+@pytest.mark.usefixtures("tenant")
+@pytest.mark.parametrize("kind", ["wav", "mp3", "legs"])
+def test_starts_from_file_times_are_called_approximate(kind: str, folder: Path) -> None:
+    file = folder / f"call.{kind}"
+    file.write_bytes(DATA)
+    if kind != "mp3":
+        wav(file, 1 + (kind == "wav"))
+    length_ms = ae.inspect(file).duration_ms
+    os.utime(file, (0, (START + length_ms) / 1000))
+    args = ["--caller", str(file), "--callee", str(file)] if kind == "legs" else [str(file)]
+    result = CliRunner().invoke(main, ["ingest", *args, "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["approximate"]
+    begun = streams(told["event"])
+    assert begun["callerStreams"] == begun["calleeStreams"] == [pytest.approx(START, abs=2)]
+    text = CliRunner().invoke(main, ["ingest", *args])
+    assert "approximate" in text.stdout
+
+
+@pytest.mark.usefixtures("tenant")
+def test_meta_counts_more_than_files(folder: Path) -> None:
+    file = wav(folder / "call.wav", 2)
+    result = CliRunner().invoke(main, ["ingest", str(file), "--meta", META, "--json"])
+    told = json.loads(result.stdout)
+    assert (told["event"]["meta"], told["approximate"]) == (META, False)
+
+
+@pytest.mark.parametrize("args", [[], [FILE, "--caller", FILE]])
+def test_one_kind_of_source_must_be_given(args: list[str]) -> None:
+    result = CliRunner().invoke(main, ["ingest", *args, "--meta", META])
+    assert result.exit_code == 2
+    assert "must be given" in result.output

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import audioengine as ae
 from audioengine.commands.alarms import parse_alarm
 from audioengine.commands.events import RecordingStored, parse_event
-from audioengine.execution.notification import Notification
+from audioengine.execution.outcome import Notification
 from audioengine.execution.temporary_objects import in_ascii
 from audioengine.service.notifications.delivery import Delivery
 from audioengine.service.notifications.topics import topic_letter

@@ -16,7 +16,7 @@ import pytest
 
 import audioengine as ae
 from audioengine.commands.requests import CancelRecording, StopRecording
-from audioengine.execution.control import Control
+from audioengine.execution.context import Control
 from audioengine.service.notifications.letter import Letter
 from audioengine.service.queues.embedded import EmbeddedQueue
 from audioengine.service.queues.queue import Message

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from audioengine.service.queues.embedded import EmbeddedQueue
 from audioengine.service.queues.queue import Message
 from audioengine.service.worker.retry_policy import MOST_RECEIVES, RetryPolicy
+from tests.service.rest.deployment import MemoryQueue
 
 MESSAGE = Message(message_id="m", body="{}", receipt="r", receives=1, sent_ms=0)
 
@@ -21,14 +22,14 @@ MESSAGE = Message(message_id="m", body="{}", receipt="r", receives=1, sent_ms=0)
 def test_each_pause_is_twice_the_one_before_up_to_a_quarter_of_an_hour(
     first_s: int, receives: int
 ) -> None:
-    policy = RetryPolicy(EmbeddedQueue(":memory:"), backoff_s=first_s)
+    policy = RetryPolicy(MemoryQueue(), backoff_s=first_s)
     full_s = min(first_s * 2 ** (receives - 1), 900)
     pause_s = policy.backoff_s(replace(MESSAGE, receives=receives))
     assert full_s * 0.8 - 0.5 <= pause_s <= full_s
 
 
 def test_the_first_pauses_of_a_worker_grow() -> None:
-    policy = RetryPolicy(EmbeddedQueue(":memory:"))
+    policy = RetryPolicy(MemoryQueue())
     pauses = [policy.backoff_s(replace(MESSAGE, receives=receives)) for receives in range(1, 7)]
     assert pauses == sorted(set(pauses))
     assert 4 <= pauses[0] <= 5

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RTP in packet captures: records, datagrams, streams, their clocks, and their samples."""

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`read_transcript`, and the masks of a request that transcripts tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import TypedDict
+
+from audioengine.choices import CallerChannel
+from audioengine.edits import Edits, Modification, Party, TranscriptFile, modification_of
+from audioengine.errors import InvalidRequestError, LimitError
+from audioengine.operations.options import SharedOptions
+from audioengine.redaction.finding import Findings
+from audioengine.redaction.number_words import ENGLISH, NumberWords
+from audioengine.redaction.transcripts.finder import Finder
+from audioengine.report import Check
+from audioengine.storage import S3Options, Source, SourceLike, open_source
+
+_NAMED = 5
+"""Places that a message names."""
+
+
+def read_transcript(
+    place: SourceLike,
+    *,
+    format: str | None = None,
+    party: Party | None = None,
+    agent: Party | None = None,
+    channel_map: Mapping[str, Party] | None = None,
+    caller_channel: CallerChannel = "left",
+    finder: Finder | None = None,
+    numbers: NumberWords = ENGLISH,
+    s3: S3Options | None = None,
+) -> Findings:
+    """Read where a transcript says that something is to be masked; nothing of its text is kept.
+
+    place: a path, s3://bucket/key, bytes, or a readable binary file object.
+    format: what it is, as the option `format` of `TranscriptOptions` names it; None: by what is in
+        it.
+    party: who speaks all of it, where it is of one channel alone.
+    agent: which party the agent is, where it has roles; None: both are masked.
+    channel_map: parties by its names or numbers of channels; None: the first is the left one, the
+        caller's unless `caller_channel` says else.
+    finder: a callable that finds more: it gets the text of a channel and the spans of its words,
+        and returns tuples of start, end, kind and, if it likes, confidence. Places count in
+        characters.
+    numbers: how its language says numbers; by default English.
+    s3: how places that begin with s3:// are reached.
+
+    Card numbers that its words say are found too, with codes and expiries near them, as
+    ``CARD_NUMBER``, ``CVV`` and ``EXPIRY``.
+
+    Raises InvalidRequestError, which names paths and no text, where it is no transcript, or what it
+    marks has no time; LimitError for more than 256 MiB; StorageError.
+    """
+    from audioengine.redaction.transcripts.reading import find_in_transcript
+
+    return find_in_transcript(
+        read_bytes(open_source(place, s3)),
+        format=format,
+        party=party,
+        agent=agent,
+        channel_map=channel_map,
+        caller_channel=caller_channel,
+        finder=finder,
+        numbers=numbers,
+    )
+
+
+def read_bytes(source: Source) -> bytes:
+    """Return all of a transcript, and close it.
+
+    Raises LimitError for more than MAX_BYTES, and StorageError.
+    """
+    from audioengine.redaction.transcripts.reading import MAX_BYTES
+
+    with closing(source):
+        if source.size > MAX_BYTES:
+            raise LimitError(f"a transcript has {source.size} bytes, at most {MAX_BYTES} are read")
+        return source.read(0, source.size)
+
+
+def with_transcripts(
+    modification: Modification | None,
+    options: SharedOptions,
+    s3: S3Options | None = None,
+    opened: Callable[[str], Source] | None = None,
+) -> Modification | None:
+    """Return a modification with the masks of its transcripts in place of these.
+
+    opened: opens a place; None: as any source is.
+
+    Raises InvalidRequestError where nothing says what to mask, or with what is wrong with a
+    transcript, and StorageError.
+    """
+    if modification is None or not modification_of(modification).transcripts:
+        return modification
+    reading = options.transcript
+    redact = modification.redact or reading.redact
+    if not redact:
+        rule = "must say which kinds of what the transcript tells are masked; ALL is all"
+        raise InvalidRequestError.of("redact", None, rule)
+    opened = opened or partial(open_source, s3=s3)
+    told = [
+        _findings(one, options, opened).modification(
+            redact, reading.min_confidence or None, reading.guard_ms, reading.join_ms
+        )
+        for one in modification.transcripts
+    ]
+    if any(one.mask for one in told):
+        # Of two channels, one may well have nothing.
+        told = [
+            replace(one, notices=tuple(n for n in one.notices if n.code != "no_findings"))
+            for one in told
+        ]
+    elif reading.require_match:
+        rule = "must tell of something that is to be masked, as require_match asks"
+        raise InvalidRequestError.of("transcript", ", ".join(redact), rule)
+    return replace(modification, transcripts=(), redact=()).masked_too(told)
+
+
+def _findings(
+    file: TranscriptFile, options: SharedOptions, opened: Callable[[str], Source]
+) -> Findings:
+    from audioengine.redaction.transcripts.reading import find_in_transcript
+
+    return find_in_transcript(read_bytes(opened(file.place)), party=file.party, **_how(options))
+
+
+def transcript_check(
+    place: SourceLike, options: SharedOptions, edits: Edits, rate_hz: int, s3: S3Options | None
+) -> Check:
+    """Return whether a transcript of an output says nothing that its edits should have masked.
+
+    Raises what `read_transcript` raises.
+    """
+    from audioengine.redaction.still_said import still_said
+    from audioengine.redaction.transcripts.reading import read_words
+
+    transcript, reading = read_words(read_bytes(open_source(place, s3)), **_how(options))
+    found = still_said(transcript, reading, edits, rate_hz)
+    places = [
+        f"{what} of {party} at {start:.2f} to {end:.2f} s"
+        for what, some in (("a word", found.in_masks), ("a card number", found.card_numbers))
+        for party, start, end in some
+    ]
+    more = f", and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+    return Check(
+        "transcript",
+        not places,
+        {
+            "words": found.words,
+            "words_in_masks": len(found.in_masks),
+            "card_numbers": len(found.card_numbers),
+        },
+        f"The output's transcript still has {', '.join(places[:_NAMED])}{more}."
+        if places
+        else "The output's transcript has no word inside a mask and no card number.",
+    )
+
+
+class _How(TypedDict):
+    format: str | None
+    agent: Party | None
+    channel_map: Mapping[str, Party] | None
+    caller_channel: CallerChannel
+
+
+def _how(options: SharedOptions) -> _How:
+    """How options say that transcripts are read."""
+    reading = options.transcript
+    return {
+        "format": None if reading.format == "auto" else reading.format,
+        "agent": None if reading.agent == "unknown" else reading.agent,
+        "channel_map": reading.parties(),
+        "caller_channel": options.caller_channel,
+    }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words that options of `store` and `merge` may have; their docstrings say what each means."""
+"""The words that options of `store` and `merge` accept; the options' docstrings explain them."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ WarningCode: TypeAlias = Literal[
     "untagged_absolute_times",
     "vbri_tag",
 ]
-"""What reports of edits and merges warn of."""
+"""The codes of warnings in reports of edits and merges."""
 UnknownKeys: TypeAlias = Literal["refuse", "ignore"]

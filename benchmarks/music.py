@@ -87,4 +87,4 @@ def music(seconds: int, rate: int, seed: int = 3) -> Pcm:
                     add((drum * random.uniform(0.2, 1)).astype(np.float32), now + half * beat / 2)
             now += bar
     out = out[: seconds * rate]
-    return out * np.float32(LEVEL / np.sqrt(np.mean(out**2)))
+    return np.asarray(out * np.float32(LEVEL / np.sqrt(np.mean(out**2))))

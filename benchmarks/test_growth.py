@@ -52,7 +52,7 @@ def test_parts_with_gaps(scratch: Path, align: Align) -> None:
     """2.5 to 3.4 s each, 0.2 to 2 s of silence between them."""
     call = talk_of(FORMATS["8k"], 60, 0)
     draw = random.Random(1)
-    sources = []
+    sources: list[Path] = []
     for number in range(1000):
         path = scratch / f"{number}.mp3"
         if number < 4:
@@ -66,7 +66,8 @@ def test_parts_with_gaps(scratch: Path, align: Align) -> None:
     def merge(count: int) -> Task:
         pairs = zip(sources[:count], starts[:count], strict=True)
         parts = [audioengine.MergePart(source, start) for source, start in pairs]
-        return lambda: audioengine.merge(parts, scratch / "out.mp3", align=align, workers=1)
+        options = audioengine.MergeOptions(align=align)
+        return lambda: audioengine.merge(parts, scratch / "out.mp3", options, workers=1)
 
     compare(f"1,000 parts with gaps beside 100, align={align}", merge(100), merge(1000), MOST_TIMES)
 
@@ -97,7 +98,8 @@ def test_masks_all_over(scratch: Path) -> None:
 
     def full() -> None:
         trim = audioengine.Modification(trim=audioengine.Interval(0, HOUR_S - 0.1))
-        audioengine.store(source, target, trim, render="full", workers=1)
+        options = audioengine.StoreOptions(render="full")
+        audioengine.store(source, target, trim, options, workers=1)
 
     what = "an hour with 10,000 masks beside all of it re-encoded"
     compare(what, full, masking(10_000, target), MOST_TIMES_OF_FULL)
@@ -117,7 +119,8 @@ def test_a_full_folder(scratch: Path) -> None:
         return lambda: audioengine.store(source, folder / "out.mp3", mask, workers=1)
 
     what = f"a minute stored beside {FILES:,} files"
-    compare(what, *map(store, folders), MOST_TIMES_OF_AN_EMPTY_FOLDER, rounds=15)
+    empty, full = map(store, folders)
+    compare(what, empty, full, MOST_TIMES_OF_AN_EMPTY_FOLDER, rounds=15)
 
 
 def test_a_day(scratch: Path) -> None:
@@ -131,5 +134,5 @@ def test_a_day(scratch: Path) -> None:
         return lambda: audioengine.store(source, scratch / "out.mp3", modification, workers=1)
 
     call = hour(FORMATS["8k"])
-    tasks = store(call.path, call.seconds), store(day.path, day.seconds)
-    compare("24 hours beside one", *tasks, MOST_TIMES_OF_AN_HOUR, rounds=5)
+    one, many = store(call.path, call.seconds), store(day.path, day.seconds)
+    compare("24 hours beside one", one, many, MOST_TIMES_OF_AN_HOUR, rounds=5)

@@ -9,21 +9,7 @@ from __future__ import annotations
 
 import click
 
-from audioengine.cli.batch_verb import batch
-from audioengine.cli.convert_verb import convert
-from audioengine.cli.demo import demo
-from audioengine.cli.merge_verb import merge
 from audioengine.cli.program import Program, Verb
-from audioengine.cli.redaction_verbs import dtmf, labels
-from audioengine.cli.review_verbs import peaks
-from audioengine.cli.schema import schema
-from audioengine.cli.serve_verb import serve
-from audioengine.cli.settings import settings
-from audioengine.cli.temporary import ingest, sweep
-from audioengine.cli.verbs import inspect, plan, store
-from audioengine.cli.verify_record_verb import verify_record
-from audioengine.cli.verify_verbs import verify, verify_merge
-from audioengine.cli.worker_verb import worker
 from audioengine.version import VERSION
 
 __all__ = ["main"]
@@ -39,29 +25,6 @@ def main() -> None:
     """
 
 
-_VERBS = (
-    store,
-    merge,
-    convert,
-    batch,
-    plan,
-    verify,
-    verify_merge,
-    verify_record,
-    inspect,
-    peaks,
-    labels,
-    dtmf,
-    ingest,
-    sweep,
-    settings,
-    schema,
-    worker,
-    serve,
-    demo,
-)
-for _verb in _VERBS:
-    main.add_command(_verb)
 main.verbs = {
     "store": Verb("verbs", "Trim and mask the recording SRC into DST, which may be the same file."),
     "merge": Verb("merge_verb", "Put recordings of one conversation onto one clock, in DST."),
@@ -87,6 +50,14 @@ main.verbs = {
     "inspect": Verb("verbs", "Describe the recording SRC by its frames."),
     "peaks": Verb(
         "review_verbs", "Write the waveform of the recording SRC, as audiowaveform writes it."
+    ),
+    "labels": Verb(
+        "redaction_verbs",
+        "Write the masks of REPORT as a label track, to look at what was masked.",
+    ),
+    "dtmf": Verb(
+        "redaction_verbs",
+        "List where keys of a telephone (DTMF) are heard in the recording SRC.",
     ),
     "ingest": Verb(
         "temporary",

@@ -54,9 +54,9 @@ class Audio:
     are beyond full scale.
     """
 
-    caller: Samples
+    caller: npt.NDArray[Any]
     """[shape=(n,)] Full scale ±1."""
-    callee: Samples
+    callee: npt.NDArray[Any]
     """[shape=(n,)] Full scale ±1; the same array as `caller` where the recording is mono."""
     rate_hz: int
 

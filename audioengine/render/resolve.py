@@ -6,7 +6,7 @@ Pure: windows in, choices out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -108,3 +108,34 @@ def legal_picks(
     for came in reversed(trail[1:]):
         picks.append(came[picks[-1]])
     return picks[::-1]
+
+
+def natural_picks(
+    natural: Callable[[int], FrameWindows],
+    count: int,
+    before: FrameWindows | None,
+    after: FrameWindows | None,
+) -> Sequence[Pick] | None:
+    """The same of `count` frames that must all be re-made, and whose windows follow one another.
+
+    Only at the ends may some have to be long: up to the first frame with long slopes, and from the
+    last one on. So only the windows there are asked for.
+    """
+    head, tail = 0, count
+    if before is not None and not legal(before, natural(0)):
+        head = next((place for place in range(count) if natural(place).fits_long), count) + 1
+    if after is not None and not legal(natural(count - 1), after):
+        tail = next((place for place in range(count - 1, -1, -1) if natural(place).fits_long), 0)
+    if head > tail:
+        return legal_picks([None] * count, [*map(natural, range(count))], before, after)
+    parts: list[Sequence[Pick] | None] = [[Pick.NATURAL] * (tail - head)]
+    if head:
+        beside = natural(head) if head < count else after
+        parts.insert(0, legal_picks([None] * head, [*map(natural, range(head))], before, beside))
+    if tail < count:
+        beside = natural(tail - 1) if tail else before
+        ends = [*map(natural, range(tail, count))]
+        parts.append(legal_picks([None] * len(ends), ends, beside, after))
+    if None in parts:
+        return None
+    return [pick for part in parts if part for pick in part]

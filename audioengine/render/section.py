@@ -24,7 +24,13 @@ from audioengine.plan.grid import Flags, FrameRange, flags_of, is_in, merged, ra
 from audioengine.plan.rendering import RenderPlan
 from audioengine.plan.spans import SpansByPlace
 from audioengine.render.edited import EditedPcm, ReadPcm
-from audioengine.render.resolve import LONG_WINDOWS, FrameWindows, Pick, legal, legal_picks
+from audioengine.render.resolve import (
+    LONG_WINDOWS,
+    FrameWindows,
+    Pick,
+    legal_picks,
+    natural_picks,
+)
 from audioengine.render.stream import FrameStream
 from audioengine.render.tracks import Pieces, Track, TrackMaker, windows_of
 from audioengine.render.weave import Remade
@@ -306,6 +312,9 @@ class SectionMaker:
         with_long_windows: list[FrameRange] = []
         for run in runs:
             track = next(track for track in tracks if run.frames.first in track.frames)
+            if run.picks.count(Pick.NATURAL) == run.frames.count:
+                out.update(enumerate(track.cut(run.frames).units, run.frames.first))
+                continue
             for number, pick in enumerate(run.picks, run.frames.first):
                 if pick is not Pick.SOURCE:
                     out[number] = track[number]
@@ -324,22 +333,23 @@ class SectionMaker:
         if not run.borders.any() and not any(
             frames.first < place < frames.last for place in track.breaks
         ):
-            first = windows_of(track[frames.first], format)
-            last = windows_of(track[frames.last - 1], format)
-            if (run.before is None or legal(run.before, first)) and (
-                run.after is None or legal(last, run.after)
-            ):
-                return (Pick.NATURAL,) * frames.count
-        numbers = range(frames.first, frames.last)
-        picks = legal_picks(
-            [
-                self._windows(source[number], channel) if border else None
-                for number, border in zip(numbers, run.borders.tolist(), strict=True)
-            ],
-            [windows_of(track[number], format) for number in numbers],
-            run.before,
-            run.after,
-        )
+            picks = natural_picks(
+                lambda place: windows_of(track[frames.first + place], format),
+                frames.count,
+                run.before,
+                run.after,
+            )
+        else:
+            numbers = range(frames.first, frames.last)
+            picks = legal_picks(
+                [
+                    self._windows(source[number], channel) if border else None
+                    for number, border in zip(numbers, run.borders.tolist(), strict=True)
+                ],
+                [windows_of(track[number], format) for number in numbers],
+                run.before,
+                run.after,
+            )
         # The plan lets runs end beside long slopes only.
         assert picks is not None
         return picks
@@ -349,6 +359,8 @@ class SectionMaker:
     ) -> Frame | Remade:
         """A frame, of which some channels may be kept."""
         made = [channel.get(number) for channel in units]
+        if None not in made:
+            return Remade(number, tuple(filter(None, made)), (False,) * len(made))
         frame = draft.source.get(number)
         kept = tuple(unit is None and frame is not None for unit in made)
         parts: Sequence[ChannelFrame | None] = made

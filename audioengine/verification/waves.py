@@ -32,7 +32,6 @@ _BEEP_BLOCK_S = 0.02
 _LEAST_CODING_SNR_DB = 25.0  # of a beep
 _MAX_LIKENESS = 2.0
 _LEAST_LIKENESS = 0.05
-_NARROW = (0.35875, -0.48829, 0.14128, -0.01168)
 CEILING_DBFS = -1.5
 LIMITER_MS = 12
 """How far from a sample that is too loud a sum may be turned down; rendering does for 10 ms."""

@@ -54,7 +54,7 @@ def gapped(count: int) -> list[ae.MergePart]:
 def test_planning_a_merge_grows_with_its_parts(align: Align, mask_scope: MaskScope) -> None:
     def plan(count: int) -> Callable[[], object]:
         parts = gapped(count)
-        return lambda: ae.plan_merge(parts, align=align, mask_scope=mask_scope)
+        return lambda: ae.plan_merge(parts, ae.MergeOptions(align=align, mask_scope=mask_scope))
 
     plan(FEW)()  # what is done once is not counted
     assert calls_of(plan(MANY)) <= 1.25 * MANY / FEW * calls_of(plan(FEW))

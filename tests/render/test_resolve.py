@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
-from audioengine.render.resolve import LONG_WINDOWS, FrameWindows, Pick, legal, legal_picks
+from audioengine.render.resolve import (
+    LONG_WINDOWS,
+    FrameWindows,
+    Pick,
+    legal,
+    legal_picks,
+    natural_picks,
+)
 from tests.strategies import examples
 
 LONG, START, SHORT, STOP = BlockType
@@ -131,3 +138,34 @@ def test_windows_are_alike_where_the_same_may_stand_beside_them(
             for near in (FrameWindows(block, block) for block in BlockType)
         )
         assert one.like(other) == same
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> list[FrameWindows]:
+    """Frames of two granules whose windows follow one another."""
+    types = [draw(st.sampled_from(BlockType))]
+    for _ in range(2 * draw(st.integers(1, 12)) - 1):
+        types.append(draw(st.sampled_from([b for a, b in LEGAL_SUCCESSIONS if a == types[-1]])))
+    return [FrameWindows(*pair) for pair in zip(types[::2], types[1::2], strict=True)]
+
+
+long_before = st.sampled_from([None, LONG_WINDOWS, FrameWindows(SHORT, STOP)])
+long_after = st.sampled_from([None, LONG_WINDOWS, FrameWindows(START, SHORT)])
+
+
+@given(chains(), long_before, long_after)
+@examples(200)
+def test_only_the_ends_of_what_must_be_made_matter(
+    natural: list[FrameWindows], before: FrameWindows | None, after: FrameWindows | None
+) -> None:
+    asked = set()
+
+    def look(place: int) -> FrameWindows:
+        asked.add(place)
+        return natural[place]
+
+    picks = natural_picks(look, len(natural), before, after)
+    assert picks == legal_picks([None] * len(natural), natural, before, after)
+    assert picks
+    if picks[0] is picks[-1] is NATURAL:
+        assert asked <= {0, len(natural) - 1}

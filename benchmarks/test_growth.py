@@ -66,9 +66,8 @@ def test_parts_with_gaps(scratch: Path, align: Align) -> None:
     def merge(count: int) -> Task:
         pairs = zip(sources[:count], starts[:count], strict=True)
         parts = [audioengine.MergePart(source, start) for source, start in pairs]
-        return lambda: audioengine.merge(
-            parts, scratch / "out.mp3", audioengine.MergeOptions(align=align), workers=1
-        )
+        options = audioengine.MergeOptions(align=align)
+        return lambda: audioengine.merge(parts, scratch / "out.mp3", options, workers=1)
 
     compare(f"1,000 parts with gaps beside 100, align={align}", merge(100), merge(1000), MOST_TIMES)
 
@@ -99,7 +98,8 @@ def test_masks_all_over(scratch: Path) -> None:
 
     def full() -> None:
         trim = audioengine.Modification(trim=audioengine.Interval(0, HOUR_S - 0.1))
-        audioengine.store(source, target, trim, audioengine.StoreOptions(render="full"), workers=1)
+        options = audioengine.StoreOptions(render="full")
+        audioengine.store(source, target, trim, options, workers=1)
 
     what = "an hour with 10,000 masks beside all of it re-encoded"
     compare(what, full, masking(10_000, target), MOST_TIMES_OF_FULL)
@@ -134,5 +134,5 @@ def test_a_day(scratch: Path) -> None:
         return lambda: audioengine.store(source, scratch / "out.mp3", modification, workers=1)
 
     call = hour(FORMATS["8k"])
-    tasks = store(call.path, call.seconds), store(day.path, day.seconds)
-    compare("24 hours beside one", *tasks, MOST_TIMES_OF_AN_HOUR, rounds=5)
+    one, many = store(call.path, call.seconds), store(day.path, day.seconds)
+    compare("24 hours beside one", one, many, MOST_TIMES_OF_AN_HOUR, rounds=5)

@@ -12,6 +12,7 @@ from fixtures import hostile
 from fuzzing import masks, service
 from fuzzing.draw import REQUEST_BYTES
 from fuzzing.targets import TARGETS
+from fuzzing.transcripts import transcript_seeds
 
 _FOLDER = Path(fixtures.__file__).parent
 _REQUESTS = 3
@@ -27,6 +28,8 @@ def seeds(name: str) -> list[bytes]:
     target = TARGETS[name]
     if name == "labels_and_events":
         return masks.seeds()
+    if name == "transcripts":
+        return transcript_seeds()
     if not target.sound:
         return _commands()
     starts = [path.read_bytes()[: target.most_bytes // 2] for path in _recordings()]

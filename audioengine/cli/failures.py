@@ -8,27 +8,36 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from io import StringIO
 from typing import Any
 
 import click
 
-from audioengine.cli.declared import flag_of
-from audioengine.declaration import leaves
 from audioengine.errors import AudioEngineError, InvalidRequestError, Problem
-from audioengine.operations.options import MergeOptions, StoreOptions
 
 _SHOWN_CHARACTERS = 200
 
-# What the library calls its arguments, and the options that stand for them here.
-_OPTIONS = {
-    "start_time_ms": "--start-time-ms",
-    **{path: flag_of(one) for kind in (StoreOptions, MergeOptions) for path, one in leaves(kind)},
-}
-# In a sentence, a name of one word may be no more than that word.
-_IN_SENTENCES = {name: flag for name, flag in _OPTIONS.items() if not name.isalpha()}
 # Within --params, absoluteTimes is a name of the request's own.
 _EDIT_OPTIONS = {"absoluteTimes": "--absolute"}
+
+
+@cache
+def _flags() -> dict[str, str]:
+    """The flags that stand for the library's arguments, by the arguments' names."""
+    # A command that succeeds needs none of this.
+    from audioengine.cli.declared import flag_of
+    from audioengine.declaration import leaves
+    from audioengine.operations.options import MergeOptions, StoreOptions
+
+    return {
+        "start_time_ms": "--start-time-ms",
+        **{
+            path: flag_of(one)
+            for kind in (StoreOptions, MergeOptions)
+            for path, one in leaves(kind)
+        },
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +97,16 @@ class Failure:
 
 
 def _as_options(problem: Problem, params: bool) -> Problem:
-    path = _OPTIONS.get(problem.path) or _rename(problem.path, params)
+    path = _flags().get(problem.path) or _rename(problem.path, params)
     return Problem(path, problem.value, _rename(problem.rule, params))
 
 
 def _rename(text: str, params: bool) -> str:
     """Call things by their options; an origin that already is one, `--mask …`, stays."""
-    names = _IN_SENTENCES if params else {**_IN_SENTENCES, **_EDIT_OPTIONS}
+    # In a sentence, a name of one word may be no more than that word.
+    names = {name: flag for name, flag in _flags().items() if not name.isalpha()}
+    if not params:
+        names.update(_EDIT_OPTIONS)
     either = "|".join(map(re.escape, names))
     return re.sub(rf"(?<![\w.-])(?:{either})(?![\w.])", lambda found: names[found[0]], text)
 

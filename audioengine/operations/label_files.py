@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from contextlib import closing
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 from audioengine.choices import CallerChannel
 from audioengine.edits import MaskParty
 from audioengine.errors import InvalidRequestError, LimitError
 from audioengine.json_input import parse_object
 from audioengine.redaction.events import LEAD_MS, PausedTime, parse_events
-from audioengine.redaction.finding import Findings, Guard
+from audioengine.redaction.finding import Findings, Guard, is_kind
 from audioengine.redaction.labels.label import Label
 from audioengine.redaction.labels.reading import LabelFormat, parse_labels, write_labels
 from audioengine.storage import S3Options, SourceLike, open_source
@@ -85,17 +85,11 @@ def labels_of(report: Mapping[str, Any]) -> tuple[list[Label], Fraction]:
 
     Raises InvalidRequestError if it is no such report.
     """
-    where = {"report.masks": ("applied", report.get("masks"))}
-    if isinstance(report.get("parts"), list):
-        where = {
-            f"report.parts[{number}].masks": (
-                "timeline", part.get("masks") if isinstance(part, dict) else None
-            )
-            for number, part in enumerate(report["parts"])
-        }  # fmt: skip
-    labels = [
-        label for path, (clock, masks) in where.items() for label in _labels(path, masks, clock)
-    ]
+    edited, clock = {"report": report}, "applied"
+    if isinstance(report.get("parts"), (list, tuple)):
+        edited = {f"report.parts[{place}]": part for place, part in enumerate(report["parts"])}
+        clock = "timeline"
+    labels = [label for path, one in edited.items() for label in _labels(path, one, clock)]
     return labels, _length(report.get("output" if "parts" in report else "source"))
 
 
@@ -109,19 +103,54 @@ def _length(file: object) -> Fraction:
     return Fraction(0)
 
 
-def _labels(path: str, masks: object, clock: str) -> list[Label]:
-    if not isinstance(masks, list):
+def _labels(path: str, edited: object, clock: str) -> list[Label]:
+    masks = edited.get("masks") if isinstance(edited, Mapping) else None
+    if not isinstance(edited, Mapping) or not isinstance(masks, (list, tuple)):
         rule = "must be masks, as in a report of store, merge or plan"
-        raise InvalidRequestError.of(path, f"<{type(masks).__name__}>", rule)
+        raise InvalidRequestError.of(f"{path}.masks", f"<{type(masks).__name__}>", rule)
+    found = _found(edited)
     labels = []
     for number, mask in enumerate(masks):
         try:
-            start, end = mask[clock]["ms"]
-            labels.append(Label(_party(mask["party"]), _seconds(start), _seconds(end), _KIND))
-        except (KeyError, TypeError, ValueError):  # noqa: PERF203 - once at most
+            party = _party(mask["party"])
+            own = [_seconds(bound) for bound in mask["applied" if found else clock]["ms"]]
+            start, end = (_seconds(bound) for bound in mask[clock]["ms"])
+        except (KeyError, TypeError, ValueError):
             rule = f"must have party and {clock}.ms, as reports have"
-            raise InvalidRequestError.of(f"{path}[{number}]", "<mask>", rule) from None
+            raise InvalidRequestError.of(f"{path}.masks[{number}]", "<mask>", rule) from None
+        labels.append(Label(party, start, end, _kind(party, own, found)))
     return labels
+
+
+_Found: TypeAlias = list[tuple[str, Fraction, Fraction | None, str]]
+"""Party, start, end and kind of what files told."""
+
+
+def _found(edited: Mapping[str, Any]) -> _Found:
+    """The stretches with kinds that a report names."""
+    try:
+        return [
+            (
+                one["party"],
+                Fraction(str(one["start_s"] or 0)),
+                None if one["end_s"] is None else Fraction(str(one["end_s"])),
+                one["kind"],
+            )
+            for file in edited.get("findings", ())
+            for one in file["stretches"]
+            if is_kind(one["kind"])
+        ]
+    except (KeyError, TypeError, ValueError):
+        rule = "must be findings, as in a report of store, merge or plan"
+        raise InvalidRequestError.of("report.findings", "<findings>", rule) from None
+
+
+def _kind(party: MaskParty, mask: list[Fraction], found: _Found) -> str:
+    """The kind of the first stretch that a mask covers some of."""
+    for whose, start, end, kind in found:
+        if whose == party and start < mask[1] and (end is None or mask[0] < end):
+            return kind
+    return _KIND
 
 
 def labels_file(report: Mapping[str, Any], format: LabelFormat) -> tuple[bytes, int]:

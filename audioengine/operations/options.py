@@ -105,7 +105,7 @@ class SharedOptions:
     ] = 3
     transcript: Annotated[
         TranscriptOptions,
-        Option("How to read transcripts that say what to mask.", effect="none"),
+        Option("How to read transcripts that say what to mask.", effect="heard"),
     ] = TranscriptOptions()  # noqa: RUF009 - frozen
     fail_on_crosstalk: Annotated[
         bool,

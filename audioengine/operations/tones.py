@@ -96,6 +96,7 @@ def find_dtmf(
 def _findings(
     recording: Recording, min_keys: int, caller_channel: CallerChannel, workers: int | None
 ) -> Findings:
+    party_of(0, caller_channel)
     heard = heard_strings(recording, min_keys, workers)
     origin = Origin("audio", sha256_hex(recording.file))
     mono = recording.index.format.channels == 1
@@ -117,6 +118,7 @@ def with_tones(
     """Add masks of telephone keys, if `options` ask for it."""
     if not options.mask_dtmf:
         return edits
+    started = time.perf_counter()
     index = recording.index
     asked = _findings(recording, options.min_keys, options.caller_channel, workers).modification()
     # Their guard may reach behind the end, which is no mistake here.
@@ -131,7 +133,16 @@ def with_tones(
         samples=index.samples,
     )
     masks = sorted((*edits.masks, *more.masks), key=lambda one: MASK_PARTIES.index(one.party))
-    return replace(edits, masks=tuple(masks), warnings=(*edits.warnings, *more.warnings))
+    seconds = time.perf_counter() - started
+    heard = tuple(replace(one, wall_seconds=seconds) for one in more.findings)
+    # That nobody pressed a key is nothing to warn of.
+    warnings = [one for one in more.warnings if one.code != "no_findings"]
+    return replace(
+        edits,
+        masks=tuple(masks),
+        warnings=(*edits.warnings, *warnings),
+        findings=(*edits.findings, *heard),
+    )
 
 
 def _clipped(interval: Interval, samples: int, rate_hz: int) -> Interval:
@@ -155,6 +166,7 @@ def dtmf_report(
     Raises what `find_dtmf` raises.
     """
     started = time.perf_counter()
+    party_of(0, caller_channel)
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         index = recording.index
         rate_hz, mono = index.format.rate_hz, index.format.channels == 1
@@ -179,7 +191,12 @@ def dtmf_report(
 
 
 def party_of(channel: int, caller_channel: CallerChannel) -> Party:
-    """The party on a channel of a stereo recording."""
+    """The party on a channel of a stereo recording.
+
+    Raises InvalidRequestError if `caller_channel` is neither left nor right.
+    """
+    if caller_channel not in ("left", "right"):
+        raise InvalidRequestError.of("caller_channel", caller_channel, "must be left or right")
     return "caller" if (channel == 0) == (caller_channel == "left") else "callee"
 
 

@@ -404,7 +404,7 @@ def test_a_sample_dropped_inside(monkeypatch: pytest.MonkeyPatch, rate: int, kbp
         return out
 
     with monkeypatch.context() as patch:
-        patch.setattr("audioengine.operations.store_rendering.decode_all", one_less)
+        patch.setattr("audioengine.pcm.decode.decode_all", one_less)
         broken = store(source, cut, render="full")
     verdict = verified(broken, render="full")
     assert [check.name for check in verdict.failures] == ["kept_sound"]

@@ -37,6 +37,8 @@ CODINGS = (
 )
 SHAPES = ((0, 0.0), (6, 0.015), (-6, 0.015))
 MOST_S = 3
+MUSIC_SEED = 11
+"""The thresholds were chosen on those of 3 to 5."""
 
 
 def decoded(pcm: NDArray[np.floating], form: Format) -> NDArray[np.float32]:
@@ -120,7 +122,7 @@ def test_voices_of_telephones() -> None:
 
 def test_an_hour_of_music() -> None:
     form = FORMATS["8k"]
-    pcm = music(HOUR_S, form.rate)
+    pcm = music(HOUR_S, form.rate, MUSIC_SEED)
     out = BytesIO()
     ae.encode(ae.Audio(pcm, np.roll(pcm, form.rate * 600), form.rate), out, form.kbps)
     found = len(ae.find_dtmf(out.getvalue()))

@@ -61,9 +61,12 @@ def _read_number(_ctx: click.Context, _option: click.Parameter, text: str) -> De
     return read_number(text)
 
 
-def _read_pair(
-    _ctx: click.Context, _option: click.Parameter, text: str
-) -> Number | tuple[Number, Number]:
+def read_pair(
+    _ctx: click.Context, _option: click.Parameter, text: str | None
+) -> Number | tuple[Number, Number] | None:
+    """One number, or two with a comma between; None where nothing is given."""
+    if text is None:
+        return None
     before, comma, after = text.partition(",")
     return (read_number(before), read_number(after)) if comma else read_number(before)
 
@@ -89,7 +92,7 @@ def _option(one: Declared) -> Callable[[_Callback], _Callback]:
     kind, option = one.kind, one.option
     more: dict[str, Any] = {"default": one.default, "show_default": True}
     sentence = option.sentence
-    unit = option.unit.upper()
+    unit = option.unit.upper() or "NUMBER"
     if isinstance(kind, Flag):
         more = {"is_flag": True}
     elif isinstance(kind, Word):
@@ -98,7 +101,7 @@ def _option(one: Declared) -> Callable[[_Callback], _Callback]:
         more = {"multiple": True, "type": click.Choice(kind.words), "metavar": "CODE"}
         sentence += " May be repeated."
     elif isinstance(kind, Texts):
-        more = {"multiple": True, "metavar": unit or "TEXT"}
+        more = {"multiple": True, "metavar": "TEXT"}
         sentence += " May be repeated."
     elif isinstance(kind, Whole):
         more |= {"type": click.IntRange(option.at_least, option.at_most), "metavar": unit}
@@ -106,7 +109,7 @@ def _option(one: Declared) -> Callable[[_Callback], _Callback]:
         is_pair = isinstance(kind, Pair)
         more |= {
             "default": str(one.default),
-            "callback": _read_pair if is_pair else _read_seconds if unit == "S" else _read_number,
+            "callback": read_pair if is_pair else _read_seconds if unit == "S" else _read_number,
             "metavar": f"{unit}[,{unit}]" if is_pair else unit,
         }
     return click.option(flag_of(one), help=sentence, **more)

@@ -18,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from audioengine.cli.declared import declared_options, read_number, read_options, read_seconds
+from audioengine.cli.masking import MASKING_OPTIONS, silenced, take_masking, with_masking
 from audioengine.declaration import Scope
 from audioengine.edits import Dialect, Interval, Modification, Party, TranscriptFile
 from audioengine.errors import InvalidRequestError
@@ -229,7 +230,8 @@ def edit_options(*scopes: Scope) -> Callable[[_Callback], _Callback]:
     scopes: in which options count beside those of any edit.
     """
     declared = declared_options(StoreOptions, ("edit", *scopes))
-    own = (*_EDIT_OPTIONS, *([] if "batch" in scopes else [transcript_option]))
+    of_one = () if "batch" in scopes else (transcript_option, *MASKING_OPTIONS)
+    own = (*_EDIT_OPTIONS, *of_one)
     return lambda verb: with_options(verb, (*own, *declared, *S3_OPTIONS))
 
 
@@ -328,7 +330,8 @@ def read_request(
                 )
             wire = params["modificationParams"]
         modification = Modification.from_params(wire, dialect or "sqs")
-    if start_time_ms is not None and not modification.absolute_times:
+    said = take_masking(asked)
+    if start_time_ms is not None and not modification.absolute_times and said.events is None:
         raise click.UsageError(
             "--start-time-ms is for absolute times: --absolute is missing, or absoluteTimes in "
             "--params; without it, times count from the recording's start."
@@ -339,4 +342,6 @@ def read_request(
     if transcripts is not None:
         check_redact(options, modification.transcripts)
     s3 = read_s3(kms_key, s3_region, s3_endpoint)
+    modification = with_masking(modification, said, options, start_time_ms, s3)
+    options = silenced(options, said)
     return Request(modification, options, {"start_time_ms": start_time_ms, "s3": s3})

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,10 @@ from audioengine.cli.options import (
     s3_options,
     workers_option,
 )
+
+if TYPE_CHECKING:
+    from audioengine.redaction.labels.reading import LabelFormat
+    from audioengine.report import PlanReport, StoreReport
 
 _SOURCE = click.argument("source", metavar="SRC")
 
@@ -41,6 +45,11 @@ _SOURCE = click.argument("source", metavar="SRC")
     help="Write a page too that shows and plays what was done, as the verb review does.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, like plan.")
+@click.option(
+    "--labels-out",
+    metavar="FILE",
+    help="Write the masks as a label track too: .txt for Audacity, .csv, .vtt, .TextGrid, .json.",
+)
 @json_option
 def store(
     source: str,
@@ -50,6 +59,7 @@ def store(
     workers: int | None,
     page: Path | None,
     dry_run: bool,
+    labels_out: str | None,
     as_json: bool,
     **edit: Any,
 ) -> None:
@@ -57,9 +67,16 @@ def store(
 
     DST appears whole or not at all. Without an edit it is a copy, byte for byte.
     """
+    format = None
+    if labels_out is not None:
+        from audioengine.redaction.labels.reading import label_format
+
+        format = label_format(labels_out)
     request = read_request(**edit)
     if dry_run:
-        _plan(source, request, as_json=as_json)
+        with _review_beside(page, source, request, workers):
+            planned = _plan(source, request, as_json=as_json)
+        _write_labels(planned, labels_out, format, request)
         return
     kept = read_record(record, pcm_digest)
     from audioengine.cli import text
@@ -80,6 +97,7 @@ def store(
             workers=workers,
             progress=progress,
         )
+    _write_labels(report, labels_out, format, request)
     click.echo(report.to_json() if as_json else text.stored(report, source, destination))
 
 
@@ -112,6 +130,21 @@ def _review_beside(
         staging.publish()
 
 
+def _write_labels(
+    report: StoreReport | PlanReport,
+    place: str | None,
+    format: LabelFormat | None,
+    request: Request,
+) -> None:
+    """Write the masks of a report as labels, where they are asked for."""
+    if place is None or format is None:
+        return
+    from audioengine.cli.redaction_verbs import write_file
+    from audioengine.operations.label_files import labels_file
+
+    write_file(place, labels_file(report.to_dict(), format)[0], request.places["s3"])
+
+
 @click.command()
 @_SOURCE
 @edit_options()
@@ -121,12 +154,13 @@ def plan(source: str, as_json: bool, **edit: Any) -> None:
     _plan(source, read_request(**edit), as_json=as_json)
 
 
-def _plan(source: str, request: Request, *, as_json: bool) -> None:
+def _plan(source: str, request: Request, *, as_json: bool) -> PlanReport:
     from audioengine.cli import text
     from audioengine.operations.store import plan_store
 
     report = plan_store(source, request.modification, request.options, **request.places)
     click.echo(report.to_json() if as_json else text.store_plan_text(report, source))
+    return report
 
 
 @click.command()

@@ -24,10 +24,12 @@ class FoundStretch:
 
 @dataclass(frozen=True, slots=True)
 class FindingsFile:
-    """A file that says where to mask, such as a transcript."""
+    """A file that says where to mask, such as a transcript, or the recording itself."""
 
     format: str
-    """What it is, for instance ``amazon-transcribe``."""
+    """What it is, for instance ``amazon-transcribe``; ``audio`` is the recording."""
     sha256: str
     stretches: tuple[FoundStretch, ...]
     """Those that were chosen."""
+    wall_seconds: float | None = None
+    """What it cost to hear the recording; None: a file was read."""

@@ -3,9 +3,9 @@
 
 Blocks of one channel in, keys out, then strings of keys. A string is judged as a whole: keys that
 are heard clearly, with alike levels, make it, and weaker ones beside them, half covered by a voice,
-belong to it. The thresholds were chosen on 75 minutes of synthetic speech in 19 voices, an hour of
-synthetic music, and keys under such speech after MP3 at 16 to 64 kbit/s. What they do is measured
-in ``benchmarks/test_dtmf.py``.
+belong to it. The thresholds were chosen on 75 minutes of synthetic speech in 19 voices, three hours
+of synthetic music, and keys under such speech after MP3 at 16 to 64 kbit/s. What they do is
+measured in ``benchmarks/test_dtmf.py``.
 """
 
 from __future__ import annotations
@@ -67,6 +67,12 @@ _NEAR = 4
 """Windows to either side in which a key is loudest: 32 ms, less than Q.24's least pause."""
 _MADE_BY = 2
 """Clear keys that make a string of more; one is enough where strings of one are asked for."""
+_ALONE = 0.82
+"""Share of all power that one clear key of a string has: voices leave gaps, music plays on."""
+_EDGE_FRAMES = 2
+_INNER_FRAMES = 3
+_STEADY_DB = 3.5
+"""Within a key; notes fade, swell and tremble. A voice as loud as a key adds up to 2.4 dB."""
 _ALIKE_DB = 2.5
 _WEAK_ALIKE_DB = 4.0
 """How far levels of weak keys may be off: the voice that makes them weak adds to them."""
@@ -94,6 +100,8 @@ class Key:
     row_db: float
     """Level of the row's tone, full scale of a sine being -3 dB."""
     column_db: float
+    share: float
+    """Of all power, in the window in which it is highest."""
     clear: bool
     """Whether it is a key whatever is beside it."""
 
@@ -323,8 +331,17 @@ def _runs(
             (first + end - 0.5) * hop_s,
             float(levels[0]),
             float(levels[1]),
-            int(clear[begin:end].sum()) >= _CLEAR_FRAMES,
+            float((power.sum(axis=1) / (held["all"][begin:end] + 1e-12)).max()),
+            int(clear[begin:end].sum()) >= _CLEAR_FRAMES and _is_steady(power),
         )
+
+
+def _is_steady(power: Floats) -> bool:
+    """Whether both tones keep their levels from the first window to the last but the edges'."""
+    inner = power[_EDGE_FRAMES:-_EDGE_FRAMES]
+    if len(inner) < _INNER_FRAMES:
+        return True
+    return bool((inner.max(axis=0) <= inner.min(axis=0) * 10 ** (_STEADY_DB / 10)).all())
 
 
 def _deviation(
@@ -371,7 +388,8 @@ def strings(keys: Sequence[Key], min_keys: int = 3) -> tuple[KeyString, ...]:
         ]
         string = KeyString(tuple(sorted([*group, *near], key=lambda key: key.start_s)))
         telephone = sum(key.key not in _NO_KEYPAD for key in group)
-        if len(string.keys) >= min_keys and telephone >= min(_MADE_BY, min_keys):
+        is_alone = max(key.share for key in group) >= _ALONE
+        if is_alone and len(string.keys) >= min_keys and telephone >= min(_MADE_BY, min_keys):
             found.append(string)
     return tuple(sorted(found, key=lambda string: string.start_s))
 

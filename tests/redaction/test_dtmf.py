@@ -138,8 +138,10 @@ def times_of(one: Key) -> tuple[str, float, float, bool]:
     return one.key, one.start_s, one.end_s, one.clear
 
 
-def key(at: float, name: str = "5", level: float = -20, *, clear: bool = True) -> Key:
-    return Key(name, at, at + 0.1, level, level, clear)
+def key(
+    at: float, name: str = "5", level: float = -20, *, share: float = 0.9, clear: bool = True
+) -> Key:
+    return Key(name, at, at + 0.1, level, level, share, clear)
 
 
 def test_a_pause_parts_strings() -> None:
@@ -158,6 +160,20 @@ def test_weak_keys_belong_to_clear_ones_as_loud() -> None:
     assert strings([*clear, key(2, clear=False)]) != ()
     assert strings([*clear, key(2, level=-26, clear=False)]) == ()
     assert strings([key(at, clear=False) for at in (1, 2, 3)]) == ()
+
+
+def test_one_key_must_be_heard_nearly_alone() -> None:
+    crowded = [key(at, share=0.7) for at in (1, 2, 3)]
+    assert strings(crowded) == ()
+    assert strings([*crowded, key(4)]) != ()
+
+
+def test_notes_that_fade_are_no_clear_keys() -> None:
+    tone = key_tone("5", 8000, 200)
+    steady = np.pad(tone, 800).astype(np.float32)
+    fading = np.pad(tone * np.exp(-np.arange(len(tone)) / 400), 800).astype(np.float32)
+    assert [one.clear for one in keys_of(steady, 8000)] == [True]
+    assert not any(one.clear for one in keys_of(fading, 8000))
 
 
 def test_an_echo_is_heard_and_a_voice_is_none() -> None:

@@ -42,6 +42,8 @@ def parse_labels(
     """
     if format is not None and format not in FORMATS:
         raise InvalidRequestError.of("format", format, f"must be one of {', '.join(FORMATS)}")
+    if caller_channel not in ("left", "right"):
+        raise InvalidRequestError.of("caller_channel", caller_channel, "must be left or right")
     if len(data) > MAX_BYTES:
         raise LimitError(f"the labels have {len(data):,} bytes, at most {MAX_BYTES:,} are allowed")
     text = _text(data)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from audioengine.edits import Modification, Span, join, modification_of
+from audioengine.errors import InvalidRequestError
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.options import StoreOptions, options_of
 from audioengine.operations.recording import Recording, open_recording
@@ -27,7 +28,7 @@ from audioengine.reviewing.clips import Clip, clips_of, stretches
 from audioengine.reviewing.document import page_html
 from audioengine.reviewing.peaks import Extremes, peaks_of, read_extremes, samples_per_pixel
 from audioengine.storage import DestinationLike, S3Options, SourceLike, open_destination
-from audioengine.times import Number
+from audioengine.times import Number, exact
 from audioengine.version import VERSION
 
 PIXELS_AT_MOST = 100_000
@@ -123,6 +124,10 @@ def review(
         open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as before,
         open_recording(shown, s3=s3) as after,
     ):
+        made_hz, shown_hz = (one.index.format.rate_hz for one in (before, after))
+        if made_hz != shown_hz:
+            rule = f"must have the source's sampling rate, {made_hz} Hz"
+            raise InvalidRequestError.of("output", f"{shown_hz} Hz", rule)
         digest = report.output.sha256 if output is None else sha256_hex(after.file)
         content = _Content(before, after, report, options, count, digest, after_only=after_only)
         values = {
@@ -180,7 +185,7 @@ class _Content:
             "samples": report.source.samples,
             "kept": report.trim.applied.samples,
             "trimAsked": report.trim.asked and report.trim.asked.samples,
-            "guard": [ceil(float(one) * rate_hz / 1000) for one in (before, after)],
+            "guard": [ceil(exact(one, "guard_ms") * rate_hz / 1000) for one in (before, after)],
             "beep": {
                 "fill": beep.fill,
                 "frequencyHz": float(beep.frequency_hz),
@@ -266,8 +271,11 @@ class _Content:
         )
 
     def _packed(self, pixels: Extremes, each: int) -> str:
+        """The pixels of all of the source's clock, in text."""
         rate_hz, samples = self.rate_hz, self.report.source.samples
         channel = self.options.caller_channel
+        count = -(-samples // each)
+        pixels = np.pad(pixels[:count], [(0, count - len(pixels[:count])), (0, 0), (0, 0)])
         found = numbers(peaks_of(pixels, channel, rate_hz, each, samples), 8)
         return b64encode(found.astype(np.int8).tobytes()).decode()
 

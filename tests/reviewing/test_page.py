@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,16 +76,18 @@ def masked(source: bytes, edit: ae.Modification) -> bytes:
     return buffer.getvalue()
 
 
-def test_waveforms_are_those_of_source_and_output() -> None:
+@pytest.mark.parametrize("after_only", [False, True])
+def test_waveforms_are_those_of_source_and_output(after_only: bool) -> None:
     """With a trim inside a pixel, also where the output's is patched from the source's."""
     edit = ae.Modification(trim=ae.Interval(0.5037, 5.0003), mask=EDIT.mask)
     source = fixture("mpeg2-16k-48k")
     output = masked(source, edit)
-    page = ae.review(source, modification=edit)
+    page = ae.review(source, modification=edit, after_only=after_only)
     each = values_of(page)["peaks"]["samplesPerPixel"]
     start = values_of(page)["kept"][0]
     assert start % each
-    for kind, data, offset in (("before", source, 0), ("after", output, start)):
+    drawn = [("after", output, start), ("before", source, 0)][: 1 if after_only else 2]
+    for kind, data, offset in drawn:
         packed = base64.b64decode(values_of(page)["peaks"][kind])
         pixels = np.frombuffer(packed, np.int8).reshape(-1, 2, 2)
         pcm = np.full((len(pixels) * each, 2), np.nan)
@@ -93,6 +96,7 @@ def test_waveforms_are_those_of_source_and_output() -> None:
         rows = pcm.reshape(-1, each, 2)
         rows = np.where(np.isnan(rows).all(axis=1, keepdims=True), 0, rows)
         wanted = np.stack((np.nanmin(rows, axis=1), np.nanmax(rows, axis=1)), axis=2) * 128
+        assert len(pixels) == -(-len(decode_soundfile(source)) // each)
         assert np.abs(pixels - np.clip(wanted, -128, 127)).max() <= 1.01
 
 
@@ -108,6 +112,24 @@ def test_a_given_output_is_shown_and_compared() -> None:
     assert other["differs"]
     assert not all(check["passed"] for check in other["checks"])
     assert not values_of(same)["differs"]
+
+
+def test_an_output_of_another_rate_is_none() -> None:
+    with pytest.raises(ae.InvalidRequestError, match="sampling rate, 16000 Hz"):
+        ae.review(fixture("mpeg2-16k-48k"), fixture("stereo-8k"), EDIT)
+
+
+def test_what_is_no_mp3_and_what_is_short_have_pages() -> None:
+    buffer = BytesIO()
+    pcm = decode_soundfile(fixture("mpeg2-16k-48k"))[:32_000]
+    soundfile.write(buffer, pcm, 16_000, format="WAV")
+    edit = ae.Modification(mask={"caller": [ae.Interval(0.5, 1)]})
+    page = ae.review(BytesIO(buffer.getvalue()), modification=edit, with_audio=True)
+    for kind in ("before", "after"):
+        ((span, data),) = clips(page, kind)
+        assert len(decode_miniaudio(data)) == span.length == 32_000
+    tiny = ae.review(fixture("tiny-101-samples"), modification=ae.Modification())
+    assert values_of(tiny)["masks"] == []
 
 
 @pytest.mark.parametrize("name", ["nores-8k", "nores-vbr-16k"])
@@ -205,7 +227,7 @@ def test_store_writes_the_page_of_what_it_does(tmp_path: Path) -> None:
     call.write_bytes(fixture("crosstalk-16k"))
     edit = ae.Modification(mask={"caller": [ae.Interval(1, 3)]})
     wanted = ae.review(call, modification=edit).html
-    options = [call, call, "--mask", "caller=1-3", "--review", place]
+    options: list[str | Path] = [call, call, "--mask", "caller=1-3", "--review", place]
     refusal("store", *options, "--fail-on-crosstalk")
     assert list(tmp_path.iterdir()) == [call]
     report = run_json("store", *options)

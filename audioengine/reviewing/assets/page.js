@@ -17,11 +17,14 @@
   const maskOf = (party, asked, guard, shown) => ({
     party, asked, guard, shown, decision: "open", original: shown ? [...asked] : null,
   });
-  const given = () => values.masks.map((shown) => maskOf(
-    shown.party, [...shown.asked],
-    [Math.max(0, shown.asked[0] - shown.applied[0]), Math.max(0, shown.applied[1] - shown.asked[1])],
-    shown,
-  ));
+  // Where a guard is clipped, only the option tells how wide it was.
+  const guardOf = ({ asked, applied }) => [
+    Math.max(asked[0] - applied[0], applied[0] === 0 ? values.guard[0] : 0),
+    Math.max(applied[1] - asked[1], applied[1] === values.samples ? values.guard[1] : 0),
+  ];
+  const given = () => values.masks.map(
+    (shown) => maskOf(shown.party, [...shown.asked], guardOf(shown), shown),
+  );
   let masks = given();
   let chosen = masks.length ? 0 : -1;
   let edge = 0;

@@ -20,7 +20,7 @@ from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.options import StoreOptions, options_of
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store import store
-from audioengine.operations.transcripts import with_transcripts
+from audioengine.operations.transcripts import timed_words, with_transcripts
 from audioengine.operations.workers import worker_count
 from audioengine.report import IntervalReport, StoreReport
 from audioengine.reviewing.audiowaveform import numbers
@@ -64,6 +64,7 @@ def review(
     start_time_ms: Number | None = None,
     after_only: bool = False,
     with_audio: bool = False,
+    with_words: bool = False,
     verify: bool = False,
     s3: S3Options | None = None,
     workers: int | None = None,
@@ -78,6 +79,7 @@ def review(
     after_only: leave out all that comes from the source: its name, digest, waveform, sound and
         warnings, and what was measured under masks.
     with_audio: hold all of both recordings, not only clips.
+    with_words: show the words of the modification's transcripts around each mask.
     verify: show the verdict of `verify` too; needs ``audioengine[verify]``.
 
     The other arguments are those of `store`; of its options, `verify`, `refuse` and
@@ -90,6 +92,13 @@ def review(
         options_of(options, StoreOptions), verify=False, refuse=(), fail_on_crosstalk=False
     )
     count = worker_count(workers)
+    files = modification_of(modification).transcripts
+    if with_words and (after_only or not files):
+        rule = "must be false with after_only: words are of the source"
+        if not after_only:
+            rule = "must be false without a transcript, which has the words"
+        raise InvalidRequestError.of("with_words", True, rule)
+    words = [one for file in files for one in timed_words(file, options, s3)] if with_words else []
     modification = with_transcripts(modification, options, s3)
     name = name_of(source)
     source = _reopenable(source)
@@ -135,6 +144,10 @@ def review(
             **content.waveforms(),
             **content.clips(whole=with_audio),
             "checks": checks,
+            "words": [
+                [one.party or "both", round(one.start, 3), round(one.end, 3), one.text]
+                for one in words
+            ],
             "outputName": "" if output is None else name_of(output),
         }
         if not after_only:

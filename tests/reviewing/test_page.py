@@ -245,3 +245,32 @@ def test_store_takes_decisions(tmp_path: Path) -> None:
     rest = run("store", CALL, out, "--params", f"@{place}", "--dialect", "rest")
     assert rest.exit_code == 2
     assert "decisions have seconds" in rest.output
+
+
+def spoken(folder: Path, *words: str) -> ae.TranscriptFile:
+    """A transcript of the caller's words, one each second from 1.6 s on."""
+    said = [
+        {"word": word, "start": 1.6 + place, "end": 1.9 + place} for place, word in enumerate(words)
+    ]
+    segments = [{"start": 1.6, "end": 5, "text": " ".join(words), "words": said}]
+    place = folder / "said.json"
+    place.write_text(json.dumps({"text": "", "language": "en", "segments": segments}))
+    return ae.TranscriptFile(str(place), "caller")
+
+
+def test_words_are_there_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    told = spoken(tmp_path, "</script>four", "two")
+    place = told.place
+    edit = ae.Modification(mask=EDIT.mask, transcripts=(told,), redact=("ALL",))
+    plain = ae.review(CALL, modification=edit)
+    assert "four" not in plain.html
+    page = ae.review(CALL, modification=edit, with_words=True)
+    words = [["caller", 1.6, 1.9, "</script>four"], ["caller", 2.6, 2.9, "two"]]
+    assert values_of(page)["words"] == words
+    for wrong in ({"modification": EDIT}, {"modification": edit, "after_only": True}):
+        with pytest.raises(ae.InvalidRequestError, match="with_words"):
+            ae.review(CALL, with_words=True, **wrong)
+    options = ["--mask", "caller=1.5-2.25", "--transcript", f"caller={place}"]
+    options += ["--redact", "ALL", "--with-words"]
+    run_json("review", CALL, *options, "-o", tmp_path / "words.html")
+    assert "four" in (tmp_path / "words.html").read_text()

@@ -17,7 +17,7 @@ from playwright.sync_api import Page
 
 import audioengine as ae
 from tests.operations.browser import Browser, open_browser
-from tests.reviewing.test_page import EDIT, HOSTILE
+from tests.reviewing.test_page import EDIT, HOSTILE, spoken
 from tests.support import fixture
 
 SOURCE = fixture("mpeg2-16k-48k")
@@ -239,8 +239,14 @@ def test_hostile_names_and_ten_thousand_masks(shown: Shown, tmp_path: Path) -> N
     place = tmp_path / HOSTILE.replace("/", "")
     place.write_bytes(SOURCE)
     intervals = [ae.Interval(at / 20_000, (at + 9) / 20_000) for at in range(10_000)]
-    shown.open(ae.review(place, modification=ae.Modification(mask={"callee": intervals})))
+    told = spoken(tmp_path, "before", HOSTILE)
+    edit = ae.Modification(mask=EDIT.mask, transcripts=(told,), redact=("ALL",))
+    shown.open(ae.review(place, modification=edit, with_words=True))
     assert shown.page.inner_text("#name") == place.name
+    assert shown.page.locator("#words mark").all_inner_texts() == ["before"]
+    assert shown.page.locator("#words bdi").inner_text() == HOSTILE
+    shown.open(ae.review(SOURCE, modification=ae.Modification(mask={"callee": intervals})))
+    shown.requests.pop()
     assert shown.page.locator("#rows tr").count() == 100
     shown.page.click("#later")
     assert "page 2 of 100" in shown.page.inner_text("#count")

@@ -421,6 +421,30 @@
     drawClips();
   };
 
+  const drawWords = () => {
+    const mask = masks[chosen];
+    byId("words").hidden = !values.words.length || !mask;
+    byId("words").replaceChildren();
+    if (!mask) return;
+    const [low, high] = around(mask).map(seconds);
+    const [from, to] = applied(mask).map(seconds);
+    for (const party of [...PARTIES, "both"]) {
+      const near = values.words.filter((word) => word[0] === party && word[1] < high && word[2] > low);
+      if (!near.length) continue;
+      const term = document.createElement("dt");
+      term.textContent = party === "both" ? "unknown party" : party;
+      const said = document.createElement("dd");
+      for (const [, start, end, text] of near) {
+        const inside = (party === "both" || covers(mask, party)) && start < to && end > from;
+        const word = document.createElement(inside ? "mark" : "bdi");
+        word.textContent = text;
+        word.dir = "auto";
+        said.append(word, " ");
+      }
+      byId("words").append(term, said);
+    }
+  };
+
   // What is said of the masks
 
   const cell = (parent, text, name) => {
@@ -483,6 +507,7 @@
     byId("version").value = version;
     byId("solo").value = solo;
     list();
+    drawWords();
     drawSoon();
   };
   const changed = () => { refresh(); loadClips(); };

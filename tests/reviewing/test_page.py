@@ -169,6 +169,9 @@ def test_after_only_names_no_source(tmp_path: Path) -> None:
     assert "before" not in values["clips"]
     assert "before" not in values["peaks"]
     assert "crosstalk" not in json.dumps(values)
+    (mask,) = values_of(ae.review(place, modification=edit))["masks"]
+    assert mask["crosstalk"]
+    assert mask["coherence"] > 0.2
 
 
 def test_names_can_not_leave_their_place(tmp_path: Path) -> None:

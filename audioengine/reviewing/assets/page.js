@@ -357,9 +357,8 @@
       pen.fillText("No clip of this place.", 10, 24);
       return;
     }
-    const [low, high] = around(mask);
-    const from = Math.max(low, sound.start);
-    const to = Math.min(high, sound.end);
+    // All versions on one clock, also where one begins later: edges stand below one another.
+    const [from, to] = around(mask);
     const each = (to - from) / width;
     const bar = (at, name, wide) => {
       pen.fillStyle = colour(name);
@@ -379,6 +378,7 @@
       for (let x = 0; x < width; x++) {
         const start = Math.floor(from - sound.start + x * each);
         const end = Math.min(samples.length, Math.max(start + 1, Math.floor(from - sound.start + (x + 1) * each)));
+        if (start < 0 || start >= samples.length) continue;
         let least = 0;
         let most = 0;
         for (let at = start; at < end; at++) {

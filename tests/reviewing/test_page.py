@@ -10,6 +10,7 @@ from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -277,3 +278,10 @@ def test_words_are_there_only_where_they_are_asked_for(tmp_path: Path) -> None:
     options += ["--redact", "ALL", "--with-words"]
     run_json("review", CALL, *options, "-o", tmp_path / "words.html")
     assert "four" in (tmp_path / "words.html").read_text()
+
+
+def test_a_notebook_shows_the_page_in_a_frame_of_its_own() -> None:
+    page = ae.review(CALL, modification=EDIT)
+    (frame,) = ET.fromstring(f"<div>{page._repr_html_()}</div>")
+    assert frame.attrib["srcdoc"].split() == page.html.split()
+    assert frame.attrib["sandbox"] == "allow-scripts allow-downloads"

@@ -188,6 +188,34 @@ def test_every_key_does_what_it_says(shown: Shown) -> None:
     shown.assert_clean()
 
 
+# How much is drawn in each row of a clip, between two shares of its width.
+ROWS = """([kind, left, right]) => {
+    const drawn = document.querySelector(`figure[data-kind=${kind}] canvas`);
+    const [first, width] = [left * drawn.width, (right - left) * drawn.width];
+    const { data } = drawn.getContext("2d").getImageData(first, 0, width, drawn.height);
+    const rows = new Array(drawn.height).fill(0);
+    for (let at = 0; at < data.length; at += 4)
+        rows[Math.floor(at / 4 / Math.floor(width))] += data[at + 3];
+    return rows;
+}"""
+
+
+def test_a_spectrogram_shows_the_beep_at_its_frequency(shown: Shown) -> None:
+    """Of the caller alone, in the upper half: at 1 kHz of 8."""
+    edit = ae.Modification(mask={"caller": [ae.Interval(1.5, 3.5)]})
+    shown.open(ae.review(SOURCE, modification=edit))
+    shown.page.wait_for_selector("figure.chosen")
+    shown.press("s")
+    assert shown.page.get_attribute("#spectral", "aria-pressed") == "true"
+    rows = np.array(shown.page.evaluate(ROWS, ["after", 0.4, 0.6]), float)
+    half = len(rows) // 2
+    upper = rows[: half - 3]
+    assert np.argmax(upper) == pytest.approx(half * 7 / 8, abs=3)
+    shown.press("s")
+    assert shown.page.get_attribute("#spectral", "aria-pressed") == "false"
+    shown.assert_clean()
+
+
 def test_what_is_decided_comes_back(shown: Shown, tmp_path: Path) -> None:
     """Saved, loaded, stored and shown again it is the same, to the sample."""
     edit = ae.Modification(trim=ae.Interval(0.1, 5.7), mask=EDIT.mask, guard_ms=(10, 40))

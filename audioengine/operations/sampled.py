@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings that are no MP3: their samples are edited, and encoded once."""
+"""Recordings that are no MP3: their samples are edited and encoded once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Sampled:
     windows: SoundWindows
 
     def read(self, spans: Sequence[Span]) -> list[Samples]:
-        """[shape=(span.length, channels)] The samples of each span; 0 where there are none."""
+        """[shape=(span.length, channels)] The samples of each span; 0 outside the recording."""
         return self.windows(spans)
 
     def window(self, start: int, end: int) -> Samples:
@@ -38,9 +38,9 @@ class Sampled:
 
 
 def open_sampled(source: Source, raw: RawFormat | None, *, allow_truncated: bool) -> Sampled:
-    """Open a file of sound that is no MP3; one without a header by what `raw` says.
+    """Open a sound file that is no MP3; one without a header by what `raw` says.
 
-    Raises MalformedAudioError, UnsupportedAudioError, also for a sampling rate that MP3 has not,
+    Raises MalformedAudioError, UnsupportedAudioError, also for a sampling rate that MP3 lacks,
     LimitError and StorageError.
     """
     opened = open_sound(source, raw, allow_truncated=allow_truncated)
@@ -49,8 +49,8 @@ def open_sampled(source: Source, raw: RawFormat | None, *, allow_truncated: bool
     if format is None:
         rates = ", ".join(map(str, RATES_HZ))
         raise UnsupportedAudioError(
-            f"this is {opened.kind} at {sound.rate:,} Hz, which MP3 has not (it has {rates} Hz), "
-            "and resampled sound can't be edited to the sample: convert it first"
+            f"this is {opened.kind} at {sound.rate:,} Hz, which MP3 does not have (it has {rates} "
+            "Hz); resampled sound can't be edited sample-exactly, so convert it first"
         )
     return Sampled(
         opened,

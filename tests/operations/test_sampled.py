@@ -272,9 +272,9 @@ def test_an_mp3_in_a_wav_file_is_edited_as_such(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", [".wav", ".flac"])
 def test_destinations_are_named_as_mp3(ending: str, tmp_path: Path) -> None:
     target = tmp_path / f"o{ending}"
-    with pytest.raises(ae.InvalidRequestError, match="what is written is an MP3"):
+    with pytest.raises(ae.InvalidRequestError, match="the output is an MP3"):
         ae.store(file(), target)
-    with pytest.raises(ae.InvalidRequestError, match="what is written is an MP3"):
+    with pytest.raises(ae.InvalidRequestError, match="the output is an MP3"):
         ae.merge([ae.MergePart(file(), 1_728_890_677_283)], target)
     assert not list(tmp_path.iterdir())
 

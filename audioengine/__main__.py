@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``audioengine``, and ``python -m audioengine``: its quick start, and its end."""
+"""The command ``audioengine`` and ``python -m audioengine``: starts and ends quickly."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import os
 import sys
 from contextlib import suppress
 
-# Nearly all objects that are made here live on to the end: looking for garbage among them after
-# every 700, Python's default, takes a tenth of a short edit's time.
+# Nearly all objects live until the process ends. Collecting garbage after every 700 new ones,
+# Python's default, takes a tenth of a short edit's time.
 _COLLECT_AFTER = 100_000
 
 
 def main() -> None:
     """Run the command line and end the process."""
     gc.set_threshold(_COLLECT_AFTER)
-    # BLAS starts threads, which spin at first, as soon as numpy is imported; nothing here uses it.
+    # BLAS starts threads that spin as soon as numpy is imported; nothing here uses them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from audioengine.cli import main as command
 
@@ -28,9 +28,9 @@ def main() -> None:
 
 
 def _leave(code: object) -> None:
-    """End the process at once, where nothing is left to do.
+    """End the process at once if no other thread runs.
 
-    Python would free every object and module first, which takes as long as reading the recording.
+    Python would free every object and module first. That takes as long as reading the recording.
     """
     import atexit
     import threading

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words that options of `store` and `merge` may have; their docstrings say what each means."""
+"""The words that options of `store` and `merge` accept; the options' docstrings explain them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ Missing: TypeAlias = Literal["fail", "omit"]
 MaskScope: TypeAlias = Literal["part", "conference"]
 Fill: TypeAlias = Literal["beep", "silence"]
 WarningCode: TypeAlias = Literal[
+    "caller_guessed",
+    "capture_cut_off",
     "conference_outside",
     "crosstalk",
     "equal_channels",
@@ -31,7 +33,9 @@ WarningCode: TypeAlias = Literal[
     "mask_clipped",
     "mask_heard_elsewhere",
     "no_findings",
+    "packets_lost",
     "party_unknown",
+    "payload_types_unknown",
     "players_disagree",
     "same_content",
     "short_mask",
@@ -43,5 +47,5 @@ WarningCode: TypeAlias = Literal[
     "untagged_absolute_times",
     "vbri_tag",
 ]
-"""What reports of edits and merges warn of."""
+"""The codes of warnings in reports of edits and merges."""
 UnknownKeys: TypeAlias = Literal["refuse", "ignore"]

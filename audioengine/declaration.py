@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an option is: a field of a frozen dataclass with its type, default, bounds and sentence.
+"""Options: fields of frozen dataclasses, each with its type, default, bounds and description.
 
 ::
 
@@ -8,9 +8,9 @@
     class StoreOptions:
         render: Annotated[Render, Option("full re-encodes everything.")] = "smart"
 
-All else that deals with options takes them from there: `judge` where a value is made, `read` for
-settings and manifests, `values` for what is recorded, the flags of the command line, and the tables
-of the documentation.
+Everything else takes options from these declarations: `check_options` when a value is made,
+`options_from_json` for settings and manifests, `values` for custody records, the flags of the
+command line, and the tables of the documentation.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from audioengine.errors import UNKNOWN_KEY, InvalidRequestError, Problem
 from audioengine.times import Number, exact
 
 Scope: TypeAlias = Literal["edit", "publish", "batch"]
-"""Where an option counts: wherever there is an edit, only where its output is published, or only in
-commands and manifests."""
+"""Where an option applies: to every edit, only where the output is published, or only in commands
+and manifests."""
 Effect: TypeAlias = Literal["heard", "bytes", "none"]
-"""What an option decides: what is masked and heard, else the output's bytes, or nothing of it."""
+"""What an option changes: what is masked and heard, only the output's bytes, or nothing in it."""
 
 NumberPair: TypeAlias = Number | tuple[Number, Number]
 """One number for both sides, or (before, after)."""
 
-# May be a secret under a wrong name.
+# Stands for the value of an unknown key, which may be a secret under a wrong name.
 _HIDDEN = "***"
 _FLAGS = {
     **dict.fromkeys(("true", "1", "yes", "on", "t", "y"), True),
@@ -52,25 +52,25 @@ _FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What a field's annotation says of its option, beside the type."""
+    """What a field's annotation says about its option, beside the type."""
 
     sentence: str
-    """What it does, for the library's users and the command line's."""
+    """What it does, for users of the library and of the command line."""
     unit: str = ""
-    """Of its number: "ms", "Hz"."""
+    """The unit of a number: "ms", "Hz"."""
     at_least: int | None = None
     at_most: int | None = None
     above: int | None = None
     flag: str = ""
-    """Its name on the command line, where that is not the field's."""
+    """Its name on the command line, if it differs from the field's."""
     scope: Scope = "edit"
     effect: Effect = "bytes"
     by_line: bool = False
-    """Whether a line of a manifest may say it too, for its own recording."""
+    """Whether a line of a manifest may set it too, for its own recording."""
 
 
-# The kinds of options. `judge` brings a value into its one form, or raises InvalidRequestError;
-# `description` is what a value is, for people.
+# The kinds of options. `judge` normalises a value, or raises InvalidRequestError; `description`
+# says for people what a value is.
 
 
 class Flag:
@@ -87,7 +87,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One of some words."""
+    """One of a set of words."""
 
     words: tuple[str, ...]
 
@@ -105,7 +105,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Any of some words."""
+    """A list of words from a set."""
 
     words: tuple[str, ...]
     description: ClassVar[str] = "a list of words"
@@ -122,7 +122,7 @@ class Words:
 
 
 class Texts:
-    """Any texts that are not empty."""
+    """A list of texts that are not empty."""
 
     description = "a list of texts"
 
@@ -180,7 +180,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Options of their own, in one value."""
+    """A nested value with options of its own."""
 
     type: type[Any]
 
@@ -226,7 +226,7 @@ _declarations: dict[type[Any], tuple[Declared, ...]] = {}
 
 
 def declarations(options: type[Any]) -> tuple[Declared, ...]:
-    """The options of a class, in its order."""
+    """The options of a class, in their order."""
     if options not in _declarations:
         _declarations[options] = _declarations_of(options)
     return _declarations[options]
@@ -250,7 +250,7 @@ def _default(field: Field[Any]) -> object:
 
 
 def _kind(hint: Any) -> Kind:
-    """The kind of options that a type has."""
+    """The kind of option that a type stands for."""
     if hint is bool:
         return Flag()
     if hint is int:
@@ -282,11 +282,11 @@ def declared(options: type[_Options]) -> type[_Options]:
 
 
 def check_options(options: object, within: str = "") -> None:
-    """Judge all options of a value as it is made, and bring each into its one form.
+    """Check all options of a value when it is made, and normalise each.
 
     within: the path of the value, before the paths of its options.
 
-    Raises InvalidRequestError naming every wrong one.
+    Raises InvalidRequestError naming every wrong option.
     """
     problems: list[Problem] = []
     for one in declarations(type(options)):
@@ -305,9 +305,9 @@ def check_options(options: object, within: str = "") -> None:
 def options_from_json(
     options: type[_Options], given: object, names: Collection[str] | None = None
 ) -> _Options:
-    """Make options of a JSON object; what is true or false may be one of the usual words.
+    """Make options from a JSON object; flags may also be the usual words, "yes" or "off".
 
-    names: the options that it may say; None: all.
+    names: the options that it may set; None: all.
 
     Raises InvalidRequestError naming every wrong key.
     """
@@ -333,7 +333,7 @@ def options_from_json(
 
 
 def _read_or_say(one: Declared, given: object, problems: list[Problem]) -> list[object]:
-    """What a value stands for; nothing, with `problems` added to, where it is wrong."""
+    """The value of an option, in a list; an empty list, with problems added, if it is wrong."""
     if isinstance(one.kind, Flag):
         return [_FLAGS.get(str(given).lower(), given)]
     if not isinstance(one.kind, Group):
@@ -346,12 +346,12 @@ def _read_or_say(one: Declared, given: object, problems: list[Problem]) -> list[
 
 
 def _unknown_key(path: str, known: Collection[str]) -> Problem:
-    """The problem of a key that nobody knows."""
+    """The problem of an unknown key."""
     return Problem(path, _HIDDEN, f"{UNKNOWN_KEY}; known here: {', '.join(known)}")
 
 
 def _within(name: str, problem: Problem) -> Problem:
-    """A problem of an option that is a group; where the group is made, it names itself."""
+    """A problem with an option that is a group, under the group's name if it lacks that."""
     if problem.path.startswith(f"{name}."):
         return problem
     path = ".".join(filter(None, (name, problem.path)))
@@ -359,13 +359,13 @@ def _within(name: str, problem: Problem) -> Problem:
 
 
 def camel(name: str) -> str:
-    """How an option is called in JSON: guardMs for guard_ms."""
+    """The name of an option in JSON: guardMs for guard_ms."""
     first, *more = name.split("_")
     return first + "".join(map(str.capitalize, more))
 
 
 def values(options: object) -> dict[str, Any]:
-    """The options of a value by their names, a group as another such mapping."""
+    """The options of a value by name; a group is a mapping too."""
     return {
         one.name: values(value) if isinstance(one.kind, Group) else value
         for one in declarations(type(options))
@@ -374,7 +374,7 @@ def values(options: object) -> dict[str, Any]:
 
 
 def changed(options: _Options, given: Mapping[str, object]) -> _Options:
-    """The same options but for those that are given by their paths."""
+    """The same options with those replaced that `given` names by their paths."""
     own: dict[str, object] = {}
     for one in declarations(type(options)):
         if isinstance(one.kind, Group):
@@ -392,7 +392,7 @@ def changed(options: _Options, given: Mapping[str, object]) -> _Options:
 
 
 def leaves(options: type[Any], within: str = "") -> Iterator[tuple[str, Declared]]:
-    """All options of a class and of the groups in it that are no groups, by their paths."""
+    """All options of a class and, in place of its groups, theirs, with their paths."""
     for one in declarations(options):
         path = f"{within}{one.name}"
         if isinstance(one.kind, Group):

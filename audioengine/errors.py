@@ -8,10 +8,10 @@
     ├── MalformedAudioError   (ValueError)    the source breaks its own format, at a byte
     ├── UnsupportedAudioError (ValueError)    legal audio that this engine does not edit
     ├── LimitError            (ValueError)    the work would exceed a stated bound
-    ├── NotAllowedError       (PermissionError) who asks has no right to it
+    ├── NotAllowedError       (PermissionError) the caller has no right to the recording
     ├── StorageError          (OSError)       a source can't be read, an output can't be written
-    ├── NoRecordingError      (both above)    a command's recording is not there, or another's
-    └── VerificationError     (RuntimeError)  an output does not keep its promises
+    ├── NoRecordingError      (both above)    a command's recording is missing, or another tenant's
+    └── VerificationError     (RuntimeError)  an output breaks a promise
 
 Callers branch on the class and on `retryable`, never on the message.
 """
@@ -22,9 +22,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 UNKNOWN_KEY = "is not a known key"
-"""How the rule begins of a key that nobody knows; its value may be a secret under a wrong name."""
+"""The start of the rule for an unknown key; its value may be a secret under a wrong name."""
 
-# Of a wrong value in a message: enough to recognise it by.
+# A message shows this much of a wrong value: enough to recognise it.
 _SHOWN_CHARACTERS = 200
 
 
@@ -70,7 +70,7 @@ class InvalidRequestError(AudioEngineError, ValueError):
 
 
 class MalformedAudioError(AudioEngineError, ValueError):
-    """The source breaks its own format; `offset` is the byte where that shows, if known."""
+    """The source breaks its own format; `offset` is the byte of the fault, if known."""
 
     def __init__(self, message: str, offset: int | None = None) -> None:
         self.offset = offset
@@ -78,7 +78,7 @@ class MalformedAudioError(AudioEngineError, ValueError):
 
 
 class UnsupportedAudioError(AudioEngineError, ValueError):
-    """Legal audio that this engine does not edit; `offset` is the byte where that shows."""
+    """Legal audio that this engine does not edit; `offset` is the byte of the cause, if known."""
 
     def __init__(self, message: str, offset: int | None = None) -> None:
         self.offset = offset
@@ -90,7 +90,7 @@ class LimitError(AudioEngineError, ValueError):
 
 
 class NotAllowedError(AudioEngineError, PermissionError):
-    """Who asks has no right to it: a token that proves nothing, another tenant's recording."""
+    """The caller has no right to the recording: an invalid token, or another tenant's recording."""
 
 
 class StorageError(AudioEngineError, OSError):
@@ -102,10 +102,10 @@ class StorageError(AudioEngineError, OSError):
 
 
 class NoRecordingError(NotAllowedError, StorageError):
-    """A recording that a command names is not there, is another domain's, or nobody knows whose.
+    """A command's recording is missing, belongs to another domain, or has no known owner.
 
-    The message is the same for all of these, so that nobody learns of another's recordings; the
-    cause (`__cause__`), which only the operator's log shows, tells which it was.
+    The message is the same in all three cases, so that no tenant learns of another's recordings.
+    The cause (`__cause__`), which only the operator's log shows, says which case it was.
     """
 
     def __init__(self, recording_id: str, domain: str) -> None:
@@ -119,4 +119,4 @@ class NoRecordingError(NotAllowedError, StorageError):
 
 
 class VerificationError(AudioEngineError, RuntimeError):
-    """An output does not keep its promises."""
+    """An output breaks a promise."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON from outside, read in one way: no key twice, exact numbers, bounded depth.
+"""Reads JSON from outside strictly: no repeated keys, exact numbers, bounded depth.
 
 RFC 8259, section 4, leaves open what an object with a repeated key means, and Python's reader takes
 the last one: of two lists of masks under one key the first would silently be lost.
@@ -23,13 +23,13 @@ MAX_DEPTH = 64
 # What may be shown of a key in a message; anything else could be a secret.
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]{0,63}", re.ASCII)
 _NAMED_AT_MOST = 20
-_ONCE = "must be given once: which of the two counts can't be told"
+_ONCE = "must be given once: repeated keys are ambiguous"
 
 
 def parse_json(text: str | bytes, name: str, form: str = "JSON", within: str = "") -> Any:
     """Return the value of a JSON text; a number with a point or an exponent is a Decimal.
 
-    NaN and infinities are floats, so that what reads a field can refuse them by its name.
+    NaN and infinities are floats, so that the reader of a field can refuse them by its name.
 
     name: what messages call the text. form: what it must be, for messages.
     within: the path of the value, before the paths of repeated keys.
@@ -55,9 +55,9 @@ def parse_object(
 
 
 def unambiguous(text: str | bytes) -> Any:
-    """Return the value of a JSON text without the keys that are repeated; None: it is no JSON.
+    """Return the value of a JSON text without its repeated keys; None: the text is no JSON.
 
-    This tells who asked, where what was asked is refused: it is never carried out.
+    The value only says who sent a refused request; it is never carried out.
     """
     try:
         value, repeated = _parsed(text, "", "")
@@ -73,7 +73,7 @@ _Repeats = list[tuple[dict[str, Any], frozenset[str]]]
 
 
 def _parsed(text: str | bytes, name: str, form: str) -> tuple[Any, _Repeats]:
-    """The value, and its objects that repeat keys, with these keys."""
+    """The value, and the objects in it that repeat keys, with those keys."""
     repeated: _Repeats = []
     kind = type(text).__name__
     try:
@@ -99,7 +99,7 @@ def _refused(kind: str, name: str, form: str, why: str) -> InvalidRequestError:
 
 
 def _measured(value: Any) -> tuple[int, bool]:
-    """How many keys there are in a value, and whether it is nested too deeply."""
+    """The number of keys in a value, and whether it is nested too deeply."""
     keys = 0
     objects, lists = _by_kind([value])
     for _ in range(MAX_DEPTH):
@@ -107,7 +107,8 @@ def _measured(value: Any) -> tuple[int, bool]:
             return keys, False
         keys += sum(map(len, objects))
         inside = chain(chain.from_iterable(map(dict.values, objects)), chain.from_iterable(lists))
-        objects, lists = _by_kind(list(inside))
+        # Most values are text.
+        objects, lists = _by_kind([one for one in inside if type(one) is not str])
     return keys, bool(objects or lists)
 
 
@@ -118,7 +119,7 @@ def _by_kind(values: list[Any]) -> tuple[list[dict[str, Any]], list[list[Any]]]:
 
 
 def _has_so_many_keys(text: str, keys: int) -> bool:
-    """Whether a JSON text surely has no more keys than the value that was read from it.
+    """Whether a JSON text certainly has no more keys than the value that was read from it.
 
     Each key is followed by a colon. So where there are no more colons than keys, none was lost;
     those in strings don't count where no key is apart from its colon. This takes a tenth of the
@@ -144,7 +145,7 @@ def _with_repeats(text: str) -> tuple[Any, _Repeats]:
 
 
 def _repeated_paths(value: Any, within: str, repeated: _Repeats) -> Iterator[str]:
-    """Return where the repeated keys of a value are."""
+    """The paths of a value's repeated keys."""
     twice = {id(one): keys for one, keys in repeated}
     waiting = [(value, within)]
     while waiting:

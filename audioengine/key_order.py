@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work in order of arrival on each key: of items that share a key, only the first may begin."""
+"""Orders items by arrival on each key: of items that share a key, only the first may begin."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True)
 class Slot(Generic[T]):
-    """The place of an item in the order."""
+    """An item's place in the order."""
 
     item: T
     keys: Collection[Hashable]
     ahead: int = 0
-    """On how many of its keys another item comes first."""
+    """The number of its keys on which another item comes first."""
 
     @property
     def is_first(self) -> bool:
@@ -27,14 +27,14 @@ class Slot(Generic[T]):
 
 
 class KeyOrder(Generic[T]):
-    """Items by their arrival; not for several threads at once."""
+    """Items in order of arrival; not thread-safe."""
 
     def __init__(self) -> None:
         """Hold no item yet."""
         self._queues: dict[Hashable, deque[Slot[T]]] = {}
 
     def __len__(self) -> int:
-        """How many keys are in use."""
+        """Return the number of keys in use."""
         return len(self._queues)
 
     def add(self, item: T, keys: Collection[Hashable]) -> Slot[T]:
@@ -47,7 +47,7 @@ class KeyOrder(Generic[T]):
         return slot
 
     def remove(self, slot: Slot[T]) -> list[T]:
-        """Remove an item wherever it stands; return the items that became first by it."""
+        """Remove an item; return the items that became first because of it."""
         freed: list[T] = []
         for key in slot.keys:
             queue = self._queues[key]

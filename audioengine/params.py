@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wire form of an edit, `modificationParams`: its shapes, and every wrong field at once.
+"""Reads `modificationParams`, the wire form of an edit, and reports every wrong field at once.
 
-Only the form is judged here; what the times mean for a recording is decided in `edits.resolve`.
+This module checks only the form; `edits.resolve` applies the times to a recording.
 Importing this module imports pydantic, so do it where params are read.
 """
 
@@ -40,13 +40,13 @@ class Params:
     mask: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
     """Stretches to mask, by "caller", "callee" or "both"."""
     transcripts: tuple[tuple[str, Literal["caller", "callee"] | None], ...] = ()
-    """Places of transcripts that tell of more, and who speaks all of each, if that is said."""
+    """Places of transcripts that mark more to mask, and each one's party, if named."""
     redact: tuple[str, ...] = ()
-    """Which kinds of what transcripts tell."""
+    """The kinds of findings in transcripts that are masked."""
 
 
 def parse(params: object) -> Params:
-    """Read modificationParams as JSON values, in any of the shapes of either dialect, or as JSON.
+    """Read modificationParams, as JSON or its values, in any shape of either dialect.
 
     Raises InvalidRequestError naming every wrong field, and LimitError for more than MAX_MASKS
     intervals.
@@ -69,7 +69,7 @@ def parse(params: object) -> Params:
         )
     trim = None if wire.trim is None or wire.trim.is_empty else wire.trim.interval("trim")
     if wire.redact and not _transcripts(wire.transcript):
-        rule = "must be given with a transcript, which tells of what is chosen"
+        rule = "must be given with a transcript: it chooses among the transcript's findings"
         raise InvalidRequestError.of("redact", list(wire.redact), rule)
     return Params(
         absolute_times=True in spellings,
@@ -81,7 +81,7 @@ def parse(params: object) -> Params:
 
 
 def _mask_count(params: object) -> int:
-    """How many intervals there seem to be, whatever they are."""
+    """The number of intervals, before they are checked."""
     mask = params.get("mask") if isinstance(params, dict) else None
     lists = mask.values() if isinstance(mask, dict) else (mask,)
     return sum(len(one) for one in lists if isinstance(one, list))
@@ -105,7 +105,7 @@ def _number_or_null(value: object) -> object:
 
 
 NumberField = Annotated[Number, PlainValidator(_number)]
-"""Any finite number, as it is written; no boolean, no text."""
+"""Any finite number, exactly as written; no boolean, no text."""
 OptionalNumberField = Annotated[Number | None, PlainValidator(_number_or_null)]
 
 
@@ -118,7 +118,7 @@ class _Strict(BaseModel):
 
 
 class _Stretch(_Strict):
-    """`{from, to}`; without one of them it is open there."""
+    """`{from, to}`; a missing bound leaves that end open."""
 
     start: OptionalNumberField = Field(None, alias="from")
     end: OptionalNumberField = Field(None, alias="to")
@@ -132,7 +132,7 @@ class _Stretch(_Strict):
 
 
 def _with_a_bound(stretch: _Stretch) -> _Stretch:
-    """Of a mask at least one bound must be given: nobody masks all of a recording by `{}`."""
+    """Require at least one bound of a mask, so that `{}` does not mask a whole recording."""
     if stretch.is_empty:
         raise PydanticCustomError("open", "must have from or to: it is open at one end at most")
     return stretch
@@ -141,7 +141,7 @@ def _with_a_bound(stretch: _Stretch) -> _Stretch:
 _MaskStretch: TypeAlias = Annotated[_Stretch, AfterValidator(_with_a_bound)]
 
 
-# Tags of the shapes appear in pydantic's error locations; the brackets tell them from wire keys.
+# Tags of the shapes appear in pydantic's error locations; brackets set them apart from wire keys.
 _ONE, _MANY, _PARTIES = "<one>", "<many>", "<parties>"
 
 
@@ -265,7 +265,7 @@ def field_problem(
 ) -> Problem:
     """A validation error as a problem.
 
-    whole: what the value itself is called; known: the keys that there are where one is wrong.
+    whole: the name of the value itself; known: the valid keys, for the message of an unknown one.
     """
     keys = [key for key in loc if key not in (_ONE, _MANY, _PARTIES)]
     path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")

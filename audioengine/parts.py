@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a merge is asked for: recordings, when they began, and when they held a conference."""
+"""The request for a merge: recordings, their start times, and their conference segments."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from audioengine.storage import SourceLike
 from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact_or_none
 
 MAX_PARTS = 1000
-"""Recordings that one merge may have."""
+"""The most recordings in one merge."""
 MAX_SEGMENTS = 10_000
-"""Conference segments that all recordings of a merge may have together."""
+"""The most conference segments in one merge, over all its recordings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class ConferenceSegment:
     end_time_ms: Number | None = None
     """Epoch time; None: until the recording ends."""
     aor: str | None = None
-    """The participant, as the recorder names them; of no influence."""
+    """The participant, as the recorder names them; ignored."""
     state: str | None = None
-    """``active`` or ``stopped``; of no influence."""
+    """``active`` or ``stopped``; ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +40,36 @@ class MergePart:
 
     source: SourceLike
     start_time_ms: Number
-    """Epoch time of the recording's start: its only zero, for its masks and conferences too."""
+    """Epoch time of the recording's start. Its masks and conferences count from there too."""
     conference_segments: Sequence[ConferenceSegment] = ()
     modification: Modification | None = None
-    """Masks and trim of this recording, on its own clock; what a trim takes away is silent."""
+    """Masks and trim of this recording, on its own clock; trimmed audio becomes silence."""
     recording_id: str | None = None
-    """Its name in reports and messages; by default the path, or its place in the list."""
+    """Its name in reports and messages; by default the path, or its number in the list."""
     state: str | None = None
-    """``active`` where the recording still goes on, which can't be merged."""
+    """``active`` while the recording goes on; such a recording is refused."""
     encoder_delay: int = 0
-    """Samples by which a source whose tag tells none holds its audio late: that one is at the start
-    time. A number is refused where a tag tells it, unless it is `IfUntagged`."""
+    """The encoder delay of a source without one in its tag, in samples: the start time is that of
+    the sample after it. A number is refused where the tag has one, unless it is `IfUntagged`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimedPart:
-    """A part of a request that is in order, with exact times."""
+    """A part whose fields were checked, with exact times."""
 
     part: MergePart
     name: str
     path: str
-    """How messages call it: its place in the request."""
+    """Its path in the request, for messages."""
     start_ms: Fraction
     segments_ms: tuple[tuple[Fraction, Fraction | None], ...]
 
 
 def timed(parts: Sequence[MergePart]) -> tuple[TimedPart, ...]:
-    """The parts in order of start; those that start together keep their order.
+    """The parts in order of start; parts that start together keep their order.
 
-    Raises InvalidRequestError with everything that is wrong with the request itself, and LimitError
-    for more than MAX_PARTS and MAX_SEGMENTS.
+    Raises InvalidRequestError naming every wrong field, and LimitError for more than MAX_PARTS or
+    MAX_SEGMENTS.
     """
     problems: list[Problem] = []
     if isinstance(parts, (str, bytes)) or not isinstance(parts, Iterable):
@@ -95,10 +95,10 @@ def timed(parts: Sequence[MergePart]) -> tuple[TimedPart, ...]:
 def check_counts(parts: int, segments: int) -> None:
     """Raise LimitError for more recordings or segments than a merge may have."""
     if parts > MAX_PARTS:
-        raise LimitError(f"there are {parts} recordings to merge, at most {MAX_PARTS} are allowed")
+        raise LimitError(f"the merge has {parts} recordings, at most {MAX_PARTS} are allowed")
     if segments > MAX_SEGMENTS:
         raise LimitError(
-            f"there are {segments} conference segments, at most {MAX_SEGMENTS} are allowed"
+            f"the merge has {segments} conference segments, at most {MAX_SEGMENTS} are allowed"
         )
 
 
@@ -112,7 +112,7 @@ def _timed(part: MergePart, number: int, path: str, problems: list[Problem]) -> 
     if part.recording_id is not None and not isinstance(part.recording_id, str):
         problems.append(Problem(f"{path}.recording_id", part.recording_id, "must be text or None"))
     if part.state == "active":
-        rule = "must not be active: a recording that still goes on can't be merged"
+        rule = "must not be active: a merge needs finished recordings"
         problems.append(Problem(f"{path}.state", part.state, rule))
     segments = []
     for place, segment in enumerate(_segments(part, path, problems)):
@@ -132,7 +132,7 @@ def _timed(part: MergePart, number: int, path: str, problems: list[Problem]) -> 
 
 
 def _segments(part: MergePart, path: str, problems: list[Problem]) -> Iterable[object]:
-    """The part's segments; none, with `problems` added to, where it holds no list of them."""
+    """The part's segments; none, with a problem added, if they are no list."""
     segments: object = part.conference_segments or ()
     if isinstance(segments, (str, bytes, Mapping)) or not isinstance(segments, Iterable):
         rule = "must be a list of ConferenceSegments"
@@ -150,7 +150,7 @@ def _problems_of(modification: object, path: str) -> Sequence[Problem]:
 
 
 def _epoch_ms(value: Number, path: str, problems: list[Problem]) -> Fraction:
-    """The exact time; zero, with `problems` added to, where it is none."""
+    """The exact time; zero, with a problem added, if `value` is no epoch time."""
     time = exact_or_none(value, path, problems)
     if time is not None and not MIN_EPOCH_MS < time < MAX_EPOCH_MS:
         rule = "must be epoch milliseconds, more than 10^11 and less than 10^14"
@@ -168,13 +168,13 @@ def _name(part: MergePart, number: int) -> str:
 
 
 def _refuse_repeats(parts: Sequence[TimedPart], problems: list[Problem]) -> None:
-    """One recording twice would be heard twice."""
+    """Refuse a recording that is given twice: it would be heard twice."""
     names: dict[str, str] = {}
     sources: dict[object, str] = {}
     for part in parts:
         name, source = part.part.recording_id, part.part.source
         if name is not None and names.setdefault(name, part.path) != part.path:
-            rule = f"must be another recording than that of {names[name]}"
+            rule = f"must differ from the recording of {names[name]}"
             problems.append(Problem(f"{part.path}.recording_id", name, rule))
         same: object = id(source)
         opened = getattr(source, "name", None)
@@ -186,5 +186,5 @@ def _refuse_repeats(parts: Sequence[TimedPart], problems: list[Problem]) -> None
             same = bytes(source)
         if sources.setdefault(same, part.path) != part.path:
             shown = part.name if isinstance(source, (str, os.PathLike)) else "the same bytes"
-            rule = f"must be another recording than that of {sources[same]}"
+            rule = f"must differ from the recording of {sources[same]}"
             problems.append(Problem(f"{part.path}.source", shown, rule))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operation says of itself: frozen values with the same keys in Python and JSON.
+"""Reports of operations: frozen values with the same keys in Python and JSON.
 
-Samples count on the recording's clock, as players play it; milliseconds are the same places for
-people. All intervals are half-open.
+Samples count on the recording's clock, as players play it; milliseconds give the same positions
+for people. All intervals are half-open.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Json:
     """Reports as JSON."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain values; `recorded` only where there is a custody record."""
+        """The report as plain values; `recorded` only if a custody record was asked for."""
         values: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
         if values.get("recorded", ()) is None:
             del values["recorded"]
@@ -41,7 +41,7 @@ class IntervalReport:
 
     @classmethod
     def of(cls, span: Span, rate_hz: int) -> IntervalReport:
-        """The stretch that a span is, at a sampling rate."""
+        """The stretch of a span at a sampling rate."""
         ms = (samples_to_ms(span.start, rate_hz), samples_to_ms(span.end, rate_hz))
         return cls((span.start, span.end), ms)
 
@@ -69,13 +69,13 @@ class TrimReport:
     """What was kept."""
 
     asked: IntervalReport | None
-    """None: no trim was asked."""
+    """None: no trim was asked for."""
     applied: IntervalReport
 
 
 @dataclass(frozen=True, slots=True)
 class MaskReport:
-    """What became of one mask."""
+    """One mask as it was applied."""
 
     party: str
     channel: str
@@ -86,14 +86,14 @@ class MaskReport:
     moved_frames: tuple[int, int]
     """Frames by which the re-made run's ends lie further out than the mask alone requires."""
     coherence: float | None
-    """How much of one channel is on the other under the mask, 0 to 1; None where not measured."""
+    """How much of one channel is on the other under the mask, 0 to 1; None: not measured."""
     shared_frames: int
     """Frames under the mask in which the other party was coded together with this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class FramesReport:
-    """How many frames came to be in which way."""
+    """The frames of the output, counted by how they were made."""
 
     verbatim: int
     """Every byte is the source's."""
@@ -113,10 +113,10 @@ class RemadeReport:
     channel: str
     """``left``, ``right`` or ``mono``."""
     reason: str
-    """``mask``, ``trim``: depends on masked samples, on samples outside the trim; ``shared``: coded
-    together with the other party's; ``window``: up to the next place where the window sequence
-    stays legal; ``full``: everything is. In a merge also ``mixed``: several recordings are heard;
-    ``off_grid``: the one heard can't be copied; ``switch``: who is heard changes."""
+    """``mask``: depends on masked samples; ``trim``: depends on samples outside the trim;
+    ``shared``: coded together with the other party's; ``window``: needed for a legal window
+    sequence; ``full``: everything is re-made. In a merge also ``mixed``: several recordings are
+    heard; ``off_grid``: the recording can't be copied; ``switch``: another recording begins."""
     frames: tuple[int, int]
     """Numbers of the source's frames; in a merge, of the output's."""
     interval: IntervalReport
@@ -128,7 +128,7 @@ class BitratesReport:
     """Bitrates of the output."""
 
     nominal_kbps: int | None
-    """That of re-made frames; None where nothing was re-made."""
+    """The bitrate of re-made frames; None if nothing was re-made."""
     frames: Mapping[int, int]
     """Frames by bitrate in kbit/s."""
     raised: int
@@ -139,14 +139,14 @@ class BitratesReport:
 
 @dataclass(frozen=True, slots=True)
 class RecordedReport:
-    """What a custody record has become."""
+    """The state of a custody record after its last entry."""
 
     record: str
     """Path of the file."""
     count: int
-    """Entries that it has."""
+    """The number of its entries."""
     head: str
-    """SHA-256 of its last line: to be published, so that what is cut or rewritten later shows."""
+    """SHA-256 of its last line: publish it, so that later cuts and changes can be detected."""
 
 
 Figure: TypeAlias = float | int | str
@@ -163,19 +163,19 @@ class Check:
     ``silenced``, ``gaps``."""
     passed: bool
     measured: Mapping[str, Figure]
-    """The figures by which it was decided; units are in their names."""
+    """The figures that decided it; units are in their names."""
     message: str
     """What was found, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictReport:
-    """What was found of an output before it was published: it passed."""
+    """The verification of an output before it was published: it passed."""
 
     passed: bool
     checks: tuple[Check, ...]
     decoder: str
-    """What decoded it; empty where nothing had to be decoded."""
+    """The decoder; empty if nothing had to be decoded."""
 
 
 @dataclass(frozen=True)
@@ -189,10 +189,10 @@ class StoreReport(Json):
     frames: FramesReport
     remade: tuple[RemadeReport, ...]
     render: str
-    """``copy``, ``smart``, ``full``, or ``encoded``: the source is no MP3."""
+    """``copy``, ``smart``, ``full``, or ``encoded`` if the source is no MP3."""
     bitrates: BitratesReport
     seconds_reencoded: float
-    """Seconds of audio in frames of which a channel was re-made."""
+    """Seconds of audio in frames with a re-made channel."""
     fallbacks: tuple[Notice, ...]
     """Why the full path was taken."""
     warnings: tuple[Notice, ...]
@@ -214,9 +214,9 @@ class PlanReport(Json):
     masks: tuple[MaskReport, ...]
     render: str
     frames: int
-    """Frames of the output, but for silent ones that may have to stand in front."""
+    """Frames of the output, without the silent lead-in that it may need."""
     copied: int
-    """Frames that are copied for sure; up to three at each end of a run may be as well."""
+    """Frames that are certainly copied; up to three at each end of a run may be too."""
     remade: tuple[RemadeReport, ...]
     seconds_reencoded: float
     output_samples: int
@@ -229,17 +229,17 @@ class PlanReport(Json):
 
 @dataclass(frozen=True, slots=True)
 class PlaceReport:
-    """A place on a merge's timeline, which begins with the earliest start."""
+    """A position on a merge's timeline, which begins with the earliest start."""
 
     samples: int
-    """Of the output."""
+    """In the output."""
     ms: float
-    """As asked, before it was rounded to samples."""
+    """As asked, before rounding to samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartMaskReport:
-    """What became of one mask of a recording that was merged."""
+    """One mask of a merged recording, as it was applied."""
 
     party: str
     channel: str
@@ -250,9 +250,9 @@ class PartMaskReport:
     """On the recording's own clock, with guard, clipped to the recording."""
     timeline: IntervalReport
     coherence: float | None
-    """How much of one channel is on the other under the mask, 0 to 1; None where not measured."""
+    """How much of one channel is on the other under the mask, 0 to 1; None: not measured."""
     also_heard: tuple[str, ...]
-    """Other recordings that are heard then, and may hold the same words."""
+    """Other recordings that are heard at the same time and may hold the same words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +263,7 @@ class PartReport:
     start_time_ms: float
     offset: PlaceReport
     moved_samples: int
-    """By how much it lies later than asked, with ``align="frame"``; earlier if negative."""
+    """How much later than asked it lies, with ``align="frame"``; negative: earlier."""
     source: FileReport | None
     """None in a plan, which hashes nothing."""
     interval: IntervalReport
@@ -273,12 +273,12 @@ class PartReport:
     heard: tuple[IntervalReport, ...]
     """On the timeline."""
     silenced: tuple[IntervalReport, ...]
-    """Where it left a conference to another recording, on the timeline."""
+    """Where a conference is heard from another recording instead, on the timeline."""
     copied_frames: int
-    """Frames of the output that it has; up to three at each end of a run may be made anew."""
+    """Frames of the output copied from it; up to three at each end of a run may be re-made."""
     resampled_from_hz: int | None
     not_copied: Notice | None
-    """Why none of its frames could be copied, though it is heard."""
+    """Why none of its frames could be copied, if it is heard but none was."""
     findings: tuple[FindingsFile, ...] = ()
     """The files that masks come from, and what was found there: no text."""
 
@@ -299,14 +299,14 @@ class MixedReport:
     interval: IntervalReport
     heard: tuple[str, ...]
     limited_ms: float | None
-    """For how long, counted in blocks of 10 ms, the limiter turned the sum down; None in a plan."""
+    """How long the limiter reduced the sum, in blocks of 10 ms; None in a plan."""
     limiter_db: float | None
-    """By how much at most: 0 or less; None in a plan."""
+    """The limiter's lowest gain, 0 or less; None in a plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class OmittedReport:
-    """A recording that could not be taken into a merge."""
+    """A recording that was left out of a merge."""
 
     id: str
     reason: str
@@ -314,24 +314,24 @@ class OmittedReport:
 
 @dataclass(frozen=True)
 class _Merging(Json):
-    """What a merge and its plan both say."""
+    """What the reports of a merge and of its plan share."""
 
     parts: tuple[PartReport, ...]
     """In order of start."""
     timeline: tuple[StretchReport, ...]
-    """Who is heard when, without a break from the first sample to the last."""
+    """The recordings heard at each time, without a break from the first sample to the last."""
     gaps: tuple[IntervalReport, ...]
-    """Where nobody is."""
+    """Where no recording is heard."""
     mixed: tuple[MixedReport, ...]
     grid_owner: str | None
-    """The recording whose frames the output's fall on; None where none is copied."""
+    """The recording that sets the output's frame grid; None if none is copied."""
     align: str
     omitted: tuple[OmittedReport, ...]
     render: str
-    """``copy``, ``smart``, ``full``, or ``encoded``: no recording is an MP3."""
+    """``copy``, ``smart``, ``full``, or ``encoded`` if no recording is an MP3."""
     remade: tuple[RemadeReport, ...]
     seconds_reencoded: float
-    """Seconds of audio in frames of which a channel is made anew."""
+    """Seconds of audio in frames with a re-made channel."""
     warnings: tuple[Notice, ...]
     version: str
 
@@ -344,11 +344,11 @@ class MergePlanReport(_Merging):
     rate_hz: int
     channels: int
     frame_count: int
-    """Frames of the output, but for silent ones that may have to stand in front."""
+    """Frames of the output, without the silent lead-in that it may need."""
     copied: int
-    """Frames that are copied for sure; up to three at each end of a run may be as well."""
+    """Frames that are certainly copied; up to three at each end of a run may be too."""
     nominal_kbps: int | None
-    """Bitrate of what is made; None in a plain copy."""
+    """Bitrate of re-made frames; None in a plain copy."""
 
 
 @dataclass(frozen=True)
@@ -370,10 +370,10 @@ class FailedJobReport:
     """A job of a batch that failed."""
 
     line: int
-    """Of the manifest, from 1."""
+    """Line of the manifest, from 1."""
     source: str | None
     destination: str | None
-    """Both None where the line could not be read."""
+    """This and `source` are None if the line could not be read."""
     type: str
     message: str
     retryable: bool
@@ -384,21 +384,21 @@ class BatchReport(Json):
     """What `run_batch` did."""
 
     jobs: int
-    """Lines of the manifest that were come to."""
+    """Lines of the manifest that this run reached."""
     done: int
     failed: int
     skipped: int
     """Done by an earlier run of the same batch."""
     stopped: bool
-    """Whether it ended early, because too many jobs failed."""
+    """Whether it ended early because too many jobs failed."""
     failures: tuple[FailedJobReport, ...]
     """The first thousand; the journal has all."""
     version: str
     wall_seconds: float
     recorded: RecordedReport | None = None
-    """After the last entry of this run; None where it made none."""
+    """The custody record after this run's last entry; None if the run made none."""
     left_out: int = 0
-    """Names in a folder, under a prefix or in a list that are no recordings; no jobs."""
+    """Files in a folder, under a prefix or in a list that are no recordings; they make no jobs."""
 
 
 @dataclass(frozen=True)
@@ -406,22 +406,22 @@ class BatchPlanReport(Json):
     """What a manifest asks for."""
 
     jobs: int
-    """Lines that can be done."""
+    """Valid lines."""
     kinds: Mapping[str, int]
-    """Of these, how many there are by the command's method; what is no command is ``store``."""
+    """Valid lines by the command's method; a line that is no command counts as ``store``."""
     masks: int
     trims: int
     copies: int
     """Jobs that edit nothing."""
     masked_seconds: float
-    """Of all masks as they are asked for, without guards."""
+    """The length of all masks as asked, without guards."""
     source_bytes: int
-    """Of sources whose size the manifest tells: a folder, a prefix, an inventory with Size."""
+    """The size of sources if the manifest states it: a folder, a prefix, an inventory with Size."""
     unsized: int
-    """Jobs whose sources' size it does not tell."""
+    """Jobs whose source size the manifest does not state."""
     invalid: int
     failures: tuple[FailedJobReport, ...]
-    """The first thousand lines that can't be done."""
+    """The first thousand invalid lines."""
     version: str
     left_out: int = 0
     """As in `BatchReport`."""
@@ -439,28 +439,28 @@ class EncodeReport(Json):
 
 @dataclass(frozen=True, slots=True)
 class KeysReport:
-    """A string of keys of a telephone that is heard."""
+    """A string of telephone keys (DTMF) that is heard."""
 
     party: str
     """``caller``, ``callee``, or ``both`` in a mono recording."""
     interval: IntervalReport
-    """From the first key's start to the last one's end; of an echo, to where that ends."""
+    """From the start of the first key to the end of the last; of an echo, to the echo's end."""
     keys: int
-    """How many there are."""
+    """The number of keys."""
     echo: bool
-    """Whether it is heard on the other party's channel, and this is its echo."""
+    """Whether this is the echo of a string on the other party's channel."""
     digits: str | None = field(default=None, repr=False)
-    """The keys, where they were asked for: a secret."""
+    """The keys, if they were asked for: a secret."""
 
 
 @dataclass(frozen=True)
 class DtmfReport(Json):
-    """The strings of keys (DTMF) that are heard in a recording."""
+    """The strings of telephone keys (DTMF) in a recording."""
 
     strings: tuple[KeysReport, ...]
-    """By their starts."""
+    """In order of start."""
     samples: int
-    """Of the recording: all of it was decoded."""
+    """Samples of the recording; all were decoded."""
     rate_hz: int
     warnings: tuple[Notice, ...]
     version: str
@@ -489,19 +489,19 @@ class LegReport:
 
 @dataclass(frozen=True, slots=True)
 class PartyReport:
-    """What there is of a party in the output."""
+    """One party in the output."""
 
     party: str
     """``caller``, ``callee``, or ``both`` in a mono recording."""
     channel: str
     """``left``, ``right`` or ``mono``."""
     level_dbfs: float | None
-    """RMS over all that its files hold, of a full-scale square wave; None: digital silence."""
+    """RMS of its files, relative to a full-scale square wave; None: digital silence."""
     peak_dbfs: float | None
     clipped_samples: int
-    """Samples at full scale: the recorder may have cut them off."""
+    """Samples at full scale: the recorder may have clipped them."""
     silence: tuple[IntervalReport, ...]
-    """Where it has no file, and the output is silent."""
+    """Where it has no file and the output is silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -511,23 +511,23 @@ class StreamPartReport:
     start_time_ms: float
     """Epoch time of its first sample."""
     interval: IntervalReport
-    """Where in the output it is."""
+    """Its position in the output."""
     drift_ppm: float
-    """How much slower the sender's clock ran than the capture's; 0.0 in less than 5 s."""
+    """How much slower the sender's clock ran than the capture's; 0.0 if shorter than 5 s."""
     resampled: bool
-    """Whether the drift was taken out: from 20 ppm and 5 ms in all."""
+    """Whether the drift was corrected: it is, from 20 ppm and 5 ms in all."""
     silent_ms: float
-    """Within it, where no packet brought samples: loss, pauses, holds, keys."""
+    """Silence within it where no packet brought samples: loss, pauses, holds, keys."""
     lost: int
-    """Packets that are missing between its first and its last."""
+    """Packets missing between its first and its last."""
     repeated: int
     late: int
-    """Packets that came after a later one; they are at their place all the same."""
+    """Packets that arrived out of order; they are put in their place."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """What one sender sent, found in a capture."""
+    """One RTP stream in a capture."""
 
     party: str
     ssrc: int
@@ -536,7 +536,7 @@ class StreamReport:
     codec: str
     packets: int
     events: int
-    """Packets of keys that were pressed. What they hold was not decoded."""
+    """Packets that report pressed keys; their contents were not decoded."""
     comfort_noise: int
     parts: tuple[StreamPartReport, ...]
 
@@ -559,20 +559,20 @@ class ConvertReport(Json):
     version: str
     wall_seconds: float
     streams: tuple[StreamReport, ...] = ()
-    """Of a capture, by party and start."""
+    """The streams of a capture, by party and start."""
     meta: str | None = None
-    """Of a capture: the `meta` that RECORDINGREADY carries, when each part of a stream began."""
+    """For a capture: when each part of a stream began, as `meta` of RECORDINGREADY has it."""
 
 
 @dataclass(frozen=True)
 class RecordingInfo(Json):
-    """What a recording is, by its frames; one that is no MP3 has none, by its header."""
+    """A recording described by its frames, or by its header if it is no MP3."""
 
     kind: str
-    """What file it is: ``an MP3 recording``, ``a WAV file with 16-bit PCM``."""
+    """The kind of file: ``an MP3 recording``, ``a WAV file with 16-bit PCM``."""
     bytes: int
     version: str
-    """``MPEG-1``, ``MPEG-2`` or ``MPEG-2.5``, always Layer III; empty where it is no MP3."""
+    """``MPEG-1``, ``MPEG-2`` or ``MPEG-2.5``, always Layer III; empty if it is no MP3."""
     rate_hz: int
     channels: int
     mode: str
@@ -581,7 +581,7 @@ class RecordingInfo(Json):
     duration_ms: float
     frames: int
     bitrate_kbps: float
-    """Mean over the audio frames; of the file where it is no MP3."""
+    """Mean over the audio frames, or over the file if it is no MP3."""
     bitrates: Mapping[int, int]
     """Frames by bitrate in kbit/s; empty in free format."""
     constant_bitrate: bool

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times at the edge: exact numbers in, positions on a recording's sample clock out.
+"""Converts times of requests: exact numbers in, positions on a recording's sample clock out.
 
 Inside the package the only clock is integer samples. A number of a request becomes an exact
-fraction once, here, and is rounded once: no float is ever added to another.
+fraction once, here, and is rounded once: floats are never added.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Number: TypeAlias = int | float | Decimal
 MIN_EPOCH_MS = 10**11  # March 1973; as a relative time, three years in milliseconds
 MAX_EPOCH_MS = 10**14  # the year 5138; more are microseconds
 MAX_MASKS = 10_000
-"""Intervals that one recording may be masked in."""
+"""The most masks of one recording."""
 _MAX_RELATIVE_S = 10**9  # no recording lasts 31 years; an epoch in ms is more
 
-# Far beyond any time or level, near enough that exact arithmetic on them stays instant.
+# Far beyond any time or level, yet small enough that exact arithmetic stays instant.
 _MAX_POWER_OF_TEN = 400
 
 
@@ -38,15 +38,15 @@ class Interval:
     """A half-open stretch of time ``[start, end)`` as a request gives it.
 
     Seconds from the recording's start, or epoch milliseconds where the request says so. None stands
-    for the recording's own start or end; of a mask, only one of both may be None.
+    for the recording's own start or end; a mask must have at least one bound.
     """
 
     start: Number | None
-    """First instant that belongs to the stretch."""
+    """The first instant inside."""
     end: Number | None
-    """First instant that no longer does."""
+    """The first instant after it."""
     origin: str = field(default="", compare=False, repr=False)
-    """How the request names this interval, for messages; empty: by its place in the request."""
+    """The request's name for this interval, for messages; empty: its path in the request."""
 
 
 def exact(value: object, path: str) -> Fraction:
@@ -54,8 +54,8 @@ def exact(value: object, path: str) -> Fraction:
 
     A float is read as its shortest decimal. `path` names the field in errors.
 
-    Raises InvalidRequestError for booleans, strings, anything else that is no number, NaN,
-    infinities and numbers of absurd size.
+    Raises InvalidRequestError for anything that is no number, booleans and strings included, for
+    NaN, infinities and numbers of absurd size.
     """
     if isinstance(value, bool) or not isinstance(value, (Rational, float, Decimal)):
         narrow = _narrow_float(value)
@@ -80,9 +80,9 @@ def exact(value: object, path: str) -> Fraction:
 
 
 def _narrow_float(value: object) -> float | Decimal | None:
-    """A float of NumPy that is none of Python's, as its own shortest decimal; None: it is none.
+    """A NumPy float other than float64 as its own shortest decimal; None for anything else.
 
-    NumPy registers its floats as Real, and float64 alone is a float.
+    NumPy registers its floats as Real, but only float64 is a Python float.
     """
     if not isinstance(value, Real) or isinstance(value, (Rational, float)):
         return None
@@ -103,7 +103,7 @@ TIME = rf"{CLOCK_TIME}|{NUMBER}"
 
 
 def read_time(text: str) -> Decimal | None:
-    """Return the exact seconds of a text, a number or ``hh:mm:ss.mmm``; None: it is neither."""
+    """Return the exact seconds of a number or ``hh:mm:ss.mmm`` as text; None for other text."""
     try:
         if re.fullmatch(NUMBER, text):
             return Decimal(text)
@@ -118,7 +118,7 @@ def read_time(text: str) -> Decimal | None:
 
 
 def clock_time(seconds: Fraction) -> str:
-    """Return seconds as ``hh:mm:ss.mmm``, with more digits where it takes some: for people."""
+    """Return seconds as ``hh:mm:ss.mmm`` for people, with up to three more digits if needed."""
     whole, fraction = divmod(seconds, 1)
     minutes, second = divmod(whole, 60)
     hours, minute = divmod(minutes, 60)
@@ -128,13 +128,13 @@ def clock_time(seconds: Fraction) -> str:
 
 
 def check_mask_count(count: int) -> None:
-    """Raise LimitError where a recording would be masked in more than MAX_MASKS intervals."""
+    """Raise LimitError for more than MAX_MASKS masks of a recording."""
     if count > MAX_MASKS:
         raise LimitError(f"mask has {count} intervals, at most {MAX_MASKS} are allowed")
 
 
 def exact_or_none(value: object, path: str, problems: list[Problem]) -> Fraction | None:
-    """Return what `exact` does; None, with `problems` added to, where it raises."""
+    """Return what `exact` returns; None, with a problem added, where it raises."""
     try:
         return exact(value, path)
     except InvalidRequestError as error:
@@ -149,9 +149,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def epoch_ms(text: str, path: str) -> Decimal:
-    """Return the epoch time in milliseconds that a text is: such a number, or ISO 8601.
+    """Return epoch milliseconds of a text, which is such a number or an ISO 8601 time.
 
-    Raises InvalidRequestError where it is neither, or has no time zone.
+    Raises InvalidRequestError if it is neither, or has no time zone.
     """
     if re.fullmatch(r"\d{1,20}(\.\d{1,20})?", text):
         return Decimal(text)
@@ -165,7 +165,7 @@ def epoch_ms(text: str, path: str) -> Decimal:
             since -= -zone if sign == "-" else zone
     if since is None:
         rule = (
-            "must be epoch milliseconds, or a time by ISO 8601 with its zone: "
+            "must be epoch milliseconds, or a time in ISO 8601 with its zone: "
             "2026-11-30T08:00:00.250Z"
         )
         raise InvalidRequestError.of(path, text, rule)
@@ -178,12 +178,12 @@ def seconds_to_samples(seconds: Fraction, rate_hz: int) -> Fraction:
 
 
 def ms_to_samples(ms: Fraction, rate_hz: int) -> Fraction:
-    """Return the exact position or length, in samples, of one in milliseconds."""
+    """Return a position or length in milliseconds in exact samples."""
     return ms * rate_hz / 1000
 
 
 def epoch_ms_to_samples(epoch_ms: Fraction, start_time_ms: Fraction, rate_hz: int) -> Fraction:
-    """Return the exact position, in samples, of an epoch time in a recording begun at another."""
+    """Return the exact position, in samples, of an epoch time in a recording."""
     return ms_to_samples(epoch_ms - start_time_ms, rate_hz)
 
 
@@ -193,7 +193,7 @@ def samples_to_ms(samples: int, rate_hz: int) -> float:
 
 
 def round_half_up(position: Fraction) -> int:
-    """Return the nearest sample, the later one of two that are as near: floor(x + 1/2)."""
+    """Return the nearest sample, the later of two equally near ones: floor(x + 1/2)."""
     return math.floor(position + Fraction(1, 2))
 
 
@@ -203,19 +203,19 @@ def round_outward(start: Fraction, end: Fraction) -> tuple[int, int]:
 
 
 def plain(value: Fraction) -> str:
-    """Return the value to three decimals at most, for people."""
+    """Return the value with at most three decimals, for people."""
     return f"{float(value):.3f}".rstrip("0").rstrip(".")
 
 
 def grouped(value: Fraction) -> str:
-    """Return the same with a comma between thousands: how long or late something is."""
+    """Return what `plain` returns, with a comma between thousands."""
     text = f"{float(value):,.3f}"
     return text.rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """An interval in exact samples, with what messages about it need."""
+    """An interval in exact samples, with its path and request for messages."""
 
     path: str
     asked: Interval
@@ -223,7 +223,7 @@ class Bounds:
     end: Fraction | None
 
 
-# What a number may have been meant as, and what makes the clock's own unit of it.
+# Units that a number may have been meant in, with the factor to the clock's own unit.
 _OTHER_UNITS: Mapping[str, tuple[tuple[str, Fraction], ...]] = {
     "s": (("milliseconds", Fraction(1, 1000)), ("microseconds", Fraction(1, 1_000_000))),
     "ms": (("microseconds", Fraction(1, 1000)), ("seconds", Fraction(1000))),
@@ -233,7 +233,7 @@ _OTHER_UNITS: Mapping[str, tuple[tuple[str, Fraction], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """How the numbers of a request become samples of the recording."""
+    """Converts the numbers of a request to samples of the recording."""
 
     rate_hz: int
     unit: Literal["s", "ms", "epoch ms"]
@@ -243,7 +243,7 @@ class Clock:
     """The sample at that time."""
 
     def bounds(self, interval: Interval, path: str, problems: list[Problem]) -> Bounds | None:
-        """Return the interval in samples; None, with `problems` added to, where it has none."""
+        """Return the interval in exact samples; None, with problems added, if it is wrong."""
         path = interval.origin or path
         before = len(problems)
         start = self._exact(interval.start, f"{path}.from", problems)
@@ -291,9 +291,9 @@ class Clock:
         )
 
     def other_reading(self, value: Number, samples: int) -> str:
-        """Return what a time would be in another unit, for messages.
+        """Return, for messages, the time that a number would be in another unit.
 
-        Empty where it would lie outside a recording of `samples` samples too.
+        Empty if that would lie outside a recording of `samples` samples too.
         """
         number = exact(value, "")
         for unit, factor in _OTHER_UNITS[self.unit]:

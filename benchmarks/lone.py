@@ -70,6 +70,17 @@ def merge_with_audioengine(order: dict[str, Any]) -> tuple[float, float]:
     return time.perf_counter() - start, imported
 
 
+def convert_with_audioengine(order: dict[str, Any]) -> tuple[float, float]:
+    import audioengine
+
+    imported = peak_mib()
+    sources = order["sources"]
+    source = sources[0] if len(sources) == 1 else audioengine.Legs(*sources)
+    start = time.perf_counter()
+    audioengine.convert(source, order["target"])
+    return time.perf_counter() - start, imported
+
+
 def read_manifest(order: dict[str, Any]) -> tuple[float, float]:
     """All that the process that hands jobs out does with a manifest."""
     from audioengine.batch.manifest import jobs_of
@@ -166,6 +177,7 @@ def main() -> None:
     tools = {
         "audioengine": with_audioengine,
         "audioengine merge": merge_with_audioengine,
+        "audioengine convert": convert_with_audioengine,
         "audioengine manifest": read_manifest,
         "audioengine batch": run_batch,
         "audioengine worker": work,

@@ -18,7 +18,7 @@ from typing import Any, TypedDict
 
 import imageio_ffmpeg
 
-from benchmarks.material import PARTIES, Call
+from benchmarks.material import PARTIES, Call, Format
 
 BEEP_HZ = 1000
 BEEP_DBFS = -20
@@ -98,6 +98,16 @@ def lone_parts(parts: Sequence[Mapping[str, Any]], target: Path, align: str) -> 
     return _alone(order)
 
 
+def lone_convert(sources: Sequence[Path], target: Path) -> Lone:
+    """Convert with audioengine in a fresh process: a file of both parties, or of either."""
+    order = {
+        "tool": "audioengine convert",
+        "sources": [str(path) for path in sources],
+        "target": str(target),
+    }
+    return _alone(order)
+
+
 def lone_manifest(manifest: Path, lines: int) -> Lone:
     """Read a manifest with audioengine in a fresh process."""
     return _alone({"tool": "audioengine manifest", "source": str(manifest), "lines": lines})
@@ -172,6 +182,14 @@ class Ffmpeg:
     def reencode(self, call: Call, target: Path) -> None:
         self._run(call, target, [], _lame(call))
 
+    def join(self, caller: Path, callee: Path, form: Format, target: Path) -> None:
+        """Two mono files as the channels of one."""
+        run(
+            self.path, "-v", "error", "-nostdin", "-y", "-i", str(caller), "-i", str(callee),
+            "-filter_complex", "join=inputs=2:channel_layout=stereo", *_lame_of(form),
+            "-f", "mp3", str(target),
+        )  # fmt: skip
+
     def merge(self, pieces: Sequence[Piece], target: Path) -> None:
         """Mute what another has, delay, sum."""
         call = pieces[0].call
@@ -184,9 +202,12 @@ class Ffmpeg:
 
 
 def _lame(call: Call) -> list[str]:
+    return _lame_of(call.format)
+
+
+def _lame_of(form: Format) -> list[str]:
     quality = str(LAME_QUALITY)
-    kbps = f"{call.format.kbps}k"
-    return ["-c:a", "libmp3lame", "-b:a", kbps, "-compression_level", quality]
+    return ["-c:a", "libmp3lame", "-b:a", f"{form.kbps}k", "-compression_level", quality]
 
 
 def _filters(call: Call, job: Job) -> str:

@@ -9,9 +9,10 @@ from random import Random
 
 import fixtures
 from fixtures import hostile
-from fuzzing import masks, service
+from fuzzing import masks, recorders, service
 from fuzzing.draw import REQUEST_BYTES
 from fuzzing.targets import TARGETS
+from fuzzing.transcripts import transcript_seeds
 
 _FOLDER = Path(fixtures.__file__).parent
 _REQUESTS = 3
@@ -27,6 +28,10 @@ def seeds(name: str) -> list[bytes]:
     target = TARGETS[name]
     if name == "labels_and_events":
         return masks.seeds()
+    if name == "containers":
+        return recorders.seeds()
+    if name == "transcripts":
+        return transcript_seeds()
     if not target.sound:
         return _commands()
     starts = [path.read_bytes()[: target.most_bytes // 2] for path in _recordings()]

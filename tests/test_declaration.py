@@ -55,6 +55,7 @@ class Options:
 
     word: Annotated[Literal["a", "b"], Option("A word.")] = "a"
     words: Annotated[tuple[Literal["c", "d"], ...], Option("Words.")] = ()
+    texts: Annotated[tuple[str, ...], Option("Texts.")] = ()
     flag: Annotated[bool, Option("A flag.")] = False
     whole: Annotated[int, Option("A count.", at_least=1, at_most=9)] = 1
     number: Annotated[Number, Option("A number.", unit="s", above=0)] = 1
@@ -70,6 +71,7 @@ right = st.builds(
     Options,
     word=st.sampled_from("ab"),
     words=st.lists(st.sampled_from("cd")).map(tuple),
+    texts=st.lists(st.sampled_from(("e", "f g"))).map(tuple),
     flag=st.booleans(),
     whole=st.integers(1, 9),
     number=numbers,
@@ -109,7 +111,7 @@ def test_the_command_line_says_the_same(options: Options) -> None:
         value = at(options, path)
         if isinstance(value, bool):
             args += [flag_of(one)] * value
-        elif path == "words":
+        elif path in ("words", "texts"):
             args += [arg for word in value for arg in (flag_of(one), word)]
         else:
             both = value if isinstance(value, tuple) else (value,)
@@ -141,6 +143,9 @@ def decimals(options: Options) -> dict[str, Any]:
         ("word", ["a"], "must be a or b"),
         ("words", "cd", "must be a list of these: c, d"),
         ("words", ("c", "e"), "must be a list of these: c, d"),
+        ("texts", "ef", "must be a list of texts"),
+        ("texts", ("e", ""), "must be a list of texts"),
+        ("texts", ("e", 1), "must be a list of texts"),
         ("flag", 1, "must be true or false"),
         ("flag", "true", "must be true or false"),
         ("whole", True, "must be a whole number"),
@@ -178,7 +183,7 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
         "whole": "must be 1 to 9",
         "echo.delay_ms": "must be at least 0 ms",
         "echo.lot": f"{known}delay_ms",
-        "secret": f"{known}word, words, flag, whole, number, pair_ms, echo",
+        "secret": f"{known}word, words, texts, flag, whole, number, pair_ms, echo",
     }
     assert "canary" not in str(caught.value)
 

@@ -15,13 +15,10 @@ PACKAGE = Path(ae.__file__).parent
 # The entry points of programs, which Python's convention calls main.
 ALLOWED = {"main"}
 # Folders with a module for each format of a file, all with the same functions.
-FORMATS = {
-    "redaction/labels": {"read", "write"},
-    "redaction/transcripts": {"is_speech", "matches", "read", "read_speech"},
-}
+FORMATS = {"redaction/labels": {"read", "write"}}
 
 _VAGUE = {"telling", "tellings", "told", "unkept", "carrying", "handling", "running", "settling"}
-_VAGUE |= {"turns", "places", "there", "one", "done", "merging"}
+_VAGUE |= {"turns", "there", "one", "done", "merging"}
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:

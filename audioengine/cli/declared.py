@@ -92,7 +92,7 @@ def _option(one: Declared) -> Callable[[_Callback], _Callback]:
     kind, option = one.kind, one.option
     more: dict[str, Any] = {"default": one.default, "show_default": True}
     sentence = option.sentence
-    unit = option.unit.upper()
+    unit = option.unit.upper() or "NUMBER"
     if isinstance(kind, Flag):
         more = {"is_flag": True}
     elif isinstance(kind, Word):
@@ -101,7 +101,7 @@ def _option(one: Declared) -> Callable[[_Callback], _Callback]:
         more = {"multiple": True, "type": click.Choice(kind.words), "metavar": "CODE"}
         sentence += " May be repeated."
     elif isinstance(kind, Texts):
-        more = {"multiple": True, "metavar": unit or "TEXT"}
+        more = {"multiple": True, "metavar": "TEXT"}
         sentence += " May be repeated."
     elif isinstance(kind, Whole):
         more |= {"type": click.IntRange(option.at_least, option.at_most), "metavar": unit}

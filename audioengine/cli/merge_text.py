@@ -9,6 +9,7 @@ from audioengine.cli.text import (
     HOW,
     bitrate_lines,
     file_lines,
+    finding_lines,
     frame_lines,
     in_seconds,
     layout,
@@ -36,6 +37,7 @@ def merge_text(report: MergeReport, destination: str) -> str:
         ("Output", file_lines(report.output, destination)),
         ("Parts", _parts(report.parts, report.omitted)),
         ("Heard", _heard(report.timeline)),
+        ("Found", _found(report.parts)),
         ("Masked", _masks(report.parts)),
         ("Mixed", _mixed(report.mixed)),
         ("Render", [_render(report.render, report.grid_owner)]),
@@ -64,6 +66,7 @@ def merge_plan_text(report: MergePlanReport) -> str:
         ("Plan for", [f"{length} s, {sound}; nothing is written"]),
         ("Parts", _parts(report.parts, report.omitted)),
         ("Heard", _heard(report.timeline)),
+        ("Found", _found(report.parts)),
         ("Masked", _masks(report.parts)),
         ("Mixed", _mixed(report.mixed)),
         ("Render", [_render(report.render, report.grid_owner)]),
@@ -101,6 +104,10 @@ def _heard(timeline: Iterable[StretchReport]) -> list[str]:
             line += f" (conference; silenced: {', '.join(part.silenced)})"
         out.append(line)
     return out
+
+
+def _found(parts: Iterable[PartReport]) -> list[str]:
+    return [f"{part.id}  {line}" for part in parts for line in finding_lines(part.findings)]
 
 
 def _masks(parts: Iterable[PartReport]) -> list[str]:

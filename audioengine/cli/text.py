@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from click import format_filename
 
+from audioengine.edits import FindingsFile
 from audioengine.notices import Notice
 from audioengine.report import (
     BitratesReport,
@@ -64,6 +65,7 @@ def stored(report: StoreReport, source: str, destination: str) -> str:
         ("Output", file_lines(report.output, destination)),
         ("Source", file_lines(report.source, source)),
         ("Kept", _kept(report.trim)),
+        ("Found", finding_lines(report.findings)),
         ("Masked", _masks(report.masks, report.trim)),
         ("Render", _render(report.render, report.fallbacks)),
         ("Frames", frame_lines(report.frames)),
@@ -81,6 +83,7 @@ def store_plan_text(report: PlanReport, source: str) -> str:
     return layout(
         ("Plan for", [f"{format_filename(source)}; nothing is written"]),
         ("Kept", _kept(report.trim)),
+        ("Found", finding_lines(report.findings)),
         ("Masked", _masks(report.masks, report.trim)),
         ("Render", _render(report.render, report.fallbacks)),
         ("Frames", [f"{report.frames:,}, of which at least {report.copied:,} are copied"]),
@@ -188,6 +191,16 @@ def _kept(trim: TrimReport) -> list[str]:
     if trim.asked is None:
         return [f"all of it: {kept}"]
     return [kept if trim.asked == trim.applied else f"{kept}; asked {stretch(trim.asked)}"]
+
+
+def finding_lines(files: Iterable[FindingsFile]) -> list[str]:
+    """How much of which kind was found in each file that masks come from."""
+    lines = []
+    for one in files:
+        kinds = Counter(found.kind or "of no known kind" for found in one.stretches)
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
+        lines += [f"{counts or 'nothing'}, by {one.format}", f"sha256 {one.sha256}"]
+    return lines
 
 
 def _masks(masks: Sequence[MaskReport], trim: TrimReport) -> list[str]:

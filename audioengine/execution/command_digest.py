@@ -100,7 +100,6 @@ def _modification(modification: Modification | None, options: StoreOptions) -> o
     if modification.transcripts:
         told["transcripts"] = [[one.place, one.party] for one in modification.transcripts]
         told["redact"] = list(modification.redact)
-        told["reading"] = {name: str(value) for name, value in values(options.transcript).items()}
     return {
         **told,
         "absolute": modification.absolute_times,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`merge`: several recordings on one clock; `plan_merge`: the same without doing it."""
+"""`merge` puts several recordings on one clock; `plan_merge` says what `merge` would do."""
 
 from __future__ import annotations
 
@@ -50,25 +50,26 @@ def merge(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> MergeReport:
-    """Put several recordings onto one clock; what one of them alone says is copied.
+    """Put several recordings on one clock, copying frames where one recording alone is heard.
 
-    The timeline begins with the earliest start. At each instant all recordings are heard that
-    have audio then, but of those that also list a conference segment there only the one that
-    started first. Where several are heard, caller is added to caller and callee to callee; gaps
-    are silent. The output appears at `destination` whole or not at all; it may be one of the
-    sources. One recording alone that nothing changes is a copy, byte for byte.
+    The timeline begins with the earliest start. At each instant every recording with audio is
+    heard; of those that list a conference segment there, only the one that started first. Where
+    several are heard, caller is added to caller and callee to callee; gaps are silent. The output
+    appears at `destination` whole or not at all; it may replace one of the sources. A single
+    recording without edits is copied, byte for byte.
 
-    parts: the recordings, when they began and what to mask in each.
+    parts: the recordings, when each began and what to mask in it.
     destination: a path, s3://bucket/key, a writable binary file object, or an object of a storage.
-    options: how they are merged; `MergeOptions` names them all.
-    record: a CustodyRecord that gets an entry, once the output is published.
-    s3: how places that begin with s3:// are reached and encrypted.
-    workers: threads that decode and encode, default one a processor; no influence on the output.
-    progress: called with frames done and frames in all.
+    options: how to merge; see `MergeOptions`.
+    record: a CustodyRecord that gets an entry once the output is published.
+    s3: how s3:// paths are reached and encrypted.
+    workers: threads that decode and encode, by default one per processor; the output is the same
+        for any number.
+    progress: called with the number of frames done and of all frames.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
-    StorageError, with the option `verify` and with `record` also VerificationError; there is no
-    output then, but where an entry can't be written after all, as the message says.
+    StorageError; with the option `verify` or with `record` also VerificationError. Nothing is
+    published then, unless only the custody entry can't be written; the message says so.
     """
     started = time.perf_counter()
     options = options_of(options, MergeOptions)
@@ -77,7 +78,7 @@ def merge(
     with opened_parts(parts, options, s3) as (there, omitted):
         gathered = gather(there, options)
         if options.verify:
-            # A fifth of all imports, for few.
+            # A fifth of all imports, and few calls need it.
             from audioengine.operations import merge_verification, verification
 
             merge_verification.require_decoder_for_merge(gathered)
@@ -141,8 +142,8 @@ def plan_merge(
 ) -> MergePlanReport:
     """Say what `merge` would do with the same arguments, without decoding or writing anything.
 
-    Only rendering shows, at a stream's highest bitrate, that what is made has no room beside what
-    is copied: then nothing is, and the report's parts have `not_copied` with `no_room`.
+    Whether re-made frames have room beside copied ones at a stream's highest bitrate shows only in
+    rendering. If not, nothing is copied, and the report's parts have `not_copied` with `no_room`.
 
     Raises what `merge` would raise before it renders.
     """
@@ -163,7 +164,7 @@ def _try(
     workers: int,
     progress: Progress | None,
 ) -> reporting.Merged | None:
-    """Merge; None, with a recording moved to `omitted`, where that one can't be decoded."""
+    """Merge; None, with a recording moved to `omitted`, if that recording can't be decoded."""
     recordings = [member.recording for member in gathered.members]
     if gathered.is_copy:
         copy_whole(recordings[0].source, staging)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options of `store` and `merge`, each declared once.
 
-The library, the command line, settings, manifests, custody records and the documentation take them
-from here. To add one, declare it here and use it.
+The library, the command line, settings, manifests, custody records and the documentation take
+options from here. To add an option, declare it here and use it.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ from audioengine.times import Number, exact, plain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedOptions:
-    """How recordings are edited, alone and in a merge."""
+    """The options that `store` and `merge` share."""
 
     render: Annotated[
-        Render, Option("smart re-encodes what the edit changes, full everything.")
+        Render, Option("smart re-encodes only what the edit changes, full re-encodes everything.")
     ] = "smart"
     beep: Annotated[Beep, Option("What is heard under a mask.", effect="heard")] = Beep()  # noqa: RUF009 - frozen
     caller_channel: Annotated[
@@ -57,19 +57,19 @@ class SharedOptions:
     shared_frames: Annotated[
         SharedFrames,
         Option(
-            "The other party in frames coded as mid/side under a mask of one: re-encode it, or "
-            "mask it too.",
+            "Where a mask covers frames that code both parties together (mid/side): keep the other "
+            "party by re-encoding it, or mask it too.",
             effect="heard",
         ),
     ] = "keep"
-    allow_truncated: Annotated[bool, Option("Take a recording that its tag says is cut off.")] = (
+    allow_truncated: Annotated[bool, Option("Accept a recording that is cut off, by its tag.")] = (
         False
     )
     guard_ms: Annotated[
         NumberPair,
         Option(
-            "Widen every mask on both sides, or before and after: for card numbers 10 and 40. A "
-            "modification with a guard of its own keeps that.",
+            "Widen every mask on both sides, or by two values before and after; for card numbers, "
+            "10 and 40. A modification's own guard takes precedence.",
             unit="ms",
             at_least=0,
             effect="heard",
@@ -79,7 +79,7 @@ class SharedOptions:
     clip_tolerance_s: Annotated[
         Number,
         Option(
-            "Clip a time that lies so much beyond the recording's end; refuse one beyond that.",
+            "Clip times up to this far beyond the recording's end; refuse later ones.",
             unit="s",
             at_least=0,
             effect="none",
@@ -89,15 +89,15 @@ class SharedOptions:
     mask_dtmf: Annotated[
         bool,
         Option(
-            "Mask the keys of telephones (DTMF) that are heard, and their echo on the other "
-            "party's channel: decodes all of the recording.",
+            "Mask telephone keys (DTMF), and their echo on the other party's channel. This decodes "
+            "the whole recording.",
             effect="heard",
         ),
     ] = False
     min_keys: Annotated[
         int,
         Option(
-            "Leave out keys in strings of fewer; a pause of more than 3 s ends a string.",
+            "Ignore strings of fewer keys; a pause of more than 3 s ends a string.",
             unit="keys",
             at_least=1,
             effect="heard",
@@ -105,19 +105,19 @@ class SharedOptions:
     ] = 3
     transcript: Annotated[
         TranscriptOptions,
-        Option("How transcripts that tell where to mask are read.", effect="none"),
+        Option("How to read transcripts that say what to mask.", effect="heard"),
     ] = TranscriptOptions()  # noqa: RUF009 - frozen
     fail_on_crosstalk: Annotated[
         bool,
         Option(
-            "Fail where a masked voice seems to be on the other party's channel too.",
+            "Fail if a masked voice seems to be on the other party's channel too.",
             scope="publish",
         ),
     ] = False
     refuse: Annotated[
         tuple[WarningCode, ...],
         Option(
-            "Fail, and publish nothing, where there is a warning with one of these codes.",
+            "Fail, and publish nothing, on a warning with one of these codes.",
             scope="publish",
             effect="none",
         ),
@@ -135,7 +135,7 @@ class SharedOptions:
         check_options(self)
 
     def completed(self, modification: Modification) -> Modification:
-        """A modification with the guard and the tolerance, where it says none of its own."""
+        """The modification with these options' guard and tolerance where it has none of its own."""
         guard, tolerance = modification.guard_ms, modification.clip_tolerance_s
         return replace(
             modification,
@@ -147,7 +147,7 @@ class SharedOptions:
 @declared
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOptions(SharedOptions):
-    """How a recording is edited. Raises InvalidRequestError where an option is wrong."""
+    """How to edit a recording. Raises InvalidRequestError naming every wrong option."""
 
     fallback: Annotated[
         Fallback, Option("Where frames can't be copied: re-encode everything, or fail.")
@@ -156,20 +156,20 @@ class StoreOptions(SharedOptions):
     allow_short_masks: Annotated[
         bool,
         Option(
-            "Let commands and manifests mask less than 50 ms; the library only warns of it.",
+            "Let commands and manifests mask less than 50 ms; the library only warns.",
             scope="batch",
             effect="none",
         ),
     ] = False
 
     def for_many(self) -> StoreOptions:
-        """The same for recordings of which nothing is known: the delay counts where it can."""
+        """The same for a batch of recordings: the delay applies only to untagged ones."""
         return replace(self, encoder_delay=IfUntagged(self.encoder_delay))
 
     def check_masks(self, modification: Modification, path: str = "") -> None:
-        """Raise InvalidRequestError where a command or manifest masks less than it may.
+        """Raise InvalidRequestError for a mask that is too short for a command or manifest.
 
-        path: of the modification, before the paths of its fields.
+        path: the path of the modification, before the paths of its fields.
         """
         problems = [] if self.allow_short_masks else short_mask_problems(modification)
         if problems:
@@ -180,33 +180,33 @@ class StoreOptions(SharedOptions):
 @declared
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeOptions(SharedOptions):
-    """How recordings are merged. Raises InvalidRequestError where an option is wrong."""
+    """How to merge recordings. Raises InvalidRequestError naming every wrong option."""
 
     align: Annotated[
         Align,
         Option(
-            "sample puts every recording where its start says; frame moves those that overlap no "
-            "other by less than a frame, to copy them too."
+            "sample places every recording exactly; frame moves a recording that overlaps no other "
+            "by less than a frame, so that its frames can be copied too."
         ),
     ] = "sample"
     missing: Annotated[
-        Missing, Option("What becomes of recordings that are not there or can't be decoded.")
+        Missing, Option("Fail if a recording is missing or can't be decoded, or omit it.")
     ] = "fail"
     mask_scope: Annotated[
         MaskScope,
         Option(
-            "part masks the recording that says so; conference applies each mask to every "
-            "recording that lists a conference there."
+            "part applies a mask to its own recording; conference also applies it to every "
+            "recording that lists a conference at that time."
         ),
     ] = "part"
     max_timeline_s: Annotated[
         Number,
-        Option("Refuse a longer timeline: it means a wrong start time.", unit="s", above=0),
+        Option("Refuse a longer timeline, as a sign of a wrong start time.", unit="s", above=0),
     ] = 86_400
     max_gap_s: Annotated[
         Number,
         Option(
-            "Warn of a longer silence between recordings: it may mean a wrong start time.",
+            "Warn of a longer gap between recordings, which may be a sign of a wrong start time.",
             unit="s",
             above=0,
             effect="none",
@@ -214,7 +214,7 @@ class MergeOptions(SharedOptions):
     ] = 3600
 
     def over(self, store: StoreOptions) -> MergeOptions:
-        """The same with what `store` says of editing: commands have both from the settings."""
+        """The same with the shared options of `store`: commands get both from the settings."""
         return replace(
             self, **{one.name: getattr(store, one.name) for one in fields(SharedOptions)}
         )
@@ -225,20 +225,20 @@ OWN_OF_MERGE = tuple(
     for one in fields(MergeOptions)
     if one.name not in {shared.name for shared in fields(SharedOptions)}
 )
-"""The options that only a merge has."""
+"""The options of a merge alone."""
 
 _Options = TypeVar("_Options", StoreOptions, MergeOptions)
 
 
 def options_of(given: object, kind: type[_Options]) -> _Options:
-    """Return options that are given. Raises InvalidRequestError where they are none of the kind."""
+    """Return the given options. Raises InvalidRequestError if they are not of the kind."""
     if not isinstance(given, kind):
         raise InvalidRequestError.of("options", given, f"must be {kind.__name__}")
     return given
 
 
 def texts(options: object, effects: Iterable[Effect]) -> dict[str, str]:
-    """The options that have one of these effects, by their paths, the same however given."""
+    """The options with one of these effects, by their paths, as text in one form."""
     wanted = {
         one.name for one in declarations(type(options)) if one.option.effect in tuple(effects)
     }
@@ -258,7 +258,7 @@ def _at(options: object, path: str) -> Any:
 
 
 def _text(value: object) -> str:
-    """A word, a number or some of them, the same however it is given."""
+    """The one form of a value: 50, 50.0 and Decimal("50") give the same text."""
     if isinstance(value, tuple):
         return ",".join(map(_text, value))
     if isinstance(value, bool):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`store`: one recording, trimmed and masked; `plan_store`: the same without doing it."""
+"""`store` trims and masks one recording; `plan_store` says what `store` would do."""
 
 from __future__ import annotations
 
@@ -50,31 +50,32 @@ def store(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> StoreReport:
-    """Trim and mask a recording; every frame that the edit does not touch stays as it is.
+    """Trim and mask a recording, copying every frame that the edit does not touch.
 
-    The output appears at `destination` whole or not at all; it may be the source. Without an
-    edit it is a copy, byte for byte.
+    The output appears at `destination` whole or not at all; it may replace the source. Without an
+    edit the output is a copy, byte for byte.
 
     source: a path, s3://bucket/key, bytes, a readable binary file object, or an object of a
         storage.
     destination: a path, s3://bucket/key, a writable binary file object, or an object of a storage.
     modification: what to keep and what to mask; None copies the recording.
-    options: how it is edited; `StoreOptions` names them all.
+    options: how to edit; see `StoreOptions`.
     start_time_ms: epoch time of the recording's start, for absolute times.
-    record: a CustodyRecord that gets an entry, once the output is published.
-    s3: how places that begin with s3:// are reached and encrypted.
-    workers: threads that decode and encode, default one a processor; no influence on the output.
-    progress: called with frames done and frames in all.
+    record: a CustodyRecord that gets an entry once the output is published.
+    s3: how s3:// paths are reached and encrypted.
+    workers: threads that decode and encode, by default one per processor; the output is the same
+        for any number.
+    progress: called with the number of frames done and of all frames.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
-    StorageError, with the option `verify` and with `record` also VerificationError; there is no
-    output then, but where an entry can't be written after all, as the message says.
+    StorageError; with the option `verify` or with `record` also VerificationError. Nothing is
+    published then, unless only the custody entry can't be written; the message says so.
     """
     started = time.perf_counter()
     options = options_of(options, StoreOptions)
     workers = worker_count(workers)
     if record is not None:
-        # With what it imports, for few.
+        # Its imports take time, and few calls need it.
         from audioengine.operations import recording_custody
 
         recording_custody.require_record(record)
@@ -82,7 +83,7 @@ def store(
     with open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording:
         edits = resolved(recording, modification, options, start_time_ms, workers)
         if options.verify:
-            # A fifth of all imports, for few.
+            # A fifth of all imports, and few calls need it.
             from audioengine.operations import verification
 
             verification.require_decoder(recording, edits)
@@ -112,7 +113,7 @@ def store(
             refuse_warnings(report.warnings, options.refuse)
             entry = {}
             if record is not None:
-                # With the guard and the tolerance that counted.
+                # With the guard and the tolerance that were used.
                 request = {
                     **values(options),
                     "modification": modification and options.completed(modification),
@@ -139,9 +140,9 @@ def plan_store(
 ) -> PlanReport:
     """Say what `store` would do with the same arguments, without decoding or writing anything.
 
-    Two things show only when frames are made: how many of the frames beside a run are re-made too
-    (`moved_frames`), and, at a stream's highest bitrate, that what is made has no room beside what
-    is kept: then all is, and the report's `fallbacks` has `no_room`.
+    Two things show only in rendering: how many frames beside a run are re-made too
+    (`moved_frames`), and, at a stream's highest bitrate, whether re-made frames have room beside
+    copied ones. If not, everything is re-made, and the report's `fallbacks` has `no_room`.
 
     Raises what `store` would raise before it renders.
     """

@@ -34,9 +34,9 @@ QUALITY = 5
 """LAME's noise shaping: 2 is best, 7 fastest."""
 
 FINE_QUALITY = 4
-"""The same, and the best division of each granule into Huffman tables: of two channels at 8 kHz
-0.6 dB nearer to the source, at 16 and 44.1 kHz 0.1 to 0.3 dB, for 11 to 13 % more of LAME's time.
-3 and 2 are 0.2 to 1.8 dB further from it."""
+"""The same, and the best division of each granule into Huffman tables: two channels are 0.3 to
+0.6 dB nearer to the source at 8 kHz, and 0.1 to 0.3 dB at 16 and 44.1 kHz, for 11 to 13 % more of
+LAME's time. 3 and 2 are 0.2 to 1.8 dB further from it."""
 
 # LAME is given what it codes in these quarter steps of global_gain below its level, 3 dB, and they
 # are given back exactly in the coded gain. Where a voice begins beside a beep, the noise that

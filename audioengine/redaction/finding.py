@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -23,6 +23,13 @@ from audioengine.times import Interval, Number, exact, exact_or_none
 
 Guard: TypeAlias = Number | tuple[Number, Number]
 """Milliseconds on both sides, or (before, after)."""
+
+_ALSO: Mapping[str, tuple[str, ...]] = {
+    "CARD_NUMBER": ("CREDIT_DEBIT_NUMBER", "CREDIT_CARD*", "CREDITCARD*", "*CARD_NUMBER"),
+    "CVV": ("*CVV", "*CVC"),
+    "EXPIRY": ("*EXPIRY", "*EXPIRATION", "*EXPIRATION_DATE"),
+}
+"""What vendors call the kinds that are found in words: who asks for these wants those too."""
 
 ALL_KINDS = "ALL"
 """Stands for every kind, also for one that a file does not tell."""
@@ -152,13 +159,15 @@ class Findings(Sequence[Finding]):
         """Return the findings of these kinds whose confidence is not below.
 
         kinds: names, in which ``*`` and ``?`` stand for others and case and separators do not
-        count; ``ALL`` or None: all of them.
+        count; ``ALL`` or None: all of them. ``CARD_NUMBER``, ``CVV`` and ``EXPIRY`` are also what
+        vendors call so.
         min_confidence: 0 to 1. A finding whose confidence is unknown stays.
 
         Raises InvalidRequestError where kinds are chosen and a finding's file does not tell its
         kind, or the files can't tell of one: nothing is left out silently.
         """
-        wanted = _patterns(kinds)
+        asked = kinds if kinds is None or isinstance(kinds, str) else list(kinds)
+        wanted = _patterns(asked)
         least = None
         if min_confidence is not None:
             problems: list[Problem] = []
@@ -170,7 +179,7 @@ class Findings(Sequence[Finding]):
             unknown = [Problem(one.path, None, rule) for one in self.items if one.kind is None]
             if unknown:
                 raise InvalidRequestError(unknown[:20])
-            self._check_stretch(wanted)
+            self._check_known_kinds(asked or ())
         return tuple(
             one
             for one in self.items
@@ -180,11 +189,11 @@ class Findings(Sequence[Finding]):
             )
         )
 
-    def _check_stretch(self, wanted: Iterable[str]) -> None:
+    def _check_known_kinds(self, wanted: Iterable[str]) -> None:
         if self.told_kinds is None:
             return
         for one in wanted:
-            if not any(fnmatchcase(_plain(kind), one) for kind in self.told_kinds):
+            if not any(fnmatchcase(_plain(kind), _plain(one)) for kind in self.told_kinds):
                 told = ", ".join(self.told_kinds)
                 rule = f"must be of what the file can tell, {told}: it marks nothing of other kinds"
                 raise InvalidRequestError.of("kinds", one, rule)
@@ -268,7 +277,9 @@ def _patterns(kinds: Iterable[str] | None) -> list[str] | None:
         rule = f"must be a list of names of kinds, or of {ALL_KINDS}"
         raise InvalidRequestError.of("kinds", kinds if isinstance(kinds, str) else given, rule)
     plain = [_plain(one) for one in given]
-    return None if {ALL_KINDS, "*"} & set(plain) else plain
+    if {ALL_KINDS, "*"} & set(plain):
+        return None
+    return plain + [also for one in plain for also in _ALSO.get(one, ())]
 
 
 def _plain(kind: str | None) -> str:

@@ -28,7 +28,7 @@ from audioengine.render.output import FrameOutput, Kind
 from audioengine.render.section import Section, SectionMaker, sections, tasks
 from audioengine.render.stream import FrameStream
 from audioengine.render.weave import Weaver
-from audioengine.render.workers import executor_of
+from audioengine.render.workers import executor_of, rare_collection
 
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -91,7 +91,8 @@ def render_plan(
     executor = executor_of(workers)
     try:
         maker = SectionMaker(stream, plan, tone, read_pcm)
-        return _Execution(stream, plan, maker, staging, executor, 2 * workers, progress).run()
+        with rare_collection():
+            return _Execution(stream, plan, maker, staging, executor, 2 * workers, progress).run()
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 

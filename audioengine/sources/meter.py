@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audioengine.sources.leg import FULL_SCALE, Block, Sound, as_float
+from audioengine.sources.leg import FULL_SCALE, Block, Samples, Sound, as_float
 
 _CLIPPED = np.float32((FULL_SCALE - 1) / FULL_SCALE)
 
@@ -63,19 +63,29 @@ class Metered:
         """Samples per channel."""
         return self._sound.length
 
+    @property
+    def seeks(self) -> bool:
+        """As the sound."""
+        return self._sound.seeks
+
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """The samples in order, as `Sound.blocks` says."""
         position = start
         for block in self._sound.blocks(size, start):
-            new = as_float(block[max(0, self._measured - position) :])
+            new: Block = block[max(0, self._measured - position) :]
             position += len(block)
             if len(new):
                 self._measured = position
-                magnitude = np.abs(new)
-                self._power += np.einsum("ij,ij->j", new, new, dtype=np.float64)
-                self._peak = np.maximum(self._peak, magnitude.max(axis=0))
-                self._clipped += (magnitude >= _CLIPPED).sum(axis=0)
+                for channel in range(self.channels):
+                    self._add(channel, np.ascontiguousarray(as_float(new[:, channel])))
             yield block
+
+    def _add(self, channel: int, pcm: Samples) -> None:
+        peak = max(float(pcm.max()), -float(pcm.min()))
+        self._power[channel] += np.dot(pcm, pcm)
+        self._peak[channel] = max(self._peak[channel], peak)
+        if peak >= _CLIPPED:
+            self._clipped[channel] += np.count_nonzero(np.abs(pcm) >= _CLIPPED)
 
     def levels(self) -> Sequence[Level]:
         """By channel, of what was read so far."""

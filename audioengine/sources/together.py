@@ -16,7 +16,7 @@ from audioengine.times import ms_to_samples, round_half_up
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedLeg:
     """A leg, at the rate of all, and where its first sample lies."""
 
     leg: Leg
@@ -36,7 +36,7 @@ class Together:
     """
 
     rate: int
-    legs: tuple[tuple[Placed, ...], ...]
+    legs: tuple[tuple[PlacedLeg, ...], ...]
     """By channel, in order."""
 
     @property
@@ -48,6 +48,11 @@ class Together:
     def length(self) -> int:
         """Samples to the end of the last leg."""
         return max(one.span.end for channel in self.legs for one in channel)
+
+    @property
+    def seeks(self) -> bool:
+        """No: legs are read from front to back."""
+        return False
 
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """The samples in order, as `Sound.blocks` says."""
@@ -66,7 +71,7 @@ class Together:
 class _Running:
     """A leg that is being read."""
 
-    def __init__(self, placed: Placed) -> None:
+    def __init__(self, placed: PlacedLeg) -> None:
         self._blocks: Iterator[Block] | None = None
         self._placed = placed
         self._rest: Samples = np.zeros(0, dtype=np.float32)
@@ -100,8 +105,8 @@ def lay_together(channels: Sequence[Sequence[Leg]], rate: int) -> Together:
     )
 
 
-def _placed(leg: Leg, rate: int, earliest: Fraction | None) -> Placed:
+def _placed(leg: Leg, rate: int, earliest: Fraction | None) -> PlacedLeg:
     offset = 0
     if earliest is not None and leg.starts_at is not None:
         offset = round_half_up(ms_to_samples(leg.starts_at - earliest, rate))
-    return Placed(leg if leg.rate == rate else Resampled(leg, rate), offset)
+    return PlacedLeg(leg if leg.rate == rate else Resampled(leg, rate), offset)

@@ -27,16 +27,8 @@ def bucket_and_prefix(place: str, field: str) -> tuple[str, str] | None:
     return bucket, prefix
 
 
-def list_objects(prefix: str, s3: S3Options | None = None) -> Iterator[str]:
-    """The names of all that lies under a prefix, sorted, as they are asked for.
-
-    As in `list_sizes`, and so are errors.
-    """
-    return (name for name, _ in list_sizes(prefix, s3))
-
-
 def list_folder(folder: str, name: str) -> Iterator[str]:
-    """The same of a local folder, which messages call `name`."""
+    """The files in a local folder, as `list_sizes` names them; messages call the folder `name`."""
     return (path for path, _ in _files(folder, "", name))
 
 

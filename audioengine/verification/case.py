@@ -227,20 +227,22 @@ def _patches(plan: MergePlan) -> tuple[Patch, ...]:
     """The copied frames and those beside and between them, by the recordings copied from."""
     out: list[Patch] = []
     own = FrameRange(0, 0)
-    for one in plan.copied:
+    for stretch in plan.copied:
         last = out[-1] if out else None
-        between = one.frames.first - last.frames.last if last else 0
-        same = last and (last.voice, last.shift) == (one.part, one.shift)
+        between = stretch.frames.first - last.frames.last if last else 0
+        same = last and (last.voice, last.shift) == (stretch.part, stretch.shift)
         if last and same and between <= _BETWEEN_FRAMES:
-            out[-1] = replace(last, frames=FrameRange(last.frames.first, one.frames.last))
+            out[-1] = replace(last, frames=FrameRange(last.frames.first, stretch.frames.last))
             continue
-        low = one.frames.first - _BESIDE_FRAMES
+        low = stretch.frames.first - _BESIDE_FRAMES
         if last:
             end = min(own.last, last.frames.last + min(_BESIDE_FRAMES, between // 2))
             out[-1] = replace(last, frames=FrameRange(last.frames.first, end))
             low = max(low, end)
-        own = FrameRange(one.shift, one.shift + plan.parts[one.part].index.frames)
-        out.append(Patch(FrameRange(max(low, own.first), one.frames.last), one.part, one.shift))
+        own = FrameRange(stretch.shift, stretch.shift + plan.parts[stretch.part].index.frames)
+        out.append(
+            Patch(FrameRange(max(low, own.first), stretch.frames.last), stretch.part, stretch.shift)
+        )
     if out:
         last = out[-1]
         end = min(own.last, last.frames.last + _BESIDE_FRAMES)

@@ -103,7 +103,7 @@ def _equal_bytes(case: Case, patch: Patch) -> Flags:
             _pieces(theirs, source.index, *own),
             strict=True,
         )
-        equal[here] = [one == other for one, other in pieces]
+        equal[here] = [our == their for our, their in pieces]
     return equal
 
 

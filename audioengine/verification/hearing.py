@@ -128,13 +128,17 @@ class Placed(Protocol):
 def beep_check(case: Case, heard: Heard) -> Check:
     """Whether every mask holds the beep that was asked for, and nothing loud beside it.
 
-    Of the tone: level within 0.5 dB, and phase, and with it frequency, within 0.2 rad. Beside it,
-    the loudest 20 ms are 32 dB below the beep (under -70 dBFS for silence; or 50 dB below what is
-    kept next to it, of which the coding may leave 57 dB less) in frames that hold the mask alone;
-    where unmasked audio is in the same frames, 15 dB below the beep or 6 dB below that audio (in
-    less than 20 ms, 6 dB below the beep or no louder than that audio), or no louder than the noise
-    of the coding there, which at 8 kbit/s is as loud as what is coded. 10 ms at the ends of a mask
-    are left to `mask_edges`.
+    The tone's level is right within 0.5 dB, and its phase, and so its frequency, within 0.2 rad.
+
+    Beside the tone, the loudest 20 ms of frames that hold the mask alone are 32 dB below the beep,
+    or 15 dB where a granule has less than 240 bits. Where silence was asked for, they are below
+    -70 dBFS. They may also be 50 dB below the audio next to the mask, which its coding smears.
+
+    In frames that hold other audio too, the loudest 20 ms are 15 dB below the beep, or 6 dB below
+    that audio (3 dB if others are heard over the mask), or at most 3 dB louder than the coding
+    noise nearby. A stretch of less than 20 ms is 6 dB below the beep, or no louder than that audio.
+
+    The first and last 10 ms of a mask are left to `mask_edges`.
     """
     level = float(case.beep.level_dbfs) if case.beep.fill == "beep" else None
     wrong = []
@@ -173,7 +177,7 @@ def beep_check(case: Case, heard: Heard) -> Check:
 
 
 def _in_tune(mask: HeardMask, beside_dbfs: float, level: float | None, *, short: bool) -> bool:
-    """Whether the tone is right, as far as noise lets one say."""
+    """Whether the tone is right, as far as noise shows it."""
     assert mask.tone_db is not None
     assert level is not None
     noisy = short or beside_dbfs > level or not mask.alone
@@ -185,13 +189,13 @@ def _in_tune(mask: HeardMask, beside_dbfs: float, level: float | None, *, short:
 def edges_check(case: Case, heard: Heard) -> Check:
     """Whether masks begin and end where the request says, and the source is heard up to there.
 
-    At each end, what is heard 15 ms to either side is compared with what should be, and with what
-    would be were that end earlier or later by 2.5 to 10 ms (a mask of less than 15 ms as a whole).
-    Where there are less than 15 ms in all, nothing is judged.
-    None of those may be nearer by 3 dB, nor that with half of the voice or more under the
-    beep's first or last 5, 10 or 15 ms; by 8 dB where the noise of the coding, 15 to 30 ms from the
-    edge in what is kept, is not 9 dB below what is compared. In noise coded at 8 kbit/s, at 780
-    edges that were right, others were nearer by up to 1.2 dB, and once by 6.0 dB.
+    At each end, 15 ms to either side are compared with what should be heard. They are compared
+    with what would be heard, too, if the end were 2.5 to 10 ms earlier or later (a mask of less
+    than 15 ms is moved as a whole), and if half of the voice or more were left under the beep's
+    first or last 5, 10 or 15 ms. None of these may fit better by 3 dB. Where the coding noise, 15
+    to 30 ms from the end in what is kept, is not 9 dB below what is compared, it is 8 dB.
+
+    Where less than 15 ms are heard in all, nothing is judged.
     """
     wrong = [
         edge
@@ -231,21 +235,21 @@ def _sure(edge: HeardEdge) -> float:
 
 
 def voice_check(case: Case, heard: Heard) -> Check:
-    """Whether what is heard beside the beep has nothing of the voice that was there.
+    """Whether what is heard beside the beep has nothing of the voice that was masked.
 
     Its waveform: the largest correlation at lags up to 20 ms (a second in frames that hold the mask
-    alone), all frequencies alike, is at most twice what sounds with nothing in common reach (2.5
-    times where no frame holds the mask alone: there the source's coding has mixed what is kept into
-    what is masked; in noise at 8 kbit/s that reached 2.02 times). Where others are heard too, what
-    the voice reaches at lags beyond those counts as chance, up to twice as much: two calls of one
-    speaker at once gave 2.7 times, and 2.5 there. Its levels in 8 bands over time
-    (in such frames, half a second at least): their correlation is at most 0.35, or 1.5 times the
-    largest with the same voice at other times; where all is 40 dB below the beep, as coding noise
-    is, which may come in bursts as words do, at most 3 times what is usual at any time. What is as
-    quiet as the rounding of 16 bits has no levels.
+    alone), all frequencies alike, is at most twice what sounds with nothing in common reach. It is
+    2.5 times that where no frame holds the mask alone. Where others are heard too, what the voice
+    reaches at longer lags counts as chance, up to twice as much.
 
-    Nor is it heard on the channel of another party, where that is made anew: at no lag up to 20 ms
-    more than 0.02 of its level, and 0.3 of that of coding noise.
+    Its levels over time, in 8 bands, in frames that hold the mask alone and at least half a second
+    of them: their correlation with the voice's is at most 0.35, or 1.5 times the largest with the
+    voice at other times. Where all is 40 dB below the beep, it is coding noise, which comes in
+    bursts as words do: there it may be 3 times what is usual at any time.
+
+    On the channel of another party, where that is made anew: no more than 0.02 of the voice's
+    level, and 0.3 of the level of coding noise, or 0.05 of the other party's level, at any lag up
+    to 20 ms.
     """
     level = float(case.beep.level_dbfs) if case.beep.fill == "beep" else -120.0
     noise = max(_CODING_NOISE_DBFS, level + _CODING_NOISE_DB)
@@ -288,13 +292,14 @@ def voice_check(case: Case, heard: Heard) -> Check:
 
 
 def hidden_check(case: Case, heard: Heard) -> Check:
-    """Whether there is nothing in what the tag hides: before the first sample, after the last.
+    """Whether the tag hides nothing: before the first sample and behind the last.
 
-    The loudest 20 ms are 12 dB below what is played next to it (or -55 dBFS), or hardly louder than
-    the noise of the coding there; less than 20 ms, which is mostly the filters' ringing, 6 dB. At 8
-    kbit/s, noise of coding is 6 to 10 dB below noise that it codes, and the ringing -9 dB. If they
-    are less than 30 dB below what is played, a recording that has audio there is not found in it,
-    at any lag up to 20 ms. Less than 10 ms are not judged.
+    The loudest 20 ms are 12 dB below what is played next to them, or below -55 dBFS, or at most
+    3 dB louder than the coding noise there. Less than 20 ms are mostly the filters' ringing: 6 dB.
+    Less than 10 ms are not judged.
+
+    If they are less than 30 dB below what is played, they are not like any recording that has audio
+    there, at any lag up to 20 ms.
     """
     least = case.format.rate_hz * _BLOCK_MS // 1000
     wrong = [
@@ -326,10 +331,13 @@ def hidden_check(case: Case, heard: Heard) -> Check:
 def kept_check(case: Case, heard: Heard) -> Check:
     """Whether kept audio that is coded anew is the source's, at its place.
 
-    Judged in stretches of 60 ms or more in which the source is above -45 dBFS: correlation with the
-    source is 0.5 at least, its level is the source's within 1.4 dB (and what coding noise takes),
-    and no shift up to 20 ms fits clearly better (by half). In no 50 ms, of quiet audio too, more is
-    beside it than -50 dBFS and what is loudest nearby. No band of it is lost: see `lost_bands`.
+    Judged are stretches of 60 ms or more in which the source is above -45 dBFS. Their correlation
+    with the source is 0.5 at least. Their level is the source's within 1.4 dB, beside what coding
+    leaves out: at a correlation of r, r squared of the level is left. No shift up to 20 ms fits
+    better by half.
+
+    In no 50 ms, of quiet audio too, more than -50 dBFS is heard beside the source that is also
+    louder than all that is near. No band is lost: see `lost_bands`.
     """
     lost, largest = lost_bands(heard.bands, case.format.rate_hz)
     wrong = [

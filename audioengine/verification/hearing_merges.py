@@ -34,14 +34,15 @@ _GAP_BESIDE_DBFS = -60.0
 
 
 def mixed_check(case: Case, heard: Heard) -> Check:
-    """Whether several recordings are heard at once as they should be: each at its own level.
+    """Whether several recordings are heard at once as they should be, each at its own level.
 
-    The sum: correlation with what it should be is 0.5 at least, and its level within 1.5 dB, beside
-    what coding leaves out (at a correlation of r, the level is r squared of it); where it is too
-    loud, in blocks of 100 ms, it is turned down by no more than the loudest sample within
-    12 ms takes, and no less than its own samples do (within 0.08). Each recording in it, as far as
-    noise and what they have in common let one say: its level within 0.7 dB, and no shift up to 20
-    ms is clearly likelier (by half).
+    The sum: its correlation with what it should be is 0.5 at least, and its level is right within
+    1.5 dB, beside what coding leaves out (see `kept_check`). Where the sum is too loud, blocks of
+    100 ms are turned down by no more than the loudest sample within 12 ms takes, and by no less
+    than their own samples take, within 0.7 dB.
+
+    Each recording: its level in the sum is right within 0.7 dB, beside what noise and what the
+    recordings have in common leave open. No shift up to 20 ms fits better by half.
     """
     wrong: list[HeardSum | HeardShare] = [
         total
@@ -82,11 +83,11 @@ def _off(found: HeardSum) -> float:
 
 
 def silenced_check(case: Case, heard: Heard) -> Check:
-    """Whether recordings that leave the word to another, or are cut off, are not heard.
+    """Whether recordings that leave a conference to another, or are cut off, are not heard.
 
-    Where their frames are not somebody else's copied ones: of their level at most 0.16, as far as
-    noise lets one say, and their waveform is at no lag up to 20 ms in what is heard beside those
-    that should be. Not where those say the same.
+    Judged is what is no copy of another recording's frames. At most 0.16 of their level is heard,
+    beside what noise leaves open, and their waveform is not found at any lag up to 20 ms beside
+    those that should be heard. Not judged where those say the same.
     """
     wrong = [
         voice
@@ -110,9 +111,9 @@ def silenced_check(case: Case, heard: Heard) -> Check:
 def gaps_check(case: Case, compared: Compared, heard: Heard) -> Check:
     """Whether gaps are digital silence.
 
-    Their frames have no main data, and every sample is 0 that is not near a voice: in the same
-    frames as one, or up to four from there, the loudest 20 ms are 6 dB below it (or -60 dBFS); 10
-    ms beside it are left out.
+    Their frames have no main data, and every sample is 0 that is not near a voice. In the frames
+    of a voice, and up to four further, the loudest 20 ms are 6 dB below it, or below -60 dBFS. The
+    10 ms beside a voice are left out.
     """
     noisy = flags_of(case.plan.silences, compared.frames) & ~compared.empty
     wrong = [

@@ -86,8 +86,8 @@ def _stretches(passage: Passage) -> list[_Stretch]:
     out = []
     for start, end in pairwise(sorted(places)):
         span = Span(start, end)
-        sounds = tuple(one for one in passage.sounds if _covers(one.voice.heard, span))
-        heard = {one.number for one in sounds}
+        sounds = tuple(sound for sound in passage.sounds if _covers(sound.voice.heard, span))
+        heard = {sound.number for sound in sounds}
         unheard = tuple(
             number
             for number, voice in enumerate(voices)
@@ -102,7 +102,7 @@ def _inside(span: Span) -> range:
 
 
 def _covers(spans: Sequence[Span], span: Span) -> bool:
-    return any(one.start <= span.start and span.end <= one.end for one in spans)
+    return any(outer.start <= span.start and span.end <= outer.end for outer in spans)
 
 
 def _hear(
@@ -126,20 +126,20 @@ def _hear(
         return
     cuts = [passage.cut(span) for span in clear]
     ours = joined(passage.ours[channel], cuts)
-    wanted = {one.number: joined(one.right[channel], cuts) for one in stretch.sounds}
+    wanted = {sound.number: joined(sound.right[channel], cuts) for sound in stretch.sounds}
     others = {number: joined(wave, cuts) for number, wave in unheard.items()}
     columns = {n: wave for n, wave in (*wanted.items(), *others.items()) if _is_audible(wave)}
     shares = _shares(ours, columns)
-    for one in stretch.sounds if mixed else ():
-        if one.number in columns:
-            found = _delay(one, channel, clear, passage)
+    for sound in stretch.sounds if mixed else ():
+        if sound.number in columns:
+            found = _delay(sound, channel, clear, passage)
             sure_of_it = found.best > 2 * found.chance
             heard.shares.append(
                 HeardShare(
                     channel,
                     clear[0],
-                    one.number,
-                    *shares[one.number],
+                    sound.number,
+                    *shares[sound.number],
                     found.lag,
                     found.best / max(found.at_zero, 1e-9) if sure_of_it else 0.0,
                 )
@@ -193,12 +193,12 @@ def _shares(ours: Wave, columns: dict[int, Wave]) -> dict[int, tuple[float, floa
 
 def _loudest_second(wave: Wave, spans: Sequence[Span], passage: Passage) -> Span:
     """The second of the longest span in which a wave is loudest."""
-    span = max(spans, key=lambda one: one.length)
+    span = max(spans, key=lambda span: span.length)
     length = min(span.length, passage.case.format.rate_hz * _LISTEN_MS // 1000)
     starts = range(span.start, span.end - length + 1, length)
     return max(
         (Span(start, start + length) for start in starts),
-        key=lambda one: rms(wave[passage.cut(one)]),
+        key=lambda second: rms(wave[passage.cut(second)]),
     )
 
 
@@ -206,7 +206,7 @@ def _delay(sound: Sounding, channel: int, clear: Sequence[Span], passage: Passag
     """How late a recording is heard, judged away from its masks: a beep is like itself."""
     rate = passage.case.format.rate_hz
     masks = [mask.span for mask in sound.voice.masked[channel]]
-    spans = [one for one in without(clear, masks) if one.length >= rate * _LEAST_MS // 1000]
+    spans = [span for span in without(clear, masks) if span.length >= rate * _LEAST_MS // 1000]
     nothing = Likeness(0.0, 0, 0.0, 1.0)
     if not spans:
         return nothing
@@ -250,12 +250,12 @@ def _turned_down(channel: int, span: Span, passage: Passage) -> list[HeardSum]:
         scale = rms(ours) * rms(sums)
         resemblance = float(np.mean(ours * sums)) / scale if scale else 0.0
         peaks = most[cut] < 1
-        for there in (np.ones(len(sums), dtype=bool), peaks):
-            power = (sums * there) ** 2
+        for judged in (np.ones(len(sums), dtype=bool), peaks):
+            power = (sums * judged) ** 2
             whole = float(power.sum())
-            if not whole or np.count_nonzero(there) < _LEAST_PEAKS:
+            if not whole or np.count_nonzero(judged) < _LEAST_PEAKS:
                 continue
-            along = float((ours * sums * there).sum())
+            along = float((ours * sums * judged).sum())
             low, high = (float((gain[cut] * power).sum()) / whole for gain in (least, most))
             out.append(HeardSum(channel, part, resemblance, along / whole, low, high))
     return out
@@ -279,7 +279,7 @@ def _gaps(channel: int, parts: Sequence[Span], passage: Passage) -> list[HeardGa
         around = Span(span.start - reach, span.end + reach).clipped(case.whole)
         beside = case.right(around)[channel]
         # Noise of a click is no quieter than the click is on the average.
-        clicks = any(0 < one.clipped(around).length < block for one in voices)
+        clicks = any(0 < voice.clipped(around).length < block for voice in voices)
         loud = float(np.abs(beside).max()) if clicks else loudest(beside, rate * _BESIDE_MS // 1000)
         limit = decibels(loud)
         out.append(HeardGap(channel, span, level, limit))

@@ -155,8 +155,8 @@ class Passage:
 
 def both(spans: Iterable[Span], others: Iterable[Span]) -> tuple[Span, ...]:
     """The samples that are in both."""
-    there = join(span for span in spans if span.length)
-    return without(there, without(there, others))
+    ours = join(span for span in spans if span.length)
+    return without(ours, without(ours, others))
 
 
 def _meets(spans: Iterable[Span], window: Span) -> bool:

@@ -25,8 +25,8 @@ def hear_traces(heard: Heard, passage: Passage, made: Sequence[tuple[Span, ...]]
             for other, masks in enumerate(sound.voice.masked):
                 if other == channel:
                     continue
-                there = both((mask.span for mask in masks), sound.voice.heard)
-                parts = both(both(there, spans), [passage.piece])
+                masked = both((mask.span for mask in masks), sound.voice.heard)
+                parts = both(both(masked, spans), [passage.piece])
                 parts = without(parts, (*passage.unsure, *passage.loud[channel]))
                 if parts:
                     heard.traces += _trace(channel, other, parts, sound, passage)

@@ -71,7 +71,7 @@ class Voice:
         """Where decoders may play it in different ways: broken frames, and those next to them."""
         spf = self.index.format.samples_per_frame
         lost = set(self.index.lost).difference(self.index.hollow)
-        broken = [*lost, *(one.first_frame for one in self.index.segments[1:])]
+        broken = [*lost, *(segment.first_frame for segment in self.index.segments[1:])]
         return join(
             Span(
                 self.place((frame - _UNSURE_FRAMES) * spf),

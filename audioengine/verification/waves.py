@@ -32,7 +32,6 @@ _BEEP_BLOCK_S = 0.02
 _LEAST_CODING_SNR_DB = 25.0  # of a beep
 _MAX_LIKENESS = 2.0
 _LEAST_LIKENESS = 0.05
-_NARROW = (0.35875, -0.48829, 0.14128, -0.01168)
 CEILING_DBFS = -1.5
 LIMITER_MS = 12
 """How far from a sample that is too loud a sum may be turned down; rendering does for 10 ms."""
@@ -219,11 +218,11 @@ def likeness(first: Wave, second: Wave, rate_hz: int, lag_s: float = LAG_S) -> L
     lags = max(4, min(round(lag_s * rate_hz), len(first) // 2))
     size = _fast_size(len(first) + lags)
     window = _narrow(len(first))
-    one, other = (np.fft.rfft((wave - wave.mean()) * window, size) for wave in (first, second))
-    product: npt.NDArray[np.complex128] = one * np.conj(other)
+    spectra = [np.fft.rfft((wave - wave.mean()) * window, size) for wave in (first, second)]
+    product: npt.NDArray[np.complex128] = spectra[0] * np.conj(spectra[1])
     power = np.abs(product)
     least = _ROUNDING_POWER * float(np.sum(window * window))
-    heard = (np.abs(one) ** 2 > least) & (np.abs(other) ** 2 > least)
+    heard = (np.abs(spectra[0]) ** 2 > least) & (np.abs(spectra[1]) ** 2 > least)
     product /= np.where(heard, power, np.inf)
     share = max(int(np.count_nonzero(heard)) / len(product), 1e-9)
     at_lag = np.fft.irfft(product, size) / share
@@ -296,12 +295,12 @@ def envelope_likeness(first: Wave, second: Wave, rate_hz: int) -> EnvelopeLikene
     count = 2 * len(first) // _block(rate_hz) - 1
     if count < 4 * _FAR_BLOCKS:
         return EnvelopeLikeness(0.0, 0.0, 0.0)
-    one, other = _levels(first, rate_hz), _levels(second, rate_hz)
-    count = len(one)
-    scale = math.sqrt(float((one**2).sum() * (other**2).sum()))
+    ours, theirs = _levels(first, rate_hz), _levels(second, rate_hz)
+    count = len(ours)
+    scale = math.sqrt(float((ours**2).sum() * (theirs**2).sum()))
     if not scale:
         return EnvelopeLikeness(0.0, 0.0, 0.0)
-    spectra = np.fft.rfft(one, axis=0) * np.conj(np.fft.rfft(other, axis=0))
+    spectra = np.fft.rfft(ours, axis=0) * np.conj(np.fft.rfft(theirs, axis=0))
     around = np.fft.irfft(spectra.sum(axis=1), count) / scale
     steps = range(-_NEAR_BLOCKS, _NEAR_BLOCKS + 1)
     far = around[_FAR_BLOCKS : count - _FAR_BLOCKS + 1]

@@ -52,8 +52,8 @@ def windows_check(case: Case, compared: Compared) -> Check:
     measured: dict[str, Figure] = {"judged": judged, "illegal": len(wrong)}
     if wrong:
         named = "; ".join(
-            f"frame {frame}, channel {channel}: {_NAMES[one]}, then {_NAMES[other]}"
-            for frame, channel, one, other in wrong[:_NAMED_AT_MOST]
+            f"frame {frame}, channel {channel}: {_NAMES[before]}, then {_NAMES[after]}"
+            for frame, channel, before, after in wrong[:_NAMED_AT_MOST]
         )
         more = len(wrong) - _NAMED_AT_MOST
         message = f"Windows do not fit the ones before them: {named}"

@@ -166,7 +166,10 @@ def test_everything_that_is_wrong_with_a_line_is_named_by_path_value_and_rule() 
     line = {"source": "", "destination": 1, "startTime": "now", "guardMs": "5", "to": "there"}
     error = bad(line)
     guard = "must be a number or a list of two, before and after"
-    known = "source, destination, modification, startTime, version, guardMs, clipToleranceS"
+    known = (
+        "source, destination, modification, transcript, redact, startTime, version, guardMs, "
+        "clipToleranceS"
+    )
     assert rules(error) == {
         "source": "must not be empty",
         "destination": "must be text",

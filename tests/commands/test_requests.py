@@ -174,10 +174,10 @@ def test_a_merge_is_refused_by_the_names_of_the_wire() -> None:
     second = {**second, "recordingId": first["recordingId"]}
     second["conferenceSegments"] = [{"startTime": 1728890680444, "endTime": 1728890680444}]
     assert refused({**MERGE, "toMerge": [first, second, third]}) == {
-        "toMerge[1].recordingId": "must be another recording than that of toMerge[0]",
+        "toMerge[1].recordingId": "must differ from the recording of toMerge[0]",
         "toMerge[1].conferenceSegments[0].endTime": "must be more than startTime, 1728890680444",
         "toMerge[2].startTime": "must be epoch milliseconds, more than 10^11 and less than 10^14",
-        "toMerge[2].state": "must not be active: a recording that still goes on can't be merged",
+        "toMerge[2].state": "must not be active: a merge needs finished recordings",
     }
     assert refused({**MERGE, "toMerge": []}) == {"toMerge": "must name at least one recording"}
     wrong = [{**first, "modificationParams": 5}, {**first, "conferenceSegments": [3]}, "x"]

@@ -80,6 +80,10 @@ def test_a_request_is_told_as_it_is() -> None:
             "guard_ms": None,
             "clip_tolerance_s": None,
             "relative_unit": "s",
+            "transcripts": [],
+            "redact": [],
+            "findings": [],
+            "notices": [],
         },
         "beep": {"frequency_hz": 1000, "level_dbfs": -20, "fill": "beep"},
     }

@@ -66,8 +66,8 @@ def test_every_code_of_a_report_is_known() -> None:
     root = Path(ae.__file__).parent
     made = {
         code
-        for folder in (".", "edits", "operations", "plan", "redaction", "sources")
-        for path in root.glob(f"{folder}/*.py")
+        for pattern in ("*", "edits/*", "operations/*", "plan/*", "redaction/**/*", "sources/*")
+        for path in root.glob(f"{pattern}.py")
         for code in re.findall(r'(?:Notice|_clipped)\(\s*"(\w+)"', path.read_text())
     }
     reasons = {"free_format", "damage", "intensity_stereo", "no_room", "within_a_frame"}

@@ -157,7 +157,7 @@ def test_min_keys_is_judged(min_keys: object) -> None:
 def test_the_channel_is_judged() -> None:
     for find in (ae.find_dtmf, tones.dtmf_report):
         with pytest.raises(ae.InvalidRequestError, match="caller_channel"):
-            find(fixture("stereo-8k"), caller_channel="up")
+            find(fixture("stereo-8k"), caller_channel="up")  # type: ignore[arg-type]
     with pytest.raises(ae.InvalidRequestError, match="caller_channel"):
         ae.read_labels(b"", caller_channel="up")  # type: ignore[arg-type]
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import audioengine as ae
+from fixtures.transcripts import encoded
 from tests.batch.helpers import manifest_of
 from tests.cli.helpers import refusal, run, run_json
 from tests.execution import service
-from tests.redaction.transcripts.exports import encoded
 from tests.support import FIXTURES, fixture
 
 CALL = str(FIXTURES / "mpeg2-16k-48k.mp3")
@@ -174,7 +174,9 @@ def test_the_command_line(file: Path, tmp_path: Path) -> None:
         "--transcript", f"a=caller={file}", "--redact", "ALL",
     )  # fmt: skip
     assert {mask["party"] for mask in merged["parts"][0]["masks"]} == {"caller"}
-    shown = [run("store", CALL, out, *edit).output, json.dumps(report), json.dumps(merged)]
+    told = run("store", CALL, out, *edit).output
+    assert "Found     1 CREDIT_DEBIT_NUMBER, by words" in told
+    shown = [told, json.dumps(report), json.dumps(merged)]
     assert_no_secret(*shown)
 
 
@@ -182,7 +184,7 @@ def test_the_command_line(file: Path, tmp_path: Path) -> None:
     ("args", "message"),
     [
         (("--redact", "PIN"), "--redact says what to mask of a transcript"),
-        (("--transcript", "{file}"), "must say which kinds"),
+        (("--transcript", "{file}"), "must name the kinds"),
         (("--transcript", "caller=", "--redact", "ALL"), "must be FILE or PARTY=FILE"),
         (("--transcript", "{file}", "--redact", "ALL", "--channel-map", "0=x"), "CHANNEL=caller"),
         (("--transcript", "{file}", "--redact", "ALL", "--agent", "x"), "--agent"),
@@ -222,6 +224,18 @@ def test_lines_of_a_manifest(file: Path, tmp_path: Path) -> None:
     written = [path.read_text(errors="replace") for path in tmp_path.glob("[jr]*o*")]
     assert len(written) >= 3
     assert_no_secret(*(text for text in written), report.to_json())
+
+
+def test_a_batch_that_masked_other_kinds_is_not_resumed(file: Path, tmp_path: Path) -> None:
+    lines = [{"source": SHORT, "destination": str(tmp_path / "a.mp3"), "transcript": str(file)}]
+    manifest, journal = str(manifest_of(tmp_path, lines)), tmp_path / "journal"
+    for redact, refused in (("CREDIT_*", False), ("ALL", True)):
+        options = ae.StoreOptions(transcript=ae.TranscriptOptions(redact=(redact,)))
+        if refused:
+            with pytest.raises(ae.InvalidRequestError, match=r"transcript\.redact"):
+                ae.run_batch(manifest, journal, options=options, resume=True, concurrency=1)
+        else:
+            ae.run_batch(manifest, journal, options=options, concurrency=1)
 
 
 def test_a_folder_of_transcripts(file: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import audioengine as ae
 from audioengine.edits import Span
-from audioengine.pcm.decode import decode_raw
+from audioengine.pcm.decode import decode_all
 from audioengine.pcm.tone import BeepTone
 from audioengine.plan import grid
 from fixtures import mpeg
@@ -399,12 +399,12 @@ def test_a_sample_dropped_inside(monkeypatch: pytest.MonkeyPatch, rate: int, kbp
         out = []
         for span in spans:
             places = np.arange(span.start, span.end)
-            pcm = decode_raw(file, index, span.start, span.end + 1)
+            (pcm,) = decode_all(file, index, [Span(span.start, span.end + 1)])
             out.append(pcm[places + (places >= 6 * rate) - span.start])
         return out
 
     with monkeypatch.context() as patch:
-        patch.setattr("audioengine.operations.store_rendering.decode_all", one_less)
+        patch.setattr("audioengine.pcm.decode.decode_all", one_less)
         broken = store(source, cut, render="full")
     verdict = verified(broken, render="full")
     assert [check.name for check in verdict.failures] == ["kept_sound"]

@@ -14,7 +14,7 @@ import audioengine as ae
 from audioengine.redaction.card_numbers import passes_luhn
 from audioengine.redaction.number_words import ENGLISH, NumberWords, counted
 from audioengine.redaction.transcripts.reading import find_in_transcript
-from tests.redaction.transcripts.exports import encoded
+from fixtures.transcripts import encoded
 from tests.strategies import examples
 
 VISA = "4012888888881881"

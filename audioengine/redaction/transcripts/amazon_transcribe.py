@@ -77,19 +77,20 @@ def _read_items(
     places: list[int] = []
     redacted: list[tuple[int, dict[str, Any]]] = []
     for place, item in enumerate(items):
-        alternatives = item.get("alternatives")
-        first = alternatives[0] if isinstance(alternatives, list) and alternatives else {}
-        if type(first) is not dict:
-            first = mapping(first, f"{at}[{place}].alternatives[0]")
+        try:
+            first = item["alternatives"][0]
+            text = first["content"]
+        except (KeyError, IndexError, TypeError):
+            alternatives = objects(item.get("alternatives"), f"{at}[{place}].alternatives")
+            first = alternatives[0] if alternatives else {}
+            text = first.get("content", "")
         if "redactions" in first or "redactions" in item:
             of_item = objects(item.get("redactions"), f"{at}[{place}].redactions")
             of_word = objects(first.get("redactions"), f"{at}[{place}].alternatives[0].redactions")
             redacted += [(len(words), one) for one in of_item + of_word or [{}]]
         elif item.get("type") == "punctuation":
             continue
-        words.append(
-            SpokenWord(first.get("content", ""), item.get("start_time"), item.get("end_time"))
-        )
+        words.append(SpokenWord(text, item.get("start_time"), item.get("end_time")))
         places.append(place)
     stream = stream_of(party, words, path_in(at, places), times.seconds)
     streams.append(stream)

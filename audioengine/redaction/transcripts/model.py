@@ -62,6 +62,11 @@ class WordStream:
     """In the order of words; none where only words have times."""
     is_of_speaker: bool = False
     """Whether its words are in another stream too: it is one speaker's part of that."""
+    _timed: list[tuple[list[int], list[int]]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+    """Once it is needed: of each word, the last one until it that has an end, the first one from it
+    on that has a start."""
 
     def start_of(self, place: int) -> Decimal | None:
         """Return when a word begins, in seconds; None where it has no time of its own."""
@@ -100,38 +105,39 @@ class WordStream:
         return bisect_right(self.segments, place, key=lambda segment: segment.first) - 1
 
     def _before(self, place: int) -> Decimal:
-        """The last instant at which the word `place` may have begun at the earliest."""
+        """When the word `place` may have begun at the earliest."""
         number = self._segment(place)
         own = self.segments[number].first if number >= 0 else 0
-        bound = self._last_end(range(place - 1, own - 1, -1))
-        if bound is None and number >= 0 and self.segments[number].start is not None:
+        last = self._timed_words()[0][place - 1] if place else -1
+        if last < own and number >= 0 and self.segments[number].start is not None:
             path = f"{self.path_of(own)}, start of its segment"
-            bound = self.seconds(self.segments[number].start, path)
-        if bound is None:
-            bound = self._last_end(range(own - 1, -1, -1))
-        return bound or Decimal(0)
+            return self.seconds(self.segments[number].start, path)
+        return (self.end_of(last) if last >= 0 else None) or Decimal(0)
 
     def _after(self, place: int) -> Decimal | None:
+        """When the word `place` may have ended at the latest; None: nothing says that."""
         number = self._segment(place)
         is_last = number + 1 >= len(self.segments)
         own = len(self.words) if is_last else self.segments[number + 1].first
-        bound = self._first_start(range(place + 1, own))
-        if bound is None and number >= 0 and self.segments[number].end is not None:
+        count = len(self.words)
+        first = self._timed_words()[1][place + 1] if place + 1 < count else count
+        if first >= own and number >= 0 and self.segments[number].end is not None:
             path = f"{self.path_of(place)}, end of its segment"
-            bound = self.seconds(self.segments[number].end, path)
-        return self._first_start(range(own, len(self.words))) if bound is None else bound
+            return self.seconds(self.segments[number].end, path)
+        return self.start_of(first) if first < count else None
 
-    def _last_end(self, places: range) -> Decimal | None:
-        for place in places:
-            if (end := self.end_of(place)) is not None:
-                return end
-        return None
-
-    def _first_start(self, places: range) -> Decimal | None:
-        for place in places:
-            if (start := self.start_of(place)) is not None:
-                return start
-        return None
+    def _timed_words(self) -> tuple[list[int], list[int]]:
+        if not self._timed:
+            ends, starts = [], []
+            last, first = -1, len(self.words)
+            for place, word in enumerate(self.words):
+                last = last if word.end is None else place
+                ends.append(last)
+            for place in range(len(self.words) - 1, -1, -1):
+                first = first if self.words[place].start is None else place
+                starts.append(first)
+            self._timed.append((ends, starts[::-1]))
+        return self._timed[0]
 
 
 def _least(first: Decimal | None, second: Decimal) -> Decimal:
@@ -160,7 +166,7 @@ class Reading:
     agent: Party | None = None
     """Which party the agent is."""
     channel_map: Mapping[str, Party] | None = None
-    """Parties by the vendor's names of channels; None: the first is the left one."""
+    """Parties by the vendor's own names of channels; None: the first is the left one."""
     channels: tuple[Party, Party] = ("caller", "callee")
     """Who is on the left channel of the recording, and who on the right one."""
     unknown_roles: set[str] = field(default_factory=set, compare=False)
@@ -175,11 +181,10 @@ class Reading:
         """
         if self.party:
             return self.party
-        shown = str(label)
         if self.channel_map is not None:
-            for name in (shown, str(place)):
-                if name in self.channel_map:
-                    return self.channel_map[name]
+            # By the vendor's name alone: some count channels from 0, some from 1.
+            if str(label) in self.channel_map:
+                return self.channel_map[str(label)]
         elif 0 <= place < len(self.channels):
             return self.channels[place]
         known = ", ".join(self.channel_map) if self.channel_map else "the first and the second"
@@ -266,10 +271,11 @@ def objects(value: Any, path: str) -> list[dict[str, Any]]:
         return []
     if not isinstance(value, list):
         raise InvalidRequestError.of(path, f"<{type(value).__name__}>", "must be a list")
-    for place, one in enumerate(value):
-        if type(one) is not dict:
-            at, kind = f"{path}[{place}]", type(one).__name__
-            raise InvalidRequestError.of(at, f"<{kind}>", "must be an object")
+    # Of an hour there are ten thousand: what is right is seen without a look at each.
+    if set(map(type, value)) - {dict}:
+        place = next(place for place, one in enumerate(value) if type(one) is not dict)
+        kind = type(value[place]).__name__
+        raise InvalidRequestError.of(f"{path}[{place}]", f"<{kind}>", "must be an object")
     return value
 
 
@@ -308,8 +314,8 @@ def stream_of(
 
     Raises InvalidRequestError where the text of a word is none.
     """
-    for place, word in enumerate(words):
-        if type(word.text) is not str:
+    if {type(word.text) for word in words} - {str}:
+        for place, word in enumerate(words):
             json_text(word.text, path_of(place))
     return WordStream(party, words, path_of, seconds, segments, is_of_speaker)
 
@@ -317,6 +323,10 @@ def stream_of(
 def path_in(at: str, places: Sequence[int] | None = None) -> Callable[[int], str]:
     """Return what names words of a list, which are those at some places of it or all."""
     return lambda place: f"{at}[{place if places is None else places[place]}]"
+
+
+_MAX_SPEAKERS = 32
+"""That are told apart; more are none that a call has."""
 
 
 def by_speaker(whole: WordStream, speakers: Sequence[object]) -> list[WordStream]:
@@ -329,7 +339,7 @@ def by_speaker(whole: WordStream, speakers: Sequence[object]) -> list[WordStream
         return []
     for place, speaker in enumerate(speakers):
         places.setdefault(str(speaker), []).append(place)
-    if len(places) < 2:
+    if not 2 <= len(places) <= _MAX_SPEAKERS:
         return []
     return [_part_of(whole, own) for own in places.values()]
 

@@ -40,7 +40,6 @@ class TranscriptOptions:
         Option(
             "Which kinds of what a transcript tells are masked, with * and ?; ALL is all. Where it "
             "has words alone: card-number, cvv, expiry.",
-            unit="kind",
             flag="--redact",
         ),
     ] = ()
@@ -60,7 +59,6 @@ class TranscriptOptions:
         Option(
             "Which party a channel of transcripts is, as ch_0=caller; by default the first one is "
             "the left one.",
-            unit="channel=party",
             flag="--channel-map",
         ),
     ] = ()

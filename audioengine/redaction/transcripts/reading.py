@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -185,18 +186,14 @@ def _found_by(finder: Finder, stream: WordStream, reading: Reading) -> list[Find
         spans.append((at, at + len(word.text)))
         at += len(word.text) + 1
     text = " ".join(word.text for word in stream.words)
+    starts, ends = [start for start, _ in spans], [end for _, end in spans]
     findings = []
     for found in finder(text, tuple(spans)):
         span = FoundSpan(*found)
-        places = [
-            place
-            for place, (start, end) in enumerate(spans)
-            if start < span.end and span.start < end
-        ]
-        if not places:
+        first, last = bisect_right(ends, span.start), bisect_left(starts, span.end) - 1
+        if not 0 <= span.start < span.end or first > last:
             rule = f"must cover a word of the {len(spans)} that there are"
             raise InvalidRequestError.of("finder", (span.start, span.end), rule)
-        first, last = places[0], places[-1]
         interval = stream.interval(first, last)
         path = stream.path_of(first)
         findings.append(reading.finding(stream.party, interval, span.kind, span.confidence, path))

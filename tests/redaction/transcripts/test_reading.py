@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import audioengine as ae
 from audioengine.edits import Edits, Party, resolve
 from audioengine.redaction.transcripts.reading import FORMATS, find_in_transcript
-from tests.redaction.transcripts import exports
-from tests.redaction.transcripts.exports import MARKED, MIXED, SPOKEN, Said, encoded
+from fixtures import transcripts as exports
+from fixtures.transcripts import MARKED, MIXED, SPOKEN, Said, encoded
 from tests.strategies import examples
 from tests.support import fixture
 
@@ -101,6 +101,13 @@ def test_what_a_vendor_marks_is_masked_and_nothing_else(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MARKED)
+def test_who_asks_for_card_numbers_gets_what_the_vendor_marks(name: str) -> None:
+    """Also in a redacted file, which has no digits to find."""
+    edits = edits_of(findings(name, MARKED[name]()).modification(["card-number", "cvv"]))
+    assert covers(edits, "caller", secret())
+
+
+@pytest.mark.parametrize("name", MARKED)
 def test_kinds_are_those_of_the_vendor(name: str) -> None:
     number = edits_of(findings(name, MARKED[name]()).modification(["credit_debit_number"]))
     assert covers(number, "caller", secret("CREDIT_DEBIT_NUMBER"))
@@ -173,10 +180,11 @@ def test_channels_follow_the_recording_or_the_map() -> None:
     data = encoded(exports.amazon())
     assert {one.party for one in find_in_transcript(data)} == {"caller"}
     assert {one.party for one in find_in_transcript(data, caller_channel="right")} == {"callee"}
-    mapped: dict[str, Party] = {"ch_0": "callee", "1": "caller"}
+    mapped: dict[str, Party] = {"ch_0": "callee", "ch_1": "caller"}
     assert {one.party for one in find_in_transcript(data, channel_map=mapped)} == {"callee"}
-    with pytest.raises(ae.InvalidRequestError, match=r"channels\[1\]"):
-        find_in_transcript(data, channel_map={"ch_0": "caller"})
+    for other in ("ch_2", "1"):
+        with pytest.raises(ae.InvalidRequestError, match=r"channels\[1\]"):
+            find_in_transcript(data, channel_map={"ch_0": "caller", other: "callee"})
 
 
 def test_a_transcript_in_clear_does_not_tell_the_vendors_kinds() -> None:

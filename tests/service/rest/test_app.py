@@ -255,7 +255,7 @@ def test_long_values_and_many_problems_make_no_long_answer(service: Served) -> N
         assert len(answer.json().get("problems", ())) == told
     body = json.dumps({"toMerge": [1] * 5_000})
     answer = service.post("mergerecordings", content=body, headers=bearer() | JSON)
-    assert answer.json()["error"] == "there are 5000 recordings to merge, at most 1000 are allowed"
+    assert answer.json()["error"] == "the merge has 5000 recordings, at most 1000 are allowed"
 
 
 @pytest.mark.parametrize(

@@ -33,13 +33,13 @@ _BLOCK_MS = 20
 """The shortest that has a level: at 8 kHz, a third of a frame."""
 
 _EDGE_REST_DB = -12.0
-"""Of the beep. Where it sets in, or a trim cuts it off, coding adds noise. Soak: -15.8 dB at most in
-333 stretches, and -19.3 in all others than that one."""
+"""Of the beep. Where it sets in, or a trim cuts it off, coding adds noise. Soak: -15.8 dB at most
+in 333 stretches, and -19.3 in all others than that one."""
 _SHORT_REST_DB = -6.0
 """In less than a block, where one peak counts. Soak: -21 dB at most in 125 stretches."""
 _EDGE_BESIDE_DB = -6.0
-"""Of what is heard beside the mask. Soak: -13 dB at most, but for noise at the lowest bitrates, whose
-coding noise is as loud as it is: there the noise beside the mask is measured."""
+"""Of what is heard beside the mask. Soak: -13 dB at most, but for noise at the lowest bitrates,
+whose coding noise is as loud as it is: there the noise beside the mask is measured."""
 _AMONG_OTHERS_DB = -3.0
 """The same, of others who are heard over the mask. Soak: -4.7 dB at most, with tones and effects of
 several recordings at 16 kHz; a voice that is left is found by its waveform far below."""

@@ -56,7 +56,7 @@ def verify_record(
         head=head,
         files=files,
         storage=_storage(settings, s3_region, s3_endpoint) if files else None,
-        told=entries,
+        on_entry=entries,
     )
     if entries is not None:
         entries.end(verdict)

@@ -122,7 +122,8 @@ def test_the_same_for_any_number_of_workers(workers: int, monkeypatch: pytest.Mo
     edit = ae.Modification(mask=mask("caller", 4000, 9000))
     wanted = stored(file("ogg-vorbis"), edit, workers=2)
     monkeypatch.setattr("audioengine.sources.windows._BLOCK_SAMPLES", 500)
-    monkeypatch.setattr("audioengine.operations.sampled._KEPT_SAMPLES", 600)
+    monkeypatch.setattr("audioengine.sources.windows._BESIDE_SAMPLES", 0)
+    monkeypatch.setattr("audioengine.operations.sampled.SECTION_SAMPLES", 600)
     assert stored(file("ogg-vorbis"), edit, workers=workers) == wanted
 
 
@@ -269,9 +270,9 @@ def test_an_mp3_in_a_wav_file_is_edited_as_such(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", [".wav", ".flac"])
 def test_destinations_are_named_as_mp3(ending: str, tmp_path: Path) -> None:
     target = tmp_path / f"o{ending}"
-    with pytest.raises(ae.InvalidRequestError, match="what is written is an MP3"):
+    with pytest.raises(ae.InvalidRequestError, match="the output is an MP3"):
         ae.store(file(), target)
-    with pytest.raises(ae.InvalidRequestError, match="what is written is an MP3"):
+    with pytest.raises(ae.InvalidRequestError, match="the output is an MP3"):
         ae.merge([ae.MergePart(file(), 1_728_890_677_283)], target)
     assert not list(tmp_path.iterdir())
 

@@ -184,7 +184,7 @@ def test_the_command_line(file: Path, tmp_path: Path) -> None:
     ("args", "message"),
     [
         (("--redact", "PIN"), "--redact says what to mask of a transcript"),
-        (("--transcript", "{file}"), "must say which kinds"),
+        (("--transcript", "{file}"), "must name the kinds"),
         (("--transcript", "caller=", "--redact", "ALL"), "must be FILE or PARTY=FILE"),
         (("--transcript", "{file}", "--redact", "ALL", "--channel-map", "0=x"), "CHANNEL=caller"),
         (("--transcript", "{file}", "--redact", "ALL", "--agent", "x"), "--agent"),

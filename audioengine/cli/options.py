@@ -178,7 +178,8 @@ _EDIT_OPTIONS = (
         "--params",
         callback=read_json,
         metavar="JSON|@FILE",
-        help="The edit as modificationParams of a command, in place of --trim and --mask.",
+        help="The edit as modificationParams of a command, or decisions that a review page saved, "
+        "in place of --trim and --mask.",
     ),
     click.option(
         "--dialect",
@@ -331,6 +332,12 @@ def read_request(
             )
         # Not a mapping? Then this raises, with the rest of what is wrong with it.
         wire: Any = params
+        if isinstance(params, dict) and params.keys() == {"review", "modificationParams"}:
+            if dialect == "rest":
+                raise click.UsageError(
+                    "--dialect rest is for milliseconds: decisions have seconds."
+                )
+            wire = params["modificationParams"]
         modification = Modification.from_params(wire, dialect or "sqs")
     said = take_masking(asked)
     if start_time_ms is not None and not modification.absolute_times and said.events is None:

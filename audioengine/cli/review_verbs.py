@@ -170,7 +170,7 @@ def review(
         s3=request.places["s3"],
     )
     made.write(page)
-    masks, size = len(made.report.masks), len(made.html)
+    masks, size = len(made.report.masks), len(made.html.encode())
     if as_json:
         click.echo(json.dumps({"page": str(page), "masks": masks, "bytes": size}))
     else:

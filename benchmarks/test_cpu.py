@@ -85,10 +85,11 @@ def test_help() -> None:
 def test_full(scratch: Path, kind: str) -> None:
     call = talk_of(FORMATS[kind], 600, 0)
     edit = audioengine.Modification(trim=audioengine.Interval(5, 595))
+    full = audioengine.StoreOptions(render="full")
     target = str(scratch / "out.mp3")
     theirs = peers.ffmpegs()[0]
     (taken,) = processor_seconds(
-        lambda: audioengine.store(str(call.path), target, edit, render="full", workers=1),
+        lambda: audioengine.store(str(call.path), target, edit, full, workers=1),
         who=resource.RUSAGE_SELF,
         rounds=FULL_ROUNDS,
     )

@@ -174,7 +174,7 @@ def encode_call(
     format = format_for(sound.rate, sound.channels)
     assert format is not None
     kbps = checked_kbps(first_kbps(format) if kbps is None else kbps, format)
-    windows = SoundWindows(sound, (workers + 1) * SECTION_SAMPLES)
+    windows = SoundWindows(sound, SECTION_SAMPLES, workers)
     with (
         closing(open_output(destination, s3)) as staging,
         executor_of(min(workers, 2)) as beside,

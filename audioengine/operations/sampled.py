@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from audioengine.edits import Span
 from audioengine.errors import UnsupportedAudioError
+from audioengine.operations.workers import worker_count
 from audioengine.plan.encode import RATES_HZ, format_for
 from audioengine.plan.samples import SampleIndex, sample_index
 from audioengine.render.section import SECTION_SAMPLES
@@ -16,9 +17,6 @@ from audioengine.sources.leg import Samples
 from audioengine.sources.opening import Opened, open_kind
 from audioengine.sources.windows import SoundWindows
 from audioengine.storage import Source
-
-# Workers read sections in order; at most two at a time are out of order.
-_KEPT_SAMPLES = 2 * SECTION_SAMPLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +52,8 @@ def open_sampled(source: Source, kind: Kind, *, allow_truncated: bool) -> Sample
             f"this is {kind} at {sound.rate:,} Hz, which MP3 does not have (it has {rates} Hz); "
             "resampled sound can't be edited sample-exactly, so convert it first"
         )
-    return Sampled(opened, sample_index(format, sound.length), SoundWindows(sound, _KEPT_SAMPLES))
+    return Sampled(
+        opened,
+        sample_index(format, sound.length),
+        SoundWindows(sound, SECTION_SAMPLES, worker_count(None)),
+    )

@@ -16,6 +16,7 @@ from audioengine.operations.options import SharedOptions
 from audioengine.redaction.finding import Findings
 from audioengine.redaction.number_words import ENGLISH, NumberWords
 from audioengine.redaction.transcripts.finder import Finder
+from audioengine.render.workers import rare_collection
 from audioengine.report import Check
 from audioengine.storage import S3Options, Source, SourceLike, open_source
 
@@ -57,16 +58,18 @@ def read_transcript(
     """
     from audioengine.redaction.transcripts.reading import find_in_transcript
 
-    return find_in_transcript(
-        read_bytes(open_source(place, s3)),
-        format=format,
-        party=party,
-        agent=agent,
-        channel_map=channel_map,
-        caller_channel=caller_channel,
-        finder=finder,
-        numbers=numbers,
-    )
+    data = read_bytes(open_source(place, s3))
+    with rare_collection():
+        return find_in_transcript(
+            data,
+            format=format,
+            party=party,
+            agent=agent,
+            channel_map=channel_map,
+            caller_channel=caller_channel,
+            finder=finder,
+            numbers=numbers,
+        )
 
 
 def read_bytes(source: Source) -> bytes:
@@ -128,7 +131,9 @@ def _findings(
 ) -> Findings:
     from audioengine.redaction.transcripts.reading import find_in_transcript
 
-    return find_in_transcript(read_bytes(opened(file.place)), party=file.party, **_how(options))
+    data = read_bytes(opened(file.place))
+    with rare_collection():
+        return find_in_transcript(data, party=file.party, **_how(options))
 
 
 def transcript_check(
@@ -141,8 +146,10 @@ def transcript_check(
     from audioengine.redaction.still_said import still_said
     from audioengine.redaction.transcripts.reading import read_words
 
-    transcript, reading = read_words(read_bytes(open_source(place, s3)), **_how(options))
-    found = still_said(transcript, reading, edits, rate_hz)
+    data = read_bytes(open_source(place, s3))
+    with rare_collection():
+        transcript, reading = read_words(data, **_how(options))
+        found = still_said(transcript, reading, edits, rate_hz)
     places = [
         f"{what} of {party} at {start:.2f} to {end:.2f} s"
         for what, some in (("a word", found.in_masks), ("a card number", found.card_numbers))

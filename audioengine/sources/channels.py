@@ -54,6 +54,11 @@ class Swapped:
         """Samples per channel."""
         return self.sound.length
 
+    @property
+    def seeks(self) -> bool:
+        """As the sound."""
+        return self.sound.seeks
+
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """The samples in order, as `Sound.blocks` says."""
         return (block[:, ::-1] for block in self.sound.blocks(size, start))

@@ -62,6 +62,11 @@ class Sound(Protocol):
         """Samples per channel, exactly."""
         ...
 
+    @property
+    def seeks(self) -> bool:
+        """Whether reading may start anywhere at no cost; else it begins at the front."""
+        ...
+
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """[shape=(n, channels)] The samples from `start` on in order, at most `size` at a time.
 

@@ -63,6 +63,11 @@ class Metered:
         """Samples per channel."""
         return self._sound.length
 
+    @property
+    def seeks(self) -> bool:
+        """As the sound."""
+        return self._sound.seeks
+
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """The samples in order, as `Sound.blocks` says."""
         position = start

@@ -38,6 +38,11 @@ class AvSound:
     channels: int
     length: int
 
+    @property
+    def seeks(self) -> bool:
+        """No: packets lean on those before them."""
+        return False
+
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """The samples in order, as `Sound.blocks` says."""
         position = 0
@@ -70,6 +75,8 @@ def open_av(source: ByteSource, kind: str, most_samples: int) -> AvSound:
                     f"this is {kind} with {len(container.streams.audio)} streams of sound; which "
                     "is meant is not known: take one out with ffmpeg -map 0:a:N -c copy"
                 )
+            if stream.codec_context is None:
+                raise UnsupportedAudioError(f"this is {kind} of a codec that FFmpeg has not")
             rate, channels = stream.rate or 0, stream.channels
     except (av.FFmpegError, ValueError, IndexError) as error:
         raise UnsupportedAudioError(f"this is {kind}, which FFmpeg can't read: {error}") from error

@@ -66,9 +66,14 @@ class SndfileSound:
     """libsndfile's word for the codec."""
     raw: RawFormat | None
 
+    @property
+    def seeks(self) -> bool:
+        """Whether each sample stands alone."""
+        return self.subtype in _APART
+
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """The samples in order, as `Sound.blocks` says."""
-        if self.subtype in _APART:
+        if self.seeks:
             yield from self._read(size, start)
             return
         position = 0
@@ -81,8 +86,12 @@ class SndfileSound:
         """[shape=(n, channels)] The samples from `start` on, `size` at a time."""
         dtype = "int16" if self.subtype in _SIXTEEN_BITS else "float32"
         with open_sndfile(self.source, self.raw) as file:
-            if start:
-                file.seek(start)
+            if self.seeks:
+                # Also to 0: behind a broken header reading may begin elsewhere than seeking does.
+                try:
+                    file.seek(start)
+                except soundfile.LibsndfileError as error:
+                    raise CutOffError(0, self.length, str(error)) from error
             for position in range(start, self.length, size):
                 wanted = min(size, self.length - position)
                 try:

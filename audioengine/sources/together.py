@@ -49,6 +49,11 @@ class Together:
         """Samples to the end of the last leg."""
         return max(one.span.end for channel in self.legs for one in channel)
 
+    @property
+    def seeks(self) -> bool:
+        """No: legs are read from front to back."""
+        return False
+
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """The samples in order, as `Sound.blocks` says."""
         running = [[_Running(one) for one in channel] for channel in self.legs]

@@ -15,17 +15,21 @@ from audioengine.sources.leg import Block, Samples, Sound, as_float
 
 _BLOCK_SAMPLES = 1 << 16
 
+# An encoder is warmed up with what comes before a section, and looks ahead.
+_BESIDE_SAMPLES = 1 << 14
+
 
 class SoundWindows:
     """Stretches of a sound; may be called from many threads.
 
-    So many of the last samples are kept that those who work side by side find theirs; who asks
-    for earlier ones lets the sound be read anew.
+    Those who work side by side ask for sections that follow one another, not quite in order. So
+    many of the last ones are kept that each finds its own, unless reading may start anywhere. Who
+    asks for what comes before lets the sound be read anew.
     """
 
-    def __init__(self, sound: Sound, kept: int) -> None:
+    def __init__(self, sound: Sound, section: int, workers: int) -> None:
         self.sound = sound
-        self._kept = kept
+        self._kept = section * (1 if sound.seeks else workers) + _BESIDE_SAMPLES
         self._lock = Lock()
         self._begin(0)
 

@@ -122,7 +122,8 @@ def test_the_same_for_any_number_of_workers(workers: int, monkeypatch: pytest.Mo
     edit = ae.Modification(mask=mask("caller", 4000, 9000))
     wanted = stored(file("ogg-vorbis"), edit, workers=2)
     monkeypatch.setattr("audioengine.sources.windows._BLOCK_SAMPLES", 500)
-    monkeypatch.setattr("audioengine.operations.sampled._KEPT_SAMPLES", 600)
+    monkeypatch.setattr("audioengine.sources.windows._BESIDE_SAMPLES", 0)
+    monkeypatch.setattr("audioengine.operations.sampled.SECTION_SAMPLES", 600)
     assert stored(file("ogg-vorbis"), edit, workers=workers) == wanted
 
 

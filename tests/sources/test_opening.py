@@ -187,7 +187,7 @@ def test_any_windows_are_the_sound(asked: list[tuple[int, int]]) -> None:
     data = written(pcm, 8000, "OGG", "VORBIS")
     sound = opened(data).sound
     everything = np.concatenate((np.zeros((50, 2)), whole(sound), np.zeros((5000, 2))))
-    windows = SoundWindows(sound, 2000)
+    windows = SoundWindows(sound, 1000, 2)
     spans = [Span(start, start + length) for start, length in asked]
     for span, found in zip(spans, windows(spans), strict=True):
         assert (found == everything[span.start + 50 : span.end + 50]).all()
@@ -311,6 +311,13 @@ def test_broken_files_raise_typed_errors_alone(name: str, data: st.DataObject) -
         assert count == sound.length
     except ae.AudioEngineError:
         pass
+
+
+def test_a_data_offset_that_lies_is_the_same_wherever_reading_starts() -> None:
+    data = bytearray(written(tones(8000, 300, 2), 8000, "AU", "ALAW"))
+    data[4:8] = bytes(4)
+    sound = opened(bytes(data)).sound
+    assert (whole(sound, 64, 100) == whole(sound)[100:]).all()
 
 
 def test_blocks_are_in_order() -> None:

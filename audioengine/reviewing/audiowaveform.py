@@ -18,7 +18,7 @@ import numpy.typing as npt
 from audioengine.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from audioengine.review.peaks import Peaks
+    from audioengine.reviewing.peaks import Peaks
 
 _VERSION = 2
 _HEAD = struct.Struct("<iIiiIi")
@@ -35,7 +35,7 @@ def to_json(peaks: Peaks, bits: int) -> str:
             "samples_per_pixel": peaks.samples_per_pixel,
             "bits": bits,
             "length": len(peaks),
-            "data": _numbers(peaks, bits).tolist(),
+            "data": numbers(peaks, bits).tolist(),
         },
         separators=(",", ":"),
     )
@@ -43,7 +43,7 @@ def to_json(peaks: Peaks, bits: int) -> str:
 
 def to_dat(peaks: Peaks, bits: int) -> bytes:
     """The peaks as binary data."""
-    numbers = _numbers(peaks, bits)
+    packed = numbers(peaks, bits)
     head = _HEAD.pack(
         _VERSION,
         _EIGHT_BITS if bits == 8 else 0,
@@ -52,11 +52,14 @@ def to_dat(peaks: Peaks, bits: int) -> bytes:
         len(peaks),
         2,
     )
-    return head + numbers.astype("<i2" if bits == 16 else "i1").tobytes()
+    return head + packed.astype("<i2" if bits == 16 else "i1").tobytes()
 
 
-def _numbers(peaks: Peaks, bits: int) -> npt.NDArray[Any]:
-    """[shape=(4 * pixels,)] For each pixel the caller's lowest and highest, then the callee's."""
+def numbers(peaks: Peaks, bits: int) -> npt.NDArray[Any]:
+    """[shape=(4 * pixels,)] For each pixel the caller's lowest and highest, then the callee's.
+
+    Raises InvalidRequestError where `bits` is neither 8 nor 16.
+    """
     if bits not in (8, 16):
         raise InvalidRequestError.of("bits", bits, "must be 8 or 16")
     both = np.concatenate((peaks.caller, peaks.callee), axis=1).reshape(-1)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from fractions import Fraction
@@ -68,7 +68,7 @@ class Peaks:
 
         Raises InvalidRequestError where `bits` is neither.
         """
-        from audioengine.review.audiowaveform import to_json
+        from audioengine.reviewing.audiowaveform import to_json
 
         return to_json(self, bits)
 
@@ -77,7 +77,7 @@ class Peaks:
 
         Raises InvalidRequestError where `bits` is neither.
         """
-        from audioengine.review.audiowaveform import to_dat
+        from audioengine.reviewing.audiowaveform import to_dat
 
         return to_dat(self, bits)
 
@@ -105,22 +105,63 @@ def peaks(
     count = worker_count(workers)
     with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
         rate_hz, samples = recording.index.format.rate_hz, recording.index.samples
-        each = _samples_per_pixel(pixels_per_second, rate_hz)
-        block = each * max(1, BLOCK_SAMPLES // each)
-        blocks = [(start, min(start + block, samples)) for start in range(0, samples, block)]
-        parts = []
-        for part, (_, end) in zip(_extremes(recording, blocks, each, count), blocks, strict=True):
-            parts.append(part)
-            if progress is not None:
-                progress(end, samples)
-    pixels = np.concatenate(parts) if parts else np.zeros((0, 1, 2), np.int16)
+        each = samples_per_pixel(pixels_per_second, rate_hz)
+        pixels = read_extremes(recording, [Span(0, samples)], each, count, progress=progress)
+    return peaks_of(pixels, caller_channel, rate_hz, each, samples)
+
+
+def peaks_of(
+    pixels: Extremes, caller_channel: CallerChannel, rate_hz: int, each: int, samples: int
+) -> Peaks:
+    """Peaks of extremes of shape (pixels, channels, 2)."""
     left, right = pixels[:, 0], pixels[:, -1]
     if caller_channel == "right":
         left, right = right, left
     return Peaks(left, right, rate_hz, each, samples)
 
 
-def _samples_per_pixel(asked: Number, rate_hz: int) -> int:
+def read_extremes(
+    recording: Recording,
+    spans: Sequence[Span],
+    each: int,
+    workers: int,
+    *,
+    offset: int = 0,
+    into: Extremes | None = None,
+    progress: Progress | None = None,
+) -> Extremes:
+    """[shape=(pixels, channels, 2)] The pixels under some spans, 0 elsewhere.
+
+    spans: on a clock whose pixels begin at its sample 0, inside the recording. One that begins
+        inside a pixel has that of its own samples alone.
+    offset: where on that clock the recording begins.
+    into: pixels to copy, of which those under the spans are replaced.
+    """
+    index = recording.index
+    end = offset + index.samples
+    if into is None:
+        pixels = np.zeros((-(-end // each), index.format.channels, 2), np.int16)
+    else:
+        pixels = into.copy()
+    blocks = [block for span in spans for block in _blocks(span, each)]
+    read = [(start - offset, stop - offset) for start, stop in blocks]
+    for part, (start, stop) in zip(_extremes(recording, read, each, workers), blocks, strict=True):
+        pixels[start // each : start // each + len(part)] = part
+        if progress is not None:
+            progress(stop - offset, index.samples)
+    return pixels
+
+
+def _blocks(span: Span, each: int) -> Iterator[tuple[int, int]]:
+    """The pieces of a span to decode at once; all but the first begin where a pixel does."""
+    start = span.start
+    while start < span.end:
+        length = each - start % each if start % each else each * max(1, BLOCK_SAMPLES // each)
+        yield start, min(start + length, span.end)
+        start += length
+
+
+def samples_per_pixel(asked: Number, rate_hz: int) -> int:
     """How many samples a pixel holds."""
     number = isinstance(asked, (int, float, Rational)) and not isinstance(asked, bool)
     if not number or not 0 < asked <= rate_hz:

@@ -34,7 +34,7 @@ class BlockType(IntEnum):
 
 
 # By window_switching_flag and block_type, three bits; without the flag, the two say nothing.
-_WINDOWS = (*(BlockType.LONG,) * 4, *BlockType)
+_WINDOWS: tuple[BlockType, ...] = (*(BlockType.LONG,) * 4, *BlockType)
 
 # Successions of windows whose overlapping halves fit (2.4.3.4.10.3).
 LEGAL_SUCCESSIONS = frozenset(

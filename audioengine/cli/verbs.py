@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,13 @@ _SOURCE = click.argument("source", metavar="SRC")
 @edit_options("publish")
 @record_options
 @workers_option
+@click.option(
+    "--review",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page too that shows and plays what was done, as the verb review does.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, like plan.")
 @click.option(
     "--labels-out",
@@ -48,6 +57,7 @@ def store(
     record: Path | None,
     pcm_digest: bool,
     workers: int | None,
+    page: Path | None,
     dry_run: bool,
     labels_out: str | None,
     as_json: bool,
@@ -71,7 +81,10 @@ def store(
     from audioengine.cli.progress import progress_bar
     from audioengine.operations.store import store as run
 
-    with progress_bar(shown=not as_json) as progress:
+    with (
+        _review_beside(page, source, request, workers),
+        progress_bar(shown=not as_json) as progress,
+    ):
         report = run(
             source,
             destination,
@@ -99,6 +112,35 @@ def _write_labels(
     from audioengine.operations.label_files import labels_file
 
     write_file(place, labels_file(report.to_dict(), format)[0], request.places["s3"])
+
+
+@contextmanager
+def _review_beside(
+    page: Path | None, source: str, request: Request, workers: int | None
+) -> Iterator[None]:
+    """Publish a review page where what is done meanwhile succeeds.
+
+    It is made before: the output may replace the source.
+    """
+    if page is None:
+        yield
+        return
+    from audioengine.reviewing.page import review
+    from audioengine.storage import open_destination
+
+    with closing(open_destination(page)) as staging:
+        made = review(
+            source,
+            None,
+            request.modification,
+            request.options,
+            verify=request.options.verify,
+            workers=workers,
+            **request.places,
+        )
+        staging.write(made.html.encode())
+        yield
+        staging.publish()
 
 
 @click.command()

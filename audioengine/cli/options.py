@@ -52,6 +52,7 @@ class Places(TypedDict):
 
     start_time_ms: Number | None
     s3: S3Options | None
+    raw: str | None
 
 
 def _interval(text: str, origin: str) -> Interval:
@@ -224,13 +225,20 @@ _RECORD_OPTIONS = (
 )
 
 
+raw_option = click.option(
+    "--raw",
+    metavar="CODEC:RATE:CHANNELS",
+    help="What files without a header hold: ulaw:8000:1; also alaw, s16, s8, u8, s24, s32, f32.",
+)
+
+
 def edit_options(*scopes: Scope) -> Callable[[_Callback], _Callback]:
     """Give a verb all options from which `read_request` makes a request.
 
     scopes: in which options count beside those of any edit.
     """
     declared = declared_options(StoreOptions, ("edit", *scopes))
-    of_one = () if "batch" in scopes else (transcript_option, *MASKING_OPTIONS)
+    of_one = () if "batch" in scopes else (transcript_option, *MASKING_OPTIONS, raw_option)
     own = (*_EDIT_OPTIONS, *of_one)
     return lambda verb: with_options(verb, (*own, *declared, *S3_OPTIONS))
 
@@ -304,6 +312,7 @@ def read_request(
     s3_region: str | None,
     s3_endpoint: str | None,
     transcripts: tuple[TranscriptFile, ...] | None = None,
+    raw: str | None = None,
     **asked: Any,
 ) -> Request:
     """Make a request of the values of `edit_options`.
@@ -344,4 +353,4 @@ def read_request(
     s3 = read_s3(kms_key, s3_region, s3_endpoint)
     modification = with_masking(modification, said, options, start_time_ms, s3)
     options = silenced(options, said)
-    return Request(modification, options, {"start_time_ms": start_time_ms, "s3": s3})
+    return Request(modification, options, {"start_time_ms": start_time_ms, "s3": s3, "raw": raw})

@@ -157,6 +157,8 @@ def review(
     from audioengine.reviewing.page import review as run
 
     request = read_request(**edit)
+    if request.places["raw"] is not None:
+        raise click.UsageError("--raw: a page takes no file without a header; convert it first.")
     made = run(
         source,
         output,
@@ -167,7 +169,8 @@ def review(
         with_words=with_words,
         verify=verify,
         workers=workers,
-        **request.places,
+        start_time_ms=request.places["start_time_ms"],
+        s3=request.places["s3"],
     )
     made.write(page)
     masks, size = len(made.report.masks), len(made.html.encode())

@@ -81,11 +81,11 @@ def find_dtmf(
 ) -> Findings:
     """Find strings of keys (DTMF) in a recording, and their echo on the other party's channel.
 
-    The whole recording is decoded, in blocks. A string is what has no pause of more than 3 s. Its
-    findings are of the kind ``DTMF``; what keys they are is told nowhere.
+    The whole recording is decoded, in blocks. A pause of more than 3 s ends a string. Each string
+    is a finding of the kind ``DTMF``; findings do not name the keys.
 
-    min_keys: strings of fewer are none, at least 1. Two of the keys must be heard clearly; of a
-        voice or music as loud as they are, single ones may be made up.
+    min_keys: ignores strings of fewer keys, at least 1. Two of the keys must be heard clearly;
+        with 1, a voice or music as loud as keys may be taken for one.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, StorageError.
     """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Laying copied and re-made frames into one reservoir.
+"""Lays copied and re-made frames into one reservoir.
 
 Frames of clusters pass through here one by one. A copied frame's main data has a fixed place
-relative to its frame; re-made main data goes into what is free before it, and leaves free what
-the next copied frame reaches back for.
+relative to its frame. Re-made main data goes into the free space before it, and leaves free the
+space that the next copied frame reaches back to.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from audioengine.errors import LimitError
 from audioengine.mp3.info_tag import DECODER_DELAY, MAX_DELAY, PREFRAMES
 from audioengine.mp3.main_data import Frame
 from audioengine.mp3.reservoir import Placement, SlotRule, lay
-from audioengine.mp3.side_info import BlockType, SideInfo, granule_layout
+from audioengine.mp3.side_info import BlockType, granule_layout
 from audioengine.mp3.splice import ChannelFrame, join_channels, silent_channel
 from audioengine.pcm.decode import phase_turn
 from audioengine.plan.grid import FrameRange
@@ -25,19 +25,19 @@ from audioengine.plan.rendering import RenderPlan
 from audioengine.render.output import FrameOutput, Kind
 
 Smaller: TypeAlias = Callable[[int, Mapping[int, ChannelFrame]], Iterable[dict[int, ChannelFrame]]]
-"""Gives some channels of a frame, in place of these, at ever lower bitrates."""
+"""Returns smaller codings of a frame's given channels, at ever lower bitrates."""
 
 _LOWEST = 1
-"""bitrate_index of the lowest bitrate there is: its frames hold header, CRC and side information at
-all rates, by 11172-3 and 13818-3, 2.4.1.3."""
+"""bitrate_index of the lowest bitrate: its frames hold header, CRC and side information at all
+sampling rates, by 11172-3 and 13818-3, 2.4.1.3."""
 
 
 class NoRoomError(LimitError):
-    """A re-made frame fits at no bitrate and no quality beside what is kept."""
+    """A re-made frame does not fit beside copied ones at any bitrate and quality."""
 
 
 class Remade(NamedTuple):
-    """A frame to be laid anew."""
+    """A re-made frame to be laid."""
 
     number: int
     channels: tuple[ChannelFrame, ...]
@@ -47,7 +47,7 @@ class Remade(NamedTuple):
 
 @dataclass
 class Weaver:
-    """Lays frames in order; holds a few back until it knows what must stay free for later ones."""
+    """Lays frames in order; holds a few until it knows what must stay free for later ones."""
 
     output: FrameOutput
     plan: RenderPlan
@@ -57,12 +57,12 @@ class Weaver:
     lowered: int = 0
     """Re-made frames that took less quality to fit."""
     lead_in: int = 0
-    """Silent frames added in front, to have room in the reservoir."""
+    """Silent frames added in front to make room in the reservoir."""
     _queue: deque[Frame | Remade] = field(default_factory=deque)
     _copies: int = 0
     """Copied frames in the queue."""
     _large: int = 0
-    """Re-made frames in the queue that may not fit into slots of their own."""
+    """Re-made frames in the queue that may not fit into their own slots."""
     _behind: int = 0
     _started: bool = False
 
@@ -74,11 +74,11 @@ class Weaver:
         slot = max(1, self._rule.slots[1])
         self._length_shift = granule_layout(header.format.lsf).length_shift
         self._large_bits = 8 * (self._rule.slots[14] - header.format.max_main_data_begin)
-        # As far as a frame can reach back over the smallest ones.
+        # As far as a frame can reach back over the smallest frames.
         self._hold = header.format.max_main_data_begin // slot + 2
 
     def add(self, frame: Frame | Remade) -> None:
-        """The next frame, copied or re-made."""
+        """Add the next frame, copied or re-made."""
         self._queue.append(frame)
         self._copies += isinstance(frame, Frame)
         self._large += self._is_large(frame)
@@ -86,20 +86,24 @@ class Weaver:
             self._lay_first(None)
 
     def _is_large(self, frame: Frame | Remade) -> bool:
-        return not isinstance(frame, Frame) and sum(self._bits(frame)) >= self._large_bits
+        return not isinstance(frame, Frame) and sum(self._bits(frame.channels)) >= self._large_bits
 
-    def _bits(self, frame: Remade) -> list[int]:
-        """Main data bits of each channel; `ChannelFrame.bits` takes longer, for many frames."""
+    def _bits(self, channels: Sequence[ChannelFrame]) -> list[int]:
+        """Main data bits of each channel; `ChannelFrame.bits` is slower for many frames."""
         shift = self._length_shift
-        return [sum([one >> shift for one in channel.granules]) for channel in frame.channels]
+        return [sum([one >> shift for one in channel.granules]) for channel in channels]
+
+    def _length(self, channels: Sequence[ChannelFrame]) -> int:
+        """Bytes of main data that they have together."""
+        return (sum(self._bits(channels)) + 7) // 8
 
     def finish(self, following: Frame | None) -> None:
-        """Lay all frames held; `following` is the copied frame after them, if there is one."""
+        """Lay all held frames; `following` is the copied frame after them, if any."""
         while self._queue:
             self._lay_first(following)
 
     def silence(self, frames: FrameRange) -> None:
-        """Frames without a source: all but the last, which may lend their slots, go out at once."""
+        """Add silent frames; all but the last, which may lend their slots, are written at once."""
         bulk = max(frames.first, frames.last - self._hold)
         if frames.first < bulk:
             self.finish(None)
@@ -110,7 +114,7 @@ class Weaver:
 
     @property
     def _silence_rule(self) -> SlotRule:
-        """Silence takes no bits: where bitrates vary anyway, it takes the lowest there is."""
+        """The sizes of silent frames: where bitrates vary anyway, they take the lowest."""
         if self.plan.padded:
             return self._rule
         return replace(self._rule, bitrate_index=_LOWEST)
@@ -121,7 +125,7 @@ class Weaver:
         return Remade(number, silent, (False,) * channels)
 
     def copied(self, behind: int) -> None:
-        """Frames were copied in bulk; the last one left `behind` free bytes before what follows."""
+        """Note that frames were copied in bulk, with `behind` free bytes before the next frame."""
         self._behind = behind
         self._started = True
 
@@ -137,20 +141,23 @@ class Weaver:
             self._behind = begin + frame.slot_bytes - len(frame.adu)
             self.output.keep(frame, shared=self._shared())
             return
-        placement, info, adu = self._fit(frame, self._reserves(following))
+        placement, channels = self._fit(frame, self._reserves(following))
         if placement.bitrate_index > self.plan.bitrate_index:
             self.raised += 1
         self._behind = placement.free
-        info = SideInfo(placement.main_data_begin, info.scfsi, info.granules)
+        info, adu = join_channels(channels, self._rule.format, placement.main_data_begin)
         kind: Kind = "spliced" if any(frame.kept) else "reencoded" if adu else "silent"
         self.output.remake(kind, info, adu, placement)
 
-    def _fit(self, frame: Remade, reserves: Sequence[int]) -> tuple[Placement, SideInfo, bytes]:
-        info, adu = join_channels(frame.channels, self._rule.format)
+    def _fit(
+        self, frame: Remade, reserves: Sequence[int]
+    ) -> tuple[Placement, Sequence[ChannelFrame]]:
+        """Where a frame goes, and as what: of less quality where it has no room."""
+        length = self._length(frame.channels)
         for reserve in reserves:
-            placement = lay(len(adu), frame.number, self._behind, reserve, self._rule)
+            placement = lay(length, frame.number, self._behind, reserve, self._rule)
             if placement is not None:
-                return placement, info, adu
+                return placement, frame.channels
         remade = {
             channel: unit
             for channel, (unit, kept) in enumerate(zip(frame.channels, frame.kept, strict=True))
@@ -158,21 +165,22 @@ class Weaver:
         }
         for channels in self.smaller(frame.number, remade):
             parts = [channels.get(number, unit) for number, unit in enumerate(frame.channels)]
-            info, adu = join_channels(parts, self._rule.format)
-            placement = lay(len(adu), frame.number, self._behind, reserves[-1], self._rule)
+            placement = lay(
+                self._length(parts), frame.number, self._behind, reserves[-1], self._rule
+            )
             if placement is not None:
                 self.lowered += 1
-                return placement, info, adu
+                return placement, parts
         raise NoRoomError(
             f"frame {frame.number} does not fit into a frame of the highest bitrate, "
             f"{self._rule.format.bitrates_kbps[14]} kbit/s, at any quality"
         )
 
     def _reserves(self, following: Frame | None) -> Sequence[int]:
-        """What should stay free behind a re-made frame, most first; the last of them must.
+        """Bytes that should stay free after a re-made frame, most first; the last are a must.
 
-        Later frames that are too large for their own slots find room before them, so that they
-        need not be made coarser; at least what they need once they are.
+        Later frames that are too large for their own slots get room before them, so that they need
+        not be made coarser; at least the room that they need once they are.
         """
         copy = self._reserve(self._queue, following) if self._copies or following else 0
         if not self._large:
@@ -181,7 +189,7 @@ class Weaver:
         return (full, coarse) if full > coarse else (coarse,)
 
     def _needs(self, following: Frame | None) -> tuple[int, int]:
-        """What the frames held need before them, as they are and at the lowest quality."""
+        """The bytes that the held frames need before them, unchanged and at the lowest quality."""
         format = self._rule.format
         most = format.max_main_data_begin
         largest = self._rule.slots[14]
@@ -191,7 +199,7 @@ class Weaver:
             if isinstance(frame, Frame):
                 full = coarse = frame.side_info.main_data_begin
                 continue
-            sizes = self._bits(frame)
+            sizes = self._bits(frame.channels)
             least = [
                 size if kept else min(size, lowest)
                 for size, kept in zip(sizes, frame.kept, strict=True)
@@ -201,9 +209,9 @@ class Weaver:
         return full, coarse
 
     def _shared(self) -> bool:
-        """Whether main data of what a re-made frame replaces may be in the frame just taken.
+        """Whether the frame just taken may hold main data of a replaced frame.
 
-        Wherever a main_data_begin can reach: what the replaced frame's was, must not matter.
+        It may wherever a main_data_begin can reach: the replaced frame's own value must not matter.
         """
         room = 0
         for frame in self._queue:
@@ -213,7 +221,7 @@ class Weaver:
         return False
 
     def _reserve(self, after: Iterable[Frame | Remade], following: Frame | None) -> int:
-        """What must stay free behind a re-made frame for the next copied one."""
+        """Bytes that must stay free after a re-made frame for the next copied one."""
         room = 0
         for frame in after:
             if isinstance(frame, Frame):
@@ -222,7 +230,7 @@ class Weaver:
         return max(0, following.side_info.main_data_begin - room) if following else 0
 
     def _start(self, following: Frame | None) -> None:
-        """Put silent frames in front where the first frames would need a higher bitrate."""
+        """Put silent frames in front if the first frames would need a higher bitrate."""
         self._started = True
         raised = {lead: self._raised_with(lead, following) for lead in self._possible_leads()}
         self.lead_in = min(raised, key=raised.__getitem__)
@@ -234,7 +242,7 @@ class Weaver:
             self._queue.appendleft(Remade(number, silent, (False,) * format.channels))
 
     def _first_windows(self, frame: Frame | Remade | None) -> Sequence[BlockType]:
-        """By channel, the window that a frame begins with."""
+        """By channel, the first window of a frame."""
         format = self._rule.format
         if isinstance(frame, Frame):
             layout = granule_layout(format.lsf)
@@ -244,11 +252,11 @@ class Weaver:
         return [channel.block_types(format)[0] for channel in frame.channels]
 
     def _possible_leads(self) -> Sequence[int]:
-        """How many more silent frames there may be in front, fewest first."""
+        """The possible numbers of silent frames to add in front, fewest first."""
         format, grid = self._rule.format, self.plan.grid
         spf = format.samples_per_frame
         hidden = (grid.encoder_delay + DECODER_DELAY) // spf
-        # With more hidden frames, decoders would skip those whose slots the first audible ones use.
+        # With more hidden frames, decoders would skip some whose slots the first audible ones use.
         most = min((MAX_DELAY - grid.encoder_delay) // spf, PREFRAMES - hidden)
         leads = range(max(0, most) + 1)
         if not self.plan.keeps_start:
@@ -260,7 +268,7 @@ class Weaver:
         return same_phase or leads
 
     def _raised_with(self, lead: int, following: Frame | None) -> int:
-        """How many of the first frames would be raised behind `lead` more silent frames."""
+        """The number of first frames that would be raised after `lead` more silent frames."""
         slot = self._rule.slot(0)
         behind = min(lead * slot, self._rule.format.max_main_data_begin)
         raised = 0
@@ -269,9 +277,8 @@ class Weaver:
             if isinstance(frame, Frame):
                 break
             reserve = self._reserve(waiting[position + 1 :], following)
-            placement = lay(
-                (sum(self._bits(frame)) + 7) // 8, frame.number, behind, reserve, self._rule
-            )
+            length = self._length(frame.channels)
+            placement = lay(length, frame.number, behind, reserve, self._rule)
             if placement is None:
                 return len(waiting)
             raised += placement.bitrate_index > self.plan.bitrate_index

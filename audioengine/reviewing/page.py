@@ -28,6 +28,7 @@ from audioengine.reviewing.audiowaveform import numbers
 from audioengine.reviewing.clips import Clip, clips_of, stretches
 from audioengine.reviewing.document import page_html
 from audioengine.reviewing.peaks import Extremes, peaks_of, read_extremes, samples_per_pixel
+from audioengine.sources.raw import RawFormat
 from audioengine.storage import DestinationLike, S3Options, SourceLike, open_destination
 from audioengine.times import Number, exact
 from audioengine.version import VERSION
@@ -74,6 +75,7 @@ def review(
     with_audio: bool = False,
     with_words: bool = False,
     verify: bool = False,
+    raw: RawFormat | str | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
 ) -> ReviewPage:
@@ -112,7 +114,14 @@ def review(
     source = _reopenable(source)
     buffer = BytesIO()
     report = store(
-        source, buffer, modification, options, start_time_ms=start_time_ms, s3=s3, workers=workers
+        source,
+        buffer,
+        modification,
+        options,
+        start_time_ms=start_time_ms,
+        raw=raw,
+        s3=s3,
+        workers=workers,
     )
     made = buffer.getvalue()
     shown: SourceLike = made if output is None else _reopenable(output)
@@ -126,6 +135,7 @@ def review(
             modification,
             options,
             start_time_ms=start_time_ms,
+            raw=raw,
             s3=s3,
             workers=workers,
         )
@@ -138,7 +148,7 @@ def review(
             for one in verdict.checks
         ]
     with (
-        open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as before,
+        open_recording(source, allow_truncated=options.allow_truncated, s3=s3, raw=raw) as before,
         open_recording(shown, s3=s3) as after,
     ):
         made_hz, shown_hz = (one.index.format.rate_hz for one in (before, after))

@@ -20,11 +20,10 @@ _BESIDE_SAMPLES = 1 << 14
 
 
 class SoundWindows:
-    """Stretches of a sound; may be called from many threads.
+    """Stretches of a sound; thread-safe.
 
-    Those who work side by side ask for sections that follow one another, not quite in order. So
-    many of the last ones are kept that each finds its own, unless reading may start anywhere. Who
-    asks for what comes before lets the sound be read anew.
+    Parallel workers read consecutive sections, not quite in order, so the last few sections are
+    cached, unless reading may start anywhere. A request for earlier samples reads the sound again.
     """
 
     def __init__(self, sound: Sound, section: int, workers: int) -> None:

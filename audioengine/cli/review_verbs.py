@@ -155,6 +155,8 @@ def review(
     from audioengine.reviewing.page import review as run
 
     request = read_request(**edit)
+    if request.places["raw"] is not None:
+        raise click.UsageError("--raw: a page takes no file without a header; convert it first.")
     made = run(
         source,
         output,
@@ -164,10 +166,11 @@ def review(
         with_audio=with_audio,
         verify=verify,
         workers=workers,
-        **request.places,
+        start_time_ms=request.places["start_time_ms"],
+        s3=request.places["s3"],
     )
     made.write(page)
-    masks, size = len(made.report.masks), len(made.html)
+    masks, size = len(made.report.masks), len(made.html.encode())
     if as_json:
         click.echo(json.dumps({"page": str(page), "masks": masks, "bytes": size}))
     else:

@@ -33,6 +33,9 @@ class BlockType(IntEnum):
     STOP = 3
 
 
+# By window_switching_flag and block_type, three bits; without the flag, the two say nothing.
+_WINDOWS: tuple[BlockType, ...] = (*(BlockType.LONG,) * 4, *BlockType)
+
 # Successions of windows whose overlapping halves fit (2.4.3.4.10.3).
 LEGAL_SUCCESSIONS = frozenset(
     {
@@ -81,8 +84,7 @@ class GranuleLayout:
 
     def block_type(self, granule: int) -> BlockType:
         """The window of the granule."""
-        bits = granule >> self.window_shift & 7
-        return BlockType(bits & 3) if bits & 4 else BlockType.LONG
+        return _WINDOWS[granule >> self.window_shift & 7]
 
 
 @lru_cache(maxsize=2)

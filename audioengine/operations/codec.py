@@ -22,6 +22,7 @@ from audioengine.plan.bitrate import usual_kbps
 from audioengine.plan.encode import RATES_HZ, format_for
 from audioengine.render.execute import Progress
 from audioengine.report import BitratesReport, EncodeReport
+from audioengine.sources.raw import RawFormat
 from audioengine.storage import DestinationLike, S3Options, SourceLike
 from audioengine.times import Number, exact, round_half_up, seconds_to_samples
 from audioengine.version import VERSION
@@ -184,6 +185,7 @@ def decode(
     *,
     caller_channel: CallerChannel = "left",
     allow_truncated: bool = False,
+    raw: RawFormat | str | None = None,
     s3: S3Options | None = None,
 ) -> Audio:
     """Decode the samples from `start` to `end`, in seconds on the recording's clock.
@@ -191,11 +193,13 @@ def decode(
     Any window is sample-exact, and nothing outside it is decoded but a few frames before it. Bounds
     are rounded to the nearest sample and clipped to the recording.
 
+    raw: what a source without a header holds: ``ulaw:8000:2``.
+
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, StorageError.
     """
     if caller_channel not in ("left", "right"):
         raise InvalidRequestError.of("caller_channel", caller_channel, "must be left or right")
-    with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
+    with open_recording(source, allow_truncated=allow_truncated, s3=s3, raw=raw) as recording:
         index = recording.index
         window = Interval(start, end, origin="window")
         whole = start is None and end is None

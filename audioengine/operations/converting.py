@@ -17,7 +17,7 @@ from audioengine.operations.captured import CaptureFile, opened_capture
 from audioengine.operations.facts import facts_of
 from audioengine.operations.first_encode import checked_kbps, encode_samples, output_file
 from audioengine.operations.hashing import sha256_hex
-from audioengine.operations.legs import PARTIES, Legs, ends_apart, opened_legs, raw_format
+from audioengine.operations.legs import PARTIES, Legs, ends_apart, opened_legs
 from audioengine.operations.outputs import open_output
 from audioengine.operations.workers import worker_count
 from audioengine.plan.bitrate import first_kbps
@@ -39,7 +39,7 @@ from audioengine.sources.leg import Sound
 from audioengine.sources.meter import Metered
 from audioengine.sources.mp3 import Mp3Sound
 from audioengine.sources.opening import open_sound
-from audioengine.sources.raw import RawFormat
+from audioengine.sources.raw import RawFormat, raw_format
 from audioengine.sources.together import lay_together
 from audioengine.sources.windows import SoundWindows
 from audioengine.storage import DestinationLike, S3Options, Source, SourceLike, open_source

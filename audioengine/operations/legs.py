@@ -18,7 +18,7 @@ from audioengine.errors import (
 from audioengine.notices import Notice
 from audioengine.sources.channels import ChannelLeg
 from audioengine.sources.opening import Opened, open_sound
-from audioengine.sources.raw import RawFormat
+from audioengine.sources.raw import RawFormat, raw_format
 from audioengine.storage import S3Options, Source, SourceLike, open_source
 from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact, plain
 
@@ -95,11 +95,6 @@ def opened_legs(
             out.append(OpenLeg(party, source, sound, leg, ends_at))
         _check_lengths(out, exact(max_apart_s, "max_apart_s"))
         yield out
-
-
-def raw_format(raw: RawFormat | str | None) -> RawFormat | None:
-    """The format of a file without a header, parsed if it is text."""
-    return RawFormat.of(raw) if isinstance(raw, str) else raw
 
 
 def ends_apart(legs: Sequence[OpenLeg], max_apart_s: Number) -> Notice | None:

@@ -16,6 +16,7 @@ from audioengine.mp3.info_tag import DECODER_DELAY, InfoTag
 from audioengine.mp3.scan import scan
 from audioengine.notices import Notice
 from audioengine.sources.kind import Kind, kind_of
+from audioengine.sources.raw import RawFormat, raw_format
 from audioengine.storage import S3Options, Source, SourceLike, open_source
 
 if TYPE_CHECKING:
@@ -90,9 +91,15 @@ def likely_delay(recording: Recording) -> int:
 
 @contextmanager
 def open_recording(
-    source: SourceLike, *, allow_truncated: bool = False, s3: S3Options | None = None
+    source: SourceLike,
+    *,
+    allow_truncated: bool = False,
+    s3: S3Options | None = None,
+    raw: RawFormat | str | None = None,
 ) -> Iterator[Recording]:
     """Open and index a source: an MP3, or a sound file that can be encoded.
+
+    raw: what a file without a header holds, such as ``ulaw:8000:2``.
 
     Raises StorageError, UnsupportedAudioError, LimitError and MalformedAudioError; the last also,
     unless `allow_truncated`, if the tag or header promises more than the file holds and the tag
@@ -101,15 +108,15 @@ def open_recording(
     if not isinstance(allow_truncated, bool):
         raise InvalidRequestError.of("allow_truncated", allow_truncated, "must be True or False")
     with closing(open_source(source, s3)) as opened:
-        kind = kind_of(opened)
-        if kind is None or kind.holds_mp3:
+        kind = None if raw is not None else kind_of(opened)
+        if raw is None and (kind is None or kind.holds_mp3):
             yield _mp3(opened, kind, allow_truncated=allow_truncated)
         else:
             from audioengine.operations.sampled import open_sampled  # rarely needed
 
-            sampled = open_sampled(opened, kind, allow_truncated=allow_truncated)
-            warnings = sampled.opened.warnings
-            yield Recording(opened, sampled.index, warnings, opened, str(kind), sampled)
+            sampled = open_sampled(opened, raw_format(raw), allow_truncated=allow_truncated)
+            found = sampled.opened
+            yield Recording(opened, sampled.index, found.warnings, opened, found.kind, sampled)
 
 
 def _mp3(file: Source, kind: Kind | None, *, allow_truncated: bool) -> Recording:

@@ -12,9 +12,9 @@ from audioengine.operations.workers import worker_count
 from audioengine.plan.encode import RATES_HZ, format_for
 from audioengine.plan.samples import SampleIndex, sample_index
 from audioengine.render.section import SECTION_SAMPLES
-from audioengine.sources.kind import Kind
 from audioengine.sources.leg import Samples
-from audioengine.sources.opening import Opened, open_kind
+from audioengine.sources.opening import Opened, open_sound
+from audioengine.sources.raw import RawFormat
 from audioengine.sources.windows import SoundWindows
 from audioengine.storage import Source
 
@@ -37,20 +37,20 @@ class Sampled:
         return pcm
 
 
-def open_sampled(source: Source, kind: Kind, *, allow_truncated: bool) -> Sampled:
-    """Open a sound file that is no MP3.
+def open_sampled(source: Source, raw: RawFormat | None, *, allow_truncated: bool) -> Sampled:
+    """Open a sound file that is no MP3; one without a header by what `raw` says.
 
     Raises MalformedAudioError, UnsupportedAudioError, also for a sampling rate that MP3 lacks,
     LimitError and StorageError.
     """
-    opened = open_kind(source, kind, allow_truncated=allow_truncated)
+    opened = open_sound(source, raw, allow_truncated=allow_truncated)
     sound = opened.sound
     format = format_for(sound.rate, sound.channels)
     if format is None:
         rates = ", ".join(map(str, RATES_HZ))
         raise UnsupportedAudioError(
-            f"this is {kind} at {sound.rate:,} Hz, which MP3 does not have (it has {rates} Hz); "
-            "resampled sound can't be edited sample-exactly, so convert it first"
+            f"this is {opened.kind} at {sound.rate:,} Hz, which MP3 does not have (it has {rates} "
+            "Hz); resampled sound can't be edited sample-exactly, so convert it first"
         )
     return Sampled(
         opened,

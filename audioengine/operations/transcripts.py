@@ -107,7 +107,7 @@ def with_transcripts(
     if not redact:
         rule = "must name the kinds of findings to mask; ALL masks all"
         raise InvalidRequestError.of("redact", None, rule)
-    opened = opened or partial(open_source, s3=s3)
+    opened = opened or partial(_opened, s3=s3)
     told = [
         _findings(one, options, opened).modification(
             redact, reading.min_confidence or None, reading.guard_ms, reading.join_ms
@@ -124,6 +124,11 @@ def with_transcripts(
         rule = "must have a finding to mask, because require_match is set"
         raise InvalidRequestError.of("transcript", ", ".join(redact), rule)
     return replace(modification, transcripts=(), redact=()).masked_too(told)
+
+
+def _opened(place: SourceLike, s3: S3Options | None) -> Source:
+    # The version that is asked for is the recording's.
+    return open_source(place, s3 and replace(s3, version=None))
 
 
 def _findings(
@@ -146,7 +151,7 @@ def transcript_check(
     from audioengine.redaction.still_said import still_said
     from audioengine.redaction.transcripts.reading import read_words
 
-    data = read_bytes(open_source(place, s3))
+    data = read_bytes(_opened(place, s3))
     with rare_collection():
         transcript, reading = read_words(data, **_how(options))
         found = still_said(transcript, reading, edits, rate_hz)

@@ -22,6 +22,7 @@ from audioengine.operations.transcripts import transcript_check, with_transcript
 from audioengine.operations.workers import worker_count
 from audioengine.plan.rendering import RenderPlan
 from audioengine.report import Check, VerdictReport
+from audioengine.sources.raw import RawFormat
 from audioengine.storage import S3Options, SourceLike, open_source
 from audioengine.times import Number
 from audioengine.verification.case import store_case
@@ -42,6 +43,7 @@ def verify(
     *,
     start_time_ms: Number | None = None,
     output_transcript: SourceLike | None = None,
+    raw: RawFormat | str | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
 ) -> Verification:
@@ -65,7 +67,9 @@ def verify(
     workers = worker_count(workers)
     modification = with_transcripts(modification, options, s3)
     with (
-        open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording,
+        open_recording(
+            source, allow_truncated=options.allow_truncated, s3=s3, raw=raw
+        ) as recording,
         closing(open_source(output, s3)) as made,
         ThreadPoolExecutor(2) as beside,
     ):

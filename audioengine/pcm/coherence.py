@@ -25,7 +25,7 @@ _LEAST_THRESHOLD = 0.2
 _WORKING_RATE_HZ = 4000
 
 # Stretches looked at together: their transforms stay within a few megabytes.
-_AT_ONCE = 32
+_AT_ONCE = 16
 
 
 class _Scale(NamedTuple):
@@ -90,6 +90,9 @@ class Coherence:
 
     def take(self, gathered: _Gathered) -> None:
         """Add what a block gave."""
+        if not self._samples:
+            self._samples, self._energy, self._cross = gathered
+            return
         self._samples += gathered.samples
         self._energy += gathered.energy
         self._cross += gathered.cross
@@ -148,25 +151,33 @@ def _gathered(blocks: Sequence[_Pcm], size: int, scale: _Scale) -> Iterator[_Gat
     channels = np.zeros((len(blocks), 2, size))
     counts = np.array([len(pcm) // factor for pcm in blocks])
     for pcm, count, both in zip(blocks, counts.tolist(), channels, strict=True):
-        # Neighbours are added by strides: numpy is slow at means over so few.
-        mean = both.T[:count]
+        # Neighbours are added by strides, channel by channel: numpy is slow at means over so few.
+        apart = pcm[: count * factor].T.astype(np.float64, order="C")
+        mean = both[:, :count]
         for step in range(factor):
-            mean += pcm[step : count * factor : factor]
+            mean += apart[:, step::factor]
     channels /= factor
     bin_hz = rate_hz / size
     band = slice(int(_BAND_HZ[0] / bin_hz), int(_BAND_HZ[1] / bin_hz))
-    heard = np.fft.rfft(channels)[..., band]
-    heard /= _smoothed(np.abs(heard), int(_SMOOTHED_HZ / bin_hz) | 1) + 1e-9
+    spectra = np.fft.rfft(channels)
+    heard = spectra[..., band]
+    gain = 1 / (_smoothed(np.abs(heard), int(_SMOOTHED_HZ / bin_hz) | 1) + 1e-9)
+    # NumPy would multiply complex numbers, which takes ten times as long.
+    heard.real *= gain
+    heard.imag *= gain
     # Whitened, all blocks are equally loud: each counts by its length.
     energy = (np.abs(heard) ** 2).sum(axis=-1) * (counts / size)[:, np.newaxis]
-    product = np.zeros((len(blocks), size // 2 + 1), dtype=np.complex128)
-    product[:, band] = heard[:, 0] * heard[:, 1].conj()
-    cross = np.fft.irfft(product, size) * (counts / 2)[:, np.newaxis]
+    product = spectra[:, 0]
+    product[:, band] *= heard[:, 1].conj()
+    product[:, : band.start] = 0
+    product[:, band.stop :] = 0
+    cross = np.fft.irfft(product, size)
     around = np.concatenate((cross[:, -lags:], cross[:, : lags + 1]), axis=-1)
+    around *= (counts / 2)[:, np.newaxis]
     return map(_Gathered, counts.tolist(), energy, around)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4096)
 def _fast_size(least: int) -> int:
     """The least even number, not below, that is quick to transform: of the factors 2, 3 and 5."""
     odd: list[int] = [3**threes * 5**fives for threes in range(9) for fives in range(7)]
@@ -175,9 +186,14 @@ def _fast_size(least: int) -> int:
 
 def _smoothed(magnitude: npt.NDArray[np.floating], width: int) -> npt.NDArray[np.float64]:
     """Moving average along the last axis over `width` bins, an odd number."""
+    half = width // 2
     bins = magnitude.shape[-1]
     # As far as half the width beyond either end, its last value.
-    places = np.arange(-(width // 2) - 1, bins + width // 2).clip(0, bins - 1)
-    total = np.cumsum(magnitude[..., places], axis=-1, dtype=np.float64)
-    smooth: npt.NDArray[np.float64] = (total[..., width:] - total[..., :-width]) / width
+    total = np.empty((*magnitude.shape[:-1], bins + 2 * half + 1))
+    total[..., : half + 1] = magnitude[..., :1]
+    total[..., half + 1 : half + 1 + bins] = magnitude
+    total[..., half + 1 + bins :] = magnitude[..., -1:]
+    np.cumsum(total, axis=-1, out=total)
+    smooth: npt.NDArray[np.float64] = total[..., width:] - total[..., :-width]
+    smooth /= width
     return smooth

@@ -8,7 +8,7 @@ reservoir.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -132,13 +132,7 @@ def _encode(
         short_blocks=short_blocks,
         attacks_as_kbps=None if windows_of is None else format.bitrates_kbps[windows_of],
     ) as lame:
-        scale = np.float32(2 ** (-_HEADROOM_STEPS / 4))
-        coded = [
-            lame.encode(scale * np.stack([one.pcm[start : start + _BLOCK_SAMPLES] for one in part]))
-            for part in parts
-            for start in range(0, len(part[0].pcm), _BLOCK_SAMPLES)
-        ]
-        stream = b"".join((*coded, lame.flush()))
+        stream = b"".join((*map(lame.encode, _blocks(parts)), lame.flush()))
     wanted = []
     start = 0
     for part in parts:
@@ -149,6 +143,28 @@ def _encode(
     if is_coarse(format, bitrate_index):
         return _at_level(made, parts, format, stream, wanted)
     return made
+
+
+def _blocks(parts: Sequence[tuple[Stretch, ...]]) -> Iterator[npt.NDArray[np.float32]]:
+    """All stretches in a row, [shape=(channels, n)], as LAME is given them."""
+    scale = np.float32(2 ** (-_HEADROOM_STEPS / 4))
+    block = np.empty((len(parts[0]), _BLOCK_SAMPLES), np.float32)
+    filled = 0
+    for part in parts:
+        length = len(part[0].pcm)
+        start = 0
+        while start < length:
+            count = min(length - start, _BLOCK_SAMPLES - filled)
+            for row, one in zip(block, part, strict=True):
+                # Masks are many and short: a call of LAME for each takes longer than copying.
+                np.multiply(one.pcm[start : start + count], scale, row[filled : filled + count])
+            start += count
+            filled += count
+            if filled == _BLOCK_SAMPLES:
+                yield block
+                filled = 0
+    if filled:
+        yield block[:, :filled]
 
 
 def _at_level(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import gcd
 
 import numpy as np
@@ -21,6 +21,14 @@ _MAX_PERIOD_FRAMES = 256
 
 # A tone of more phases is computed as it comes: decimals of its frequency may make any number.
 _MAX_TABLE = 1 << 20
+
+
+@lru_cache(maxsize=64)
+def _rising(ramp: int) -> npt.NDArray[np.float32]:
+    """[shape=(ramp,)] What the samples of a rising tone are multiplied by: a raised cosine."""
+    edge = np.arange(ramp) + 0.5
+    gain: npt.NDArray[np.float32] = (0.5 - 0.5 * np.cos(np.pi * edge / ramp)).astype(np.float32)
+    return gain
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class BeepTone:
         period = self.cycle // gcd(step, self.cycle)
         phases = (phase + np.arange(min(count, period), dtype=np.int64) * step) % self.cycle
         once = self._turn[phases]
-        return np.tile(once, -(-count // period))[:count]
+        return np.tile(once, -(-count // period))[:count] if count > period else once
 
     def _computed(self, phase: int, count: int) -> npt.NDArray[np.float32]:
         """[shape=(count,)] The same, in 2^64ths of a turn, which wrap round as phases do."""
@@ -93,14 +101,15 @@ class BeepTone:
         """[shape=(end - start,)] What a mask sounds like from `start` to `end`, inside it."""
         if self.silent:
             return np.zeros(end - start, dtype=np.float32)
-        wave = self.steady((start - mask.start) * self.step % self.cycle, end - start)
+        first, last = start - mask.start, end - mask.start
+        wave = self.steady(first * self.step % self.cycle, last - first)
         ramp = self.ramp(mask)
-        if ramp:
-            # Raised cosine, symmetric: sample i of the mask and sample i from its end are equal.
-            position = np.arange(start - mask.start, end - mask.start)
-            edge = np.minimum(position, mask.length - 1 - position) + 0.5
-            rising = edge < ramp
-            wave[rising] *= (0.5 - 0.5 * np.cos(np.pi * edge[rising] / ramp)).astype(np.float32)
+        # Raised cosine, symmetric: sample i of the mask and sample i from its end are equal.
+        if first < ramp:
+            wave[: ramp - first] *= _rising(ramp)[first:last]
+        fall = mask.length - ramp
+        if last > fall:
+            wave[max(0, fall - first) :] *= _rising(ramp)[::-1][max(0, first - fall) : last - fall]
         return wave
 
     def paint(self, pcm: npt.NDArray[np.float32], first: int, masks: Iterable[Span]) -> None:

@@ -32,7 +32,7 @@ from audioengine.render.resolve import (
     natural_picks,
 )
 from audioengine.render.stream import FrameStream
-from audioengine.render.tracks import Pieces, Track, TrackMaker, windows_of
+from audioengine.render.tracks import Pieces, Track, TrackMaker, track_of, windows_of
 from audioengine.render.weave import Remade
 
 SECTION_SAMPLES = 576 * 1024
@@ -274,8 +274,7 @@ class SectionMaker:
         todo = [(channel, run) for channel, runs in enumerate(draft.runs) for run in runs]
         while todo:
             for channel, run in todo:
-                first = run.frames.first
-                track = next(track for track in tracks[channel] if first in track.frames)
+                track = track_of(run.frames.first, tracks[channel])
                 run.picks = self._picks(channel, run, track, draft.source)
             todo = []
             for number, runs in coupled.items():
@@ -311,7 +310,7 @@ class SectionMaker:
         out: dict[int, ChannelFrame] = {}
         with_long_windows: list[FrameRange] = []
         for run in runs:
-            track = next(track for track in tracks if run.frames.first in track.frames)
+            track = track_of(run.frames.first, tracks)
             if run.picks.count(Pick.NATURAL) == run.frames.count:
                 out.update(enumerate(track.cut(run.frames).units, run.frames.first))
                 continue

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 from audioengine.edits import Span, touching
 from audioengine.mp3.header import StreamFormat, Version
+from audioengine.mp3.side_info import granule_layout
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.encode import (
     FINE_QUALITY,
@@ -85,10 +88,16 @@ class Track:
         return Track(frames.first, self.units[frames.first - self.first : frames.last - self.first])
 
 
+def track_of(frame: int, tracks: Sequence[Track]) -> Track:
+    """The one of a channel's tracks, which are in order, that has the frame."""
+    return tracks[bisect_right(tracks, frame, key=attrgetter("first")) - 1]
+
+
 def windows_of(unit: ChannelFrame, format: StreamFormat) -> FrameWindows:
     """The windows at both ends of a channel's frame."""
-    types = unit.block_types(format)
-    return FrameWindows(types[0], types[-1])
+    layout = granule_layout(format.lsf)
+    granules = unit.granules
+    return FrameWindows(layout.block_type(granules[0]), layout.block_type(granules[-1]))
 
 
 def seam(format: StreamFormat, before: Track, after: Track, wanted: int) -> int:

@@ -24,8 +24,9 @@ from audioengine.operations.workers import worker_count
 from audioengine.report import IntervalReport, StoreReport
 from audioengine.reviewing.audiowaveform import numbers
 from audioengine.reviewing.clips import Clip, clips_of, stretches
-from audioengine.reviewing.document import document
+from audioengine.reviewing.document import page_html
 from audioengine.reviewing.peaks import Extremes, peaks_of, read_extremes, samples_per_pixel
+from audioengine.sources.raw import RawFormat
 from audioengine.storage import DestinationLike, S3Options, SourceLike, open_destination
 from audioengine.times import Number
 from audioengine.version import VERSION
@@ -64,6 +65,7 @@ def review(
     after_only: bool = False,
     with_audio: bool = False,
     verify: bool = False,
+    raw: RawFormat | str | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
 ) -> ReviewPage:
@@ -94,7 +96,14 @@ def review(
     source = _reopenable(source)
     buffer = BytesIO()
     report = store(
-        source, buffer, modification, options, start_time_ms=start_time_ms, s3=s3, workers=workers
+        source,
+        buffer,
+        modification,
+        options,
+        start_time_ms=start_time_ms,
+        raw=raw,
+        s3=s3,
+        workers=workers,
     )
     made = buffer.getvalue()
     shown: SourceLike = made if output is None else _reopenable(output)
@@ -108,6 +117,7 @@ def review(
             modification,
             options,
             start_time_ms=start_time_ms,
+            raw=raw,
             s3=s3,
             workers=workers,
         )
@@ -120,7 +130,7 @@ def review(
             for one in verdict.checks
         ]
     with (
-        open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as before,
+        open_recording(source, allow_truncated=options.allow_truncated, s3=s3, raw=raw) as before,
         open_recording(shown, s3=s3) as after,
     ):
         digest = report.output.sha256 if output is None else sha256_hex(after.file)
@@ -134,7 +144,7 @@ def review(
         }
         if not after_only:
             values["sourceName"] = name
-    return ReviewPage(document(values), report)
+    return ReviewPage(page_html(values), report)
 
 
 @dataclass(frozen=True, slots=True)

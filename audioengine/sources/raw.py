@@ -39,8 +39,7 @@ class RawFormat:
     def __post_init__(self) -> None:
         rate_fits = isinstance(self.rate, int) and LEAST_RATE_HZ <= self.rate <= MOST_RATE_HZ
         if self.codec not in CODECS or not rate_fits or self.channels not in (1, 2):
-            given = f"{self.codec}:{self.rate}:{self.channels}"
-            raise InvalidRequestError.of("raw", given, _RULE)
+            raise InvalidRequestError.of("raw", self.text, _RULE)
 
     @classmethod
     def of(cls, text: str) -> RawFormat:
@@ -63,5 +62,18 @@ class RawFormat:
         """Bytes of one sample of all channels."""
         return CODECS[self.codec][1] * self.channels
 
+    @property
+    def text(self) -> str:
+        """The same as `of` reads it."""
+        return f"{self.codec}:{self.rate}:{self.channels}"
+
     def __str__(self) -> str:
         return f"headerless {self.codec}"
+
+
+def raw_format(raw: RawFormat | str | None) -> RawFormat | None:
+    """The format of a file without a header, be it given as text.
+
+    Raises InvalidRequestError.
+    """
+    return RawFormat.of(raw) if isinstance(raw, str) else raw

@@ -175,7 +175,7 @@ def test_mask_dtmf_masks_keys_and_tells_what_it_cost(keyed_call: Path, tmp_path:
 
 
 def test_digits_are_in_no_record_log_or_error(keyed_call: Path, tmp_path: Path) -> None:
-    """Custody record, stdout, stderr and the message of a refusal, of a scan that finds them."""
+    """Nor in a journal; of scans that find them, and of one that is refused."""
     record = tmp_path / "record.jsonl"
     texts = []
     for more in ((), ("--refuse", "crosstalk"), ("--mask", "caller=900-901")):
@@ -183,5 +183,10 @@ def test_digits_are_in_no_record_log_or_error(keyed_call: Path, tmp_path: Path) 
             "store", keyed_call, tmp_path / "out.mp3", "--mask-dtmf", "--record", record, *more
         )
         texts += [result.stdout, result.stderr]
-    texts.append(record.read_text())
+    jobs, journal = tmp_path / "jobs.jsonl", tmp_path / "jobs.journal"
+    job = {"source": str(keyed_call), "destination": str(tmp_path / "of-batch.mp3")}
+    jobs.write_text(json.dumps(job) + "\n")
+    result = run("batch", jobs, "--mask-dtmf", "--journal", journal)
+    assert not ae.find_dtmf(tmp_path / "of-batch.mp3", min_keys=1)
+    texts += [result.stdout, result.stderr, journal.read_text(), record.read_text()]
     assert not any(DIGITS[at : at + 7] in text for text in texts for at in range(len(DIGITS) - 6))

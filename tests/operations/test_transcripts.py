@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import audioengine as ae
+from audioengine.operations import transcripts as operations
+from audioengine.storage import open_source
 from fixtures.transcripts import encoded
 from tests.batch.helpers import manifest_of
 from tests.cli.helpers import refusal, run, run_json
@@ -84,6 +86,21 @@ def test_a_store_masks_what_a_transcript_tells(file: Path) -> None:
     assert ae.plan_store(CALL, asked(file=file)).findings == report.findings
     assert again.findings == ()
     assert_no_secret(report.to_json(), repr(report))
+
+
+def test_the_version_of_a_recording_is_not_that_of_its_transcript(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_for: list[ae.S3Options | None] = []
+
+    def opened(place: Any, s3: ae.S3Options | None = None) -> Any:
+        asked_for.append(s3)
+        return open_source(place)
+
+    monkeypatch.setattr(operations, "open_source", opened)
+    s3 = ae.S3Options(region="eu-west-1", version="of the recording")
+    ae.plan_store(CALL, asked(file=file), s3=s3)
+    assert asked_for == [ae.S3Options(region="eu-west-1")]
 
 
 def test_hand_made_masks_and_transcripts_add_up(file: Path) -> None:

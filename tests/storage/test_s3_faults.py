@@ -161,7 +161,7 @@ def test_an_object_replaced_between_two_ranges_was_changed(
     faulty.objects[PATH] = Stored(DATA)
     faulty.faults["GET"] = [servers.fine, servers.replacing(recording("stereo-8k").data)]
     target = tmp_path / "out.mp3"
-    with pytest.raises(ae.StorageError, match=f"{PLACE}.* was changed") as caught:
+    with pytest.raises(ae.StorageError, match=f"{PLACE}.* it has changed") as caught:
         ae.store(PLACE, target, EDIT)
     assert caught.value.retryable
     assert not target.exists()

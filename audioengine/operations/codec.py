@@ -71,7 +71,7 @@ class Audio:
             elif not np.isfinite(values).all():
                 problems.append(Problem(name, "NaN or infinity", "must be finite samples"))
             elif _is_held_wide(values):
-                rule = "must be integers of at most 32 bits, or floats: as int64 they are silence"
+                rule = "must be integers of at most 32 bits, or floats: int64 would be silence"
                 problems.append(Problem(name, f"{values.dtype} array", rule))
             elif (peak := _peak(values)) > MAX_PEAK:
                 rule = f"must be within ±{MAX_PEAK:g}, full scale being ±1"

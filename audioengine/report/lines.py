@@ -102,14 +102,14 @@ def file_figures(file: FileReport) -> str:
 def frame_figures(frames: FramesReport) -> str:
     """How many frames there are, and how many of them are the source's as they were."""
     total = sum(getattr(frames, kind) for kind in _FRAMES)
-    return f"{counted(total, 'frame')} ({frames.verbatim:,} verbatim)"
+    return f"{number_of(total, 'frame')} ({frames.verbatim:,} verbatim)"
 
 
 def verification_figure(verification: VerdictReport | None) -> str:
     """Whether an output was verified."""
     if verification is None:
         return "not verified"
-    return f"verified by {counted(len(verification.checks), 'check')}"
+    return f"verified by {number_of(len(verification.checks), 'check')}"
 
 
 def plan_paragraph(source: str | None) -> _Paragraph:
@@ -200,11 +200,11 @@ def bitrate_lines(bitrates: BitratesReport) -> list[str]:
 def bitrate_counts(frames_by_kbps: Mapping[int, int]) -> str:
     """How many frames have which bitrate."""
     return ", ".join(
-        f"{counted(count, 'frame')} at {kbps}" for kbps, count in sorted(frames_by_kbps.items())
+        f"{number_of(count, 'frame')} at {kbps}" for kbps, count in sorted(frames_by_kbps.items())
     )
 
 
-def counted(count: int, noun: str) -> str:
+def number_of(count: int, noun: str) -> str:
     """A count of things, in the singular or the plural."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
@@ -237,7 +237,7 @@ def took_line(wall_seconds: float, version: str) -> str:
 def keys_line(one: KeysReport, *, show_digits: bool) -> str:
     """Where keys of a telephone are heard, and how many."""
     start, end = (ms / 1000 for ms in one.interval.ms)
-    what = counted(one.keys, "key") + (", an echo" if one.echo else "")
+    what = number_of(one.keys, "key") + (", an echo" if one.echo else "")
     digits = f"  {one.digits}" if show_digits and one.digits is not None else ""
     return f"{one.party:<7} {start:>9.3f} to {end:.3f} s  {what}{digits}"
 

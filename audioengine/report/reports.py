@@ -86,8 +86,8 @@ class StoreReport(Report):
             self.render,
             lines.file_figures(self.output),
             lines.frame_figures(self.frames),
-            lines.counted(len(self.masks), "mask"),
-            lines.counted(len(self.warnings), "warning"),
+            lines.number_of(len(self.masks), "mask"),
+            lines.number_of(len(self.warnings), "warning"),
             lines.verification_figure(self.verification),
         ]
 
@@ -134,9 +134,9 @@ class PlanReport(Report):
 
         return [
             self.render,
-            f"{lines.counted(self.frames, 'frame')} ({self.copied:,} copied)",
-            lines.counted(len(self.masks), "mask"),
-            lines.counted(len(self.warnings), "warning"),
+            f"{lines.number_of(self.frames, 'frame')} ({self.copied:,} copied)",
+            lines.number_of(len(self.masks), "mask"),
+            lines.number_of(len(self.warnings), "warning"),
         ]
 
 
@@ -213,11 +213,11 @@ class MergePlanReport(_Merging):
 
         return [
             self.render,
-            lines.counted(len(self.parts), "part"),
+            lines.number_of(len(self.parts), "part"),
             f"output {lines.in_seconds(self.output_samples * 1000 / self.rate_hz)} s",
-            f"{lines.counted(self.frame_count, 'frame')} ({self.copied:,} copied)",
-            lines.counted(sum(len(part.masks) for part in self.parts), "mask"),
-            lines.counted(len(self.warnings), "warning"),
+            f"{lines.number_of(self.frame_count, 'frame')} ({self.copied:,} copied)",
+            lines.number_of(sum(len(part.masks) for part in self.parts), "mask"),
+            lines.number_of(len(self.warnings), "warning"),
         ]
 
 
@@ -256,11 +256,11 @@ class MergeReport(_Merging):
 
         return [
             self.render,
-            lines.counted(len(self.parts), "part"),
+            lines.number_of(len(self.parts), "part"),
             lines.file_figures(self.output),
             lines.frame_figures(self.frames),
-            lines.counted(sum(len(part.masks) for part in self.parts), "mask"),
-            lines.counted(len(self.warnings), "warning"),
+            lines.number_of(sum(len(part.masks) for part in self.parts), "mask"),
+            lines.number_of(len(self.warnings), "warning"),
             lines.verification_figure(self.verification),
         ]
 
@@ -355,7 +355,7 @@ class BatchPlanReport(Report):
 
         counts = {"job": self.jobs, "mask": self.masks, "trim": self.trims}
         counts["invalid line"] = self.invalid
-        return [lines.counted(count, noun) for noun, count in counts.items()]
+        return [lines.number_of(count, noun) for noun, count in counts.items()]
 
 
 @dataclass(frozen=True, repr=False)
@@ -415,8 +415,8 @@ class DtmfReport(Report):
         from audioengine.report import lines
 
         return [
-            lines.counted(len(self.strings), "string"),
-            lines.counted(sum(one.keys for one in self.strings), "key"),
+            lines.number_of(len(self.strings), "string"),
+            lines.number_of(sum(one.keys for one in self.strings), "key"),
             f"{lines.in_seconds(self.samples * 1000 / self.rate_hz)} s heard",
         ]
 
@@ -468,9 +468,9 @@ class ConvertReport(Report):
         from audioengine.report import lines
 
         return [
-            lines.counted(len(self.sources), "source"),
+            lines.number_of(len(self.sources), "source"),
             lines.file_figures(self.output),
-            lines.counted(len(self.warnings), "warning"),
+            lines.number_of(len(self.warnings), "warning"),
         ]
 
 
@@ -553,7 +553,7 @@ class RecordingInfo(Report):
             self.kind,
             f"{lines.in_seconds(self.duration_ms)} s",
             f"{self.rate_hz:,} Hz {self.mode}",
-            lines.counted(self.frames, "frame"),
+            lines.number_of(self.frames, "frame"),
             f"{self.bitrate_kbps:g} kbit/s",
-            lines.counted(len(self.warnings), "warning"),
+            lines.number_of(len(self.warnings), "warning"),
         ]

@@ -75,9 +75,9 @@ class MergeVerification(Report):
 
     def figures(self) -> list[str]:
         """The verdict, which checks failed, and the recordings."""
-        from audioengine.report.lines import counted
+        from audioengine.report.lines import number_of
 
-        return [*_verdict_figures(self), counted(len(self.parts), "part")]
+        return [*_verdict_figures(self), number_of(len(self.parts), "part")]
 
 
 def _verdict_text(

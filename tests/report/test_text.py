@@ -38,7 +38,7 @@ def without_time(text: str) -> str:
     return re.sub(r"Took .*|in [\d.]+ s$", "", text).rstrip()
 
 
-def printed(*args: object) -> str:
+def printed(*args: str | Path) -> str:
     return without_time(run(*args).stdout)
 
 

@@ -89,12 +89,13 @@ def _of_turn(
     stamps = _stamps(redaction.get("RedactedTimestamps"), f"{at}.Redaction.RedactedTimestamps")
     content = turn.get("Content")
     kinds = _PLACEHOLDERS.findall(content) if isinstance(content, str) else []
-    if not of_items and len(stamps) < len(kinds):
+    known = max(len(stamps), len({one.path for one in of_items}))
+    if known < len(kinds):
         rule = (
             f"must have a time for each of the {len(kinds)} stretches that Content leaves out, "
-            f"and has {len(stamps)}: what is not known can't be masked"
+            f"and has {known}: what is not known can't be masked"
         )
-        raise InvalidRequestError.of(f"{at}.Redaction.RedactedTimestamps", len(stamps), rule)
+        raise InvalidRequestError.of(f"{at}.Redaction.RedactedTimestamps", known, rule)
     findings = list(of_items)
     for place, (path, interval) in enumerate(stamps):
         _check_turn(turn, interval, at, path)

@@ -74,6 +74,10 @@ def _gather(
         if item.get("Type") != "punctuation" and "Redaction" not in item:
             start, end = item.get("BeginOffsetMillis"), item.get("EndOffsetMillis")
             spoken.add(SpokenWord(item.get("Content", ""), start, end), f"{at}.Items", place)
+    content = turn.get("Content")
+    if not items and isinstance(content, str):
+        # What was taken out has its own times, or was refused.
+        spoken.add_text(_PLACEHOLDERS.sub(" ", content), f"{at}.Content")
 
 
 def _of_turn(

@@ -102,6 +102,17 @@ class WordStream:
             raise InvalidRequestError.of(self.path_of(first), None, rule)
         return Interval(start, end, self.path_of(first))
 
+    def is_timed_as_a_whole(self, place: int) -> bool:
+        """Return whether a word has no time but that of a segment in which no word has one."""
+        number = self._segment(place)
+        if number < 0:
+            return False
+        is_last = number + 1 >= len(self.segments)
+        after = len(self.words) if is_last else self.segments[number + 1].first
+        last = self._timed_words()[0][after - 1]
+        first = self._timed_words()[1][self.segments[number].first]
+        return last < self.segments[number].first and first >= after
+
     def _segment(self, place: int) -> int:
         return bisect_right(self.segments, place, key=lambda segment: segment.first) - 1
 

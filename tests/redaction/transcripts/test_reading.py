@@ -425,6 +425,29 @@ def test_text_without_word_times_masks_its_segment() -> None:
     assert found.interval == ae.Interval(2, Decimal("9.5"))
 
 
+def test_a_turn_of_contact_lens_without_items_is_searched_too() -> None:
+    """Beside turns with items, and without what was taken out, which has its own time."""
+    word = {"Content": "hi", "BeginOffsetMillis": 0, "EndOffsetMillis": 500}
+    turns = [
+        {"BeginOffsetMillis": 0, "EndOffsetMillis": 900, "Content": "hi", "Items": [word]},
+        {"BeginOffsetMillis": 2000, "EndOffsetMillis": 4000, "Content": "4012 8888 8888 1881"},
+        {
+            "BeginOffsetMillis": 5000,
+            "EndOffsetMillis": 9000,
+            "Content": "it is [PIN] ok",
+            "Redaction": {
+                "RedactedTimestamps": [{"BeginOffsetMillis": 6000, "EndOffsetMillis": 7000}]
+            },
+        },
+    ]
+    export = {"Transcript": [{**one, "ParticipantRole": "CUSTOMER"} for one in turns]}
+    found = find_in_transcript(encoded(export), agent="callee")
+    assert {(one.kind, one.start, one.end) for one in found} == {
+        ("CARD_NUMBER", 2, 4),
+        ("PIN", 6, 7),
+    }
+
+
 def test_an_entity_of_deepgram_is_rather_widened() -> None:
     """Nothing says whether end_word is the last word or the one after it."""
     export = exports.deepgram()

@@ -159,17 +159,21 @@ def _gathered(blocks: Sequence[_Pcm], size: int, scale: _Scale) -> Iterator[_Gat
     channels /= factor
     bin_hz = rate_hz / size
     band = slice(int(_BAND_HZ[0] / bin_hz), int(_BAND_HZ[1] / bin_hz))
-    heard = np.fft.rfft(channels)[..., band]
+    spectra = np.fft.rfft(channels)
+    heard = spectra[..., band]
     gain = 1 / (_smoothed(np.abs(heard), int(_SMOOTHED_HZ / bin_hz) | 1) + 1e-9)
     # NumPy would multiply complex numbers, which takes ten times as long.
     heard.real *= gain
     heard.imag *= gain
     # Whitened, all blocks are equally loud: each counts by its length.
     energy = (np.abs(heard) ** 2).sum(axis=-1) * (counts / size)[:, np.newaxis]
-    product = np.zeros((len(blocks), size // 2 + 1), dtype=np.complex128)
-    product[:, band] = heard[:, 0] * heard[:, 1].conj()
-    cross = np.fft.irfft(product, size) * (counts / 2)[:, np.newaxis]
+    product = spectra[:, 0]
+    product[:, band] *= heard[:, 1].conj()
+    product[:, : band.start] = 0
+    product[:, band.stop :] = 0
+    cross = np.fft.irfft(product, size)
     around = np.concatenate((cross[:, -lags:], cross[:, : lags + 1]), axis=-1)
+    around *= (counts / 2)[:, np.newaxis]
     return map(_Gathered, counts.tolist(), energy, around)
 
 
@@ -182,9 +186,14 @@ def _fast_size(least: int) -> int:
 
 def _smoothed(magnitude: npt.NDArray[np.floating], width: int) -> npt.NDArray[np.float64]:
     """Moving average along the last axis over `width` bins, an odd number."""
+    half = width // 2
     bins = magnitude.shape[-1]
     # As far as half the width beyond either end, its last value.
-    places = np.arange(-(width // 2) - 1, bins + width // 2).clip(0, bins - 1)
-    total = np.cumsum(magnitude[..., places], axis=-1, dtype=np.float64)
-    smooth: npt.NDArray[np.float64] = (total[..., width:] - total[..., :-width]) / width
+    total = np.empty((*magnitude.shape[:-1], bins + 2 * half + 1))
+    total[..., : half + 1] = magnitude[..., :1]
+    total[..., half + 1 : half + 1 + bins] = magnitude
+    total[..., half + 1 + bins :] = magnitude[..., -1:]
+    np.cumsum(total, axis=-1, out=total)
+    smooth: npt.NDArray[np.float64] = total[..., width:] - total[..., :-width]
+    smooth /= width
     return smooth

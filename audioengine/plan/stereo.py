@@ -49,7 +49,7 @@ class CouplingReader:
         out = np.full(frames.count, Coupling.SILENT, dtype=np.uint8)
         for here, there, chunk in self._chunks(frames):
             out[here] = self._by_header(chunk)[there]
-        if Coupling.EQUAL.value in out:
+        if (out == Coupling.EQUAL).any():
             # All frames that are not silent decide whether the channels are equal.
             for here, there, chunk in self._chunks(frames):
                 out[here][self._silent(chunk)[there]] = Coupling.SILENT

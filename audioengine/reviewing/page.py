@@ -24,7 +24,7 @@ from audioengine.operations.workers import worker_count
 from audioengine.report import IntervalReport, StoreReport
 from audioengine.reviewing.audiowaveform import numbers
 from audioengine.reviewing.clips import Clip, clips_of, stretches
-from audioengine.reviewing.document import document
+from audioengine.reviewing.document import page_html
 from audioengine.reviewing.peaks import Extremes, peaks_of, read_extremes, samples_per_pixel
 from audioengine.sources.raw import RawFormat
 from audioengine.storage import DestinationLike, S3Options, SourceLike, open_destination
@@ -144,7 +144,7 @@ def review(
         }
         if not after_only:
             values["sourceName"] = name
-    return ReviewPage(document(values), report)
+    return ReviewPage(page_html(values), report)
 
 
 @dataclass(frozen=True, slots=True)

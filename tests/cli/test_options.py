@@ -21,7 +21,7 @@ from tests.cli.helpers import CALL, refusal, rules, run
 
 Reach = Callable[..., dict[str, Any]]
 
-DEFAULTS = {"start_time_ms": None, "options": ae.StoreOptions(), "s3": None}
+DEFAULTS = {"start_time_ms": None, "options": ae.StoreOptions(), "raw": None, "s3": None}
 STORE_DEFAULTS = {
     **DEFAULTS,
     "record": None,

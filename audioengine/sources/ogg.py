@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an Ogg file holds one stream: RFC 3533, section 6."""
+"""Counts the streams of an Ogg file: RFC 3533, section 6."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _READ_BYTES = 1 << 20
 
 
 def streams_in(source: ByteSource) -> int:
-    """How many streams begin in the file, be it one after the other or beside one another."""
+    """The number of streams in the file, in sequence or multiplexed."""
     count = position = 0
     start, data = 0, b""
     while True:

@@ -589,7 +589,7 @@ class RecordingInfo(Json):
     protected: bool
     """Whether frames carry a CRC."""
     tagged: bool
-    """Whether an Info/Xing tag tells decoders what to trim."""
+    """Whether an Info/Xing tag states what decoders must trim."""
     encoder: str | None
     encoder_delay: int | None
     padding: int | None

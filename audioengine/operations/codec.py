@@ -104,6 +104,12 @@ class Audio:
     def __repr__(self) -> str:
         return f"<Audio of {self.duration:g} s: {len(self):,} samples at {self.rate_hz} Hz>"
 
+    def _repr_html_(self) -> str:
+        """Waveforms and a player, for notebooks."""
+        from audioengine.operations.audio_player import player_html
+
+        return player_html(self.caller, self.callee, self.rate_hz)
+
     def __getitem__(self, stretch: slice) -> Audio:
         """Return a stretch ``start:end`` in seconds; the samples are shared, not copied.
 

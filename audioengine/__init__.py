@@ -76,8 +76,10 @@ if TYPE_CHECKING:
     from audioengine.report import PlanReport as PlanReport
     from audioengine.report import RecordingInfo as RecordingInfo
     from audioengine.report import StoreReport as StoreReport
-    from audioengine.review.peaks import Peaks as Peaks
-    from audioengine.review.peaks import peaks as peaks
+    from audioengine.reviewing.audiowaveform import Peaks as Peaks
+    from audioengine.reviewing.page import ReviewPage as ReviewPage
+    from audioengine.reviewing.page import review as review
+    from audioengine.reviewing.peaks import peaks as peaks
     from audioengine.settings import Settings as Settings
     from audioengine.settings import load_settings as load_settings
     from audioengine.storage.buckets import ObjectPlace as ObjectPlace
@@ -129,12 +131,13 @@ _HOMES = {
     "ObjectPlace": "storage.buckets",
     "Origin": "redaction.finding",
     "Outcome": "execution.outcome",
-    "Peaks": "review.peaks",
+    "Peaks": "reviewing.audiowaveform",
     "PlanReport": "report",
     "Problem": "errors",
     "RecordFinding": "custody.verdict",
     "RecordVerification": "custody.verdict",
     "RecordingInfo": "report",
+    "ReviewPage": "reviewing.page",
     "S3Options": "storage.options",
     "S3Storage": "storage.s3_storage",
     "Settings": "settings",
@@ -155,11 +158,12 @@ _HOMES = {
     "inspect": "operations.inspection",
     "load_settings": "settings",
     "merge": "operations.merge",
-    "peaks": "review.peaks",
+    "peaks": "reviewing.peaks",
     "merge_command": "commands.merge_command",
     "plan_batch": "batch.plan",
     "plan_merge": "operations.merge",
     "plan_store": "operations.store",
+    "review": "reviewing.page",
     "read_transcript": "operations.transcripts",
     "read_events": "operations.label_files",
     "read_labels": "operations.label_files",

@@ -107,7 +107,8 @@ def _measured(value: Any) -> tuple[int, bool]:
             return keys, False
         keys += sum(map(len, objects))
         inside = chain(chain.from_iterable(map(dict.values, objects)), chain.from_iterable(lists))
-        objects, lists = _by_kind(list(inside))
+        # Most values are text.
+        objects, lists = _by_kind([one for one in inside if type(one) is not str])
     return keys, bool(objects or lists)
 
 

@@ -9,7 +9,7 @@ from random import Random
 
 import fixtures
 from fixtures import hostile
-from fuzzing import masks, service
+from fuzzing import calls, masks, recorders, service
 from fuzzing.draw import REQUEST_BYTES
 from fuzzing.targets import TARGETS
 from fuzzing.transcripts import transcript_seeds
@@ -28,6 +28,10 @@ def seeds(name: str) -> list[bytes]:
     target = TARGETS[name]
     if name == "labels_and_events":
         return masks.seeds()
+    if name == "containers":
+        return recorders.seeds()
+    if name == "captures":
+        return calls.seeds()
     if name == "transcripts":
         return transcript_seeds()
     if not target.sound:

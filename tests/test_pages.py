@@ -20,6 +20,7 @@ from docs.option_tables import on_page_markdown
 from docs.picture import PICTURE, draw
 from fixtures.transcripts import MARKED, MIXED, SPOKEN, encoded
 from tests.captures.made import Sender, noise, raw
+from tests.sources.material import tones, written
 from tests.support import FIXTURES
 
 ROOT = FIXTURES.parent
@@ -66,6 +67,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             shutil.copyfile(FIXTURES / f"conference-{leg}-8k.mp3", tmp_path / f"{name}.mp3")
     packets = [*Sender().send(noise(8_000)), *Sender(to_port=30_002, ssrc=2).send(noise(8_000))]
     (tmp_path / "call.pcap").write_bytes(raw(packets))
+    for name, channels in (("call", 2), ("r", 1), ("t", 1)):
+        sound = written(tones(8000, 12_000, channels), 8000, "WAV", "PCM_16")
+        (tmp_path / f"{name}.wav").write_bytes(sound)
     command = (FIXTURES / "conference.json").read_text()
     asked = json.loads(command)["toMerge"][:2]
     entries = [{**leg, "recordingId": name} for leg, name in zip(asked, "AB", strict=True)]

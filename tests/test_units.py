@@ -99,7 +99,7 @@ def rest_command(**bounds: object) -> str:
     [
         ({"from": 1.5, "to": 2.5}, "must be whole"),
         ({"from": 1, "to": 3}, "must last at least 50 ms"),
-        ({"from": 1000, "to": 1049}, "is only 49 ms long, its times read as ms; in seconds"),
+        ({"from": 1000, "to": 1049}, "is only 49 ms long if its times are in ms; in seconds"),
     ],
 )
 def test_seconds_over_rest_are_refused_at_the_door_and_by_the_worker(

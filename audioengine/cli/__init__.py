@@ -51,6 +51,10 @@ main.verbs = {
     "peaks": Verb(
         "review_verbs", "Write the waveform of the recording SRC, as audiowaveform writes it."
     ),
+    "review": Verb(
+        "review_verbs",
+        "Make a page that shows what `store` makes of SRC, and plays it before and after.",
+    ),
     "labels": Verb(
         "redaction_verbs",
         "Write the masks of REPORT as a label track, to look at what was masked.",

@@ -14,6 +14,7 @@ from audioengine.choices import CallerChannel
 from audioengine.cli.declared import read_number
 from audioengine.cli.options import (
     json_option,
+    raw_option,
     read_s3,
     s3_options,
     with_options,
@@ -38,12 +39,7 @@ _LEG_HELP = (
 _LEG_OPTIONS = (
     click.option("--caller", metavar="FILE[@START[/END]]", help=_LEG_HELP.format("caller")),
     click.option("--callee", metavar="FILE[@START[/END]]", help=_LEG_HELP.format("callee")),
-    click.option(
-        "--raw",
-        metavar="CODEC:RATE:CHANNELS",
-        help="What files without a header hold: ulaw:8000:1; also alaw, s16, s8, u8, s24, s32, "
-        "f32.",
-    ),
+    raw_option,
     click.option(
         "--pcap",
         metavar="FILE",
@@ -208,7 +204,6 @@ def convert(
         )
         wanted = "DST alone" if legs is not None else "SRC and DST"
         raise click.UsageError(f"With {given}, {wanted} must be given.")
-    from audioengine.cli.convert_text import converted
     from audioengine.cli.progress import progress_bar
     from audioengine.operations.converting import convert as run
 
@@ -226,4 +221,4 @@ def convert(
             workers=workers,
             progress=progress,
         )
-    click.echo(report.to_json() if as_json else converted(report, destination))
+    click.echo(report.to_json() if as_json else report.text(destination))

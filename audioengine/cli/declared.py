@@ -61,9 +61,12 @@ def _read_number(_ctx: click.Context, _option: click.Parameter, text: str) -> De
     return read_number(text)
 
 
-def _read_pair(
-    _ctx: click.Context, _option: click.Parameter, text: str
-) -> Number | tuple[Number, Number]:
+def read_pair(
+    _ctx: click.Context, _option: click.Parameter, text: str | None
+) -> Number | tuple[Number, Number] | None:
+    """One number, or two with a comma between; None where nothing is given."""
+    if text is None:
+        return None
     before, comma, after = text.partition(",")
     return (read_number(before), read_number(after)) if comma else read_number(before)
 
@@ -106,7 +109,7 @@ def _option(one: Declared) -> Callable[[_Callback], _Callback]:
         is_pair = isinstance(kind, Pair)
         more |= {
             "default": str(one.default),
-            "callback": _read_pair if is_pair else _read_seconds if unit == "S" else _read_number,
+            "callback": read_pair if is_pair else _read_seconds if unit == "S" else _read_number,
             "metavar": f"{unit}[,{unit}]" if is_pair else unit,
         }
     return click.option(flag_of(one), help=sentence, **more)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from audioengine.cli.declared import read_number
+from audioengine.cli.declared import read_pair
 from audioengine.edits import Interval, Modification, Party
 from audioengine.operations.options import StoreOptions
 from audioengine.storage.options import S3Options
@@ -41,15 +41,6 @@ def _read_names(
     return names
 
 
-def _read_lead(
-    _ctx: click.Context, _option: click.Parameter, text: str | None
-) -> Number | tuple[Number, Number] | None:
-    if text is None:
-        return None
-    before, comma, after = text.partition(",")
-    return (read_number(before), read_number(after)) if comma else read_number(before)
-
-
 MASKING_OPTIONS = (
     click.option(
         "--masks",
@@ -73,7 +64,7 @@ MASKING_OPTIONS = (
     ),
     click.option(
         "--events-lead-ms",
-        callback=_read_lead,
+        callback=read_pair,
         metavar="MS[,MS]",
         help="Widen pauses and masks of --events on both sides, or before and after: agents press "
         "late. Default 2000,500.",

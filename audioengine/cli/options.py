@@ -52,6 +52,7 @@ class Places(TypedDict):
 
     start_time_ms: Number | None
     s3: S3Options | None
+    raw: str | None
 
 
 def _interval(text: str, origin: str) -> Interval:
@@ -177,7 +178,8 @@ _EDIT_OPTIONS = (
         "--params",
         callback=read_json,
         metavar="JSON|@FILE",
-        help="The edit as modificationParams of a command, in place of --trim and --mask.",
+        help="The edit as modificationParams of a command, or decisions that a review page saved, "
+        "in place of --trim and --mask.",
     ),
     click.option(
         "--dialect",
@@ -223,13 +225,20 @@ _RECORD_OPTIONS = (
 )
 
 
+raw_option = click.option(
+    "--raw",
+    metavar="CODEC:RATE:CHANNELS",
+    help="What files without a header hold: ulaw:8000:1; also alaw, s16, s8, u8, s24, s32, f32.",
+)
+
+
 def edit_options(*scopes: Scope) -> Callable[[_Callback], _Callback]:
     """Give a verb all options from which `read_request` makes a request.
 
     scopes: in which options count beside those of any edit.
     """
     declared = declared_options(StoreOptions, ("edit", *scopes))
-    of_one = () if "batch" in scopes else (transcript_option, *MASKING_OPTIONS)
+    of_one = () if "batch" in scopes else (transcript_option, *MASKING_OPTIONS, raw_option)
     own = (*_EDIT_OPTIONS, *of_one)
     return lambda verb: with_options(verb, (*own, *declared, *S3_OPTIONS))
 
@@ -303,6 +312,7 @@ def read_request(
     s3_region: str | None,
     s3_endpoint: str | None,
     transcripts: tuple[TranscriptFile, ...] | None = None,
+    raw: str | None = None,
     **asked: Any,
 ) -> Request:
     """Make a request of the values of `edit_options`.
@@ -322,6 +332,12 @@ def read_request(
             )
         # Not a mapping? Then this raises, with the rest of what is wrong with it.
         wire: Any = params
+        if isinstance(params, dict) and params.keys() == {"review", "modificationParams"}:
+            if dialect == "rest":
+                raise click.UsageError(
+                    "--dialect rest is for milliseconds: decisions have seconds."
+                )
+            wire = params["modificationParams"]
         modification = Modification.from_params(wire, dialect or "sqs")
     said = take_masking(asked)
     if start_time_ms is not None and not modification.absolute_times and said.events is None:
@@ -337,4 +353,4 @@ def read_request(
     s3 = read_s3(kms_key, s3_region, s3_endpoint)
     modification = with_masking(modification, said, options, start_time_ms, s3)
     options = silenced(options, said)
-    return Request(modification, options, {"start_time_ms": start_time_ms, "s3": s3})
+    return Request(modification, options, {"start_time_ms": start_time_ms, "s3": s3, "raw": raw})

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,13 @@ _SOURCE = click.argument("source", metavar="SRC")
 @edit_options("publish")
 @record_options
 @workers_option
+@click.option(
+    "--review",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page too that shows and plays what was done, as the verb review does.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, like plan.")
 @click.option(
     "--labels-out",
@@ -48,6 +57,7 @@ def store(
     record: Path | None,
     pcm_digest: bool,
     workers: int | None,
+    page: Path | None,
     dry_run: bool,
     labels_out: str | None,
     as_json: bool,
@@ -64,14 +74,18 @@ def store(
         format = label_format(labels_out)
     request = read_request(**edit)
     if dry_run:
-        _write_labels(_plan(source, request, as_json=as_json), labels_out, format, request)
+        with _review_beside(page, source, request, workers):
+            planned = _plan(source, request, as_json=as_json)
+        _write_labels(planned, labels_out, format, request)
         return
     kept = read_record(record, pcm_digest)
-    from audioengine.cli import text
     from audioengine.cli.progress import progress_bar
     from audioengine.operations.store import store as run
 
-    with progress_bar(shown=not as_json) as progress:
+    with (
+        _review_beside(page, source, request, workers),
+        progress_bar(shown=not as_json) as progress,
+    ):
         report = run(
             source,
             destination,
@@ -83,7 +97,36 @@ def store(
             progress=progress,
         )
     _write_labels(report, labels_out, format, request)
-    click.echo(report.to_json() if as_json else text.stored(report, source, destination))
+    click.echo(report.to_json() if as_json else report.text(source, destination))
+
+
+@contextmanager
+def _review_beside(
+    page: Path | None, source: str, request: Request, workers: int | None
+) -> Iterator[None]:
+    """Publish a review page where what is done meanwhile succeeds.
+
+    It is made before: the output may replace the source.
+    """
+    if page is None:
+        yield
+        return
+    from audioengine.reviewing.page import review
+    from audioengine.storage import open_destination
+
+    with closing(open_destination(page)) as staging:
+        made = review(
+            source,
+            None,
+            request.modification,
+            request.options,
+            verify=request.options.verify,
+            workers=workers,
+            **request.places,
+        )
+        staging.write(made.html.encode())
+        yield
+        staging.publish()
 
 
 def _write_labels(
@@ -111,11 +154,10 @@ def plan(source: str, as_json: bool, **edit: Any) -> None:
 
 
 def _plan(source: str, request: Request, *, as_json: bool) -> PlanReport:
-    from audioengine.cli import text
     from audioengine.operations.store import plan_store
 
     report = plan_store(source, request.modification, request.options, **request.places)
-    click.echo(report.to_json() if as_json else text.store_plan_text(report, source))
+    click.echo(report.to_json() if as_json else report.text(source))
     return report
 
 
@@ -125,8 +167,7 @@ def _plan(source: str, request: Request, *, as_json: bool) -> PlanReport:
 @json_option
 def inspect(source: str, as_json: bool, **s3: str | None) -> None:
     """Describe the recording SRC by its frames. Nothing is decoded."""
-    from audioengine.cli import text
     from audioengine.operations.inspection import inspect as run
 
     info = run(source, s3=read_s3(**s3))
-    click.echo(info.to_json() if as_json else text.inspected(info, source))
+    click.echo(info.to_json() if as_json else info.text(source))

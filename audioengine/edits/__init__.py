@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a request asks of a recording, and the same on the recording's sample clock.
+"""Requests for edits, and their resolution on a recording's sample clock.
 
-`Modification` and `Beep` are the request. `resolve` judges it against one recording and returns
+`Modification` and `Beep` are the request. `resolve` checks it against one recording and returns
 `Edits`: whole samples, half-open, clipped, with nothing left to interpret.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is heard in place of masked audio."""
+"""The beep or silence in place of masked audio."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MAX_BEEP_SHARE_OF_RATE = Fraction(35, 100)  # LAME's low-pass swallows more
 @declared
 @dataclass(frozen=True, slots=True)
 class Beep:
-    """What is heard in place of masked audio.
+    """The beep or silence in place of masked audio.
 
-    Raises InvalidRequestError where a value is out of range.
+    Raises InvalidRequestError if a value is out of range.
     """
 
     frequency_hz: Annotated[
@@ -45,7 +45,7 @@ class Beep:
         check_options(self, "beep.")
 
     def check_rate(self, rate_hz: int) -> None:
-        """Raise InvalidRequestError where the beep is too high for a recording of this rate."""
+        """Raise InvalidRequestError if the beep is too high for a recording of this rate."""
         limit = _MAX_BEEP_SHARE_OF_RATE * rate_hz
         if self.fill == "beep" and exact(self.frequency_hz, "beep.frequency_hz") >= limit:
             rule = f"must be below {plain(limit)} Hz in a recording of {rate_hz} Hz"

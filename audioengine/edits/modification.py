@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a request asks of one recording: what to keep of it, and what to mask in it."""
+"""The edits that a request asks for: what to keep of a recording, and what to mask in it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ MASK_PARTIES: tuple[MaskParty, ...] = ("caller", "callee", "both")
 class TranscriptFile:
     """A transcript of a recording.
 
-    Raises InvalidRequestError where a field is not of its type.
+    Raises InvalidRequestError if a field is not of its type.
     """
 
     place: str
     """A path, or s3://bucket/key."""
     party: Party | None = None
-    """Who speaks all of it; None: it tells."""
+    """The only speaker; None: the transcript names the speakers."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.place, str) or not self.place:
@@ -46,10 +46,11 @@ class TranscriptFile:
 class Modification:
     """The edits of one recording: what to keep of it and what to mask in it.
 
-    Raises InvalidRequestError where a field is not of its type or `mask` has another key; what the
-    times are worth is judged by `resolve`, which knows the recording. One Interval of a party
-    stands for a list of it. Raises LimitError for more
-    than MAX_MASKS intervals.
+    One Interval of a party stands for a list of one. `resolve` checks the times, because it knows
+    the recording.
+
+    Raises InvalidRequestError if a field is not of its type or `mask` has another key, and
+    LimitError for more than MAX_MASKS intervals.
     """
 
     trim: Interval | None = None
@@ -57,28 +58,28 @@ class Modification:
     mask: Mapping[str, Sequence[Interval]] = field(default_factory=dict, hash=False)
     """Stretches to mask, by "caller", "callee" or "both", on the untrimmed recording's clock.
 
-    One bound of each may be None: it is masked from the start, or to the end.
+    One bound of each may be None: the mask begins at the start, or ends at the end.
     """
     absolute_times: bool = False
-    """Whether all bounds are epoch milliseconds, and not relative to the recording's start."""
+    """Whether all bounds are epoch milliseconds instead of relative to the recording's start."""
     guard_ms: NumberPair | None = None
-    """By how many milliseconds each mask is widened on both sides, or (before, after).
+    """The milliseconds by which each mask is widened on both sides, or (before, after).
 
-    None: as the options say."""
+    None: the options' guard."""
     relative_unit: Literal["s", "ms"] = "s"
     """Unit of relative bounds; "ms" is for commands in the REST dialect, and is whole."""
     clip_tolerance_s: Number | None = None
-    """By how many seconds a bound may lie beyond the recording's end; it is clipped then.
+    """The seconds by which a bound may lie beyond the recording's end; it is clipped then.
 
-    None: as the options say."""
+    None: the options' tolerance."""
     transcripts: tuple[TranscriptFile, ...] = ()
-    """Transcripts that tell where to mask too, in seconds from the recording's start."""
+    """Transcripts that say where else to mask, in seconds from the recording's start."""
     redact: tuple[str, ...] = ()
-    """Which kinds of what transcripts tell; ``ALL`` is all. None at all: as the options say."""
+    """The kinds of findings to mask in transcripts; ``ALL`` is all. Empty: the options' kinds."""
     findings: tuple[FindingsFile, ...] = field(default=(), compare=False)
     """The files that masks come from, and what was found there."""
     notices: tuple[Notice, ...] = field(default=(), compare=False)
-    """Warnings of these files."""
+    """Warnings about these files."""
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
@@ -105,17 +106,17 @@ class Modification:
 
     @property
     def asks(self) -> bool:
-        """Whether there is a trim or a mask, or a transcript that may tell of one."""
+        """Whether it has a trim, a mask, or a transcript that may add masks."""
         return self.trim is not None or any(self.mask.values()) or bool(self.transcripts)
 
     def masked_too(self, more: Iterable[Modification]) -> Modification:
-        """Return the modification with the masks of others, whose times are seconds.
+        """Return the modification with the masks of others added; their times are in seconds.
 
-        Raises InvalidRequestError where its own times are absolute: of a recording without a tag,
+        Raises InvalidRequestError if its own times are absolute: in a recording without a tag,
         absolute and relative times have different zeros.
         """
         if self.absolute_times and (self.trim is not None or any(self.mask.values())):
-            rule = "must be false where a file tells of masks: its times are relative"
+            rule = "must be false if masks come from a file, whose times are relative"
             raise InvalidRequestError.of("absoluteTimes", True, rule)
         mask = {party: list(intervals) for party, intervals in self.mask.items()}
         findings, notices = list(self.findings), list(self.notices)
@@ -137,11 +138,11 @@ class Modification:
     def from_params(
         cls, params: Mapping[str, object] | str | None, dialect: Dialect = "sqs"
     ) -> Modification:
-        """Read `modificationParams` of a command, as JSON values, or as the text of JSON.
+        """Read `modificationParams` of a command, as JSON values or JSON text.
 
         Relative times are seconds in the queue's dialect, "sqs", and milliseconds in "rest".
 
-        Raises InvalidRequestError naming every field of a wrong form.
+        Raises InvalidRequestError naming every invalid field.
         """
         from audioengine.params import parse  # pydantic is slow to import
 
@@ -159,7 +160,7 @@ class Modification:
 
 
 def _in_ms(interval: Interval) -> Interval:
-    """A stretch of seconds in whole milliseconds, which are no less."""
+    """An interval in seconds as whole milliseconds, rounded outward."""
     start, end = interval.start, interval.end
     return Interval(
         None if start is None else math.floor(exact(start, "from") * 1000),
@@ -169,7 +170,7 @@ def _in_ms(interval: Interval) -> Interval:
 
 
 def _lists(mask: object, problems: list[Problem]) -> dict[str, tuple[Interval, ...]]:
-    """The intervals of each party; nothing, with `problems` added to, where it is no mapping."""
+    """The intervals of each party; none, with a problem added, if it is no mapping."""
     if not isinstance(mask, Mapping):
         rule = 'must be a mapping of "caller", "callee" or "both" to lists of Intervals'
         problems.append(Problem("mask", mask, rule))
@@ -186,10 +187,10 @@ def _lists(mask: object, problems: list[Problem]) -> dict[str, tuple[Interval, .
 
 
 def modification_of(given: object, path: str = "modification") -> Modification:
-    """Return a modification; None is none.
+    """Return a given modification, or an empty one for None.
 
-    Raises InvalidRequestError for anything else, also for a mapping in the wire's shape: of its
-    times only a dialect says the unit.
+    Raises InvalidRequestError for anything else, also for a mapping in the wire's shape: the unit
+    of its times depends on the dialect.
     """
     if given is None:
         return Modification()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The times of a request, and what is wrong with them whatever its recording may be."""
+"""Checks the times of a request as far as possible without its recording."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from audioengine.errors import Problem
 from audioengine.times import Bounds, Clock, Interval, grouped, plain
 
 SHORT_MASK_MS = 50
-"""No spoken secret is shorter; seconds that are taken for milliseconds are."""
+"""Shorter than any spoken secret; seconds taken for milliseconds are shorter still."""
 
 
 def time_problems(modification: Modification) -> list[Problem]:
-    """Return what is wrong with the times of a request whatever its recording may be."""
+    """Return the problems with the times of a request that show without its recording."""
     problems: list[Problem] = []
     unit = "epoch ms" if modification.absolute_times else modification.relative_unit
     clock = Clock(1, unit, None, 0)
@@ -27,7 +27,7 @@ def time_problems(modification: Modification) -> list[Problem]:
 
 
 def short_mask_problems(modification: Modification) -> list[Problem]:
-    """Return the masks that last under SHORT_MASK_MS, whatever the recording may be."""
+    """Return a problem for each mask shorter than SHORT_MASK_MS."""
     unit = "epoch ms" if modification.absolute_times else modification.relative_unit
     clock = Clock(1000, unit, Fraction(0), 0)
     problems: list[Problem] = []
@@ -52,7 +52,7 @@ def short_mask_problems(modification: Modification) -> list[Problem]:
 def mask_bounds(
     clock: Clock, interval: Interval, path: str, problems: list[Problem]
 ) -> Bounds | None:
-    """A mask's bounds; None, with `problems` added to, where it has none or they are wrong."""
+    """A mask's bounds; None, with a problem added, if they are missing or wrong."""
     if interval.start is None and interval.end is None:
         rule = "must have from or to: a mask is open at one end at most"
         problems.append(Problem(interval.origin or path, None, rule))
@@ -61,10 +61,10 @@ def mask_bounds(
 
 
 def lasts(ms: Fraction, clock: Clock) -> str:
-    """How short a mask is, as its times are read, and what they may have been meant as."""
-    told = f"is only {plain(ms)} ms long, its times read as {clock.unit}"
+    """For messages: how short a mask is, by its unit, and how long in the unit probably meant."""
+    shown = f"is only {plain(ms)} ms long if its times are in {clock.unit}"
     meant = f"; in seconds they would last {grouped(ms)} s"
-    return told + meant if clock.unit == "ms" else told
+    return shown + meant if clock.unit == "ms" else shown
 
 
 def given_text(interval: Interval) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request on the clock of one recording: whole samples, with nothing left to interpret."""
+"""Resolves a request on the clock of one recording: whole samples, nothing left to interpret."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from audioengine.times import (
 )
 
 CLIP_TOLERANCE_S = 5
-"""Clocks of recorders and of those who mask differ by less; milliseconds taken for seconds, not."""
+"""More than clocks of recorders and agents differ; less than milliseconds taken for seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +50,23 @@ class Edits:
     samples: int
     """Length of the recording."""
     trim: Span
-    """What is kept, inside the recording, at least one sample unless the recording is empty."""
+    """The kept stretch, inside the recording; at least one sample unless the recording is empty."""
     trim_asked: Span | None = None
-    """What was asked to be kept, rounded, not clipped; None: no trim was asked."""
+    """The stretch asked for, rounded but not clipped; None: no trim was asked for."""
     masks: tuple[AppliedMask, ...] = ()
-    """In the order of the request: caller, callee, both. Also those that the trim removes."""
+    """In the order of the request: caller, callee, both; also masks that the trim removes."""
     warnings: tuple[Notice, ...] = ()
-    """What looks like a mistake but can be honoured."""
+    """Warnings of probable mistakes that can be honoured."""
     findings: tuple[FindingsFile, ...] = ()
     """The files that masks come from, and what was found there."""
 
     def spans(self, party: Party) -> tuple[Span, ...]:
-        """Return the masked samples of one party: sorted, no two touching, in the recording."""
+        """Return the masked samples of one party as sorted spans that do not touch."""
         return join(mask.applied for mask in self.masks if mask.party in (party, "both"))
 
     @property
     def is_identity(self) -> bool:
-        """Whether nothing changes: a plain copy is the answer."""
+        """Whether nothing changes, so that a copy will do."""
         return not self.masks and self.trim == Span(0, self.samples)
 
 
@@ -82,10 +82,10 @@ def resolve(
 ) -> Edits:
     """Place a request on the clock of a recording of `samples` samples at `rate_hz`.
 
-    Trim bounds are clipped, then rounded half up; mask bounds round outward. `start_time_ms` is the
-    epoch time of the recording's start, which absolute times need. It is the time of sample 0,
-    or, where no tag of the source tells its delay (`tagged` false), of sample `encoder_delay`;
-    `likely_delay` is what a warning says of that.
+    Trim bounds are clipped, then rounded half up; mask bounds round outward. Absolute times need
+    `start_time_ms`, the epoch time of the recording's start. It is the time of sample 0, or of
+    sample `encoder_delay` if the source's tag states no delay (`tagged` false); the warning about
+    that suggests `likely_delay`.
 
     Raises InvalidRequestError with every problem of the request.
     """
@@ -117,7 +117,7 @@ def resolve(
 
 
 def _tolerance(modification: Modification, rate_hz: int, problems: list[Problem]) -> Fraction:
-    """How far a bound may lie beyond the recording's end, in exact samples."""
+    """The largest distance of a bound beyond the recording's end, in exact samples."""
     given = modification.clip_tolerance_s
     if given is None:
         given = CLIP_TOLERANCE_S
@@ -170,18 +170,18 @@ def _guard(
 
 @dataclass(frozen=True)
 class _Place:
-    """A recording on its clock, and what is said of the intervals of a request."""
+    """A recording on its clock, with the problems and warnings of a request."""
 
     whole: Span
     clock: Clock
     tolerance: Fraction
-    """How far bounds may lie beyond its end, in samples."""
+    """The largest distance of a bound beyond its end, in samples."""
     problems: list[Problem]
     warnings: list[Notice]
 
     @cached_property
     def latest(self) -> Fraction:
-        """Where a bound may lie at the latest."""
+        """The latest position of a bound."""
         return self.whole.end + self.tolerance
 
 
@@ -206,9 +206,9 @@ def _trim(bounds: Bounds, place: _Place) -> tuple[Span, Span]:
 def _mask(
     party: MaskParty, bounds: Bounds, guard: tuple[Fraction, Fraction], place: _Place
 ) -> list[AppliedMask]:
-    """Return the mask, or nothing, with problems added to, where it can't be honoured."""
+    """Return the mask in a list; an empty list, with a problem added, if it can't be honoured."""
     whole, clock = place.whole, place.clock
-    # Open where the recording is: nothing of it lies outside, be it as far as it may.
+    # An open end is the recording's own, so nothing of the mask lies outside there.
     start = min(Fraction(0), bounds.end or Fraction(0)) if bounds.start is None else bounds.start
     end = max(Fraction(whole.end), start) if bounds.end is None else bounds.end
     asked = Span(*round_outward(start, end))
@@ -230,7 +230,7 @@ def _mask(
 
 
 def _is_outside(bounds: Bounds, start: Fraction | int, end: Fraction | int, place: _Place) -> bool:
-    """Add to the problems where ``[start, end)`` is outside the recording, or ends far beyond."""
+    """Add a problem if ``[start, end)`` is outside the recording, or ends far beyond it."""
     whole, clock = place.whole, place.clock
     rule = None
     if start >= whole.end:
@@ -244,7 +244,7 @@ def _is_outside(bounds: Bounds, start: Fraction | int, end: Fraction | int, plac
         return False
     if rule is None:
         shown = clock.describe(whole.start, whole.end)
-        rule = f"leaves the interval outside the recording, which lasts from {shown}"
+        rule = f"puts the interval outside the recording, which lasts from {shown}"
     other = "" if value is None else clock.other_reading(value, whole.end)
     place.problems.append(Problem(f"{bounds.path}.{field}", value, rule + other))
     return True
@@ -256,12 +256,12 @@ def _beyond(end: Fraction, place: _Place) -> str:
     most = grouped(place.tolerance / rate_hz)
     return (
         f"{grouped(end / rate_hz)} s lies beyond the recording's {lasts} s, by more than "
-        f"clip_tolerance_s, {most} s; leave it out to go on to the end"
+        f"clip_tolerance_s, {most} s; leave it out for the recording's end"
     )
 
 
 def _clipped(code: str, bounds: Bounds, asked: Span, applied: Span, place: _Place) -> list[Notice]:
-    """The warning that an interval reaches outside the recording by a sample at least."""
+    """The warning that an interval reaches outside the recording by at least one sample."""
     early = bounds.start is not None and bounds.start <= -1
     late = bounds.end is not None and bounds.end >= place.whole.end + 1
     if not early and not late:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ranges of samples, and the algebra of them."""
+"""Ranges of samples and their algebra."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from operator import attrgetter
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A half-open range of samples ``[start, end)``; empty where both are equal."""
+    """A half-open range of samples ``[start, end)``; empty if both are equal."""
 
     start: int
     end: int
@@ -22,13 +22,13 @@ class Span:
         return self.end - self.start
 
     def clipped(self, bounds: Span) -> Span:
-        """Return the part inside `bounds`: empty, at one of its ends, where there is none."""
+        """Return the part inside `bounds`, or an empty span at the nearest end of `bounds`."""
         start = min(max(self.start, bounds.start), bounds.end)
         return Span(start, min(max(self.end, start), bounds.end))
 
 
 def join(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Return the same samples as sorted spans of which no two overlap or touch."""
+    """Return the same samples as sorted spans that neither overlap nor touch."""
     joined: list[Span] = []
     for span in sorted(spans):
         if joined and span.start <= joined[-1].end:
@@ -39,6 +39,6 @@ def join(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 
 def touching(spans: Sequence[Span], window: Span) -> Sequence[Span]:
-    """Return those of joined spans that overlap or touch the window, without looking at all."""
+    """Return the joined spans that overlap or touch the window, by bisection."""
     first = bisect_left(spans, window.start, key=attrgetter("end"))
     return spans[first : bisect_right(spans, window.end, key=attrgetter("start"))]

@@ -3,5 +3,5 @@
 
 ``header`` → ``side_info`` → ``main_data`` → ``splice`` → ``reservoir`` follow a frame from its
 sync word to its bits and back; ``tags``, ``info_tag`` and ``index`` turn a file into frames.
-Nothing in here knows of calls, edits or PCM.
+This package knows nothing about calls, edits or PCM.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames back to bytes: header, CRC, side information, and the slots that main data shares."""
+"""Turns frames back into bytes: header, CRC, side information, and slots with main data."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def frame_head(header: FrameHeader, side_info: SideInfo) -> bytes:
 
 
 class SlotWriter:
-    """Consecutive frames whose slots may still be filled by frames that come after them.
+    """Writes consecutive frames, holding them while later frames may still fill their slots.
 
-    A slot byte that no ADU takes is zero, unless the frame came with its own.
+    A slot byte outside all ADUs is zero, unless the frame came with its own slots.
     """
 
     def __init__(self, format: StreamFormat) -> None:
@@ -36,9 +36,9 @@ class SlotWriter:
         main_data_begin: int,
         slots: bytes | None = None,
     ) -> None:
-        """Add a frame. What of `adu` lies before the first frame held here is left out.
+        """Add a frame. Bytes of `adu` that lie before the first held frame are left out.
 
-        `slots` are the bytes that its slots come with, `slot_bytes` of them.
+        slots: the `slot_bytes` bytes that its slots hold at first.
         """
         start = len(self._slots) - main_data_begin
         self._slots += bytes(slot_bytes) if slots is None else slots
@@ -46,7 +46,7 @@ class SlotWriter:
         self._write(start, adu)
 
     def adopt(self, adu: bytes, main_data_begin: int) -> None:
-        """Take the part of a later frame's `adu` that lies in slots held here.
+        """Write the part of a later frame's `adu` that lies in the held slots.
 
         `main_data_begin` counts from the end of these slots.
         """
@@ -61,11 +61,11 @@ class SlotWriter:
         self._slots[start : start + len(adu)] = adu
 
     def finished(self) -> list[bytes]:
-        """The frames, no longer held, whose slots can't be reached any more."""
+        """Release the frames whose slots no later frame can reach."""
         return self._take(len(self._slots) - self._reach)
 
     def flush(self) -> list[bytes]:
-        """All frames held."""
+        """Release all held frames."""
         return self._take(len(self._slots))
 
     def _take(self, end: int) -> list[bytes]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the bitstream layer asks of a place that bytes come from."""
+"""The interface through which the bitstream layer reads bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class ByteSource(Protocol):
-    """Bytes of known length that can be read at any place, from any thread."""
+    """Bytes of known length that can be read at any offset, from any thread."""
 
     @property
     def size(self) -> int:

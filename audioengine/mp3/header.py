@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The 32-bit frame header (ISO/IEC 11172-3, 2.4.1.3 and 2.4.2.3) and what follows from it.
+"""The 32-bit frame header (ISO/IEC 11172-3, 2.4.1.3 and 2.4.2.3) and values derived from it.
 
 ::
 
@@ -66,7 +66,7 @@ PADDING_BIT = 0x02
 
 @dataclass(frozen=True)
 class StreamFormat:
-    """What every frame of one stream shares: the fields of byte 1, the rate, mono or not."""
+    """The properties that all frames of a stream share: version, sampling rate, channel count."""
 
     version: Version
     rate_index: int
@@ -95,7 +95,7 @@ class StreamFormat:
 
     @cached_property
     def support(self) -> int:
-        """Samples from a frame's first decoded one that its coded data depends on.
+        """Samples, from a frame's first decoded one, that its coded data depends on.
 
         A granule codes 36 slots of 32 subband samples, each from 512 taps: 35·32 + 512.
         """
@@ -129,13 +129,13 @@ class StreamFormat:
         return bits // self.rate_hz + padding
 
     def granule_bits(self, bitrate_index: int) -> float:
-        """Bits of main data that a frame has for each granule of a channel."""
+        """Bits of main data in a frame for each granule of a channel."""
         slots = self.frame_bytes(bitrate_index) - HEADER_BYTES - self.side_info_bytes
         return 8 * slots / (self.granules * self.channels)
 
     @cached_property
     def frame_sizes(self) -> tuple[int, ...]:
-        """Frame size by the value of byte 2; 0 where this stream can't have that byte."""
+        """Frame size by the value of byte 2; 0 for values that this stream can't have."""
         sizes = [0] * 256
         for bitrate_index in range(1, 15):
             for padding in (0, 1):
@@ -157,7 +157,7 @@ class StreamFormat:
         return (frame + 1) * remainder // self.rate_hz - frame * remainder // self.rate_hz
 
     def bitrate_index_at_least(self, kbps: float) -> int:
-        """The lowest bitrate_index with at least `kbps`; the highest where none has."""
+        """The lowest bitrate_index with at least `kbps`, or the highest of all."""
         for index in range(1, 15):
             if self.bitrates_kbps[index] >= kbps:
                 return index
@@ -166,7 +166,7 @@ class StreamFormat:
 
 @dataclass(frozen=True)
 class FrameHeader:
-    """One frame's header, by the fields of the standard."""
+    """One frame's header, with the fields of the standard."""
 
     format: StreamFormat
     protected: bool
@@ -235,6 +235,6 @@ def _parse_word(word: bytes) -> FrameHeader | None:
 
 
 def parse_header(data: bytes | bytearray | memoryview, offset: int = 0) -> FrameHeader | None:
-    """The Layer III header at `offset`, or None where there is none."""
+    """The Layer III header at `offset`; None if those bytes are no header."""
     word = bytes(data[offset : offset + HEADER_BYTES])
     return _parse_word(word) if len(word) == HEADER_BYTES else None

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the frames of a file are.
+"""The index of a file's frames.
 
-One pass reads every header and keeps one byte a frame (byte 2, which gives the size), so a day
-of audio indexes into a few megabytes. A constant-bitrate stretch repeats its padding pattern,
-so most headers are checked where the pattern says they are, many at a time; everything else is
-walked frame by frame. A frame counts only if the next ones chain on.
+One pass reads every header and keeps one byte per frame (byte 2, which gives the size), so the
+index of a day of audio takes a few megabytes. A constant-bitrate stretch repeats its padding
+pattern, so most headers are checked many at a time at predicted offsets; all others are read
+frame by frame. A frame counts only if the next ones follow it directly.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from audioengine.mp3.tags import Tag
 
 _CHECKPOINT_FRAMES = 256
 
-# Frames looked at together: a multiple of the above that stays small when widened.
+# Frames counted together: a multiple of the above that stays small when widened.
 _AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Junk:
-    """Bytes between or around the frames that are neither frame nor tag."""
+    """Bytes between or around the frames that belong to no frame and no tag."""
 
     offset: int
     length: int
@@ -54,7 +54,7 @@ class ByteRange:
 
 
 def byte2_counts(byte2: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """[shape=(256,)] How often each value occurs, without widening a day of frames at once."""
+    """[shape=(256,)] The count of each value, without widening a day of frames at once."""
     counts = np.zeros(256, dtype=np.int64)
     for start in range(0, len(byte2), _AT_ONCE):
         counts += np.bincount(byte2[start : start + _AT_ONCE], minlength=256)
@@ -76,22 +76,22 @@ class FrameIndex:
     tags: tuple[Tag, ...]
     junk: tuple[Junk, ...]
     incomplete_last: Junk | None
-    """A last frame that the file cuts off; it is not counted."""
+    """A last frame that is cut off; it is not counted."""
     lost: tuple[int, ...]
-    """Frames whose main data isn't there or can't be what it says, in order: see `LostFrames`."""
+    """Frames with missing or impossible main data, in order: see `LostFrames`."""
     inner_tags: tuple[int, ...]
-    """Frames that are a tag frame inside the recording; they play as silence."""
+    """Tag frames inside the recording; they play as silence."""
     free_format: bool
     tag_at: ByteRange | None = None
     """The bytes of the tag frame."""
     tag_is_detached: bool = False
     """Whether no frame of its kind follows the tag frame directly, as most decoders demand."""
     hollow: tuple[int, ...] = ()
-    """Those of `lost` that hold no main data, so that nothing of them is missing."""
+    """Frames in `lost` that have no main data, so that nothing is missing."""
 
     @property
     def format(self) -> StreamFormat:
-        """What all frames share."""
+        """The format of all frames."""
         return self.header.format
 
     @property
@@ -112,28 +112,28 @@ class FrameIndex:
         start = tag.encoder_delay + DECODER_DELAY
         end = self.raw_samples
         if tag.frames:
-            # Players take the padding off the end that the tag promises, be it there or not, and
-            # where the tag counts no frames they know of no end.
+            # Players drop the padding from the end that the tag promises, even if the file is cut
+            # off; if the tag counts no frames, they drop none.
             promised = max(tag.frames, self.frames) * self.format.samples_per_frame
             end = min(end, promised - max(0, tag.padding - DECODER_DELAY))
         return (start, end) if start < end else (0, self.raw_samples)
 
     @property
     def tagged(self) -> bool:
-        """Whether an honoured tag gives the encoder delay."""
+        """Whether the tag's delay and padding are used."""
         return self._gapless != (0, self.raw_samples)
 
     @property
     def tells_delay(self) -> bool:
-        """Whether that delay is the encoder's; else nothing says when the audio begins."""
+        """Whether the tag states the encoder's real delay; if not, the audio's start is unknown."""
         return self.tagged and self.info_tag is not None and self.info_tag.tells_delay
 
     @property
     def tag_counts_itself(self) -> bool:
-        """Whether the tag counts its own frame too, and all bytes that it counts are there.
+        """Whether the tag counts its own frame too, and all bytes that it counts are present.
 
-        Some encoders and repairers write such tags (old Xing and Fraunhofer ones, GStreamer's
-        xingmux, mp3val). Of a recording that lacks its last frame, the bytes don't fit.
+        Some tools write such tags (old Xing and Fraunhofer encoders, GStreamer's xingmux, mp3val).
+        If a recording lacks its last frame instead, the byte count does not match.
         """
         tag = self.info_tag
         if tag is None or tag.frames != self.frames + 1:
@@ -142,12 +142,12 @@ class FrameIndex:
         if place is None:
             return False
         length = self.offset(self.frames) - place.offset
-        # Few leave their own frame's bytes out.
+        # Few tags leave out their own frame's bytes.
         return tag.file_bytes in (length, length - place.length)
 
     @property
     def missing_frames(self) -> int:
-        """Frames that the tag promises and that are not there."""
+        """The number of frames that the tag promises but the file lacks."""
         tag = self.info_tag
         if tag is None or tag.frames is None or self.tag_counts_itself:
             return 0
@@ -165,7 +165,7 @@ class FrameIndex:
 
     @cached_property
     def _size_list(self) -> list[int]:
-        # Looking up one number in a list takes a tenth of the time.
+        # Reading one number from a list takes a tenth of the time.
         sizes: list[int] = self.sizes.tolist()
         return sizes
 
@@ -193,7 +193,7 @@ class FrameIndex:
         return distances
 
     def offset(self, frame: int) -> int:
-        """Byte offset of a frame; of the number after the last one, the end of the last."""
+        """Byte offset of a frame; for the number after the last, the end of the last frame."""
         number = max(0, bisect_right(self._segment_frames, min(frame, self.frames - 1)) - 1)
         segment = self.segments[number]
         block, rest = divmod(frame - segment.first_frame, _CHECKPOINT_FRAMES)
@@ -217,7 +217,7 @@ class FrameIndex:
         return out
 
     def segment_start(self, frame: int) -> int:
-        """The first frame of the segment that `frame` is in."""
+        """The first frame of the segment that contains `frame`."""
         return self._segment_frames[bisect_right(self._segment_frames, frame) - 1]
 
     def segments_between(self, first: int, last: int) -> frozenset[int]:
@@ -231,10 +231,10 @@ class FrameIndex:
 
     @cached_property
     def damaged(self) -> tuple[int, ...]:
-        """The frames from which on something is missing, in order: behind junk, or lost.
+        """Frames where data is missing, in order: the first after junk, and lost ones.
 
-        Nothing is where a lossless cut begins, be it in the middle of joined files: the main data
-        of its first frames stayed behind, and all is whole from its first intact frame on.
+        The start of a losslessly cut file is not counted, also inside joined files: only the main
+        data of its first frames is missing, and everything from its first intact frame on is whole.
         """
         behind_junk = {
             segment.first_frame
@@ -254,17 +254,17 @@ class FrameIndex:
         return tuple(sorted(behind_junk.union(missing)))
 
     def _junk_between(self, start: int, end: int) -> bool:
-        """Whether bytes between are neither frame nor tag."""
+        """Whether junk lies between two offsets."""
         number = bisect_left(self.junk, start, key=attrgetter("offset"))
         return number < len(self.junk) and self.junk[number].offset < end
 
     def read_frames(self, source: ByteSource, first: int, last: int) -> bytes:
-        """The bytes of the frames from `first` to before `last`, without what stands between."""
+        """The bytes of the frames from `first` to before `last`, without junk between them."""
         ranges = self.ranges(first, last)
         return b"".join(source.read(part.offset, part.length) for part in ranges)
 
     def bitrate_counts(self, first: int, last: int) -> npt.NDArray[np.int64]:
-        """[shape=(16,)] How many frames from `first` to before `last` have each bitrate_index."""
+        """[shape=(16,)] The number of frames from `first` to before `last` by bitrate_index."""
         by_byte2 = byte2_counts(self.byte2[first:last])
         counts: npt.NDArray[np.int64] = by_byte2.reshape(16, 16).sum(axis=1)
         return counts

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Xing/Info frame with the LAME extension: frame count, seek table, encoder delay, padding.
 
-The layout is the one that LAME writes and decoders read (its "Mp3 info Tag revision 1"); T is
-the byte after the side information, L = T + 120::
+The layout is LAME's, which decoders read ("Mp3 info Tag revision 1"); T is the byte after the
+side information, L = T + 120::
 
     T+0 "Xing" or "Info" | +4 flags | +8 frames | +12 bytes | +16 table of 100 | +116 quality
     L+0 encoder 9 | +9 revision, method | +10 low-pass | +11 peak, gains 8 | +19 flags
     | +20 bitrate | +21 delay 12 bits, padding 12 bits | +24 misc | +25 gain | +26 preset
     | +28 music length | +32 CRC of the frames after this one | +34 CRC of this frame up to here
 
-Delay and padding are the raw fields: samples that the encoder put before and after the audio.
+Delay and padding are raw fields: samples that the encoder put before and after the audio.
 A decoder adds its own delay of 529 samples, so the audio starts at `encoder_delay` + 529.
 """
 
@@ -27,16 +27,16 @@ MAX_DELAY = 4095
 PREFRAMES = 4
 """Frames before the first audible one that every gapless decoder decodes.
 
-mpg123, and libsndfile with it, skips what it is to drop but for these: main data in the slots of
-frames before them is lost to it. Measured with mpg123 1.31.2 and libsndfile 1.2.2; FFmpeg and
-minimp3 decode all frames.
+mpg123, and libsndfile with it, skips all frames before these without reading them, so main data in
+their slots is lost. Measured with mpg123 1.31.2 and libsndfile 1.2.2; FFmpeg and minimp3 decode all
+frames.
 """
 
-# Decoders honour delay and padding only behind these names.
+# Decoders honour delay and padding only after these names.
 GAPLESS_ENCODERS = (b"LAME", b"Lavf", b"Lavc")
 TAG_KINDS = (b"Xing", b"Info")
 
-# Fraunhofer's tag stands at the same place in frames of all formats.
+# Fraunhofer's tag is at the same offset in frames of all formats.
 VBRI, VBRI_OFFSET = b"VBRI", 36
 OWN_ENCODER = b"LAME3.100"
 
@@ -49,16 +49,16 @@ _CRC_BYTES_BEFORE_TAG_CRC = 34
 
 @dataclass(frozen=True, slots=True)
 class InfoTag:
-    """What the first frame of a file says of the rest; None is "does not say"."""
+    """The contents of the tag frame; None: the tag does not state the value."""
 
     kind: str
     """``Xing``, ``Info`` or ``VBRI``."""
     frames: int | None
-    """Audio frames; this one is not counted, but see `FrameIndex.tag_counts_itself`."""
+    """Audio frames without the tag frame, but see `FrameIndex.tag_counts_itself`."""
     file_bytes: int | None
-    """Length from this frame to the end of the last one."""
+    """Length from the tag frame to the end of the last frame."""
     encoder: bytes | None
-    """The nine bytes that name the encoder, where there is a LAME extension."""
+    """The nine bytes that name the encoder; None without a LAME extension."""
     encoder_delay: int | None
     """Raw field: samples before the audio, without the decoder's own 529."""
     padding: int | None
@@ -71,16 +71,16 @@ class InfoTag:
 
     @property
     def tells_delay(self) -> bool:
-        """Whether it says how late the audio is.
+        """Whether it states the encoder's real delay.
 
-        Encoders that were killed, and stream copies of untagged files, leave a delay of 0: no
-        encoder has one, LAME's is 576 (its `ENCDELAY`).
+        Killed encoders, and stream copies of untagged files, leave a delay of 0. No encoder has
+        that delay; LAME's is 576 (its `ENCDELAY`).
         """
         return self.gapless and bool(self.encoder_delay)
 
 
 def parse_info_tag(frame: bytes, header: FrameHeader) -> InfoTag | None:
-    """The tag in the file's first frame, or None where that is an audio frame."""
+    """The tag in the file's first frame; None if that is an audio frame."""
     if frame[VBRI_OFFSET : VBRI_OFFSET + 4] == VBRI:
         return InfoTag(
             "VBRI",
@@ -90,7 +90,7 @@ def parse_info_tag(frame: bytes, header: FrameHeader) -> InfoTag | None:
             None,
             None,
         )
-    # Behind a CRC, LAME leaves the tag where it would stand without one.
+    # LAME writes the tag at the same offset whether a CRC precedes it or not.
     start = HEADER_BYTES + header.format.side_info_bytes
     if header.protected and frame[start : start + 4] not in TAG_KINDS:
         start += 2
@@ -120,7 +120,7 @@ def tag_header(like: FrameHeader) -> FrameHeader:
     format = like.format
     need = HEADER_BYTES + format.side_info_bytes + _TAG_BYTES
     index = next(index for index in range(1, 15) if format.frame_bytes(index) >= need)
-    # Without CRC even in a protected stream: minimp3 does not find the tag behind one.
+    # Without a CRC even in a protected stream: minimp3 does not find the tag after one.
     return FrameHeader(format, False, index, 0, like.mode, 0, like.flags)
 
 
@@ -145,7 +145,7 @@ def build_info_tag(
 ) -> bytes:
     """The whole tag frame for a stream of frames `like` this one.
 
-    `frames`, `audio_bytes` and `audio_crc` are those of what follows the tag; `frame_offsets`
+    `frames`, `audio_bytes` and `audio_crc` describe the frames after the tag; `frame_offsets`
     are 100 byte offsets, from the first audio frame, of the frames at 0 %, 1 % … 99 %;
     `lowest_kbps` is the (lowest) bitrate; `encoder` is nine bytes that begin with one of
     GAPLESS_ENCODERS; `encoder_delay` and `padding` are raw fields from 0 to 4095.

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames have lost their audio: their main data isn't there, or can't be what they say.
+"""Finds lost frames: frames whose main data is missing or impossible.
 
 Decoders disagree about such frames: minimp3 and FFmpeg leave them out, mpg123 plays silence or
-noise. They are named here, so that whatever reads an index can take them for silence.
+noise. The index names them, so that its readers can treat them as silence.
 
-A frame is lost where its main data begins before the stretch of frames that it stands in, or before
-the end of the main data that came last (ISO/IEC 11172-3, 2.4.3.4.2), be that the bytes of a tag
-frame inside the recording, where it ends behind the frame, and where the side information has what
-the standard rules out: more big_values than a granule has pairs of samples, or window switching to
-the long window (2.4.2.7).
+A frame is lost in any of these cases (ISO/IEC 11172-3, 2.4.3.4.2):
 
-A frame that holds no main data at all has nothing to lose. Where it says that its main data
-begins too far back, as text-to-speech services write it, it is named as hollow too: minimp3 leaves
-it out like the others, and it is silent in every decoder.
+- its main data begins before its stretch of consecutive frames, or before the end of the main data
+  of the frame before it, or inside a tag frame within the recording;
+- its main data ends after the frame;
+- its side information has values that the standard forbids: more big_values than a granule has
+  pairs of samples, or window switching to the long window (2.4.2.7).
+
+A frame without main data has nothing to lose. If its main data begins too far back, as
+text-to-speech services write it, it is hollow too: minimp3 leaves it out like other lost frames,
+and it is silent in every decoder.
 """
 
 from __future__ import annotations
@@ -25,13 +27,13 @@ from audioengine.mp3.header import CRC_BYTES, HEADER_BYTES, StreamFormat
 from audioengine.mp3.side_info import MAX_BIG_VALUES, granule_layout
 
 MAX_LOST_FRAMES = 250_000
-"""Frames of a recording that may have lost their audio: a day has a million and more."""
+"""The most lost frames of a recording; a day of audio has more than a million frames."""
 
 _Words = npt.NDArray[np.uint64]
 
 
 class LostFrames:
-    """Looks at the side information of frames as a scan counts them, a block of bytes at a time."""
+    """Checks the side information of frames during a scan, one block of bytes at a time."""
 
     def __init__(self, format: StreamFormat, sizes: npt.NDArray[np.uint16]) -> None:
         layout = granule_layout(format.lsf)
@@ -43,7 +45,7 @@ class LostFrames:
             8 * format.side_info_bytes - layout.bits * (granules - number)
             for number in range(granules)
         ]
-        # Of a granule whose first bit is the highest of 64.
+        # For a granule whose first bit is the highest of 64.
         values = 64 - (layout.bits - layout.values_shift)
         self._values_mask, self._most_values = 0x1FF << values, MAX_BIG_VALUES << values
         window = 64 - (layout.bits - layout.window_shift)
@@ -55,15 +57,15 @@ class LostFrames:
         self._data = b""
         self._offset = self._next = 0
         self._waiting: list[npt.NDArray[np.int64]] = []
-        # Of the stretch: bytes in its slots, and where in them the last main data ended.
+        # In the current stretch: bytes in its slots, and the end of the last main data in them.
         self._slots = self._used = 0
 
     def add(self, data: bytes, offset: int, byte2: npt.NDArray[np.uint8]) -> None:
-        """Whole frames that follow one another from `offset` in `data`, by byte 2 of each.
+        """Add whole consecutive frames from `offset` in `data`, by byte 2 of each.
 
-        Raises LimitError where more than MAX_LOST_FRAMES are lost.
+        Raises LimitError if more than MAX_LOST_FRAMES are lost.
         """
-        # Few frames at a time cost as much as many.
+        # A few frames cost as much as many.
         if data is not self._data or offset != self._next:
             self._look()
             self._data = data
@@ -73,21 +75,21 @@ class LostFrames:
         self._next += int(sizes.sum())
 
     def tag(self, number: int) -> None:
-        """The frame that is or will be added as this one is a tag: its bytes are no main data."""
+        """Mark a frame, added or not yet, as a tag frame: its bytes are no main data."""
         self._tags.append(number)
 
     def end_stretch(self) -> None:
-        """What is added next does not follow what was added last."""
+        """End the stretch: the next frame does not directly follow the last one."""
         self._look()
         self._slots = self._used = 0
 
     def numbers(self) -> tuple[int, ...]:
-        """The lost ones of all frames added, counted from 0."""
+        """The numbers of lost frames, from 0."""
         self._look()
         return tuple(self._numbers)
 
     def hollow(self) -> tuple[int, ...]:
-        """Those of the lost ones that hold no main data, so that nothing is missing."""
+        """The numbers of lost frames without main data, so that nothing is missing."""
         self._look()
         return tuple(self._hollow)
 
@@ -121,13 +123,13 @@ class LostFrames:
     def _side_info(
         self, places: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """main_data_begin, main data bits, and what can't be, of side information at `places`."""
+        """By frame at `places`: main_data_begin, main data bits, and whether it is impossible."""
         size = self._side_bytes
         every = np.ndarray((len(self._data) - size + 1,), f"V{size}", self._data, strides=(1,))
         infos = every[places].tobytes()
 
         def word(byte: int) -> _Words:
-            """Eight bytes of each as one number, first bit highest."""
+            """Eight bytes of each frame as one number, first bit highest."""
             column: _Words = np.ndarray((len(places),), ">u8", infos, byte, (size,))
             return column.astype(np.uint64)
 
@@ -147,7 +149,7 @@ class LostFrames:
         last: npt.NDArray[np.int64],
         lost: npt.NDArray[np.bool_],
     ) -> None:
-        """Add to `lost` what begins before the main data of the last frame that isn't lost ends."""
+        """Add to `lost` frames that begin before the end of the last intact frame's main data."""
         ends = np.maximum.accumulate(np.where(lost, 0, last))
         before = np.maximum(np.concatenate(([0], ends[:-1])), self._used)
         if not (~lost & (first < before)).any():

@@ -2,8 +2,7 @@
 """Frames with their own main data: the ADU view of RFC 5219.
 
 The main data of a frame may begin in the slots of frames before it (ISO/IEC 11172-3, 2.4.3.4.2).
-Here each frame of a stretch is read with its own bytes gathered, so that the layers above never
-look at the reservoir.
+This module gathers each frame's own bytes, so that the layers above never deal with the reservoir.
 """
 
 from __future__ import annotations
@@ -38,18 +37,18 @@ class Frame(NamedTuple):
     header: FrameHeader
     side_info: SideInfo
     adu: bytes
-    """The frame's own main data; empty where `intact` is false."""
+    """The frame's own main data; empty if not `intact`."""
     intact: bool
-    """Whether the index does not call its main data lost."""
+    """Whether its main data is not lost, by the index."""
 
     @property
     def slot_bytes(self) -> int:
-        """Main data bytes of the frame, whichever frame's data they hold."""
+        """Bytes in the frame's slot, for main data of this and later frames."""
         return len(self.data) - self.header.main_data_offset
 
     @property
     def equal_channels(self) -> bool:
-        """Whether left and right are the same: mid/side with nothing in side."""
+        """Whether left and right are equal: mid/side with an empty side."""
         return (
             self.header.mid_side
             and not self.header.intensity
@@ -57,9 +56,10 @@ class Frame(NamedTuple):
         )
 
     def silenced(self, main_data_begin: int) -> bytes:
-        """The whole frame with empty main data, which begins so far back; its slots stay.
+        """The whole frame with empty main data and its slot kept.
 
-        Decoders have for the next frame only what this one reaches back to.
+        main_data_begin: how far the frame reaches back, because decoders keep no more main data
+        than that for the next frame.
         """
         format = self.header.format
         nothing = ((0,) * format.channels,) * format.granules
@@ -68,7 +68,7 @@ class Frame(NamedTuple):
         return self.data[:start] + side + self.data[end:]
 
     def channels(self) -> tuple[ChannelFrame, ...] | None:
-        """The frame by channel, or None where its channels are coded together."""
+        """The frame by channel; None if its channels are coded together."""
         format = self.header.format
         if not self.intact:
             return (silent_channel(format),) * format.channels
@@ -87,7 +87,7 @@ def look_back(index: FrameIndex, first: int) -> int:
     """The first frame whose slots may hold main data of frame `first`."""
     start = index.segment_start(first)
     missing = index.format.max_main_data_begin
-    # What a frame's size exceeds its slots by, at the most.
+    # The largest difference between a frame's size and its slot.
     overhead = 4 + 2 + index.format.side_info_bytes
     while first > start and missing > 0:
         first -= 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers I and II: told from what is no MPEG audio at all, so that they are refused by name."""
+"""Recognises Layers I and II, so that the error can name them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LAYER_II_MPEG_1_KBPS = (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256
 
 
 def refuse_other_layers(window: Window, position: int) -> None:
-    """Raise UnsupportedAudioError where frames of another layer follow one another there."""
+    """Raise UnsupportedAudioError if consecutive frames of another layer start at `position`."""
     at = position
     layer = 0
     for _ in range(_CHAINED_HEADERS):
@@ -32,7 +32,7 @@ def refuse_other_layers(window: Window, position: int) -> None:
 
 
 def _other_layer_frame(word: bytes) -> tuple[int, int] | None:
-    """Layer (1 or 2) and size of the frame that `word` heads."""
+    """The layer (1 or 2) and size of the frame with the header `word`."""
     if len(word) < HEADER_BYTES or word[0] != 0xFF or word[1] & 0xE0 != 0xE0:
         return None
     layer = 4 - (word[1] >> 1 & 3)

@@ -20,7 +20,7 @@ class Window:
         self.data = b""
 
     def load(self, position: int, need: int) -> None:
-        """Have `need` bytes from `position` in memory, or all that there are."""
+        """Load `need` bytes from `position`, or all up to the end."""
         have = self.base + len(self.data)
         if position < self.base or (position + need > have and have < self.end):
             self.base = position

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bit reservoir: where re-made frames' main data goes (ISO/IEC 11172-3, 2.4.3.4.2).
+"""The bit reservoir: places the main data of re-made frames (ISO/IEC 11172-3, 2.4.3.4.2).
 
 Seen as one stream, the main data slots of all frames follow one another, and each frame's own
 main data (the ADU of RFC 5219) starts `main_data_begin` bytes before the frame's own slot and
@@ -17,13 +17,13 @@ from audioengine.mp3.header import StreamFormat
 
 
 class Placement(NamedTuple):
-    """Where one re-made frame's ADU lies and how large the frame became."""
+    """The position of a re-made frame's ADU, and the size of the frame."""
 
     main_data_begin: int
     bitrate_index: int
     padding: int
     free: int
-    """Free slot bytes before the frame that follows."""
+    """Free slot bytes before the next frame."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SlotRule:
     padded: bool
     """Whether frames follow the padding pattern of an exact constant bitrate."""
     overhead: int
-    """Bytes of a frame that are no slot: header, CRC and side information."""
+    """Bytes of a frame outside its slot: header, CRC and side information."""
 
     @cached_property
     def slots(self) -> tuple[int, ...]:
@@ -66,11 +66,11 @@ class SlotRule:
 
 
 def lay(length: int, frame: int, behind: int, reserve: int, rule: SlotRule) -> Placement | None:
-    """Place the ADU of re-made frame number `frame` as early as it may lie.
+    """Place the ADU of re-made frame number `frame` as early as possible.
 
-    `length` are the ADU's bytes, `behind` is the free slot space before the frame, `reserve` what
-    must be free after it so that later frames find their place. A frame that does not fit takes
-    the lowest bitrate that holds it; None where even the highest does not.
+    `length` is the ADU's size in bytes, `behind` the free slot space before the frame, `reserve`
+    the space that must be free after it for later frames. A frame that does not fit takes the
+    lowest bitrate that holds it; the result is None if even the highest does not.
     """
     begin = min(behind, rule.format.max_main_data_begin)
     padding = rule.padding(frame)

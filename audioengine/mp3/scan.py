@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding the frames of a file: one pass over its bytes, from any source, in blocks."""
+"""Finds the frames of a file in one pass over its bytes, from any source, in blocks."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from audioengine.mp3.read_buffer import Window
 from audioengine.mp3.tags import Tag, check_count, tag_at, trailing_tags
 
 JUNK_BEFORE_FIRST_FRAME = 64 * 1024
-"""Bytes that may stand before the first frame, tags not counted."""
+"""The most bytes before the first frame, without tags."""
 
 CHAINED_HEADERS = 3
-"""Headers that must follow one another before a sync word is believed."""
+"""Headers that must follow one another before a sync word counts as a frame."""
 
 MAX_GAPS = 10_000
-"""Places in a file where frames may stop and go on later: it is looked through for each."""
+"""The most interruptions of the frames of a file; each one starts a search."""
 
 MAX_FALSE_HEADERS = 100_000
-"""Headers in a file that may turn out to be none. In random bytes there is one in 16 000."""
+"""The most false headers in a file. Random bytes have one in 16,000."""
 
 # What can begin a Layer III frame: sync word and version, then bitrate and rate.
 _SYNC = re.compile(
@@ -46,18 +46,18 @@ _SYNC = re.compile(
     + b"]"
 )
 _ANY_SYNC = re.compile(b"\xff")
-# No frame is longer: free format is bounded to what a slot stream can be repacked into.
+# The longest frame: free format is limited to what decoding can repack.
 _MAX_FRAME_BYTES = 4096
 _TAG_HEAD_BYTES = 32
-# Places that look like the next header of free format before this one is given up.
+# Candidates for the next free-format header before this one is given up.
 _FREE_FORMAT_TRIES = 8
 _TAG_LETTERS = frozenset(kind[:1] for kind in (*TAG_KINDS, VBRI))
-# Frames walked one by one between two tries to predict a run.
+# Frames read one by one between two attempts to predict a run.
 _WALK_FRAMES = 256
 
 
 class _Stream:
-    """What the frames of one stream look like, and their sizes."""
+    """The headers and frame sizes of one stream."""
 
     def __init__(self, header: FrameHeader, free_bytes: int | None) -> None:
         self.header = header
@@ -78,7 +78,7 @@ class _Stream:
         return header is not None and header.format == self.header.format
 
     def is_tag(self, data: bytes, start: int) -> bool:
-        """Whether the frame at `start` is a tag frame: its name behind nothing but zeros."""
+        """Whether the frame at `start` is a tag frame: a tag's name after nothing but zeros."""
         name = start + self.tag_offset
         if data[name : name + 4] not in TAG_KINDS:
             name = start + VBRI_OFFSET
@@ -87,16 +87,16 @@ class _Stream:
         return not any(data[start + 6 : name])
 
     def size(self, header: FrameHeader) -> int:
-        """The frame's size; 0 where the stream can't have such a frame."""
+        """The frame's size; 0 if the stream can't have such a frame."""
         return self.sizes[header.word[2]]
 
 
 def scan(source: ByteSource) -> FrameIndex:
     """Index the frames of `source`.
 
-    Raises MalformedAudioError where there are none, UnsupportedAudioError for layers I and II
-    and where version, rate or channel count change inside, each with the byte offset; LimitError
-    where there is more to look through than MAX_GAPS, MAX_FALSE_HEADERS and `tags.MAX_TAGS` allow.
+    Raises MalformedAudioError if there are none, UnsupportedAudioError for Layers I and II and for
+    a change of version, rate or channel count, each with the byte offset; LimitError for more than
+    MAX_GAPS gaps, MAX_FALSE_HEADERS false headers or `tags.MAX_TAGS` tags.
     """
     if source.size == 0:
         raise MalformedAudioError("the source is empty", 0)
@@ -142,8 +142,8 @@ class _Scanner:
             if position < window.end:
                 position = self._resume(position, stream)
         if not self.frames:
-            behind = " behind the tag frame" if self.info_tag is not None else ""
-            raise MalformedAudioError(f"there is no whole audio frame{behind}", window.end)
+            behind = " after the tag frame" if self.info_tag is not None else ""
+            raise MalformedAudioError(f"the source has no whole audio frame{behind}", window.end)
         first = self.first_header
         assert first is not None
         return FrameIndex(
@@ -164,7 +164,7 @@ class _Scanner:
         )
 
     def _first_frame(self) -> tuple[int, int, _Stream]:
-        """Where the leading tags end, where the first frame is, and its stream."""
+        """The end of the leading tags, the offset of the first frame, and its stream."""
         window = self.window
         position = 0
         while (tag := self._tag_here(position)) is not None:
@@ -182,9 +182,9 @@ class _Scanner:
         return start, position, stream
 
     def _read_info_tag(self, start: int, position: int, stream: _Stream) -> int:
-        """Read the tag frame, be it that no frame follows it; where the audio frames begin.
+        """Read the tag frame, also if no frame follows it; return where the audio frames begin.
 
-        start, position: the bytes between are no frames that chain on.
+        start, position: the bytes between them hold no consecutive frames.
         """
         header = self.window.header_at(position)
         assert header is not None
@@ -207,9 +207,9 @@ class _Scanner:
         return position
 
     def _detached_tag(self, start: int, end: int, stream: _Stream) -> ByteRange | None:
-        """Take the tag frame that lies between, if decoders honour such a one.
+        """Read a tag frame between two offsets, if decoders honour it.
 
-        It may be of another channel count than the frames: none of those follows it then.
+        It may have another channel count than the frames: then no frame of its kind follows it.
         """
         data = self.window.bytes_at(start, end - start)
         for found in _SYNC.finditer(data):
@@ -237,7 +237,7 @@ class _Scanner:
         return tag_at(head, position, self.window.end - position)
 
     def _follow(self, position: int, stream: _Stream) -> int:
-        """Count frames from `position` on; the first byte that is no whole frame of the stream."""
+        """Count frames from `position` on; return the end of the last whole frame of the stream."""
         window = self.window
         while True:
             window.load(position, _MAX_FRAME_BYTES + HEADER_BYTES)
@@ -261,7 +261,7 @@ class _Scanner:
             self.lost.add(self.window.data, position - self.window.base, byte2)
 
     def _walk(self, position: int, stream: _Stream, walked: bytearray) -> int:
-        """Frame by frame, at most _WALK_FRAMES, as far as the block in memory reaches."""
+        """Count at most _WALK_FRAMES frames of the block in memory, one by one."""
         window = self.window
         data, base = window.data, window.base
         sizes, byte1 = stream.sizes, stream.byte1
@@ -269,7 +269,7 @@ class _Scanner:
         name_at = self._name_offset(stream)
         here = position - base
         whole = window.end - base
-        # Whole frames only, as far as the block has them.
+        # Whole frames of the block only.
         stop = min(len(data), whole) if len(data) >= whole else len(data) - _MAX_FRAME_BYTES
         while len(walked) < _WALK_FRAMES and here + HEADER_BYTES <= stop:
             if data[here] != 0xFF or data[here + 1] & 0xFE != byte1:
@@ -287,7 +287,7 @@ class _Scanner:
         return base + here
 
     def _predicted(self, position: int, pattern: npt.NDArray[np.uint8], stream: _Stream) -> int:
-        """Check the headers where a repeating padding pattern puts them, all in memory at once."""
+        """Check the headers in memory at the offsets that a repeating padding pattern predicts."""
         window = self.window
         while True:
             window.load(position, _MAX_FRAME_BYTES + HEADER_BYTES)
@@ -326,9 +326,9 @@ class _Scanner:
                 self._note_inner_tag(self.frames + number)
 
     def _name_offset(self, stream: _Stream) -> int:
-        """Where in a frame a tag's name is looked for: files are joined with others of their kind.
+        """The offset of an inner tag's name in its frame, if files of the same kind were joined.
 
-        In MPEG-1 stereo all kinds have it at the same place.
+        In MPEG-1 stereo all kinds of tags have it at the same offset.
         """
         vbri = self.info_tag is not None and self.info_tag.kind == "VBRI"
         return VBRI_OFFSET if vbri else stream.tag_offset
@@ -338,7 +338,7 @@ class _Scanner:
         self.lost.tag(number)
 
     def _resume(self, position: int, stream: _Stream) -> int:
-        """Where the stream goes on behind `position`, what lies between put on record."""
+        """Find where the stream goes on after `position`, and note the bytes between."""
         window = self.window
         tag = self._tag_here(position)
         if tag is not None:
@@ -355,15 +355,15 @@ class _Scanner:
         at = window.end if found is None else found[0]
         self.junk.append(Junk(position, at - position))
         if len(self.junk) > MAX_GAPS:
-            raise LimitError(f"more than {MAX_GAPS} stretches are no frames (byte {position})")
+            raise LimitError(f"the source has more than {MAX_GAPS} gaps (byte {position})")
         return at
 
     def _search(
         self, position: int, limit: int, stream: _Stream | None
     ) -> tuple[int, _Stream] | None:
-        """The next place from which headers chain on, at most at `limit`.
+        """The next offset, at most `limit`, from which headers follow one another.
 
-        With a `stream`, frames of that stream are sought, and others are refused.
+        With a `stream`, only its frames count, and others are refused.
         """
         window = self.window
         limit = min(limit, window.end - HEADER_BYTES + 1)
@@ -372,7 +372,7 @@ class _Scanner:
             window.load(position, _MAX_FRAME_BYTES)
             found = sync.search(window.data, position - window.base)
             if found is None:
-                # It may begin at the block's end.
+                # The sync word may begin at the block's end.
                 position = max(position + 1, window.base + len(window.data) - HEADER_BYTES)
                 continue
             position = window.base + found.start()
@@ -424,10 +424,10 @@ class _Scanner:
         return stream
 
     def _free_format_size(self, position: int, header: FrameHeader) -> int | None:
-        """Size of an unpadded free-format frame: what lies between equal headers (2.4.2.3)."""
+        """Size of an unpadded free-format frame: the distance of equal headers (2.4.2.3)."""
         data = self.window.bytes_at(position, 2 * _MAX_FRAME_BYTES + HEADER_BYTES)
         sync = data[:2]
-        # No frame is smaller than what a protected one has before its main data.
+        # No frame is smaller than a protected frame without main data.
         size = HEADER_BYTES + CRC_BYTES + header.format.side_info_bytes + header.padding - 1
         for _ in range(_FREE_FORMAT_TRIES):
             size = data.find(sync, size + 1)
@@ -444,7 +444,7 @@ class _Scanner:
 
 @lru_cache(maxsize=32)
 def _table_stream(format: StreamFormat) -> _Stream:
-    """The stream of this format with bitrates of the table."""
+    """The stream of this format with bitrates from the table."""
     mode = Mode.SINGLE_CHANNEL if format.channels == 1 else Mode.STEREO
     return _Stream(FrameHeader(format, False, 14, 0, mode, 0, 0), None)
 

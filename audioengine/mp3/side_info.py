@@ -6,9 +6,9 @@
     MPEG-1   main_data_begin 9 | private 5 mono, 3 stereo | scfsi 4 per channel | 2 × granule
     LSF      main_data_begin 8 | private 1 mono, 2 stereo |                       1 × granule
 
-A granule holds 59 bits a channel (63 in LSF), which stay packed here as one integer, first field
-in the highest bits: a spliced channel moves whole, and the few fields that planning and splicing
-look at are read by their place::
+A granule has 59 bits per channel (63 in LSF). They stay packed as one integer, first field in the
+highest bits: a spliced channel moves whole, and planning and splicing read only a few fields, by
+their position::
 
     part2_3_length 12 | big_values 9 | global_gain 8 | scalefac_compress 4 (9 in LSF)
     | window_switching_flag 1 | block_type 2 … or table_select …
@@ -34,7 +34,7 @@ class BlockType(IntEnum):
 
 
 # By window_switching_flag and block_type, three bits; without the flag, the two say nothing.
-_WINDOWS = (*(BlockType.LONG,) * 4, *BlockType)
+_WINDOWS: tuple[BlockType, ...] = (*(BlockType.LONG,) * 4, *BlockType)
 
 # Successions of windows whose overlapping halves fit (2.4.3.4.10.3).
 LEGAL_SUCCESSIONS = frozenset(
@@ -56,15 +56,15 @@ MAX_BIG_VALUES = 288
 
 @dataclass(frozen=True)
 class GranuleLayout:
-    """Where the fields of one packed granule of one channel are, for one stream format."""
+    """The positions of fields in a packed granule of one channel, for one stream format."""
 
     bits: int
     length_shift: int
     values_shift: int
-    """Of big_values."""
+    """The shift of big_values."""
     gain_shift: int
     window_shift: int
-    """Of window_switching_flag and block_type, three bits."""
+    """The shift of window_switching_flag and block_type, three bits."""
 
     def part2_3_length(self, granule: int) -> int:
         """Bits of main data: scale factors and Huffman code."""
@@ -79,7 +79,7 @@ class GranuleLayout:
         return granule & ~(0xFF << self.gain_shift) | global_gain << self.gain_shift
 
     def is_mixed(self, granule: int) -> bool:
-        """Whether the lowest two subbands have long windows where the others' are switched."""
+        """Whether the lowest two subbands have long windows while the others are switched."""
         return granule >> self.window_shift & 4 > 0 and granule >> self.window_shift - 1 & 1 > 0
 
     def block_type(self, granule: int) -> BlockType:
@@ -99,7 +99,7 @@ class SideInfo(NamedTuple):
 
     main_data_begin: int
     scfsi: tuple[int, ...]
-    """Per channel: which scale factors granule 1 shares with granule 0; zero in LSF."""
+    """Per channel: the scale factors that granule 1 shares with granule 0; zero in LSF."""
     granules: tuple[tuple[int, ...], ...]
     """Packed granules, as [granule][channel]."""
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Taking a frame apart by channel and joining channels into a frame, bit for bit.
+"""Splits a frame into channels and joins channels into a frame, bit for bit.
 
 Main data runs granule by granule, channel by channel, each exactly part2_3_length bits with no
 alignment between (ISO/IEC 11172-3, 2.4.1.7); only the start of a frame's main data is byte
-aligned. Where a frame is coded left/right, nothing of one channel depends on the other.
+aligned. In a frame coded left/right, neither channel depends on the other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from audioengine.mp3.side_info import (
 
 
 class ChannelFrame(NamedTuple):
-    """One channel's part of one frame, free of any place in a file."""
+    """One channel's part of one frame, independent of its position in a file."""
 
     scfsi: int
     granules: tuple[int, ...]
@@ -43,9 +43,9 @@ class ChannelFrame(NamedTuple):
 def silent_channel(
     format: StreamFormat, before: BlockType = BlockType.LONG, after: BlockType = BlockType.LONG
 ) -> ChannelFrame:
-    """A channel with empty main data: digital silence, plus what the neighbours overlap.
+    """A channel with empty main data: digital silence, plus the overlap of its neighbours.
 
-    before, after: the windows beside it, between which its own fit.
+    before, after: the windows of the neighbours; its own are legal between them.
     """
     starts_short = before in (BlockType.START, BlockType.SHORT)
     ends_short = after in (BlockType.SHORT, BlockType.STOP)
@@ -67,7 +67,7 @@ def silent_channel(
 def split_channels(info: SideInfo, adu: bytes, format: StreamFormat) -> tuple[ChannelFrame, ...]:
     """The channels of the frame whose own main data is `adu`.
 
-    The parts are what stands in the stream: of a mid/side frame they are mid and side.
+    The channels are those of the stream: mid and side for a mid/side frame.
     """
     shift = granule_layout(format.lsf).length_shift
     left = main_data_bits(info, format)
@@ -96,12 +96,12 @@ def split_channels(info: SideInfo, adu: bytes, format: StreamFormat) -> tuple[Ch
 def separate_channels(
     frames: Iterable[tuple[bytes, int]], main_data: bytes, format: StreamFormat, quarter_steps: int
 ) -> list[list[ChannelFrame]]:
-    """Each channel of consecutive frames that are coded left/right, or mono, amplified.
+    """Split consecutive frames, coded left/right or mono, into channels, and amplify them.
 
-    frames: the side information of each, and where its own slot begins in all `main_data`.
+    frames: the side information of each, and the offset of its own slot in `main_data`.
 
-    The same as parsing, splitting and amplifying frame by frame, in one step: all that is encoded
-    runs through here. `quarter_steps` must not be negative.
+    The result equals parsing, splitting and amplifying frame by frame; one step is faster, and all
+    encoded frames pass through here. `quarter_steps` must not be negative.
     """
     layout = granule_layout(format.lsf)
     width, shift = layout.bits, layout.length_shift
@@ -109,7 +109,7 @@ def separate_channels(
     gain_shift, most = layout.gain_shift, 255 - quarter_steps
     louder = quarter_steps << gain_shift
     channels = format.channels
-    # As they stand, granule by granule, channel by channel.
+    # As in the stream, granule by granule, channel by channel.
     places = range(width * (format.granules * channels - 1), -1, -width)
     # Above them MPEG-1 has scfsi; then come private bits, and main_data_begin.
     scfsi_shift = width * format.granules * channels
@@ -154,7 +154,7 @@ def join_channels(
     """The side information and main data of a frame of these channels, coded left/right."""
     shift = granule_layout(format.lsf).length_shift
     if format.lsf and len(channels) == 2:
-        # Nearly all calls are coded so: worth a way of its own.
+        # Nearly all calls are coded this way, so it has a faster path.
         left, right = channels
         (first,), (second,) = left.granules, right.granules
         length = second >> shift
@@ -180,7 +180,7 @@ def join_channels(
 def amplified(channel: ChannelFrame, quarter_steps: int, format: StreamFormat) -> ChannelFrame:
     """The channel with its level multiplied by 2^(quarter_steps / 4), exactly.
 
-    Raises ValueError where global_gain can't hold the result.
+    Raises ValueError if global_gain can't hold the result.
     """
     layout = granule_layout(format.lsf)
     granules = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metadata that stands around the frames: ID3v1, ID3v2 and APE tags. Only their length counts.
+"""Metadata around the frames: ID3v1, ID3v2, APE and Lyrics3 tags. Only their length matters.
 
 ID3v2: id3.org "ID3 tag version 2.4.0, Main Structure", 3.1 and 3.4. APE: the APEv1 and APEv2
 header and footer of 32 bytes. Lyrics3 v2.00: six digits and ``LYRICS200`` at its end.
@@ -14,7 +14,7 @@ from audioengine.errors import LimitError
 from audioengine.mp3.bytesource import ByteSource
 
 MAX_TAGS = 10_000
-"""Tags that a file may have, wherever they are."""
+"""The most tags in a file, wherever they are."""
 
 ID3V1_BYTES = 128
 _ID3V2_HEADER_BYTES = 10
@@ -26,7 +26,7 @@ _LYRICS3_TAIL_BYTES = 15
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag's place in the file."""
+    """A tag's position in the file."""
 
     kind: str
     """``id3v2``, ``id3v1``, ``ape`` or ``lyrics3``."""
@@ -35,10 +35,10 @@ class Tag:
 
 
 def tag_at(head: bytes, offset: int, left: int) -> Tag | None:
-    """The tag that begins with `head` (32 bytes or more where the file has them), or None.
+    """The tag that begins with `head` (32 bytes or more if the file has them), or None.
 
-    `left` is the number of bytes from `offset` to the end of the file: a tag that claims more
-    ends there.
+    `left` is the number of bytes from `offset` to the end of the file; a tag that claims more ends
+    there.
     """
     if head[:3] == b"ID3" and len(head) >= _ID3V2_HEADER_BYTES and max(head[6:10]) < 0x80:
         # Four bytes of seven bits each, the header not counted.
@@ -48,21 +48,21 @@ def tag_at(head: bytes, offset: int, left: int) -> Tag | None:
     if head[:3] == b"TAG" and left >= ID3V1_BYTES:
         return Tag("id3v1", offset, ID3V1_BYTES)
     if head[:8] == b"APETAGEX" and len(head) >= _APE_HEADER_BYTES:
-        # The size field counts items and footer, not the header that stands here.
+        # The size field counts items and footer, but not this header.
         size = int.from_bytes(head[12:16], "little")
         return Tag("ape", offset, min(left, _APE_HEADER_BYTES + size))
     return None
 
 
 def is_id3v1(tail: bytes) -> bool:
-    """Whether the last 128 bytes of a file are an ID3v1 tag to those who play it."""
+    """Whether players take the last 128 bytes of a file for an ID3v1 tag."""
     return len(tail) == ID3V1_BYTES and tail[:3] == b"TAG"
 
 
 def trailing_tags(source: ByteSource) -> list[Tag]:
     """The tags at the end of the file, last first.
 
-    Raises LimitError where there are more than MAX_TAGS.
+    Raises LimitError for more than MAX_TAGS.
     """
     tags: list[Tag] = []
     end = source.size
@@ -76,15 +76,15 @@ def trailing_tags(source: ByteSource) -> list[Tag]:
 
 
 def check_count(tags: Sized, offset: int) -> None:
-    """Raise LimitError where there are too many tags, of which the last is at `offset`."""
+    """Raise LimitError for too many tags; the last is at `offset`."""
     if len(tags) > MAX_TAGS:
-        raise LimitError(f"there are more than {MAX_TAGS} tags (byte {offset})")
+        raise LimitError(f"the source has more than {MAX_TAGS} tags (byte {offset})")
 
 
 def _tag_before(source: ByteSource, end: int) -> Tag | None:
     start = max(0, end - ID3V1_BYTES)
     tail = source.read(start, end - start)
-    # The header of an APE tag that begins three bytes before looks like an ID3v1 tag, too.
+    # The header of an APE tag that begins three bytes earlier looks like an ID3v1 tag, too.
     ape_header = tail[3:5] == b"EX" and source.read(max(0, start - 3), min(3, start)) == b"APE"
     if is_id3v1(tail) and end == source.size and not ape_header:
         return Tag("id3v1", end - ID3V1_BYTES, ID3V1_BYTES)

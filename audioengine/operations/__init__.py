@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user asks for, one module a verb: each opens, plans, renders, publishes and reports."""
+"""The public operations, one module each: every one opens, plans, renders, publishes, reports."""

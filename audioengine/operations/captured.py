@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The capture of a call that `convert` takes: which leg is whose, and what it says of streams."""
+"""Opens the packet capture that `convert` takes, assigns its legs, and reports on its streams."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from audioengine.captures.capture import Capture, CapturedLeg, LegPart, read_capture
+from audioengine.captures.clock import MOST_DRIFT_PPM
 from audioengine.edits import Span
 from audioengine.errors import InvalidRequestError, Problem, UnsupportedAudioError
 from audioengine.notices import Notice
@@ -27,16 +28,16 @@ class CaptureFile:
     source: SourceLike
     """A path, s3://bucket/key, bytes, a readable binary file object, or an object of a storage."""
     caller: int | None = None
-    """The SSRC of one of the caller's streams, or the port that they were sent to. None: the party
-    that was heard first is the caller, with a warning."""
+    """The SSRC of one of the caller's streams, or the port they were sent to. None: the party heard
+    first is the caller, with a warning."""
     callee: int | None = None
     payload_types: Mapping[int, str] | None = None
-    """What RTP payload types from 96 stand for: ``{111: "opus", 101: "telephone-event"}``."""
+    """The codecs of RTP payload types from 96: ``{111: "opus", 101: "telephone-event"}``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenCapture:
-    """A capture that was read."""
+    """A capture that is open."""
 
     source: Source
     legs: Mapping[str, CapturedLeg]
@@ -45,7 +46,7 @@ class OpenCapture:
 
     @property
     def meta(self) -> str:
-        """When each part of a stream began, as RECORDINGREADY has it."""
+        """When each part of a stream began, in RECORDINGREADY's form."""
         streams = {
             f"{party}Streams": [
                 {
@@ -59,7 +60,7 @@ class OpenCapture:
         return json.dumps({"recordingsPartsInfo": streams})
 
     def stream_reports(self, offsets: Mapping[str, int], rate: int) -> tuple[StreamReport, ...]:
-        """What there is to say of each stream; `offsets` is where each party's leg begins."""
+        """The report of each stream; `offsets` is the sample at which each party's leg begins."""
         out = []
         for party, leg in self.legs.items():
             for stream in leg.streams:
@@ -82,10 +83,10 @@ class OpenCapture:
 
 @contextmanager
 def opened_capture(capture: CaptureFile, s3: S3Options | None) -> Iterator[OpenCapture]:
-    """Open a capture, and find out whose its legs are.
+    """Open a capture and assign its legs to the parties.
 
-    Raises InvalidRequestError where that can't be found out, UnsupportedAudioError where the file
-    is no capture or holds no RTP that can be read, MalformedAudioError, LimitError, StorageError.
+    Raises InvalidRequestError if they can't be assigned, UnsupportedAudioError if the file is no
+    capture or holds no readable RTP, MalformedAudioError, LimitError and StorageError.
     """
     with closing(open_source(capture.source, s3)) as source:
         found = read_capture(source, capture.payload_types)
@@ -100,7 +101,7 @@ def opened_capture(capture: CaptureFile, s3: S3Options | None) -> Iterator[OpenC
 
 
 def _by_party(capture: CaptureFile, found: Capture) -> tuple[dict[str, CapturedLeg], bool]:
-    """The legs by party, and whether who called is a guess."""
+    """The legs by party, and whether the caller was guessed."""
     asked = {"caller": capture.caller, "callee": capture.callee}
     problems = []
     legs: dict[str, CapturedLeg] = {}
@@ -111,7 +112,7 @@ def _by_party(capture: CaptureFile, found: Capture) -> tuple[dict[str, CapturedL
         if len(matching) == 1:
             legs[party] = matching[0]
         else:
-            what = "is of several ports" if matching else "is not in the capture"
+            what = "matches several ports" if matching else "is not in the capture"
             problems.append(Problem(party, name, f"{what}: must be one of {_choices(found)}"))
     if not problems and len(legs) == 2 and legs["caller"] is legs["callee"]:
         rule = "is the caller's leg too: must be another"
@@ -147,7 +148,7 @@ def _warnings(
         ports = ", ".join(f"{party} port {leg.port}" for party, leg in legs.items())
         yield Notice(
             "caller_guessed",
-            f"Nobody said who called, so it is who was heard first: {ports}.",
+            f"The caller was not named; it is taken to be the party heard first: {ports}.",
         )
     for party, leg in legs.items():
         lost = sum(part.stretch.lost for part in leg.parts)
@@ -155,6 +156,13 @@ def _warnings(
             yield Notice(
                 "packets_lost",
                 f"{lost:,} of the {party}'s packets are not in the capture; there is silence.",
+            )
+        if any(part.stretch.clock.contradicts for part in leg.parts):
+            yield Notice(
+                "capture_times_wrong",
+                f"The capture's times and the {party}'s timestamps run apart by more than "
+                f"{MOST_DRIFT_PPM:,} ppm, which no clock does; the samples are on the stream's own "
+                "clock, and when it began is not sure.",
             )
     unknown = {
         kind

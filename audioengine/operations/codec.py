@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`decode` and `encode`: samples of any window of a recording, and an MP3 of samples."""
+"""`decode` returns the samples of any window of a recording; `encode` writes samples as an MP3."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from audioengine.plan.bitrate import usual_kbps
 from audioengine.plan.encode import RATES_HZ, format_for
 from audioengine.render.execute import Progress
 from audioengine.report import BitratesReport, EncodeReport
+from audioengine.sources.raw import RawFormat
 from audioengine.storage import DestinationLike, S3Options, SourceLike
 from audioengine.times import Number, exact, round_half_up, seconds_to_samples
 from audioengine.version import VERSION
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 Samples = npt.NDArray[np.float32]
 
 MAX_PEAK = 2.0
-"""Of floats, 6 dB over full scale."""
+"""The highest peak of floats: 6 dB over full scale."""
 
 _ANY_LENGTH_S = 10**9
 
@@ -44,20 +45,20 @@ class Audio:
     ``len(audio)`` counts the samples of each, ``audio[1.5:4]`` is a stretch in seconds, and
     ``numpy.asarray(audio)`` has shape (n, 2), caller first.
 
-    Floats have full scale ±1; integers are scaled by their type, as WAV files hold them: int16 by
-    32,768, int32 by 2^31, uint8, whose silence is 128, by 128. Integers of 32 bits that are held in
-    64, as NumPy makes them of lists and sums, are refused: they would be silence. Floats beyond ±2
-    are refused: they are integers taken for floats. MP3 overshoots its source's peak, mostly by up
-    to 1.3 dB, and `decode` gives all that a decoder does.
+    Floats have full scale ±1. Integers are scaled by their type, as in WAV files: int16 by 32,768,
+    int32 by 2^31, uint8, with silence at 128, by 128. Smaller integers in an int64 array, as NumPy
+    makes them from lists and sums, are refused, because scaling would make them silent. Floats
+    beyond ±2 are refused, because they are probably unscaled integers. MP3 overshoots its source's
+    peak, mostly by up to 1.3 dB; `decode` does not clip.
 
-    Raises InvalidRequestError where the arrays are not one-dimensional, equally long and real, or
-    are beyond full scale.
+    Raises InvalidRequestError if the arrays are not one-dimensional, equally long and real, or
+    exceed full scale.
     """
 
     caller: npt.NDArray[Any]
     """[shape=(n,)] Full scale ±1."""
     callee: npt.NDArray[Any]
-    """[shape=(n,)] Full scale ±1; the same array as `caller` where the recording is mono."""
+    """[shape=(n,)] Full scale ±1; the same array as `caller` if the recording is mono."""
     rate_hz: int
 
     def __post_init__(self) -> None:
@@ -70,7 +71,7 @@ class Audio:
             elif not np.isfinite(values).all():
                 problems.append(Problem(name, "NaN or infinity", "must be finite samples"))
             elif _is_held_wide(values):
-                rule = "must be of 32 bits at most, or floats: of 64 bits they would be silence"
+                rule = "must be integers of at most 32 bits, or floats: int64 would be silence"
                 problems.append(Problem(name, f"{values.dtype} array", rule))
             elif (peak := _peak(values)) > MAX_PEAK:
                 rule = f"must be within ±{MAX_PEAK:g}, full scale being ±1"
@@ -85,7 +86,7 @@ class Audio:
 
     @classmethod
     def _decoded(cls, caller: Samples, callee: Samples, rate_hz: int) -> Audio:
-        """What a decoder gives, be it beyond all that may be given."""
+        """Decoded samples, without the check of their peak."""
         audio = object.__new__(cls)
         for name, value in (("caller", caller), ("callee", callee), ("rate_hz", rate_hz)):
             object.__setattr__(audio, name, value)
@@ -97,18 +98,24 @@ class Audio:
 
     @property
     def duration(self) -> float:
-        """How long it lasts, in seconds."""
+        """The duration in seconds."""
         return len(self) / self.rate_hz
 
     def __repr__(self) -> str:
         return f"<Audio of {self.duration:g} s: {len(self):,} samples at {self.rate_hz} Hz>"
+
+    def _repr_html_(self) -> str:
+        """Waveforms and a player, for notebooks."""
+        from audioengine.operations.audio_player import player_html
+
+        return player_html(self.caller, self.callee, self.rate_hz)
 
     def __getitem__(self, stretch: slice) -> Audio:
         """Return a stretch ``start:end`` in seconds; the samples are shared, not copied.
 
         Bounds are rounded to the nearest sample and clipped. Negative ones count from the end.
 
-        Raises InvalidRequestError for anything else than such a stretch.
+        Raises InvalidRequestError for an index or a step.
         """
         if not isinstance(stretch, slice) or stretch.step is not None:
             rule = "must be a stretch in seconds: audio[1.5:4]"
@@ -127,13 +134,13 @@ class Audio:
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
-        """Return both parties as an array of shape (n, 2); it is always a copy."""
+        """Return both parties as an array of shape (n, 2), always a copy."""
         if copy is False:
             raise ValueError("must be copied: the parties' samples do not lie side by side")
         return np.stack((self.caller, self.callee), axis=1).astype(dtype or np.float32, copy=False)
 
     def to_pydub(self) -> AudioSegment:
-        """The same as a 16-bit stereo AudioSegment; needs the extra ``audioengine[pydub]``."""
+        """A 16-bit stereo AudioSegment of the samples; needs the extra ``audioengine[pydub]``."""
         from pydub import AudioSegment
 
         both = np.stack((self.caller, self.callee), axis=1)
@@ -156,14 +163,14 @@ class Audio:
 
 
 def _peak(values: npt.NDArray[Any]) -> float:
-    """The highest sample of floats; integers are within full scale, whatever they are."""
+    """The highest magnitude of floats; integers can't exceed full scale."""
     if values.dtype.kind != "f" or not values.size:
         return 0.0
     return float(max(values.max(), -values.min()))
 
 
 def _is_held_wide(values: npt.NDArray[Any]) -> bool:
-    """Whether integers of fewer bits are held in 64, as NumPy makes them of lists and sums."""
+    """Whether an int64 array holds smaller integers, as NumPy makes them from lists and sums."""
     if values.dtype.kind == "f" or values.dtype.itemsize < 8 or not values.any():
         return False
     return bool(values.max() < 1 << 32 and values.min() >= -(1 << 32))
@@ -184,18 +191,21 @@ def decode(
     *,
     caller_channel: CallerChannel = "left",
     allow_truncated: bool = False,
+    raw: RawFormat | str | None = None,
     s3: S3Options | None = None,
 ) -> Audio:
-    """The samples from `start` to `end`, in seconds on the recording's clock.
+    """Decode the samples from `start` to `end`, in seconds on the recording's clock.
 
-    Any window is exact, and costs what it holds: what comes before it is not decoded. Bounds are
-    rounded to the nearest sample and clipped to the recording.
+    Any window is sample-exact, and nothing outside it is decoded but a few frames before it. Bounds
+    are rounded to the nearest sample and clipped to the recording.
+
+    raw: what a source without a header holds: ``ulaw:8000:2``.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, StorageError.
     """
     if caller_channel not in ("left", "right"):
         raise InvalidRequestError.of("caller_channel", caller_channel, "must be left or right")
-    with open_recording(source, allow_truncated=allow_truncated, s3=s3) as recording:
+    with open_recording(source, allow_truncated=allow_truncated, s3=s3, raw=raw) as recording:
         index = recording.index
         window = Interval(start, end, origin="window")
         whole = start is None and end is None
@@ -220,13 +230,13 @@ def encode(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> EncodeReport:
-    """Write samples as a tagged stereo MP3 that decodes to exactly as many.
+    """Write samples as a tagged stereo MP3 that decodes to the same number of samples.
 
-    bitrate_kbps: one of the rates that MP3 has at this sampling rate; by default what call
+    bitrate_kbps: a bitrate that MP3 has at this sampling rate; by default the one that call
         recorders use (32, 48 or 128).
 
-    Raises InvalidRequestError, StorageError, and UnsupportedAudioError where the end of what is
-    made would pass for a tag; there is no output then.
+    Raises InvalidRequestError, StorageError, and UnsupportedAudioError if players would take the
+    end of the output for a tag. Nothing is published then.
     """
     started = time.perf_counter()
     workers = worker_count(workers)

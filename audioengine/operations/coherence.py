@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a masked voice may be heard on the other party's channel too."""
+"""Detects a masked voice that may be on the other party's channel too."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MeasuredCoherence:
     """Above it, the voice is probably on both channels."""
 
     def notice(self, planned: PlannedMask) -> Notice | None:
-        """The warning that the voice may be on the other channel, if it may."""
+        """The warning that the voice may be on the other channel; None below the threshold."""
         if self.value <= self.threshold:
             return None
         mask = planned.mask
@@ -34,14 +34,14 @@ class MeasuredCoherence:
             "crosstalk",
             f"The mask of {mask.party} at samples {mask.applied.start} to {mask.applied.end} may "
             f"leave the voice on the other party's channel (echo or side tone): coherence "
-            f"{self.value:.2f}, {self.threshold:.2f} is expected at most.",
+            f"{self.value:.2f}, at most {self.threshold:.2f} is expected.",
         )
 
 
 def measured_coherence(
     masks: Sequence[PlannedMask], found: Mapping[int, Coherence]
 ) -> tuple[MeasuredCoherence | None, ...]:
-    """For each mask what was found under it; None where nothing was measured."""
+    """The coherence under each mask; None if nothing was measured."""
     return tuple(
         MeasuredCoherence(found[number].value(), found[number].threshold())
         if number in found
@@ -53,7 +53,7 @@ def measured_coherence(
 def coherence_under(
     mask: PlannedMask, read_raw: ReadRaw, format: StreamFormat
 ) -> MeasuredCoherence | None:
-    """That of the source's channels under a mask of one party; None where there is no telling."""
+    """The coherence of the source's channels under a one-party mask; None if not measurable."""
     span = mask.span
     if format.channels == 1 or len(mask.channels) == 2:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`convert`: what a recorder leaves as an MP3 recording, encoded once, exact on its clock."""
+"""`convert` encodes a recorder's files as one MP3 recording, once and exact on its clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audioengine.operations.captured import CaptureFile, opened_capture
 from audioengine.operations.facts import facts_of
 from audioengine.operations.first_encode import checked_kbps, encode_samples, output_file
 from audioengine.operations.hashing import sha256_hex
-from audioengine.operations.legs import PARTIES, Legs, ends_apart, opened_legs, raw_format
+from audioengine.operations.legs import PARTIES, Legs, ends_apart, opened_legs
 from audioengine.operations.outputs import open_output
 from audioengine.operations.workers import worker_count
 from audioengine.plan.bitrate import first_kbps
@@ -39,7 +39,7 @@ from audioengine.sources.leg import Sound
 from audioengine.sources.meter import Metered
 from audioengine.sources.mp3 import Mp3Sound
 from audioengine.sources.opening import open_sound
-from audioengine.sources.raw import RawFormat
+from audioengine.sources.raw import RawFormat, raw_format
 from audioengine.sources.together import lay_together
 from audioengine.sources.windows import SoundWindows
 from audioengine.storage import DestinationLike, S3Options, Source, SourceLike, open_source
@@ -63,16 +63,16 @@ class CallPiece:
     channels: int
     starts_at: Fraction | None
     span: Span
-    """Where in the call it is."""
+    """Its position in the call."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """Everything of one call on its clock, ready to be encoded."""
+    """The files of one call on its clock, ready to be encoded."""
 
     sound: Sound
     parties: tuple[str, ...]
-    """Whose each channel is."""
+    """The party on each channel."""
     pieces: tuple[CallPiece, ...]
     starts_at: Fraction | None
     warnings: tuple[Notice, ...]
@@ -80,7 +80,7 @@ class Call:
     meta: str | None = None
 
     def spans(self, party: str) -> tuple[Span, ...]:
-        """Where there is anything of a party."""
+        """Where a party has files."""
         return join(one.span for one in self.pieces if one.party in (party, "both"))
 
 
@@ -98,26 +98,26 @@ def convert(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> ConvertReport:
-    """Make a tagged MP3 of what a recorder leaves: a file of both parties, or files of each.
+    """Make a tagged MP3 of a recorder's files: one file of both parties, or files of each.
 
-    Of `Legs`, sample k is at round((start − earliest start) · rate) + k, at the highest rate of
-    any; where a party has no file, its channel is silent. A file of one channel becomes a mono
-    recording, one that MP3 has no rate for is resampled to the next. What is written decodes to
-    exactly as many samples.
+    Sample k of a leg is placed at round((start − earliest start) · rate) + k, at the highest rate
+    of all legs. Where a party has no file, its channel is silent. A file of one channel becomes a
+    mono recording. A sampling rate that MP3 lacks is resampled to the next higher one. The output
+    decodes to exactly the planned number of samples.
 
     source: a file of both parties, as a path, s3://bucket/key, bytes, a readable binary file object
-        or an object of a storage; or `Legs`, or a `CaptureFile`. Files are known by their bytes.
-    raw: what `source` holds, if it has no header: ``ulaw:8000:2``.
-    caller_channel: the channel of the output that is the caller's.
+        or an object of a storage; or `Legs`, or a `CaptureFile`. Formats are detected from bytes.
+    raw: the format of a `source` without a header: ``ulaw:8000:2``.
+    caller_channel: the caller's channel in the output.
     swap: exchange the two channels of `source`.
-    kbps: bitrate of the output; by default 32 to 12 kHz, 48 at 16 kHz, 64 to 24 kHz and 128 above,
-        for mono 16, 32, 48 and 64.
-    max_apart_s: by how much a file's length may contradict its times before it is refused, and by
-        how much the parties may end apart before that is a warning.
-    allow_truncated: take files that their headers say are cut off.
+    kbps: bitrate of the output; by default 32 up to 12 kHz, 48 at 16 kHz, 64 up to 24 kHz and 128
+        above; for mono 16, 32, 48 and 64.
+    max_apart_s: the largest difference between a file's length and its times before the file is
+        refused, and between the ends of the parties before a warning.
+    allow_truncated: accept files that are cut off, by their headers.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, LimitError and
-    StorageError; there is no output then.
+    StorageError. Nothing is published then.
     """
     workers = worker_count(workers)
     if caller_channel not in _CHANNELS:
@@ -144,9 +144,9 @@ def opened_call(
     allow_truncated: bool = False,
     s3: S3Options | None = None,
 ) -> AbstractContextManager[Call]:
-    """Open what `convert` takes; arguments and errors are its own."""
+    """Open the source of `convert`; arguments and errors are those of `convert`."""
     if isinstance(source, (Legs, CaptureFile)) and (raw is not None or swap):
-        rule = "is for a file of both parties: legs have their own raw and their party"
+        rule = "applies only to a file of both parties; each leg has its own raw and party"
         raise InvalidRequestError.of("raw" if raw is not None else "swap", raw or swap, rule)
     if isinstance(source, CaptureFile):
         return call_of_capture(source, caller_channel, s3)
@@ -174,7 +174,7 @@ def encode_call(
     format = format_for(sound.rate, sound.channels)
     assert format is not None
     kbps = checked_kbps(first_kbps(format) if kbps is None else kbps, format)
-    windows = SoundWindows(sound, (workers + 1) * SECTION_SAMPLES)
+    windows = SoundWindows(sound, SECTION_SAMPLES, workers)
     with (
         closing(open_output(destination, s3)) as staging,
         executor_of(min(workers, 2)) as beside,
@@ -260,13 +260,10 @@ def _call_of_file(
         opened = open_sound(place, raw_format(raw), allow_truncated=allow_truncated)
         sound = opened.sound
         if isinstance(sound, Mp3Sound):
-            rule = (
-                f"must be no MP3, and this is {opened.kind}: its frames can stay as they are, so "
-                "let store take it"
-            )
+            rule = f"must not be an MP3, but is {opened.kind}; use store, which keeps its frames"
             raise InvalidRequestError.of("source", opened.kind, rule)
         if swap and sound.channels == 1:
-            raise InvalidRequestError.of("swap", swap, "can't be: the file has one channel")
+            raise InvalidRequestError.of("swap", swap, "must be False: the file has one channel")
         whole = _at_mp3_rate(Swapped(sound) if swap else sound)
         parties = ("both",) if sound.channels == 1 else _in_channels(caller_channel)
         piece = CallPiece(
@@ -329,12 +326,12 @@ def call_of_legs(
 
 
 def _in_channels(caller_channel: CallerChannel) -> tuple[str, ...]:
-    """Whose the left and the right channel are."""
+    """The parties of the left and the right channel."""
     return PARTIES if caller_channel == "left" else PARTIES[::-1]
 
 
 def mp3_rate(rate: int) -> int:
-    """The lowest rate of MP3 that is not below this one, else its highest."""
+    """The lowest MP3 sampling rate that is not below this rate, else the highest."""
     return next((one for one in RATES_HZ if one >= rate), RATES_HZ[-1])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copying a source as it is, in blocks."""
+"""Copies a source unchanged, in blocks."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is kept beside an output: which source it was made of, and by which version."""
+"""The metadata of an output: the digest of its source, and the version that made it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ENGINE_VERSION = "engine-version"
 
 
 def facts_of(source_digests: Sequence[str]) -> Mapping[str, str]:
-    """Metadata of an output.
+    """Return the metadata of an output.
 
-    source_digests: SHA-256 of each source, in hexadecimal, in order of their start; of several,
-    the digest is that of their digests, a line each.
+    source_digests: SHA-256 of each source in hexadecimal, in order of start. For several sources
+    the metadata holds the digest of their digests, one per line.
     """
     digest = source_digests[0]
     if len(source_digests) > 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples that come from no MP3 into one, all of them made."""
+"""Encodes samples of a source that is no MP3."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audioengine.storage import Staging
 
 
 def kbps_problem(kbps: object, format: StreamFormat, field: str) -> Problem | None:
-    """What is wrong with a bitrate that was asked for; None: MP3 has it at this rate."""
+    """The problem with a requested bitrate; None if MP3 has it at this sampling rate."""
     if kbps in format.bitrates_kbps[1:] and not isinstance(kbps, bool):
         return None
     rule = f"must be one of {', '.join(map(str, format.bitrates_kbps[1:]))} kbit/s"
@@ -26,7 +26,7 @@ def kbps_problem(kbps: object, format: StreamFormat, field: str) -> Problem | No
 
 
 def checked_kbps(kbps: int, format: StreamFormat) -> int:
-    """The bitrate. Raises InvalidRequestError where MP3 has none such at this rate."""
+    """The bitrate. Raises InvalidRequestError if MP3 lacks it at this sampling rate."""
     problem = kbps_problem(kbps, format, "kbps")
     if problem is not None:
         raise InvalidRequestError([problem])
@@ -42,9 +42,9 @@ def encode_samples(
     workers: int,
     progress: Progress | None,
 ) -> Rendered:
-    """Write so many samples, which `read_pcm` gives from 0 on, as a tagged MP3.
+    """Write `samples` samples, which `read_pcm` returns counted from 0, as a tagged MP3.
 
-    Raises UnsupportedAudioError where the end of what is made would pass for a tag.
+    Raises UnsupportedAudioError if players would take the end of the output for a tag.
     """
     bitrate_index = format.bitrates_kbps.index(kbps)
     return render_plan(
@@ -61,7 +61,7 @@ def encode_samples(
 def output_file(
     staging: Staging, samples: int, format: StreamFormat, rendered: Rendered
 ) -> FileReport:
-    """What was written."""
+    """The report of the written file."""
     return FileReport(
         sha256=sha256_hex(staging),
         bytes=staging.size,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recordings of a merge: opened, put on one clock, with their masks."""
+"""Opens the recordings of a merge and places them and their masks on one clock."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Member:
 
     @property
     def name(self) -> str:
-        """How reports and messages call it."""
+        """Its name in reports and messages."""
         return self.timed.name
 
 
@@ -77,10 +77,10 @@ class Member:
 def opened_parts(
     parts: Sequence[MergePart], options: MergeOptions, s3: S3Options | None
 ) -> Iterator[tuple[list[tuple[TimedPart, Recording]], list[Omitted]]]:
-    """Open all recordings, in order of start; those that can't be are left out, if that is asked.
+    """Open all recordings in order of start; with ``missing="omit"`` unusable ones are left out.
 
-    Raises InvalidRequestError for what is wrong with the request, and where nothing is left;
-    StorageError, MalformedAudioError, UnsupportedAudioError for a recording.
+    Raises InvalidRequestError for an invalid request or if no recording is left, and StorageError,
+    MalformedAudioError or UnsupportedAudioError for a recording.
     """
     with ExitStack() as stack:
         there: list[tuple[TimedPart, Recording]] = []
@@ -97,10 +97,10 @@ def opened_parts(
 
 
 def _told(part: TimedPart, options: MergeOptions, s3: S3Options | None) -> TimedPart:
-    """The part with the masks that its transcripts tell.
+    """The part with the masks of its transcripts.
 
-    Raises InvalidRequestError and StorageError, also where recordings may be missing: that a
-    transcript is missing is no reason to leave a recording out.
+    Raises InvalidRequestError and StorageError, also with ``missing="omit"``: a missing transcript
+    is no reason to omit its recording.
     """
     try:
         modification = with_transcripts(part.part.modification, options, s3)
@@ -124,19 +124,19 @@ def _open(
     try:
         source = open_recording(part.part.source, allow_truncated=options.allow_truncated, s3=s3)
         return stack.enter_context(source)
-    except NoRecordingError as error:  # which names the recording
+    except NoRecordingError as error:  # already names the recording
         if options.missing == "fail":
             raise
         return Omitted(part.name, str(error))
     except (StorageError, MalformedAudioError, UnsupportedAudioError) as error:
-        # What may pass is no reason to leave a conversation's half out for good.
+        # A retryable failure is no reason to omit half a conversation for good.
         if options.missing == "fail" or error.retryable:
             raise named(error, part.name) from error
         return Omitted(part.name, str(error))
 
 
 class UndecodablePartError(Exception):
-    """A recording that was opened and could not be decoded."""
+    """A recording that opened but could not be decoded."""
 
     def __init__(self, number: int, error: MalformedAudioError | UnsupportedAudioError) -> None:
         super().__init__(str(error))
@@ -145,9 +145,9 @@ class UndecodablePartError(Exception):
 
 
 def decoded_or_named(number: int, recording: Recording, start: int, end: int) -> Samples:
-    """Raw samples of recording `number` of a merge.
+    """Return raw samples of recording `number` of a merge.
 
-    Raises UndecodableError.
+    Raises UndecodablePartError.
     """
     try:
         (pcm,) = recording.read_pcm([Span(start, end)])
@@ -159,7 +159,7 @@ def decoded_or_named(number: int, recording: Recording, start: int, end: int) ->
 def named(
     error: StorageError | MalformedAudioError | UnsupportedAudioError, name: str
 ) -> AudioEngineError:
-    """The same error, saying which recording it is about."""
+    """Return the same error with the recording's name in its message."""
     message = f"{name}: {error}"
     if isinstance(error, StorageError):
         return StorageError(message, retryable=error.retryable)
@@ -169,7 +169,7 @@ def named(
 
 
 def output_format(recordings: Sequence[Recording]) -> StreamFormat:
-    """The highest rate, and stereo if any is."""
+    """The highest rate of all recordings; stereo if any of them is stereo."""
     formats = [recording.index.format for recording in recordings]
     fastest = max(formats, key=attrgetter("rate_hz"))
     return replace(fastest, channels=max(format.channels for format in formats))
@@ -180,9 +180,9 @@ def placed_members(
     rate_hz: int,
     options: MergeOptions,
 ) -> list[Member]:
-    """Put opened recordings, in order of start, on one clock.
+    """Place open recordings, in order of start, on one clock.
 
-    Raises InvalidRequestError with everything that is wrong with their modifications.
+    Raises InvalidRequestError naming every wrong field of their modifications.
     """
     problems: list[Problem] = []
     earliest = recordings[0][0].start_ms
@@ -205,7 +205,7 @@ def _place_or_say(
     options: MergeOptions,
     problems: list[Problem],
 ) -> list[Member]:
-    """The recording placed; nothing, with `problems` added to, where its edits can't be."""
+    """The placed recording in a list; an empty list, with problems added, if an edit is wrong."""
     try:
         return [_place(part, recording, offset_ms, rate_hz, options)]
     except InvalidRequestError as error:
@@ -263,7 +263,7 @@ def _place(
         span = _on_timeline(segment, part.start_ms - offset_ms, placed)
         if not span.clipped(placed.audio).length:
             where = f"conference_segments[{number}]"
-            message = f"{where} covers nothing that the recording plays; it is ignored."
+            message = f"{where} lies outside what the recording plays; it is ignored."
             warnings.append(Notice("conference_outside", message))
         else:
             conferences.append(span)
@@ -282,7 +282,7 @@ def _on_timeline(
 
 
 def _with_conference_masks(members: Sequence[Member], beep: Beep) -> list[Member]:
-    """Each recording's masks also on all others that list a conference there."""
+    """Apply each recording's masks also to all others that list a conference there."""
     masks = [
         _TimedMask(number, mask, *member.placed.time_of(mask.applied))
         for number, member in enumerate(members)
@@ -298,7 +298,7 @@ def _with_conference_masks(members: Sequence[Member], beep: Beep) -> list[Member
 
 
 class _TimedMask(NamedTuple):
-    """A mask of a recording, by number, and its exact place on the timeline."""
+    """A mask, its recording's number, and its exact position on the timeline."""
 
     recording: int
     mask: AppliedMask
@@ -313,7 +313,7 @@ def _with_masks_of_others(
     by_place: SpansByPlace,
     beep: Beep,
 ) -> PlacedPart:
-    """A recording with the others' masks, as far as it lists a conference there."""
+    """Add the masks of other recordings where this one lists a conference."""
     whole = Span(0, placed.index.samples)
     more: list[AppliedMask] = []
     shared = [

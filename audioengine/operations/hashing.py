@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Digests of what was read and written, taken beside the work."""
+"""Digests of sources and outputs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`inspect`: what a recording is."""
+"""`inspect` describes a recording."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`read_labels` and `read_events`: files that say where to mask; and labels of what was masked."""
+"""`read_labels` and `read_events` read where to mask; `labels_file` writes what was masked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from audioengine.times import Number
 
 _KIND = "mask"
 MAX_BYTES = 16 << 20
-"""Of a file of labels or events, or a report; an hour of any takes a hundredth."""
+"""The largest file of labels or events, or report; an hour of any takes a hundredth."""
 
 
 def read_labels(
@@ -33,18 +33,18 @@ def read_labels(
     caller_channel: CallerChannel = "left",
     s3: S3Options | None = None,
 ) -> Findings:
-    """Read a file of labels: of Audacity, CSV, WebVTT, Praat's TextGrid or Label Studio's JSON.
+    """Read labels of Audacity, CSV, WebVTT, Praat's TextGrid or Label Studio's JSON.
 
-    Who is to be masked stands in a label's text (``caller: card number``), in the column ``party``,
-    in a cue's voice or in a tier's name: caller, callee or both. A label that says nobody masks
+    A label names the party to mask (caller, callee or both) in its text (``caller: card number``),
+    in the column ``party``, in the cue's voice or in the tier's name. A label without a party masks
     both.
 
     place: a path, s3://bucket/key, bytes, or a readable binary file object.
-    format: None: told by the content.
-    caller_channel: the channel that holds the caller, for formats that know channels.
+    format: the format of the file; None detects it.
+    caller_channel: the channel that holds the caller, for formats with channels.
 
-    Raises InvalidRequestError, which names the lines, for a party that is unknown, a time that is
-    none and what is not of its format; LimitError and StorageError.
+    Raises InvalidRequestError, which names the lines, for an unknown party, an invalid time and
+    anything that is not of the format; LimitError and StorageError.
     """
     return parse_labels(_bytes_of(place, s3), format, caller_channel=caller_channel)
 
@@ -60,16 +60,16 @@ def read_events(
 ) -> Findings:
     """Read the events of an agent's desktop or a recorder, as CSV or JSON Lines.
 
-    Each has ``time`` (ISO 8601 with a zone, or epoch milliseconds), ``event`` and, if it is of one
-    party, ``party``. From pause to resume, from mask to unmask and from keydown to keyup all is to
-    be masked; where one of them is missing, as far as the recording or the next event goes, with a
-    warning.
+    Each event has ``time`` (ISO 8601 with a zone, or epoch milliseconds), ``event`` and, if it
+    concerns one party, ``party``. Everything from pause to resume, from mask to unmask and from
+    keydown to keyup is masked. If one of a pair is missing, the mask reaches to the next event or
+    to the recording's start or end, with a warning.
 
     place: a path, s3://bucket/key, bytes, or a readable binary file object.
     start_time_ms: when the recording began, in epoch milliseconds.
-    names: what events are called there, to what they are called here: ``{"suspend": "pause"}``.
-    lead_ms: by how much pauses and masks are widened, or (before, after): agents press late.
-    paused_time: "removed" where the recorder leaves paused time out of the recording.
+    names: maps the file's names of events to the names above: ``{"suspend": "pause"}``.
+    lead_ms: widens pauses and masks on both sides, or (before, after), because agents press late.
+    paused_time: "removed" if the recorder leaves paused time out of the recording.
 
     Raises InvalidRequestError, which names the lines, LimitError and StorageError.
     """
@@ -81,9 +81,9 @@ def read_events(
 def labels_of(report: Mapping[str, Any]) -> tuple[list[Label], Fraction]:
     """The masks of a report of an edit, a merge or a plan as labels, and its end in seconds.
 
-    report: as JSON has it. The labels of a merge are on its timeline.
+    report: the report's JSON values. The labels of a merge are on its timeline.
 
-    Raises InvalidRequestError where it is no such report.
+    Raises InvalidRequestError if it is no such report.
     """
     edited, clock = {"report": report}, "applied"
     if isinstance(report.get("parts"), (list, tuple)):
@@ -94,7 +94,7 @@ def labels_of(report: Mapping[str, Any]) -> tuple[list[Label], Fraction]:
 
 
 def _length(file: object) -> Fraction:
-    """How long a file of a report is, in seconds; 0: it does not say."""
+    """The duration of a report's file in seconds; 0 if the report has none."""
     samples, rate_hz = (
         (file.get("samples"), file.get("rate_hz")) if isinstance(file, dict) else (None, None)
     )
@@ -154,7 +154,7 @@ def _kind(party: MaskParty, mask: list[Fraction], found: _Found) -> str:
 
 
 def labels_file(report: Mapping[str, Any], format: LabelFormat) -> tuple[bytes, int]:
-    """The masks of a report as a file of labels, and how many there are.
+    """The masks of a report as a file of labels, and the number of labels.
 
     Raises what `labels_of` does.
     """
@@ -163,7 +163,7 @@ def labels_file(report: Mapping[str, Any], format: LabelFormat) -> tuple[bytes, 
 
 
 def read_report(place: SourceLike, s3: S3Options | None = None) -> dict[str, Any]:
-    """The JSON of a report.
+    """Read the JSON of a report.
 
     Raises InvalidRequestError, LimitError and StorageError.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that `convert` takes: one of both parties, or one of each."""
+"""Opens the files of each party that `convert` takes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audioengine.errors import (
 from audioengine.notices import Notice
 from audioengine.sources.channels import ChannelLeg
 from audioengine.sources.opening import Opened, open_sound
-from audioengine.sources.raw import RawFormat
+from audioengine.sources.raw import RawFormat, raw_format
 from audioengine.storage import S3Options, Source, SourceLike, open_source
 from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Number, exact, plain
 
@@ -34,17 +34,17 @@ class LegFile:
     start_time_ms: Number | None = None
     """Epoch time of its first sample; None: not known."""
     end_time_ms: Number | None = None
-    """Epoch time of its end, as the recorder tells it; a file that is shorter or longer lacks what
-    was said, and is refused."""
+    """Epoch time of its end, by the recorder. A file of another length is refused, because it lacks
+    part of the call."""
     raw: RawFormat | str | None = None
-    """What a file without a header holds: ``ulaw:8000:1``."""
+    """The format of a file without a header: ``ulaw:8000:1``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """The files of a call, one or more a party.
+    """The files of a call.
 
-    Each party has a file, several in order, or None: nothing was heard of it.
+    Each party has one file, several in order, or None if it was never heard.
     """
 
     caller: LegFile | SourceLike | Sequence[LegFile] | None = None
@@ -53,14 +53,14 @@ class Legs:
 
 @dataclass(frozen=True, slots=True)
 class OpenLeg:
-    """A leg that was opened."""
+    """A leg that is open."""
 
     party: str
     source: Source
     opened: Opened
     leg: ChannelLeg
     ends_at: Fraction | None
-    """Epoch time in milliseconds, as its recorder tells it."""
+    """Epoch time in milliseconds, by the recorder."""
 
 
 @contextmanager
@@ -69,8 +69,8 @@ def opened_legs(
 ) -> Iterator[list[OpenLeg]]:
     """Open all files of a call.
 
-    Raises InvalidRequestError for what is wrong with the request, with a leg of two channels, and
-    with one whose length contradicts its times; else what `open_sound` and `open_source` do.
+    Raises InvalidRequestError for an invalid request, a leg of two channels, and a leg whose length
+    contradicts its times; otherwise what `open_sound` and `open_source` raise.
     """
     asked = [(party, at, leg) for party in PARTIES for at, leg in _files(legs, party)]
     _check_times(asked)
@@ -86,7 +86,7 @@ def opened_legs(
             if sound.sound.channels != 1:
                 rule = (
                     "must be a file of one channel; this is "
-                    f"{sound.kind} of two: give it alone if it holds both parties"
+                    f"{sound.kind} of two: pass it alone if it holds both parties"
                 )
                 raise InvalidRequestError.of(path, _shown(file), rule)
             starts_at = _time(file.start_time_ms, path)
@@ -97,13 +97,8 @@ def opened_legs(
         yield out
 
 
-def raw_format(raw: RawFormat | str | None) -> RawFormat | None:
-    """The format of a file without a header, be it given as text."""
-    return RawFormat.of(raw) if isinstance(raw, str) else raw
-
-
 def ends_apart(legs: Sequence[OpenLeg], max_apart_s: Number) -> Notice | None:
-    """A warning where the parties' legs do not end together, for then gaps may be missing."""
+    """A warning if the parties' legs end at different times, because pauses may be missing."""
     ends: dict[str, Fraction] = {}
     for one in legs:
         start_s = (one.leg.starts_at or 0) / Fraction(1000)
@@ -118,9 +113,9 @@ def ends_apart(legs: Sequence[OpenLeg], max_apart_s: Number) -> Notice | None:
     return Notice(
         "legs_end_apart",
         f"The {later}'s leg ends {plain(abs(apart))} s after the {earlier}'s. If both were "
-        "recorded to the end of the call, the recorder left out pauses, and what follows them is "
-        "heard too early: Asterisk's MixMonitor needs the option S, and rtpengine's single files "
-        "can't be put in step.",
+        "recorded to the end of the call, the recorder left out pauses, and everything after them "
+        "is heard too early: Asterisk's MixMonitor needs the option S, and rtpengine's single "
+        "files can't be synchronised.",
     )
 
 
@@ -139,13 +134,13 @@ def _files(legs: Legs, party: str) -> Iterator[tuple[str, LegFile]]:
 
 def _check_times(asked: Sequence[tuple[str, str, LegFile]]) -> None:
     if not asked:
-        rule = "must have a file of the caller or of the callee"
+        rule = "must have a file of the caller or the callee"
         raise InvalidRequestError.of("legs", "none", rule)
     problems = []
     timed = [file.start_time_ms is not None for _, _, file in asked]
     for _, path, file in asked:
         if file.start_time_ms is None and (any(timed) or file.end_time_ms is not None):
-            rule = "must be given: of some legs a time is, and all must lie on one clock"
+            rule = "must be given: other legs have a time, and all must share one clock"
             problems.append(Problem(f"{path}.start_time_ms", None, rule))
     if not any(timed):
         problems += [
@@ -168,7 +163,7 @@ def _time(value: Number | None, path: str) -> Fraction | None:
 
 
 def _check_lengths(legs: Sequence[OpenLeg], most_s: Fraction) -> None:
-    """Raise InvalidRequestError where a leg is not as long as its times say."""
+    """Raise InvalidRequestError if a leg's length contradicts its times."""
     problems = []
     for one in legs:
         if one.ends_at is None or one.leg.starts_at is None:
@@ -178,9 +173,9 @@ def _check_lengths(legs: Sequence[OpenLeg], most_s: Fraction) -> None:
         if abs(told_s - length_s) > most_s:
             less = "lacks" if length_s < told_s else "has too much, or the times are another's:"
             rule = (
-                f"contradicts the file, which holds {plain(length_s)} s where the times say "
-                f"{plain(told_s)} s: it {less} {plain(abs(told_s - length_s))} s, one can't tell "
-                "where. Recorders that leave out pauses (rtpengine's single files, Asterisk's "
+                f"contradicts the file, which lasts {plain(length_s)} s while the times give "
+                f"{plain(told_s)} s: it {less} {plain(abs(told_s - length_s))} s at an unknown "
+                "place. Recorders that leave out pauses (rtpengine's single files, Asterisk's "
                 "MixMonitor without the option S) make such files; use the mixed file, or S"
             )
             problems.append(Problem(f"{one.party}.end_time_ms", plain(one.ends_at), rule))

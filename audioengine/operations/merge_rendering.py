@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rendering a planned merge."""
+"""Renders a planned merge."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def render_merge(
     workers: int,
     progress: Progress | None = None,
 ) -> Merged:
-    """Write what the plan says, of which these are the recordings, to an empty `staging`.
+    """Write the planned merge of these recordings to an empty `staging`.
 
-    Raises UndecodableError for a recording that can't be decoded, NoRoomError where what is made
-    does not fit beside what is copied, and StorageError.
+    Raises UndecodablePartError for a recording that can't be decoded, NoRoomError if re-made frames
+    do not fit beside copied ones, and StorageError.
     """
     pcm = TimelinePcm(
         plan,

@@ -54,13 +54,13 @@ from audioengine.version import VERSION
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merge did; without `rendered`, a plain copy."""
+    """The result of a merge; without `rendered`, a plain copy."""
 
     plan: MergePlan
     rendered: Rendered | None
     limited: LimiterLog | None
     coherence: Mapping[tuple[int, int], MeasuredCoherence]
-    """By number of a part and of its mask, where it was measured."""
+    """By the numbers of a part and of its mask, if measured."""
 
 
 def merge_report(
@@ -163,7 +163,7 @@ def _common(
     *,
     copied: bool,
 ) -> dict[str, Any]:
-    """What both reports say."""
+    """The fields that both reports share."""
     rate = plan.format.rate_hz
     names = [member.name for member in members]
     masks = [_masks(number, plan, names, done.coherence) for number in range(len(members))]
@@ -222,7 +222,7 @@ def _part(
     is_apart: bool,
     copied: bool,
 ) -> PartReport:
-    """frames: how many are copied from it; is_apart: whether it overlaps no other."""
+    """frames: the number copied from it; is_apart: whether it overlaps no other recording."""
     placed, rate = plan.parts[number], plan.format.rate_hz
     heard = plan.hearing.heard[number]
     own = placed.index.format.rate_hz
@@ -245,12 +245,12 @@ def _part(
 
 
 def _why_not(number: int, plan: MergePlan, *, is_apart: bool) -> Notice | None:
-    """Why no frame of a recording is copied, though it is heard alone somewhere."""
+    """Why no frame of a recording is copied although it is heard alone somewhere."""
     if number in plan.obstacles or not plan.hearing.alone[number]:
         return plan.obstacles.get(number)
     if plan.render == "full":
         return None
-    message = "Its frames begin elsewhere than the output's"
+    message = "Its frames do not fall on the output's frame grid"
     if is_apart:
         message += '; align="frame" may move it there'
     return Notice("off_grid", message)
@@ -301,7 +301,7 @@ def _start(stretch: ConferenceSpan) -> int:
 
 
 def _still_heard(other: PlacedPart, mask: PlannedMask, placed: PlacedPart, span: Span) -> bool:
-    """Whether another recording, under its own masks, lets a masked party be heard there."""
+    """Whether a masked party may be heard there in another recording, despite its own masks."""
     masked = other.masked_on_timeline
     alike = len(masked) == len(placed.masked)
     channels = mask.channels if alike else range(len(masked))
@@ -309,7 +309,7 @@ def _still_heard(other: PlacedPart, mask: PlannedMask, placed: PlacedPart, span:
 
 
 def _covered(span: Span, spans: Sequence[Span]) -> bool:
-    """Whether one of sorted spans holds all of another."""
+    """Whether one of the sorted `spans` covers all of `span`."""
     at = bisect_right(spans, span.start, key=attrgetter("start")) - 1
     return at >= 0 and spans[at].end >= span.end
 
@@ -337,7 +337,7 @@ def _mixed(
 
 
 def _long_gaps(plan: MergePlan, members: Sequence[Member], most_s: Number) -> Iterator[Notice]:
-    """Gaps that are long for a conversation: a start time may be wrong."""
+    """Warnings of gaps that are long for a conversation: a start time may be wrong."""
     rate = plan.format.rate_hz
     most = ms_to_samples(exact(most_s, "max_gap_s") * 1000, rate)
     for before, gap, after in zip(
@@ -345,14 +345,14 @@ def _long_gaps(plan: MergePlan, members: Sequence[Member], most_s: Number) -> It
     ):
         if gap.heard or gap.span.length <= most:
             continue
-        # Of those that are heard up to the gap, and of those after it, the nearest to it.
+        # The nearest recording before the gap, and the nearest after it.
         last, first = before.heard[-1], after.heard[0]
         hours = plain(Fraction(round(gap.span.length * 100 / (rate * 3600)), 100))
         yield Notice(
             "long_gap",
             f"Nobody is heard for {hours} h between {_dated(members[last])} and "
             f"{_dated(members[first])}. If one of these starts is wrong, so is the merge; "
-            "if both are right, max_gap_s may be raised.",
+            "if both are right, raise max_gap_s.",
         )
 
 
@@ -380,7 +380,8 @@ def _warnings(
                 message = (
                     f"Under the mask of {mask.party} at {start:.0f} to {end:.0f} ms of the "
                     f"timeline, {', '.join(mask.also_heard)} can be heard too and may hold the "
-                    'same words; mask_scope="conference" masks all that list a conference there.'
+                    'same words; mask_scope="conference" masks them too if they list a conference '
+                    "there."
                 )
                 about.append(Notice("mask_heard_elsewhere", message))
         out += [Notice(notice.code, f"{member.name}: {notice.message}") for notice in about]
@@ -388,6 +389,6 @@ def _warnings(
     for member, source in zip(members, sources or (), strict=False):
         twin = seen.setdefault(source.sha256, member.name)
         if twin != member.name:
-            message = f"{member.name}: It is the same, byte for byte, as {twin}."
+            message = f"{member.name} is identical, byte for byte, to {twin}."
             out.append(Notice("same_content", message))
     return out

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `merge`, `plan_merge` and `verify_merge` make of their arguments: placed parts, a plan."""
+"""Turns the arguments of `merge`, `plan_merge` and `verify_merge` into placed parts and a plan."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from audioengine.times import Number, exact, ms_to_samples, plain
 
 @dataclass(frozen=True)
 class MergeMaterial:
-    """All that rendering needs to know."""
+    """Everything that rendering a merge needs."""
 
     members: Sequence[Member]
     plan: MergePlan
 
     @property
     def is_copy(self) -> bool:
-        """Whether the output is the one recording as it is."""
+        """Whether the output is a copy of the only recording."""
         if len(self.members) > 1:
             return False
         placed = self.members[0].placed
@@ -41,11 +41,11 @@ def gather(
     options: MergeOptions,
     no_room: Notice | None = None,
 ) -> MergeMaterial:
-    """Place opened recordings, in order of start, and plan their merge.
+    """Place open recordings, in order of start, and plan their merge.
 
-    no_room: why nothing may be copied, as rendering found out.
+    no_room: why nothing can be copied, as an earlier rendering found.
 
-    Raises InvalidRequestError with what is wrong with their edits, LimitError.
+    Raises InvalidRequestError for wrong edits, and LimitError.
     """
     format = output_format([recording for _, recording in there])
     members = placed_members(there, format.rate_hz, options)
@@ -67,7 +67,7 @@ def _check_length(members: Sequence[Member], rate_hz: int, most_s: Number) -> No
     if last.placed.audio.end > ms_to_samples(limit * 1000, rate_hz):
         hours = plain(last.placed.audio.end / (rate_hz * exact(3600, "")))
         raise LimitError(
-            f"the timeline would last {hours} h, {plain(limit / 3600)} h are allowed: "
+            f"the timeline would last {hours} h, at most {plain(limit / 3600)} h are allowed: "
             f"{last.name} starts {plain(last.offset_ms / 3_600_000)} h after {members[0].name}. "
             "If the start times are right, raise max_timeline_s"
         )

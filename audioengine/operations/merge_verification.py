@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`verify_merge`: whether a merge's output keeps its promises, from the files alone."""
+"""`verify_merge` checks a merge's output against its promises, from the files alone."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def verify_merge(
     s3: S3Options | None = None,
     workers: int | None = None,
 ) -> MergeVerification:
-    """Judge whether `output` is what `merge` promises to make of `parts` for this request.
+    """Check whether `output` is what `merge` promises to make of `parts` for this request.
 
-    Everything is measured anew, from the files: nothing that `merge` reported is looked at. The
-    arguments are those of `merge`; `output` is a path, s3://bucket/key, bytes, or a readable
-    binary file object. An output that does not keep its promises is no error: see `passed`,
-    and `checks` for the figures.
+    Everything is measured from the files; the report of `merge` is not used. The arguments are
+    those of `merge`; `output` is a path, s3://bucket/key, bytes, or a readable binary file object.
+    An output that breaks a promise raises no error: see `passed`, and `checks` for the figures.
 
-    workers: threads that decode, default one a processor; no influence on the verdict.
+    workers: threads that decode, by default one per processor; the verdict is the same for any
+        number.
 
-    Raises VerificationError where the decoder (miniaudio, in audioengine[verify]) is not installed,
-    InvalidRequestError, MalformedAudioError, UnsupportedAudioError and LimitError for what `merge`
-    refuses, and StorageError.
+    Raises VerificationError if the decoder (miniaudio, in audioengine[verify]) is not installed,
+    InvalidRequestError, MalformedAudioError, UnsupportedAudioError and LimitError where `merge`
+    raises them, and StorageError.
     """
     started = time.perf_counter()
     options = options_of(options, MergeOptions)
@@ -81,9 +81,9 @@ def verify_merge(
 def judged_merge(
     gathered: MergeMaterial, options: MergeOptions, output: ByteSource, workers: int
 ) -> tuple[Check, ...]:
-    """The checks of an output for recordings that are gathered.
+    """Check an output of gathered recordings.
 
-    Raises VerificationError where there is no decoder.
+    Raises VerificationError if no decoder is installed.
     """
     require_decoder_for_merge(gathered)
     sources = [member.recording.source for member in gathered.members]
@@ -107,7 +107,7 @@ def judged_merge(
 def _without_copies(
     gathered: MergeMaterial, options: MergeOptions, workers: int
 ) -> MergeMaterial | None:
-    """The same with nothing copied, if there is no room beside copies; else None."""
+    """The plan that copies nothing, if the other has no room beside copied frames; else None."""
     members = gathered.members
     recordings = [member.recording for member in members]
     try:
@@ -121,6 +121,6 @@ def _without_copies(
 
 
 def require_decoder_for_merge(gathered: MergeMaterial) -> None:
-    """Raise VerificationError where there is something to decode and nothing to decode it with."""
+    """Raise VerificationError if a decoder is needed and none is installed."""
     if not gathered.is_copy:
         decoder_name()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening the place of an output, which is always an MP3."""
+"""Opens the destination of an output, which is always an MP3."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ _OTHER_KINDS = (
 
 
 def _other_kind(name: str) -> str | None:
-    """The ending of a name that is another kind of file's."""
+    """The ending of a name if it belongs to another kind of file; else None."""
     return next((one for one in _OTHER_KINDS if name.lower().endswith(one)), None)
 
 
 def output_name(name: str) -> str:
-    """What the output of a file of this name is called: where it is no MP3's, .mp3 is added.
+    """The name of a source's output: the same, with .mp3 added to a name of another kind of file.
 
-    The name's own ending stays, so that call.wav and call.mp3 have two outputs.
+    The ending stays, so that call.wav and call.mp3 have different outputs.
     """
     return name if _other_kind(name) is None else f"{name}.mp3"
 
 
 def open_output(destination: DestinationLike, s3: S3Options | None = None) -> Staging:
-    """Prepare a place for an MP3, as `open_destination` does.
+    """Open a destination for an MP3, as `open_destination` does.
 
-    Raises InvalidRequestError also where its name is that of another kind of file.
+    Raises InvalidRequestError also for a name of another kind of file.
     """
     if isinstance(destination, (str, os.PathLike)):
         name = os.fsdecode(destination)
         ending = _other_kind(name)
         if ending is not None:
-            rule = f"must not end with {ending}: what is written is an MP3, name it .mp3"
+            rule = f"must not end with {ending}: the output is an MP3, so name it .mp3"
             raise InvalidRequestError.of("destination", name, rule)
     return open_destination(destination, s3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that a custody record names, read anew."""
+"""Checks the files that a custody record names."""
 
 from __future__ import annotations
 
@@ -24,23 +24,22 @@ _NOTE = "INSERT OR REPLACE INTO outputs VALUES (?, ?)"
 
 
 def place_in(file: object) -> str | None:
-    """Where an entry says that a file is; None where it says nothing that can be a place."""
+    """The place of a file by its entry; None if the entry has no valid place."""
     place = file.get("place") if isinstance(file, Mapping) else None
     return place if isinstance(place, str) and place else None
 
 
 class NamedFiles:
-    """Judges outputs and sources by their digests; knows which entry is the last of a place.
+    """Checks outputs and sources by their digests, and knows the last entry of each place.
 
-    Entries are taken as they are, be it that somebody has changed them: nothing in them is believed
-    to be of a type.
+    Entries may have been tampered with, so no value in them is trusted to have a certain type.
     """
 
     def __init__(self, folder: Path, storage: Storage | None) -> None:
-        """folder: of the record, from which relative paths go. storage: by default S3."""
+        """folder: the record's, to which paths are relative. storage: by default S3."""
         self._folder = str(folder)
         self._storage = storage
-        # In a temporary file of its own: there may be millions.
+        # In a temporary file, because a record may name millions of places.
         self._places = sqlite3.connect("", isolation_level=None)
         self._places.execute("PRAGMA journal_mode=OFF")
         self._places.execute(
@@ -49,17 +48,17 @@ class NamedFiles:
         self._places.execute("BEGIN")
 
     def close(self) -> None:
-        """Remove the notes."""
+        """Remove the temporary file."""
         self._places.close()
 
     def note(self, line: int, entry: Mapping[str, Any]) -> None:
-        """Note which place an entry's output is at."""
+        """Note the place of an entry's output."""
         place = self._place(entry.get("output"))
         if place is not None:
             self._places.execute(_NOTE, (_digest(place), line))
 
     def judged(self, line: int, entry: Mapping[str, Any]) -> EntryVerdict:
-        """Read what an entry names; all entries have been noted."""
+        """Check the files of an entry; call it after all entries were noted."""
         findings = []
         output = entry.get("output")
         place = self._place(output)
@@ -90,17 +89,17 @@ class NamedFiles:
         place = place_in(file)
         if place is None or place.startswith(SCHEME):
             return place
-        # pathlib would keep every name.
+        # pathlib would keep every name in memory.
         return os.path.join(self._folder, place)  # noqa: PTH118
 
     def _last(self, place: str) -> int:
-        """The last line whose output is at a place; 0: there is none."""
+        """The last line with an output at a place; 0 if none has."""
         query = "SELECT line FROM outputs WHERE place = ?"
         row = self._places.execute(query, (_digest(place),)).fetchone()
         return 0 if row is None else int(row[0])
 
     def _state(self, file: Mapping[str, Any], place: str) -> tuple[str, str]:
-        """``same``, ``changed``, ``missing`` or ``unreadable``, and a sentence."""
+        """``same``, ``changed``, ``missing`` or ``unreadable``, and a message."""
         try:
             if not place.startswith(SCHEME):
                 if not os.path.lexists(place):
@@ -117,7 +116,7 @@ class NamedFiles:
                 return _compared_by_store(file, place, found)
             return _compared(file, place, storage.source(location, options))
         except (AudioEngineError, ValueError) as error:
-            return "unreadable", f"{place} can't be judged: {error}"
+            return "unreadable", f"{place} can't be checked: {error}"
 
     def _bucket(self) -> Storage:
         if self._storage is None:
@@ -139,17 +138,17 @@ def _compared(file: Mapping[str, Any], place: str, source: Source) -> tuple[str,
 
 
 def _expected(file: Mapping[str, Any]) -> object:
-    """The SHA-256 that a file should have, in hexadecimal; None where nobody has told it."""
+    """The SHA-256 that a file should have, in hexadecimal; None if the entry has none."""
     told = file.get("store_sha256")
     if "sha256" in file or not isinstance(told, str):
         return file.get("sha256")
-    # Of an object that was written in parts a store may know no digest of the whole.
+    # A store may know no digest of the whole for an object that was written in parts.
     raw = b64decode(told) if _WHOLE.fullmatch(told) else b""
     return raw.hex() or None
 
 
 def _compared_by_store(file: Mapping[str, Any], place: str, found: Found) -> tuple[str, str]:
-    """What the store says now, and said then, of an object that nobody here has read."""
+    """Compare the store's metadata of an unread object with the metadata in its entry."""
     now = {"bytes": found.size, "etag": found.etag.strip('"'), "store_sha256": found.sha256}
     for name, value in now.items():
         told = file.get(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`verify_record`: whether a custody record, and the files that it names, are what they were."""
+"""`verify_record` checks that a custody record and the files that it names are unchanged."""
 
 from __future__ import annotations
 
@@ -32,23 +32,22 @@ def verify_record(
     head: str | None = None,
     files: bool = True,
     storage: Storage | None = None,
-    told: Callable[[EntryVerdict], None] | None = None,
+    on_entry: Callable[[EntryVerdict], None] | None = None,
 ) -> RecordVerification:
-    """Judge a custody record: its chain, its HMACs, its end, and the files that it names.
+    """Check a custody record: its chain, its HMACs, its end, and the files that it names.
 
-    A record that is not what it was is no error: see `passed`, `findings` and `failures`. Outputs
-    must be there and have their digests, but for those that a later entry replaced at the same
-    place. Sources must have theirs where they can still be read. What is written to the record
-    meanwhile is not looked at. Memory does not grow with the record; what is superseded is noted
-    in a temporary file.
+    A changed record raises no error: see `passed`, `findings` and `failures`. Every output must
+    exist and match its digest, unless a later entry replaced it at the same place. Sources must
+    match their digests if they can still be read. Entries that are appended meanwhile are ignored.
+    Memory does not grow with the record; places of outputs are kept in a temporary file.
 
-    record: its path, or with a key a CustodyRecord.
-    head: the SHA-256 of a line of it, as published once: that line must be there.
-    files: whether outputs and sources are read, too.
-    storage: where places that begin with s3:// are; by default S3.
-    told: called with the verdict of each entry, in order.
+    record: its path, or a CustodyRecord with a key.
+    head: the SHA-256 of one of its lines, published earlier; that line must still exist.
+    files: whether to read outputs and sources, too.
+    storage: where to read s3:// paths; by default S3.
+    on_entry: called with the verdict of each entry, in order.
 
-    Raises InvalidRequestError for a head that is none, StorageError where the record can't be read.
+    Raises InvalidRequestError for an invalid head, and StorageError if the record can't be read.
     """
     started = time.perf_counter()
     if not isinstance(record, CustodyRecord):
@@ -68,12 +67,12 @@ def verify_record(
             for line, data in ledger.lines():
                 if (link := Link.of(data)) is not None:
                     named.note(line, link.entry)
-        return _Audit(record, head, ledger).verdict(named, told, started)
+        return _Audit(record, head, ledger).verdict(named, on_entry, started)
 
 
 @dataclass(frozen=True)
 class _Ledger:
-    """A record as it was when it was opened."""
+    """A record as of when it was opened."""
 
     reading: Failing
     file: BinaryIO
@@ -82,9 +81,9 @@ class _Ledger:
 
     @classmethod
     def of(cls, record: CustodyRecord, file: BinaryIO, reading: Failing) -> _Ledger:
-        """Note how far an open record has come; what is appended later is not seen."""
+        """Note the length of an open record; lines that are appended later are not read."""
         with reading:
-            # Nobody is between a line and its head file meanwhile.
+            # The lock keeps writers from being between a line and its head file.
             lock(file.fileno())
             try:
                 head_data = record.head_path.read_bytes()
@@ -95,7 +94,7 @@ class _Ledger:
         return cls(reading, file, size, head_data)
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """All lines, from 1, without their ends; half a line at the end is none."""
+        """All whole lines, numbered from 1, without their ends."""
         self.file.seek(0)
         left = self.size
         number = 0
@@ -111,12 +110,12 @@ class _Ledger:
 
     @property
     def is_torn(self) -> bool:
-        """Whether there is half a line at the end."""
+        """Whether the last line is incomplete."""
         return self.size > 0 and os.pread(self.file.fileno(), 1, self.size - 1) != b"\n"
 
 
 class _Audit:
-    """One reading of a record, and what it counts."""
+    """One pass over a record, with its counts."""
 
     def __init__(self, record: CustodyRecord, published: str | None, ledger: _Ledger) -> None:
         self._record = record
@@ -128,13 +127,13 @@ class _Audit:
         self._sealed: Head | None = None
         if ledger.head_data is not None:
             self._sealed = unsealed(ledger.head_data, record.key)
-        # A record that has no line yet is sealed all the same.
+        # A record without lines has a head file too.
         self._is_seal_there = self._sealed == self._end
 
     def verdict(
         self,
         named: NamedFiles | None,
-        told: Callable[[EntryVerdict], None] | None,
+        on_entry: Callable[[EntryVerdict], None] | None,
         started: float,
     ) -> RecordVerification:
         """Read all lines."""
@@ -148,8 +147,8 @@ class _Audit:
             counts["unreachable"] += entry.sources_unreachable
             if not entry.passed and len(failures) < _SHOWN_FAILURES:
                 failures.append(entry)
-            if told is not None:
-                told(entry)
+            if on_entry is not None:
+                on_entry(entry)
         findings = tuple(self._whole())
         keyed = bool(self._follower.keyed)
         return RecordVerification(
@@ -186,29 +185,29 @@ class _Audit:
         return replace(seen, findings=(*findings, *seen.findings))
 
     def _whole(self) -> Iterator[RecordFinding]:
-        """What is wrong with the record as a whole."""
+        """The faults of the record as a whole."""
         count = self._end.count
         if self._ledger.is_torn:
-            message = "half a line is at its end: writing it was broken off, or it was cut"
+            message = "the last line is incomplete: its writing was interrupted, or it was cut"
             yield RecordFinding("torn", message)
         if self._published is not None and self._head_line is None:
             message = "no line has the digest that was given: lines were cut off or changed"
             yield RecordFinding("head", message)
         if self._ledger.head_data is None:
             if self._follower.keyed or self._record.key is not None:
-                message = "its head file is not there: whether lines were cut off can't be told"
+                message = "the head file is missing: lines may have been cut off at the end"
                 yield RecordFinding("cut", message)
         elif self._sealed is None:
-            yield RecordFinding("key", "its head file was changed, or the key is another one")
+            yield RecordFinding("key", "the head file was changed, or the key is wrong")
         elif self._sealed.count > count:
             missing = self._sealed.count - count
             message = f"{missing} of {self._sealed.count} entries were cut off at the end"
             yield RecordFinding("cut", message)
         elif self._sealed.count < count - 1:
             message = (
-                f"the head file tells of {self._sealed.count} entries only: an old one was put back"
+                f"the head file names only {self._sealed.count} entries: an old one was restored"
             )
             yield RecordFinding("cut", message)
         elif not self._is_seal_there:
-            message = f"line {self._sealed.count} is not the one that the head file tells of"
+            message = f"line {self._sealed.count} is not the one that the head file names"
             yield RecordFinding("cut", message)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening a recording: its bytes, its index, and what there is to warn of."""
+"""Opens a recording: its bytes, its index, and its warnings."""
 
 from __future__ import annotations
 
@@ -16,47 +16,48 @@ from audioengine.mp3.info_tag import DECODER_DELAY, InfoTag
 from audioengine.mp3.scan import scan
 from audioengine.notices import Notice
 from audioengine.sources.kind import Kind, kind_of
+from audioengine.sources.raw import RawFormat, raw_format
 from audioengine.storage import S3Options, Source, SourceLike, open_source
 
 if TYPE_CHECKING:
     from audioengine.operations.sampled import Sampled
     from audioengine.sources.leg import Samples
 
-# Of each kind of damage; a broken file may have it in a million places.
+# Warnings of each kind of damage; a broken file may have a million.
 _NAMED_AT_MOST = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """An open source and its frames, or its samples where it is no MP3."""
+    """An open source and its frames, or its samples if it is no MP3."""
 
     source: Source
-    """The bytes that its frames are in."""
+    """The bytes of its frames."""
     index: FrameIndex
     warnings: tuple[Notice, ...]
     file: Source
     """All bytes of its file: a WAV file may hold an MP3."""
     kind: str | None = None
-    """What file it is, with an article; None: an MP3."""
+    """The kind of file, with an article; None: an MP3."""
     sampled: Sampled | None = None
-    """Where it is no MP3, its samples; it has no frames then."""
+    """Its samples if it is no MP3; it has no frames then."""
 
     def read_pcm(self, spans: Sequence[Span]) -> list[Samples]:
-        """[shape=(span.length, channels)] The raw samples of each span; 0 where there are none."""
+        """[shape=(span.length, channels)] The raw samples of each span; 0 outside the recording."""
         if self.sampled is not None:
             return self.sampled.read(spans)
-        from audioengine.pcm.decode import decode_all  # what is not decoded costs no import
+        from audioengine.pcm.decode import decode_all  # imported only to decode
 
         return decode_all(self.source, self.index, spans)
 
     @property
     def read_samples(self) -> Callable[[int, int], Samples] | None:
-        """What gives the raw samples from one to before another; None: it is an MP3."""
+        """The reader of raw samples [start, end); None for an MP3."""
         return None if self.sampled is None else self.sampled.window
 
 
 class _Part(Source):
-    """The MP3 that a file of another kind holds."""
+    """The MP3 inside a file of another kind."""
 
     def __init__(self, whole: Source, offset: int, size: int) -> None:
         self._whole = whole
@@ -64,23 +65,23 @@ class _Part(Source):
         self.size = size
 
     def read(self, offset: int, length: int) -> bytes:
-        """The bytes from `offset`, counted from the MP3's first."""
+        """Read bytes from `offset`, counted from the MP3's first."""
         return self._whole.read(self._offset + offset, max(0, min(length, self.size - offset)))
 
     def check_unchanged(self) -> None:
-        """Raise StorageError where the file is no longer what was opened."""
+        """Raise StorageError if the file has changed since it was opened."""
         self._whole.check_unchanged()
 
     def close(self) -> None:
-        """Leave it to the file."""
+        """Do nothing: whoever opened the file closes it."""
 
 
 def likely_delay(recording: Recording) -> int:
-    """Return the `encoder_delay` that is right for a source that tells none, if LAME made it.
+    """Return the right `encoder_delay` for an untagged source, if LAME made it.
 
-    Its lateness counts from the first frame; a clock behind a tag begins 529 samples later. LAME's
-    place for the tag, which it fills in at the end, is left as a frame of zeros by one that was
-    killed, and plays as a silent frame.
+    LAME's delay counts from the first frame; the clock of a tagged file begins 529 samples later.
+    LAME fills in the tag at the end: if it was killed, its first frame is blank and plays as a
+    silent frame.
     """
     index = recording.index
     first = recording.source.read(index.offset(0), index.size(0))
@@ -90,26 +91,32 @@ def likely_delay(recording: Recording) -> int:
 
 @contextmanager
 def open_recording(
-    source: SourceLike, *, allow_truncated: bool = False, s3: S3Options | None = None
+    source: SourceLike,
+    *,
+    allow_truncated: bool = False,
+    s3: S3Options | None = None,
+    raw: RawFormat | str | None = None,
 ) -> Iterator[Recording]:
-    """Open and index a source: an MP3, or a file of sound that can be encoded.
+    """Open and index a source: an MP3, or a sound file that can be encoded.
 
-    Raises StorageError, MalformedAudioError (also where the tag or header promises more than there
-    is, and a tag does not just count itself, unless `allow_truncated`), UnsupportedAudioError and
-    LimitError, and InvalidRequestError where `allow_truncated` is neither True nor False.
+    raw: what a file without a header holds, such as ``ulaw:8000:2``.
+
+    Raises StorageError, UnsupportedAudioError, LimitError and MalformedAudioError; the last also,
+    unless `allow_truncated`, if the tag or header promises more than the file holds and the tag
+    does not just count itself. Raises InvalidRequestError if `allow_truncated` is no bool.
     """
     if not isinstance(allow_truncated, bool):
         raise InvalidRequestError.of("allow_truncated", allow_truncated, "must be True or False")
     with closing(open_source(source, s3)) as opened:
-        kind = kind_of(opened)
-        if kind is None or kind.holds_mp3:
+        kind = None if raw is not None else kind_of(opened)
+        if raw is None and (kind is None or kind.holds_mp3):
             yield _mp3(opened, kind, allow_truncated=allow_truncated)
         else:
-            from audioengine.operations.sampled import open_sampled  # few sources are no MP3
+            from audioengine.operations.sampled import open_sampled  # rarely needed
 
-            sampled = open_sampled(opened, kind, allow_truncated=allow_truncated)
-            warnings = sampled.opened.warnings
-            yield Recording(opened, sampled.index, warnings, opened, str(kind), sampled)
+            sampled = open_sampled(opened, raw_format(raw), allow_truncated=allow_truncated)
+            found = sampled.opened
+            yield Recording(opened, sampled.index, found.warnings, opened, found.kind, sampled)
 
 
 def _mp3(file: Source, kind: Kind | None, *, allow_truncated: bool) -> Recording:
@@ -121,7 +128,7 @@ def _mp3(file: Source, kind: Kind | None, *, allow_truncated: bool) -> Recording
         promised = index.frames + index.missing_frames
         raise MalformedAudioError(
             f"the recording is cut off: its tag promises {promised} frames and "
-            f"{index.frames} are there; allow_truncated takes it as it is",
+            f"{index.frames} are there; allow_truncated accepts it",
             source.size,
         )
     return Recording(
@@ -130,19 +137,19 @@ def _mp3(file: Source, kind: Kind | None, *, allow_truncated: bool) -> Recording
 
 
 def source_warnings(index: FrameIndex) -> tuple[Notice, ...]:
-    """What is odd about a source, though it can be read."""
+    """The warnings of a source that can be read."""
     out = [
         Notice(
             "junk",
-            f"Bytes {junk.offset} to {junk.offset + junk.length} are no frames; they are not part "
-            "of the recording.",
+            f"Bytes {junk.offset} to {junk.offset + junk.length} are no MP3 frames; they are left "
+            "out of the recording.",
         )
         for junk in index.junk[:_NAMED_AT_MOST]
     ]
     if len(index.junk) > _NAMED_AT_MOST:
         rest = index.junk[_NAMED_AT_MOST:]
         count, length = len(rest), sum(junk.length for junk in rest)
-        message = f"{length} more bytes in {count} more places are no frames either."
+        message = f"{length} more bytes in {count} more places are no MP3 frames."
         out.append(Notice("junk", message))
     if index.incomplete_last is not None:
         last = index.incomplete_last
@@ -158,8 +165,8 @@ def source_warnings(index: FrameIndex) -> tuple[Notice, ...]:
     out += [
         Notice(
             "lost_main_data",
-            f"The audio of frame {frame} (byte {index.offset(frame)}) is lost: it began in bytes "
-            "that are not there, or no decoder can read it; it is taken for silence.",
+            f"The audio of frame {frame} (byte {index.offset(frame)}) is lost: its main data is "
+            "missing or can't be decoded; the frame counts as silence.",
         )
         for frame in lost[:_NAMED_AT_MOST]
     ]
@@ -171,31 +178,31 @@ def source_warnings(index: FrameIndex) -> tuple[Notice, ...]:
         more = f" and {len(hollow) - 1} more" if len(hollow) > 1 else ""
         message = (
             f"Frame {first} (byte {index.offset(first)}){more}: without main data, and silent. "
-            "Players built on minimp3 leave such frames out and play what follows too early."
+            "Players built on minimp3 skip such frames and play everything after them too early."
         )
         out.append(Notice("hollow_frames", message))
     if index.inner_tags:
         message = (
             f"Frame {index.inner_tags[0]} (byte {index.offset(index.inner_tags[0])}) is a tag "
-            "frame inside the recording, as joining files leaves it; it plays as silence."
+            "frame inside the recording, probably from joining files; it plays as silence."
         )
         out.append(Notice("inner_tag", message))
     return (*out, *_tag_warnings(index))
 
 
 def _tag_warnings(index: FrameIndex) -> Iterator[Notice]:
-    """What is odd about the tag frame, and where players read it otherwise than audioengine."""
+    """The warnings of the tag frame, and of players that interpret it differently."""
     tag = index.info_tag
     if tag is None:
         return
-    counts = f"The tag says {tag.frames} frames; there are {index.frames}, which counts."
+    counts = f"The tag says {tag.frames} frames; the file has {index.frames}, which is used."
     if index.tag_counts_itself:
         message = f"{counts} The tag counts itself too; all bytes that it promises are there."
         yield Notice("tag_counts_itself", message)
     elif index.missing_frames:
         message = (
             f"The recording is cut off: its tag promises {tag.frames} frames, and there are "
-            f"{index.frames}. Padding of the end that is missing does not count."
+            f"{index.frames}. The tag's padding is ignored, because the end is missing."
         )
         yield Notice("truncated", message)
     elif tag.frames is not None and tag.frames != index.frames:
@@ -226,7 +233,7 @@ def _tag_warnings(index: FrameIndex) -> Iterator[Notice]:
 
 
 def _disagreement(index: FrameIndex, tag: InfoTag) -> str | None:
-    """Where players begin to play elsewhere than audioengine, by what the tag lacks."""
+    """How players that need more in the tag place sample 0 differently; None if they agree."""
     if tag.encoder is None:
         if not tag.frames:
             return None

@@ -20,7 +20,7 @@ from audioengine.storage.buckets import SCHEME
 
 
 def require_record(record: CustodyWriter | None) -> None:
-    """Raise, before anything is done, where the output could not be recorded.
+    """Raise before any work if the output could not be recorded.
 
     Raises InvalidRequestError, VerificationError and StorageError.
     """
@@ -32,14 +32,14 @@ def require_record(record: CustodyWriter | None) -> None:
 
 
 def recorded(record: CustodyWriter, entry: custody_entry.Entry) -> RecordedReport | None:
-    """Record an output that is published.
+    """Record a published output.
 
-    Raises StorageError, which says that it is published.
+    Raises StorageError; its message says that the output is published.
     """
     try:
         return record.add(entry)
     except AudioEngineError as error:
-        message = f"the output is published, but it is not recorded: {error}"
+        message = f"the output is published, but not recorded: {error}"
         raise StorageError(message, retryable=error.retryable) from error
 
 
@@ -53,9 +53,9 @@ def store_entry(
     verdict: VerdictReport | None,
     s3: S3Options | None,
 ) -> custody_entry.Entry:
-    """Return the entry of a store, whose output is staged and not published yet.
+    """Return the entry of a store before its staged output is published.
 
-    verdict: of the output, where it was verified.
+    verdict: the verification of the output, if it was verified.
     """
     return custody_entry.of_store(
         report,
@@ -76,9 +76,9 @@ def merge_entry(
     verdict: VerdictReport | None,
     s3: S3Options | None,
 ) -> custody_entry.Entry:
-    """Return the entry of a merge, whose output is staged and not published yet.
+    """Return the entry of a merge before its staged output is published.
 
-    parts: those that are in it, in order of start. verdict: as of `store_entry`.
+    parts: the merged recordings in order of start. verdict: as for `store_entry`.
     """
     return custody_entry.of_merge(
         report,

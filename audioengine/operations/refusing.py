@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Warnings that somebody takes for failures."""
+"""Turns chosen warnings into errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from audioengine.notices import Notice
 
 
 def refuse_warnings(warnings: Iterable[Notice], refuse: Collection[str]) -> None:
-    """Raise InvalidRequestError where one of the warnings has a code of `refuse`."""
+    """Raise InvalidRequestError if a warning has a code in `refuse`."""
     problems = [
         Problem(f"warnings.{one.code}", "<refused>", one.message)
         for one in warnings

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports of plans and of what became of them."""
+"""Builds the reports of `store` and `plan_store`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from audioengine.version import VERSION
 
 @dataclass(frozen=True, slots=True)
 class StoreWork:
-    """What a store did; without a plan, a plain copy."""
+    """The result of a store; without a plan, a plain copy."""
 
     index: FrameIndex
     edits: Edits
@@ -155,12 +155,12 @@ def plan_report(recording: Recording, edits: Edits, plan: StorePlan | None) -> P
 
 
 def rendering_of(plan: RenderPlan, sources: Iterable[FrameIndex]) -> str:
-    """How a plan renders its sources, for reports; without frames they are encoded once."""
+    """The report's `render` of a plan; sources without frames are ``encoded``."""
     return plan.render if any(index.frames for index in sources) else "encoded"
 
 
 def to_remake(plan: RenderPlan) -> list[RemadeFrames]:
-    """What a plan requires, by reason."""
+    """The frames that a plan re-makes, by reason."""
     out = []
     for channel, parts in enumerate(plan.required):
         for part in parts:
@@ -176,7 +176,7 @@ def to_remake(plan: RenderPlan) -> list[RemadeFrames]:
 
 
 def source_file(recording: Recording, sha256: str) -> FileReport:
-    """What a source is."""
+    """The report of a source."""
     index, tag = recording.index, recording.index.info_tag
     return FileReport(
         sha256,
@@ -191,7 +191,7 @@ def source_file(recording: Recording, sha256: str) -> FileReport:
 
 
 def trim_report(edits: Edits, index: FrameIndex) -> TrimReport:
-    """What was kept of a source."""
+    """The report of a trim."""
     rate = index.format.rate_hz
     asked = IntervalReport.of(edits.trim_asked, rate) if edits.trim_asked else None
     return TrimReport(asked, IntervalReport.of(edits.trim, rate))
@@ -227,7 +227,7 @@ def channels_of(planned: PlannedMask, format: StreamFormat) -> str:
 
 
 def _moved(plan: StorePlan, rendered: Rendered) -> Iterator[tuple[int, int]]:
-    """For each mask, the frames that were re-made just before and after those that it requires."""
+    """For each mask, the number of frames re-made just before and after those that it requires."""
     required = merged(part for channel in plan.required for part in channel)
     remade = merged(part.frames for part in rendered.remade)
 
@@ -245,7 +245,7 @@ def _moved(plan: StorePlan, rendered: Rendered) -> Iterator[tuple[int, int]]:
 
 
 def remade_report(part: RemadeFrames, plan: RenderPlan, start: int, samples: int) -> RemadeReport:
-    """What was re-made, on a clock of `samples` samples that begins with raw sample `start`."""
+    """The report of re-made frames, on a clock of `samples` samples from raw sample `start`."""
     spf, rate = plan.format.samples_per_frame, plan.format.rate_hz
     zero = plan.grid.origin - start
     played = Span(zero + part.frames.first * spf, zero + part.frames.last * spf)
@@ -258,6 +258,6 @@ def remade_report(part: RemadeFrames, plan: RenderPlan, start: int, samples: int
 
 
 def seconds_of(ranges: Iterable[FrameRange], format: StreamFormat) -> float:
-    """How long the frames last, those in several ranges counted once."""
+    """The duration of the frames; a frame in several ranges counts once."""
     frames = sum(part.count for part in merged(ranges))
     return frames * format.samples_per_frame / format.rate_hz

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings that are no MP3: their samples are edited, and encoded once."""
+"""Recordings that are no MP3: their samples are edited and encoded once."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from dataclasses import dataclass
 
 from audioengine.edits import Span
 from audioengine.errors import UnsupportedAudioError
+from audioengine.operations.workers import worker_count
 from audioengine.plan.encode import RATES_HZ, format_for
 from audioengine.plan.samples import SampleIndex, sample_index
 from audioengine.render.section import SECTION_SAMPLES
-from audioengine.sources.kind import Kind
 from audioengine.sources.leg import Samples
-from audioengine.sources.opening import Opened, open_kind
+from audioengine.sources.opening import Opened, open_sound
+from audioengine.sources.raw import RawFormat
 from audioengine.sources.windows import SoundWindows
 from audioengine.storage import Source
-
-# Workers ask for one section after the other; at once there are two at most that are not in order.
-_KEPT_SAMPLES = 2 * SECTION_SAMPLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Sampled:
     windows: SoundWindows
 
     def read(self, spans: Sequence[Span]) -> list[Samples]:
-        """[shape=(span.length, channels)] The samples of each span; 0 where there are none."""
+        """[shape=(span.length, channels)] The samples of each span; 0 outside the recording."""
         return self.windows(spans)
 
     def window(self, start: int, end: int) -> Samples:
@@ -39,19 +37,23 @@ class Sampled:
         return pcm
 
 
-def open_sampled(source: Source, kind: Kind, *, allow_truncated: bool) -> Sampled:
-    """Open a file of sound of a kind that is no MP3.
+def open_sampled(source: Source, raw: RawFormat | None, *, allow_truncated: bool) -> Sampled:
+    """Open a sound file that is no MP3; one without a header by what `raw` says.
 
-    Raises MalformedAudioError, UnsupportedAudioError, also for a sampling rate that MP3 has not,
+    Raises MalformedAudioError, UnsupportedAudioError, also for a sampling rate that MP3 lacks,
     LimitError and StorageError.
     """
-    opened = open_kind(source, kind, allow_truncated=allow_truncated)
+    opened = open_sound(source, raw, allow_truncated=allow_truncated)
     sound = opened.sound
     format = format_for(sound.rate, sound.channels)
     if format is None:
         rates = ", ".join(map(str, RATES_HZ))
         raise UnsupportedAudioError(
-            f"this is {kind} at {sound.rate:,} Hz, which MP3 has not (it has {rates} Hz), and "
-            "resampled sound can't be edited to the sample: convert it first"
+            f"this is {opened.kind} at {sound.rate:,} Hz, which MP3 does not have (it has {rates} "
+            "Hz); resampled sound can't be edited sample-exactly, so convert it first"
         )
-    return Sampled(opened, sample_index(format, sound.length), SoundWindows(sound, _KEPT_SAMPLES))
+    return Sampled(
+        opened,
+        sample_index(format, sound.length),
+        SoundWindows(sound, SECTION_SAMPLES, worker_count(None)),
+    )

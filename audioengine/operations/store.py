@@ -29,6 +29,7 @@ from audioengine.plan.masks import PlannedMask
 from audioengine.render.execute import Progress
 from audioengine.render.workers import executor_of
 from audioengine.report import PlanReport, StoreReport
+from audioengine.sources.raw import RawFormat, raw_format
 from audioengine.storage import (
     DestinationLike,
     S3Options,
@@ -45,6 +46,7 @@ def store(
     options: StoreOptions = StoreOptions(),  # noqa: B008 - frozen
     *,
     start_time_ms: Number | None = None,
+    raw: RawFormat | str | None = None,
     record: CustodyWriter | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
@@ -61,6 +63,7 @@ def store(
     modification: what to keep and what to mask; None copies the recording.
     options: how to edit; see `StoreOptions`.
     start_time_ms: epoch time of the recording's start, for absolute times.
+    raw: what a source without a header holds: ``ulaw:8000:2``.
     record: a CustodyRecord that gets an entry once the output is published.
     s3: how s3:// paths are reached and encrypted.
     workers: threads that decode and encode, by default one per processor; the output is the same
@@ -80,7 +83,9 @@ def store(
 
         recording_custody.require_record(record)
     modification = with_transcripts(modification, options, s3)
-    with open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording:
+    with open_recording(
+        source, allow_truncated=options.allow_truncated, s3=s3, raw=raw
+    ) as recording:
         edits = resolved(recording, modification, options, start_time_ms, workers)
         if options.verify:
             # A fifth of all imports, and few calls need it.
@@ -119,6 +124,8 @@ def store(
                     "modification": modification and options.completed(modification),
                     "start_time_ms": start_time_ms,
                 }
+                if (format := raw_format(raw)) is not None:
+                    request["raw"] = format.text
                 entry = recording_custody.store_entry(
                     record, report, source, destination, staging, request, verdict, s3
                 )
@@ -136,6 +143,7 @@ def plan_store(
     options: StoreOptions = StoreOptions(),  # noqa: B008 - frozen
     *,
     start_time_ms: Number | None = None,
+    raw: RawFormat | str | None = None,
     s3: S3Options | None = None,
 ) -> PlanReport:
     """Say what `store` would do with the same arguments, without decoding or writing anything.
@@ -148,7 +156,9 @@ def plan_store(
     """
     options = options_of(options, StoreOptions)
     modification = with_transcripts(modification, options, s3)
-    with open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording:
+    with open_recording(
+        source, allow_truncated=options.allow_truncated, s3=s3, raw=raw
+    ) as recording:
         edits = resolved(recording, modification, options, start_time_ms)
         plan = None if is_copy(recording, edits) else store_plan(recording, edits, options)
         return reporting.plan_report(recording, edits, plan)

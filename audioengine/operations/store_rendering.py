@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rendering a store by the way that it can go."""
+"""Renders a store, by copying frames or by re-making everything."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from audioengine.render.weave import NoRoomError
 
 
 class Restartable(Protocol):
-    """A place for an output that nobody sees yet."""
+    """An output that is not published yet."""
 
     def write(self, data: bytes) -> object:
         """Append."""
         ...
 
     def rewrite_start(self, data: bytes) -> None:
-        """Replace the first bytes, which were written before."""
+        """Replace the first bytes, which are already written."""
         ...
 
     def restart(self) -> None:
-        """Forget all that was written."""
+        """Discard everything written."""
         ...
 
 
 def no_room(error: NoRoomError) -> Notice:
-    """Why nothing is copied where what is re-made would not fit beside it."""
-    return Notice("no_room", f"What is re-made has no room beside what is kept: {error}")
+    """The notice that nothing is copied, because re-made frames do not fit beside copied ones."""
+    return Notice("no_room", f"Re-made frames do not fit beside copied ones: {error}")
 
 
 def render_store(
@@ -47,12 +47,12 @@ def render_store(
     workers: int,
     progress: Progress | None = None,
 ) -> tuple[StorePlan, Rendered]:
-    """Write what edits that change something make of a recording to an empty `staging`.
+    """Write an edited recording to an empty `staging`; `edits` must change something.
 
-    Whether what is re-made has room beside what is kept shows only here: where it hasn't, all is
-    re-made if `fallback` lets it.
+    Whether re-made frames have room beside copied ones shows only here. If not, everything is
+    re-made, if `fallback` allows it.
 
-    Raises UnsupportedAudioError where `fallback` does not, and StorageError.
+    Raises UnsupportedAudioError if `fallback` does not, and StorageError.
     """
     index = recording.index
     plan = store_plan(recording, edits, options)
@@ -76,7 +76,7 @@ def render_store(
 
 
 class Nowhere:
-    """Keeps nothing."""
+    """An output that discards everything."""
 
     def write(self, data: bytes) -> None:
         """Do nothing."""
@@ -91,6 +91,6 @@ class Nowhere:
 def plan_of_rendering(
     recording: Recording, edits: Edits, options: StoreOptions, workers: int
 ) -> StorePlan:
-    """The plan that a store of these edits ends with: the rendering is done and thrown away."""
+    """The final plan of a store of these edits, found by a rendering that is thrown away."""
     plan, _ = render_store(recording, edits, options, Nowhere(), workers)
     return plan

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `store`, `plan_store` and `verify` make of their arguments: edits, and a plan of them."""
+"""Turns the arguments of `store`, `plan_store` and `verify` into edits and a plan."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def resolved(
     start_time_ms: Number | None,
     workers: int | None = None,
 ) -> Edits:
-    """The request on the recording's clock.
+    """Resolve the request on the recording's clock.
 
-    workers: threads that look for keys of telephones, where options ask for it.
+    workers: threads that look for telephone keys, if the options ask for it.
 
     Raises InvalidRequestError.
     """
@@ -53,7 +53,7 @@ def resolved(
         likely_delay=likely_delay(recording) if is_lost else LAME_LATENESS,
     )
     if options.mask_dtmf:
-        # It brings NumPy, which a plan lacks else.
+        # It imports NumPy, which a plan does not need otherwise.
         from audioengine.operations.tones import with_tones
 
         edits = with_tones(edits, recording, options, workers)
@@ -63,18 +63,18 @@ def resolved(
 
 
 def is_copy(recording: Recording, edits: Edits) -> bool:
-    """Whether edits leave a recording as it is; one that is no MP3 is encoded in any case."""
+    """Whether edits leave an MP3 unchanged; other recordings are always encoded."""
     return edits.is_identity and recording.sampled is None
 
 
 def store_plan(
     recording: Recording, edits: Edits, options: StoreOptions, found: Sequence[Notice] = ()
 ) -> StorePlan:
-    """The plan of edits that change something.
+    """Plan edits that change something.
 
-    found: what rendering found in the way of copying frames.
+    found: why frames can't be copied, as an earlier rendering found.
 
-    Raises UnsupportedAudioError where the source needs the full path and `fallback` refuses it.
+    Raises UnsupportedAudioError if the source needs the full path and `fallback` refuses it.
     """
     index = recording.index
     return make_plan(

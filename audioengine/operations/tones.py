@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`find_dtmf`: the keys of a telephone that are heard in a recording."""
+"""`find_dtmf` finds telephone keys (DTMF) in a recording."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ class HeardKeys:
     channel: int
     string: KeyString
     echo_of: int | None = None
-    """The channel that it is an echo of."""
+    """The channel of which it is an echo."""
     lags_s: tuple[float, float] = (0, 0)
-    """From and to how much it is late there."""
+    """The shortest and the longest delay of the echo."""
 
     @property
     def start_s(self) -> float:
-        """Where it begins, in seconds; of an echo, the earliest that fits."""
+        """Its start in seconds; of an echo, the earliest possible one."""
         return self.string.start_s + self.lags_s[0]
 
     @property
     def end_s(self) -> float:
-        """Where it ends, in seconds; of an echo, the latest that fits."""
+        """Its end in seconds; of an echo, the latest possible one."""
         return self.string.end_s + self.lags_s[1]
 
 
@@ -81,11 +81,11 @@ def find_dtmf(
 ) -> Findings:
     """Find strings of keys (DTMF) in a recording, and their echo on the other party's channel.
 
-    The whole recording is decoded, in blocks. A string is what has no pause of more than 3 s. Its
-    findings are of the kind ``DTMF``; what keys they are is told nowhere.
+    The whole recording is decoded, in blocks. A pause of more than 3 s ends a string. Each string
+    is a finding of the kind ``DTMF``; findings do not name the keys.
 
-    min_keys: strings of fewer are none, at least 1. Two of the keys must be heard clearly; of a
-        voice or music as loud as they are, single ones may be made up.
+    min_keys: ignores strings of fewer keys, at least 1. Two of the keys must be heard clearly;
+        with 1, a voice or music as loud as keys may be taken for one.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, StorageError.
     """
@@ -115,7 +115,7 @@ def _findings(
 def with_tones(
     edits: Edits, recording: Recording, options: SharedOptions, workers: int | None = None
 ) -> Edits:
-    """Add masks of the keys that are heard, where `options` ask for it."""
+    """Add masks of telephone keys, if `options` ask for it."""
     if not options.mask_dtmf:
         return edits
     started = time.perf_counter()
@@ -126,7 +126,7 @@ def with_tones(
         party: [_clipped(one, index.samples, index.format.rate_hz) for one in intervals]
         for party, intervals in asked.mask.items()
     }
-    # On a clock of their own: what the request's own masks count from is no matter.
+    # On a clock of their own: the zero of the request's own masks does not matter.
     more = resolve(
         options.completed(replace(asked, mask=mask)),
         rate_hz=index.format.rate_hz,
@@ -146,7 +146,7 @@ def with_tones(
 
 
 def _clipped(interval: Interval, samples: int, rate_hz: int) -> Interval:
-    """A stretch that is open where it reaches behind the end."""
+    """The interval, open at its end if it reaches past the recording."""
     end = None if interval.end is None else exact(interval.end, "to")
     return interval if end is None or end * rate_hz < samples else Interval(interval.start, None)
 
@@ -161,9 +161,9 @@ def dtmf_report(
     s3: S3Options | None = None,
     workers: int | None = None,
 ) -> DtmfReport:
-    """List the strings that `find_dtmf` finds; with `show_digits` also what keys they are.
+    """List the strings that `find_dtmf` finds; with `show_digits`, with their keys.
 
-    Raises what `find_dtmf` does.
+    Raises what `find_dtmf` raises.
     """
     started = time.perf_counter()
     party_of(0, caller_channel)
@@ -191,9 +191,9 @@ def dtmf_report(
 
 
 def party_of(channel: int, caller_channel: CallerChannel) -> Party:
-    """Who is on a channel of a stereo recording.
+    """The party on a channel of a stereo recording.
 
-    Raises InvalidRequestError where `caller_channel` is no channel.
+    Raises InvalidRequestError if `caller_channel` is neither left nor right.
     """
     if caller_channel not in ("left", "right"):
         raise InvalidRequestError.of("caller_channel", caller_channel, "must be left or right")
@@ -207,9 +207,9 @@ def _span(heard: HeardKeys, rate_hz: int, samples: int) -> Span:
 def heard_strings(
     recording: Recording, min_keys: int = 3, workers: int | None = None
 ) -> tuple[HeardKeys, ...]:
-    """The strings in all channels of a recording and their echoes, by their starts.
+    """The strings in all channels of a recording and their echoes, in order of start.
 
-    Raises InvalidRequestError where `min_keys` is no whole number of at least 1.
+    Raises InvalidRequestError if `min_keys` is no whole number of at least 1.
     """
     if isinstance(min_keys, bool) or not isinstance(min_keys, Integral) or min_keys < 1:
         raise InvalidRequestError.of("min_keys", min_keys, "must be a whole number, at least 1")
@@ -234,7 +234,7 @@ def heard_strings(
 
 
 def _with_echoes(recording: Recording, found: list[HeardKeys]) -> list[HeardKeys]:
-    """The strings, those named that are an echo, and echoes that are too weak to be strings."""
+    """The strings, echoes marked as such, with echoes too weak to be found as strings added."""
     named = [
         replace(one, echo_of=1 - one.channel)
         if any(_level(one) < _level(other) - _QUIETER_DB for other in found if _meet(one, other))
@@ -256,7 +256,7 @@ def _with_echoes(recording: Recording, found: list[HeardKeys]) -> list[HeardKeys
 
 
 def _meet(one: HeardKeys, other: HeardKeys) -> bool:
-    """Whether they are on different channels, at the same time but for an echo's delay."""
+    """Whether they are on different channels and no further apart than an echo's delay."""
     return (
         one.channel != other.channel
         and one.string.start_s <= other.string.end_s + LONGEST_ECHO_S
@@ -271,7 +271,7 @@ def _level(heard: HeardKeys) -> float:
 def _blocks(
     recording: Recording, frames: Frames, executor: Executor, ahead: int
 ) -> Iterator[list[Windows]]:
-    """The windows of each channel, block by block; some blocks are worked on beside each other."""
+    """The windows of each channel, block by block; blocks are computed in parallel."""
     total = frames.count(recording.index.samples)
     size = round(_BLOCK_S * frames.rate_hz / frames.hop)
     coming: deque[Future[list[Windows]]] = deque()
@@ -290,7 +290,7 @@ def _block(recording: Recording, frames: Frames, first: int, last: int) -> list[
 
 
 def _samples(recording: Recording, begin: int, end: int) -> Samples:
-    """[shape=(end - begin, channels)] Silence stands before the recording and behind it."""
+    """[shape=(end - begin, channels)] The samples, silent outside the recording."""
     index = recording.index
     low, high = max(0, begin), min(index.samples, end)
     (pcm,) = recording.read_pcm([Span(index.start + low, index.start + high)])
@@ -298,7 +298,7 @@ def _samples(recording: Recording, begin: int, end: int) -> Samples:
 
 
 def _echo(recording: Recording, heard: HeardKeys) -> HeardKeys | None:
-    """The string's echo on the other channel, if there is one."""
+    """The string's echo on the other channel; None if it has none."""
     rate_hz = recording.index.format.rate_hz
     begin = round(heard.string.start_s * rate_hz)
     end = round((heard.string.end_s + LONGEST_ECHO_S) * rate_hz)

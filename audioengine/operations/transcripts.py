@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`read_transcript`, and the masks of a request that transcripts tell."""
+"""`read_transcript` finds what to mask; `with_transcripts` adds those masks to a request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from audioengine.choices import CallerChannel
 from audioengine.edits import Edits, Modification, Party, TranscriptFile, modification_of
@@ -16,11 +16,12 @@ from audioengine.operations.options import SharedOptions
 from audioengine.redaction.finding import Findings
 from audioengine.redaction.number_words import ENGLISH, NumberWords
 from audioengine.redaction.transcripts.finder import Finder
+from audioengine.render.workers import rare_collection
 from audioengine.report import Check
 from audioengine.storage import S3Options, Source, SourceLike, open_source
 
 _NAMED = 5
-"""Places that a message names."""
+"""The most places that a message names."""
 
 
 def read_transcript(
@@ -35,43 +36,44 @@ def read_transcript(
     numbers: NumberWords = ENGLISH,
     s3: S3Options | None = None,
 ) -> Findings:
-    """Read where a transcript says that something is to be masked; nothing of its text is kept.
+    """Find what to mask by a transcript; none of its text is kept.
 
     place: a path, s3://bucket/key, bytes, or a readable binary file object.
-    format: what it is, as the option `format` of `TranscriptOptions` names it; None: by what is in
-        it.
-    party: who speaks all of it, where it is of one channel alone.
-    agent: which party the agent is, where it has roles; None: both are masked.
-    channel_map: parties by its names or numbers of channels; None: the first is the left one, the
-        caller's unless `caller_channel` says else.
-    finder: a callable that finds more: it gets the text of a channel and the spans of its words,
-        and returns tuples of start, end, kind and, if it likes, confidence. Places count in
+    format: a format as `TranscriptOptions.format` names it; None detects it.
+    party: the only speaker, for a transcript of a single channel.
+    agent: the agent's party, for a transcript with roles; None masks both parties.
+    channel_map: the party of each channel name or number; None: the first channel is the left one,
+        which is the caller's unless `caller_channel` is "right".
+    finder: a callable that finds more. It gets the text of a channel and the spans of its words,
+        and returns tuples of start, end, kind and optionally confidence; positions count
         characters.
-    numbers: how its language says numbers; by default English.
-    s3: how places that begin with s3:// are reached.
+    numbers: the number words of its language; by default English.
+    s3: how s3:// paths are reached.
 
-    Card numbers that its words say are found too, with codes and expiries near them, as
+    Spoken card numbers are found too, with security codes and expiry dates near them, as
     ``CARD_NUMBER``, ``CVV`` and ``EXPIRY``.
 
-    Raises InvalidRequestError, which names paths and no text, where it is no transcript, or what it
-    marks has no time; LimitError for more than 256 MiB; StorageError.
+    Raises InvalidRequestError, which names paths and no text, if it is no transcript or a marked
+    word has no time; LimitError for more than 256 MiB; StorageError.
     """
     from audioengine.redaction.transcripts.reading import find_in_transcript
 
-    return find_in_transcript(
-        read_bytes(open_source(place, s3)),
-        format=format,
-        party=party,
-        agent=agent,
-        channel_map=channel_map,
-        caller_channel=caller_channel,
-        finder=finder,
-        numbers=numbers,
-    )
+    data = read_bytes(open_source(place, s3))
+    with rare_collection():
+        return find_in_transcript(
+            data,
+            format=format,
+            party=party,
+            agent=agent,
+            channel_map=channel_map,
+            caller_channel=caller_channel,
+            finder=finder,
+            numbers=numbers,
+        )
 
 
 def read_bytes(source: Source) -> bytes:
-    """Return all of a transcript, and close it.
+    """Read a whole transcript and close it.
 
     Raises LimitError for more than MAX_BYTES, and StorageError.
     """
@@ -79,7 +81,9 @@ def read_bytes(source: Source) -> bytes:
 
     with closing(source):
         if source.size > MAX_BYTES:
-            raise LimitError(f"a transcript has {source.size} bytes, at most {MAX_BYTES} are read")
+            raise LimitError(
+                f"a transcript has {source.size} bytes, at most {MAX_BYTES} are allowed"
+            )
         return source.read(0, source.size)
 
 
@@ -89,21 +93,21 @@ def with_transcripts(
     s3: S3Options | None = None,
     opened: Callable[[str], Source] | None = None,
 ) -> Modification | None:
-    """Return a modification with the masks of its transcripts in place of these.
+    """Return a modification with its transcripts replaced by their masks.
 
-    opened: opens a place; None: as any source is.
+    opened: opens a place; None: as any source is opened.
 
-    Raises InvalidRequestError where nothing says what to mask, or with what is wrong with a
-    transcript, and StorageError.
+    Raises InvalidRequestError if nothing says what to mask or a transcript is invalid, and
+    StorageError.
     """
     if modification is None or not modification_of(modification).transcripts:
         return modification
     reading = options.transcript
     redact = modification.redact or reading.redact
     if not redact:
-        rule = "must say which kinds of what the transcript tells are masked; ALL is all"
+        rule = "must name the kinds of findings to mask; ALL masks all"
         raise InvalidRequestError.of("redact", None, rule)
-    opened = opened or partial(open_source, s3=s3)
+    opened = opened or partial(_opened, s3=s3)
     told = [
         _findings(one, options, opened).modification(
             redact, reading.min_confidence or None, reading.guard_ms, reading.join_ms
@@ -111,15 +115,20 @@ def with_transcripts(
         for one in modification.transcripts
     ]
     if any(one.mask for one in told):
-        # Of two channels, one may well have nothing.
+        # A transcript of one channel may well have nothing to mask.
         told = [
             replace(one, notices=tuple(n for n in one.notices if n.code != "no_findings"))
             for one in told
         ]
     elif reading.require_match:
-        rule = "must tell of something that is to be masked, as require_match asks"
+        rule = "must have a finding to mask, because require_match is set"
         raise InvalidRequestError.of("transcript", ", ".join(redact), rule)
     return replace(modification, transcripts=(), redact=()).masked_too(told)
+
+
+def _opened(place: SourceLike, s3: S3Options | None) -> Source:
+    # The version that is asked for is the recording's.
+    return open_source(place, s3 and replace(s3, version=None))
 
 
 def _findings(
@@ -127,21 +136,25 @@ def _findings(
 ) -> Findings:
     from audioengine.redaction.transcripts.reading import find_in_transcript
 
-    return find_in_transcript(read_bytes(opened(file.place)), party=file.party, **_how(options))
+    data = read_bytes(opened(file.place))
+    with rare_collection():
+        return find_in_transcript(data, party=file.party, **_how(options))
 
 
 def transcript_check(
     place: SourceLike, options: SharedOptions, edits: Edits, rate_hz: int, s3: S3Options | None
 ) -> Check:
-    """Return whether a transcript of an output says nothing that its edits should have masked.
+    """Check that a transcript of an output has nothing that its edits should have masked.
 
     Raises what `read_transcript` raises.
     """
     from audioengine.redaction.still_said import still_said
     from audioengine.redaction.transcripts.reading import read_words
 
-    transcript, reading = read_words(read_bytes(open_source(place, s3)), **_how(options))
-    found = still_said(transcript, reading, edits, rate_hz)
+    data = read_bytes(_opened(place, s3))
+    with rare_collection():
+        transcript, reading = read_words(data, **_how(options))
+        found = still_said(transcript, reading, edits, rate_hz)
     places = [
         f"{what} of {party} at {start:.2f} to {end:.2f} s"
         for what, some in (("a word", found.in_masks), ("a card number", found.card_numbers))
@@ -170,7 +183,7 @@ class _How(TypedDict):
 
 
 def _how(options: SharedOptions) -> _How:
-    """How options say that transcripts are read."""
+    """The options for reading transcripts, as keyword arguments."""
     reading = options.transcript
     return {
         "format": None if reading.format == "auto" else reading.format,
@@ -178,3 +191,38 @@ def _how(options: SharedOptions) -> _How:
         "channel_map": reading.parties(),
         "caller_channel": options.caller_channel,
     }
+
+
+class TimedWord(NamedTuple):
+    """A word of a transcript, and when it is said."""
+
+    party: Party | None
+    start: float
+    """In seconds of the recording."""
+    end: float
+    text: str
+
+    def __repr__(self) -> str:
+        """Return nothing of the text."""
+        return f"TimedWord({self.party!r}, {self.start!r}, {self.end!r}, …)"
+
+
+def timed_words(
+    file: TranscriptFile, options: SharedOptions, s3: S3Options | None
+) -> list[TimedWord]:
+    """Return the words of a transcript that have times, in order of their starts.
+
+    Raises what `read_transcript` raises.
+    """
+    from audioengine.redaction.transcripts.reading import read_words
+
+    data = read_bytes(open_source(file.place, s3))
+    found = []
+    with rare_collection():
+        transcript, _ = read_words(data, party=file.party, **_how(options))
+        for stream in transcript.streams:
+            for place, word in enumerate(() if stream.is_of_speaker else stream.words):
+                start, end = stream.start_of(place), stream.end_of(place)
+                if start is not None and end is not None:
+                    found.append(TimedWord(stream.party, float(start), float(end), str(word.text)))
+    return sorted(found, key=lambda one: one.start)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`verify`: whether an output keeps the promises made for its request, from the files alone."""
+"""`verify` checks an output against the promises of its request, from the files alone."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from audioengine.operations.transcripts import transcript_check, with_transcript
 from audioengine.operations.workers import worker_count
 from audioengine.plan.rendering import RenderPlan
 from audioengine.report import Check, VerdictReport
+from audioengine.sources.raw import RawFormat
 from audioengine.storage import S3Options, SourceLike, open_source
 from audioengine.times import Number
 from audioengine.verification.case import store_case
@@ -30,7 +31,7 @@ from audioengine.verification.judge import judge, judge_copy, judge_unreadable
 from audioengine.verification.verdict import Verification
 from audioengine.version import VERSION
 
-# What fails where frames that could have been copied, or left out in gaps, are not.
+# The checks that fail if frames were re-made that could have been copied, or left out in gaps.
 _COPY_CHECKS = {"copied_frames", "other_party", "gaps"}
 
 
@@ -42,22 +43,23 @@ def verify(
     *,
     start_time_ms: Number | None = None,
     output_transcript: SourceLike | None = None,
+    raw: RawFormat | str | None = None,
     s3: S3Options | None = None,
     workers: int | None = None,
 ) -> Verification:
-    """Judge whether `output` is what `store` promises to make of `source` for this request.
+    """Check whether `output` is what `store` promises to make of `source` for this request.
 
-    Everything is measured anew, from the files: nothing that `store` reported is looked at. The
-    arguments are those of `store`; `output` is a path, s3://bucket/key, bytes, or a readable
-    binary file object. An output that does not keep its promises is no error: see `passed`,
-    and `checks` for the figures.
+    Everything is measured from the files; the report of `store` is not used. The arguments are
+    those of `store`; `output` is a path, s3://bucket/key, bytes, or a readable binary file object.
+    An output that breaks a promise raises no error: see `passed`, and `checks` for the figures.
 
-    output_transcript: of the output; then a check `transcript` fails where it still has a word
-        inside a mask, or a card number. It is read as the option `transcript` says.
-    workers: threads that decode, default one a processor; no influence on the verdict.
+    output_transcript: a transcript of the output, read as the option `transcript` says. The check
+        `transcript` fails if it still has a word inside a mask, or a card number.
+    workers: threads that decode, by default one per processor; the verdict is the same for any
+        number.
 
-    Raises VerificationError where the decoder (miniaudio, in audioengine[verify]) is not installed,
-    InvalidRequestError, MalformedAudioError and UnsupportedAudioError for what `store` refuses,
+    Raises VerificationError if the decoder (miniaudio, in audioengine[verify]) is not installed,
+    InvalidRequestError, MalformedAudioError and UnsupportedAudioError where `store` raises them,
     and StorageError.
     """
     started = time.perf_counter()
@@ -65,7 +67,9 @@ def verify(
     workers = worker_count(workers)
     modification = with_transcripts(modification, options, s3)
     with (
-        open_recording(source, allow_truncated=options.allow_truncated, s3=s3) as recording,
+        open_recording(
+            source, allow_truncated=options.allow_truncated, s3=s3, raw=raw
+        ) as recording,
         closing(open_source(output, s3)) as made,
         ThreadPoolExecutor(2) as beside,
     ):
@@ -83,9 +87,9 @@ def verify(
 def output_checks(
     recording: Recording, edits: Edits, options: StoreOptions, output: ByteSource, workers: int
 ) -> tuple[Check, ...]:
-    """The checks of an output for edits of a recording.
+    """Check an output of edits of a recording.
 
-    Raises VerificationError where there is no decoder, UnsupportedAudioError where `store` would.
+    Raises VerificationError if no decoder is installed, UnsupportedAudioError where `store` would.
     """
     require_decoder(recording, edits)
     if is_copy(recording, edits):
@@ -113,13 +117,13 @@ def output_checks(
 
 
 def may_have_had_no_room(checks: tuple[Check, ...], plan: RenderPlan) -> bool:
-    """Whether it may be one of which all had to be re-made, which only rendering can tell."""
+    """Whether everything may have been re-made for lack of room; only rendering can confirm it."""
     failed = {check.name for check in checks if not check.passed}
     return bool(failed) and failed <= _COPY_CHECKS and plan.render == "smart"
 
 
 def require_decoder(recording: Recording, edits: Edits) -> None:
-    """Raise VerificationError where there is something to decode and nothing to decode it with."""
+    """Raise VerificationError if a decoder is needed and none is installed."""
     if not is_copy(recording, edits):
         decoder_name()
 
@@ -132,20 +136,20 @@ def kept_promises(checks: tuple[Check, ...]) -> VerdictReport:
     failed = [f"{check.name}: {check.message}" for check in checks if not check.passed]
     if failed:
         raise VerificationError(
-            f"the output does not keep its promises and is not published; {' '.join(failed)}"
+            f"the output breaks a promise and is not published; {' '.join(failed)}"
         )
     return VerdictReport(True, checks, decoder_of(checks))
 
 
 def decoder_of(checks: Iterable[Check]) -> str:
-    """What decoded the recordings that were judged so; empty where none had to be."""
+    """The decoder that these checks used; empty if none was needed."""
     return "" if any(check.name == "copy" for check in checks) else decoder_name()
 
 
 def verification(
     checks: tuple[Check, ...], source_sha256: str, output_sha256: str, wall_seconds: float
 ) -> Verification:
-    """The verdict that checks amount to."""
+    """The verdict of the checks."""
     return Verification(
         passed=all(check.passed for check in checks),
         checks=checks,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many threads to work with."""
+"""The number of worker threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from audioengine.errors import InvalidRequestError
 
 
 def worker_count(asked: int | None) -> int:
-    """As many as asked, or one for each processor that this process may use."""
+    """The requested number, or one for each processor that this process may use."""
     if asked is None:
         affinity = getattr(os, "sched_getaffinity", None)
         return len(affinity(0)) if affinity else os.cpu_count() or 1

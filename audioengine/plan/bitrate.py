@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bitrate of re-made frames: from frames that stay, never from those that go."""
+"""The bitrate of re-made frames: chosen from frames that stay, never from removed ones."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from audioengine.plan.grid import FrameRange
 
 
 def nominal_bitrate(index: FrameIndex, outside: Iterable[FrameRange]) -> tuple[int, bool]:
-    """The bitrate_index that a source's re-made frames take, and whether its bitrate is constant.
+    """The bitrate_index of a source's re-made frames, and whether its bitrate is constant.
 
     outside: the source's frames that no edit touches.
     """
     format = index.format
     if not index.frames:
-        # Nothing but its format says how a recording of samples is encoded.
+        # Only its format decides how a recording of samples is encoded.
         return index.header.bitrate_index, True
     if index.free_format:
         kbps = index.size(0) * 8 * format.rate_hz / format.samples_per_frame / 1000
@@ -31,7 +31,7 @@ def nominal_bitrate(index: FrameIndex, outside: Iterable[FrameRange]) -> tuple[i
     if not parts:
         counts = index.bitrate_counts(0, index.frames)
         if np.count_nonzero(counts) > 1:
-            # Nothing but removed audio chose these bitrates.
+            # Removed audio alone chose these bitrates.
             return format.bitrate_index_at_least(usual_kbps(format)), False
     used = np.flatnonzero(counts)
     if len(used) == 1:
@@ -41,18 +41,18 @@ def nominal_bitrate(index: FrameIndex, outside: Iterable[FrameRange]) -> tuple[i
 
 
 def usual_kbps(format: StreamFormat) -> int:
-    """What call recorders use for stereo at such rates."""
+    """The bitrate that call recorders use for stereo at such sampling rates."""
     if format.version is Version.MPEG_1:
         return 128
     return 48 if format.version is Version.MPEG_2 else 32
 
 
-# By the highest rate that they are for, what leaves the band whole but for the top that LAME never
-# codes, and for 128 kbit/s what it leaves out above 16.5 kHz: in stereo, and in mono.
+# By highest sampling rate, for stereo and mono: bitrates that keep the whole band, except the top
+# that LAME never codes and, at 128 kbit/s, everything above 16.5 kHz.
 _FIRST_KBPS = {12_000: (32, 16), 16_000: (48, 32), 24_000: (64, 48), 48_000: (128, 64)}
 
 
 def first_kbps(format: StreamFormat) -> int:
-    """The bitrate of what is encoded for the first time."""
+    """The bitrate of audio that is encoded for the first time."""
     stereo, mono = next(of for most, of in _FIRST_KBPS.items() if format.rate_hz <= most)
     return stereo if format.channels == 2 else mono

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is heard when: recordings on one clock, and conferences heard once.
+"""Decides which recordings are heard when, so that a conference is heard once.
 
-Interval algebra alone; what a position counts is the caller's business. At each instant all
-recordings that have audio are heard, except that of those which also list a conference there
-only the one that started first is.
+Pure interval algebra; the caller chooses the unit of positions. At each instant every recording
+with audio is heard; of those that list a conference there, only the one that started first.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _FAR = 1 << 60
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """When one recording has audio, and when it lists a conference."""
+    """When a recording has audio, and when it lists a conference."""
 
     audio: Span
     conferences: tuple[Span, ...] = ()
@@ -29,15 +28,15 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class ConferenceSpan:
-    """A stretch in which the same recordings are heard, and the same silenced."""
+    """A stretch in which the same recordings are heard and the same are silenced."""
 
     span: Span
     heard: tuple[int, ...]
     """Numbers of recordings, in order of start."""
     silenced: tuple[int, ...]
-    """Numbers of those that have audio here and leave it to the first of `heard`'s conference."""
+    """Numbers of recordings with audio here whose conference is heard from another recording."""
     speaker: int | None
-    """Which of `heard` the conference is heard from; None where nobody is silenced."""
+    """The one of `heard` with the conference's audio; None if no recording is silenced."""
 
 
 def who_is_heard(recordings: Sequence[Presence], whole: Span) -> tuple[ConferenceSpan, ...]:
@@ -84,7 +83,7 @@ class Hearing:
 
     @classmethod
     def of(cls, stretches: Iterable[ConferenceSpan], recordings: int) -> Hearing:
-        """What stretches in order say of so many recordings."""
+        """Collect them from stretches in order; `recordings` is the number of recordings."""
         heard: list[list[Span]] = [[] for _ in range(recordings)]
         alone: list[list[Span]] = [[] for _ in range(recordings)]
         silenced: list[list[Span]] = [[] for _ in range(recordings)]
@@ -99,7 +98,7 @@ class Hearing:
 
 
 def silence_around(stretches: Sequence[ConferenceSpan]) -> tuple[Span, ...]:
-    """Where nobody is heard: between the stretches' voices, before the first, after the last."""
+    """Where no recording is heard: between the stretches, before the first, after the last."""
     gaps = (stretch.span for stretch in stretches if not stretch.heard)
     before, after = Span(-_FAR, stretches[0].span.start), Span(stretches[-1].span.end, _FAR)
     return join((before, *gaps, after))

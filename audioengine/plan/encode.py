@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of encoding samples that come from no MP3: everything is made, exactly tagged."""
+"""Plans the encoding of samples that come from no MP3: every frame is made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audioengine.plan.grid import place
 from audioengine.plan.rendering import Cause, RenderPlan
 
 RATES_HZ = tuple(sorted(rate for rates in SAMPLING_RATES_HZ.values() for rate in rates))
-"""Those that MP3 has."""
+"""The sampling rates of MP3."""
 
 
 def plan_encode(format: StreamFormat, samples: int, bitrate_index: int) -> RenderPlan:
@@ -45,13 +45,13 @@ def plan_encode(format: StreamFormat, samples: int, bitrate_index: int) -> Rende
 
 
 def header_for(format: StreamFormat, bitrate_index: int) -> FrameHeader:
-    """What the frames of a file that no source shapes have in common."""
+    """The header of frames in a file without a source MP3."""
     mode = Mode.SINGLE_CHANNEL if format.channels == 1 else Mode.JOINT_STEREO
     return FrameHeader(format, False, bitrate_index, 0, mode, 0, 0)
 
 
 def format_for(rate_hz: int, channels: int) -> StreamFormat | None:
-    """The stream format of a sampling rate; None where MP3 has no such rate."""
+    """The stream format of a sampling rate; None if MP3 lacks that rate."""
     for version in Version:
         for rate_index in range(3):
             format = StreamFormat(version, rate_index, channels)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames an output has, and the delay and padding that cut it to the sample."""
+"""The frame grid of an output, and the delay and padding that cut it to the sample."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audioengine.mp3.header import StreamFormat
 from audioengine.mp3.info_tag import DECODER_DELAY
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
-"""One truth value for each of some consecutive frames."""
+"""One truth value for each of consecutive frames."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,7 +37,7 @@ class FrameRange:
 
 
 def merged(ranges: Iterable[FrameRange], gap: int = 0) -> tuple[FrameRange, ...]:
-    """The ranges sorted, those that overlap or are at most `gap` frames apart made one."""
+    """The ranges sorted; ranges that overlap or are at most `gap` frames apart are joined."""
     out: list[FrameRange] = []
     for part in sorted(ranges):
         if out and part.first <= out[-1].last + gap:
@@ -48,7 +48,7 @@ def merged(ranges: Iterable[FrameRange], gap: int = 0) -> tuple[FrameRange, ...]
 
 
 def ranges_of(flags: Flags, first: int) -> list[FrameRange]:
-    """The frames whose flag is set, flags[0] being that of frame `first`."""
+    """The frames with a set flag; flags[0] belongs to frame `first`."""
     if not flags.any():
         return []
     bounds = np.zeros(len(flags) + 2, dtype=bool)
@@ -58,18 +58,18 @@ def ranges_of(flags: Flags, first: int) -> list[FrameRange]:
 
 
 def overlapping(ranges: Sequence[FrameRange], seen: FrameRange) -> Sequence[FrameRange]:
-    """Those of merged ranges that share frames with `seen`, found by bisection."""
+    """The merged ranges that share frames with `seen`, found by bisection."""
     first = bisect_right(ranges, seen.first, key=attrgetter("last"))
     return ranges[first : bisect_left(ranges, seen.last, key=attrgetter("first"))]
 
 
 def is_in(frame: int, ranges: Sequence[FrameRange]) -> bool:
-    """Whether any of merged ranges has the frame."""
+    """Whether any of the merged ranges contains the frame."""
     return bool(overlapping(ranges, FrameRange(frame, frame + 1)))
 
 
 def flags_of(ranges: Sequence[FrameRange], seen: FrameRange) -> Flags:
-    """[shape=(seen.count,)] Which of the frames `seen` are in any of these merged ranges."""
+    """[shape=(seen.count,)] Whether each of the frames `seen` is in any of the merged ranges."""
     flags = np.zeros(seen.count, dtype=bool)
     for part in overlapping(ranges, seen):
         flags[max(0, part.first - seen.first) : part.last - seen.first] = True
@@ -81,22 +81,22 @@ class Grid:
     """The output's frames, numbered like the source's, and the Info tag's two fields.
 
     Frame j decodes to the raw samples from ``origin + j · samples_per_frame``. Frames below 0
-    stand before the source's first.
+    come before the source's first.
     """
 
     origin: int
-    """0 where the frames are those of the source."""
+    """0 if the frames are those of the source."""
     frames: FrameRange
     encoder_delay: int
     padding: int
 
 
 def place(format: StreamFormat, kept: Span) -> Grid:
-    """The grid of an output that plays the raw samples `kept` (at least one) and no others."""
+    """The grid of an output that plays exactly the raw samples `kept` (at least one)."""
     spf, support = format.samples_per_frame, format.support
     if kept.start // spf == (kept.end - 1) // spf:
-        # FFmpeg drops too little where both cuts fall into one frame, unless delay + 529 is a
-        # multiple of the frame length: such an output gets a grid of its own.
+        # FFmpeg drops too little if both cuts fall into one frame, unless delay + 529 is a multiple
+        # of the frame length: such an output gets a grid of its own.
         lead = (support - 1) // spf
         delay = lead * spf - DECODER_DELAY
         padding = spf + DECODER_DELAY - kept.length
@@ -122,7 +122,7 @@ def frames_touched(format: StreamFormat, changed: Span, grid: Grid) -> FrameRang
 
 
 def frames_within(format: StreamFormat, span: Span, grid: Grid) -> FrameRange:
-    """The frames of the grid whose coded data depends on nothing but these raw samples."""
+    """The frames of the grid whose coded data depends only on these raw samples."""
     spf = format.samples_per_frame
     first = -(-(span.start - grid.origin) // spf)
     last = (span.end - grid.origin - format.support) // spf + 1

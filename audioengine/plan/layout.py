@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose frames stand where in a merge, once it is known where the output's frames begin.
+"""Decides, for a given frame grid, where each frame of a merge comes from.
 
-A frame of the output depends on a stretch of the timeline. Where a recording's frames fall on the
-output's and the output is that recording throughout the stretch, its frame is copied; where the
-stretch is silent, the frame is; all others are made anew.
+A frame of the output depends on a stretch of the timeline. If a recording falls on the grid and is
+heard alone throughout the stretch, its frame is copied. If the stretch is silent, the frame is
+silent. All other frames are re-made.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from audioengine.plan.spans import frames_without, without
 
 @dataclass(frozen=True, slots=True)
 class CopiedStretch:
-    """Frames of the output that one recording has."""
+    """Consecutive frames of the output that are copied from one recording."""
 
     frames: FrameRange
     part: int
     shift: int
-    """What is added to the number of the recording's frame to give the output's."""
+    """The output's frame number minus the recording's."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """Where one recording's frames fit into the output; all frames are numbered as its are."""
+    """The frames of one recording that fit into the output, by the recording's numbers."""
 
     part: int
     shift: int
     own: FrameRange
-    """All frames that it has."""
+    """All its frames."""
     unmasked: tuple[FrameRange, ...]
-    """Where the output is what they decode to, masks left aside; silent where it has none, of
-    which only what is near its own is here."""
+    """Frames that decode to the output, apart from masks; frames outside `own` are silent, and only
+    those near it are here."""
     channels: tuple[tuple[FrameRange, ...], ...]
-    """The same of each channel, its masks counted."""
+    """The same for each channel, without frames that depend on its masks."""
 
     @property
     def masked(self) -> tuple[FrameRange, ...]:
@@ -55,7 +55,7 @@ class _Fit:
 
 @dataclass(frozen=True)
 class Layout:
-    """What becomes of each frame of a merge."""
+    """The origin of each frame of a merge."""
 
     format: StreamFormat
     grid: Grid
@@ -63,15 +63,15 @@ class Layout:
     """The raw sample of the grid at which the timeline begins."""
     parts: Sequence[PlacedPart]
     stretches: Sequence[ConferenceSpan]
-    """Who is heard when, on the timeline."""
+    """The recordings heard at each time, on the timeline."""
     hearing: Hearing
     """The same by recording."""
     candidates: Sequence[int]
-    """The recordings that may be copied from: their frames fall on the grid's."""
+    """The recordings that may be copied from: their frames fall on the grid."""
 
     @cached_property
     def copied(self) -> tuple[CopiedStretch, ...]:
-        """The frames that a recording has for at least one channel."""
+        """The frames copied from a recording in at least one channel."""
         out = []
         for fit in self._fits:
             some = merged(frames for channel in fit.channels for frames in channel)
@@ -81,8 +81,8 @@ class Layout:
 
     @cached_property
     def silent(self) -> tuple[FrameRange, ...]:
-        """The frames that are silent: in gaps, and where a recording that fits has none."""
-        # Frames of a grid of their own are few, and made anew.
+        """The silent frames: in gaps, and where a fitting recording has no frames."""
+        # A grid of its own has few frames, and all are re-made.
         gaps = () if self.grid.origin else self._within(self._silence)
         # Before an untagged recording's first frame none is needed, unless a mask begins with it.
         beside = (
@@ -93,12 +93,12 @@ class Layout:
         return merged((*gaps, *beside))
 
     def required(self, channel: int) -> tuple[FrameRange, ...]:
-        """The frames of a channel that must be made anew."""
+        """The frames of a channel that must be re-made."""
         fitting = (frames for fit in self._fits for frames in fit.channels[channel])
         return frames_without((self.grid.frames,), (*self.silent, *fitting))
 
     def causes(self) -> tuple[Cause, ...]:
-        """Why frames are made anew, where it isn't for a mask."""
+        """Why frames are re-made, apart from masks."""
         mixed = [stretch.span for stretch in self.stretches if len(stretch.heard) > 1]
         alone = [stretch.span for stretch in self.stretches if len(stretch.heard) == 1]
         on_grid = [span for fit in self._fits for span in self.hearing.alone[fit.part]]
@@ -130,7 +130,7 @@ class Layout:
         )
 
     def _within(self, spans: Iterable[Span]) -> tuple[FrameRange, ...]:
-        """The frames that depend on nothing but these samples of the timeline."""
+        """The frames that depend only on these samples of the timeline."""
         found = (frames_within(self.format, raw, self.grid) for raw in self._raw(spans))
         return merged(frames for frames in found if frames.count)
 
@@ -146,25 +146,25 @@ class Layout:
 def where_same(
     part: PlacedPart, alone: Iterable[Span], silence: Sequence[Span]
 ) -> tuple[Span, ...]:
-    """Where the output is what a recording's frames decode to, also where they are none near by.
+    """Where the output equals what a recording's frames decode to, with silence near them.
 
-    alone: where on the timeline only this recording is heard; silence: where none is, ending with
-    what follows the timeline. Its masks are left aside.
+    alone: where on the timeline only this recording is heard; silence: where none is heard, ending
+    with everything after the timeline. Masks are ignored.
 
-    Its last frame rings on behind its end. Where the recording is cut off, that is as loud as a
-    voice, for what would cancel it is in the frame that is missing; so it is nothing to have in a
-    gap. Behind the timeline nobody plays it.
+    A recording's last frame decays past its end. If the recording is cut off, the decay is as loud
+    as a voice, because the missing frame would have cancelled it, so it must not be heard in a gap.
+    After the timeline no player plays it.
     """
     format = part.index.format
     raw = part.raw
     end = raw.end
     rings = Span(end, max(end, min(end + format.support - format.samples_per_frame, _end(silence))))
-    # Farther away, silence is no recording's: no frame there depends on a sample of this one.
+    # Farther away, no frame depends on a sample of this recording.
     reach = 2 * format.support
     near = touching(silence, Span(raw.start - reach, end + reach))
     return join((*alone, *without(near, (raw, rings))))
 
 
 def _end(silence: Sequence[Span]) -> int:
-    """Where the timeline does."""
+    """The end of the timeline."""
     return silence[-1].start

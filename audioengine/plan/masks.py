@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each mask of a request covers on its source's channels, and what it brings with it."""
+"""Plans each mask of a request on its source's channels, with the side effects of the coding."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PlannedMask:
     channels: tuple[int, ...]
     """Channels of the source that it covers: 0 left, 1 right."""
     span: Span
-    """The raw samples that it covers and the output plays; empty where the trim removes it."""
+    """The masked raw samples that the output plays; empty if the trim removes them."""
     core: FrameRange
     """Frames that depend on those samples."""
     shared_frames: int
@@ -60,10 +60,10 @@ def plan_masks(
     caller_channel: CallerChannel,
     shared_frames: SharedFrames,
 ) -> PlannedMasks:
-    """Place masks on the channels of a recording of which the raw samples `kept` are played.
+    """Place masks on the channels of a recording; the output plays its raw samples `kept`.
 
-    `read_coupling` gives the Coupling of each frame of a range; it is asked only for the frames
-    under masks of one party in a stereo source.
+    `read_coupling` returns the Coupling of each frame of a range; it is called only for frames
+    under one-party masks in a stereo source.
     """
     masks = []
     warnings: list[Notice] = []
@@ -99,7 +99,7 @@ def plan_masks(
 
 @dataclass(frozen=True, slots=True)
 class _AlsoChanged:
-    """What a mask brings with it beyond its own samples."""
+    """The effects of a mask beyond its own samples."""
 
     other_party: list[Span]
     """Raw samples of the other channel that are masked too."""
@@ -126,7 +126,7 @@ def _plan_mask(
     if index.format.channels == 1:
         return PlannedMask(mask, (0,), audible, core, 0), nothing
     if mask.party == "both" or (others and not without([raw], others)):
-        # Both parties are masked there, be it by two masks.
+        # Both parties are masked there, possibly by two masks.
         return PlannedMask(mask, (0, 1), audible, core, 0), nothing
     own = int((mask.party == "caller") != (caller_channel == "left"))
     if not core.count:
@@ -139,7 +139,7 @@ def _plan_mask(
     name = f"the mask of {mask.party} at samples {mask.applied.start} to {mask.applied.end}"
     equal, silent = counts[Coupling.EQUAL], counts[Coupling.SILENT]
     if equal and equal + silent == under.count:
-        notice = Notice("equal_channels", f"Both channels are equal under {name}: both are masked.")
+        notice = Notice("equal_channels", f"Both channels are equal under {name}; both are masked.")
         return PlannedMask(mask, (0, 1), audible, core, 0), _AlsoChanged([], [notice], [])
     shared = counts[Coupling.MID_SIDE]
     planned = PlannedMask(mask, (own,), audible, core, shared)
@@ -161,7 +161,7 @@ def _plan_mask(
 
 
 def _parts_of(flags: Flags, frames: FrameRange, raw: Span, index: FrameIndex) -> list[Span]:
-    """What of the raw samples `raw` the flagged ones of `frames` depend on."""
+    """The raw samples in `raw` on which the flagged ones of `frames` depend."""
     spf = index.format.samples_per_frame
     starts = [(frames.first + frame) * spf for frame in np.flatnonzero(flags).tolist()]
     parts = [Span(start, start + index.format.support).clipped(raw) for start in starts]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of one merge: whose frames are copied where, what is silent, what is made anew.
+"""Plans a merge: the frames to copy from each recording, the silent frames, the re-made frames.
 
-A frame is copied from a recording where the output is that recording, and nothing else, over all
-samples that the frame's coded data depends on. That takes a recording whose frames fall on the
-output's: the one with most to copy decides where those are.
+A frame is copied from a recording if that recording is heard alone over all samples that the
+frame's coded data depends on, and if its frames fall on the output's grid. The recording with the
+most frames to copy sets the grid.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ from audioengine.plan.windows import ReadWindows, SourceWindows
 
 @dataclass(frozen=True)
 class MergePlan(RenderPlan):
-    """What rendering has to do for one merge, and what there is to say of it beforehand."""
+    """The plan for rendering a merge, with facts for its report."""
 
     parts: tuple[PlacedPart, ...]
-    """Where they came to lie."""
+    """The recordings in their final places."""
     stretches: tuple[ConferenceSpan, ...]
-    """Who is heard when, on the timeline."""
+    """The recordings heard at each time, on the timeline."""
     hearing: Hearing
     """The same by recording."""
     origin: int
     """The raw sample of the output's frames at which the timeline begins."""
     owner: int | None
-    """The recording whose frames the output's fall on; None where none is copied."""
+    """The recording that sets the output's frame grid; None if none is copied."""
     copied: tuple[CopiedStretch, ...]
     obstacles: Mapping[int, Notice]
-    """Why a recording that is heard could not be copied from, by its number."""
+    """Why a heard recording can't be copied from, by its number."""
 
 
 def make_merge_plan(
@@ -64,12 +64,12 @@ def make_merge_plan(
     render: Render = "smart",
     no_room: Notice | None = None,
 ) -> MergePlan:
-    """Plan a merge of recordings in order of start, of which at least one has a sample.
+    """Plan a merge of recordings in order of start; at least one must have a sample.
 
-    format: of the output; its rate is the recordings' highest.
-    read_windows: by recording, gives the windows of its frames; asked near what is re-made.
-    no_room: why nothing may be copied, where rendering found out that what is made does not fit
-        beside it; the frames stay where they would be.
+    format: the format of the output; its rate is the recordings' highest.
+    read_windows: by recording, returns the windows of its frames; called near re-made frames.
+    no_room: why nothing can be copied, if an earlier rendering found that re-made frames do not fit
+        beside copied ones; the frame grid stays the same.
     """
     excluded = {
         number: notice
@@ -85,17 +85,17 @@ def make_merge_plan(
 
 
 def _never_copied(part: PlacedPart, format: StreamFormat) -> Notice | None:
-    """What keeps a recording's frames out of the output, wherever they lie."""
+    """Why a recording's frames can never be copied, wherever they lie; None if they can."""
     own = part.index.format
     if not part.index.frames:
-        return Notice("encoded", "It is no MP3; what is heard of it is encoded")
+        return Notice("encoded", "It is no MP3; its audio is encoded")
     if part.obstacle is not None:
         return part.obstacle
     if own.rate_hz != format.rate_hz:
-        message = f"Its {own.rate_hz} Hz are resampled to {format.rate_hz} Hz"
+        message = f"It is resampled from {own.rate_hz} Hz to {format.rate_hz} Hz"
         return Notice("resampled", message)
     if own != format:
-        return Notice("mono", "It is mono, and the output stereo")
+        return Notice("mono", "It is mono, and the output is stereo")
     found = obstacles(part.index, ())
     return found[0] if found else None
 
@@ -135,7 +135,7 @@ def _plan(
     kept = Span(origin, origin + total)
     grid = place(format, kept)
     if grid.origin:
-        # So short that its frames begin where it does.
+        # It is so short that its grid begins with it.
         owner, candidates = None, []
     if no_room is not None:
         obstacles |= dict.fromkeys(candidates, no_room)
@@ -149,7 +149,7 @@ def _plan(
         if frame + one.shift in one.frames
     )
     runs = runs_of(required, grid.frames, partial(_windows, layout.copied, read_windows, format))
-    # The first and the last of silent frames may have to fit the window beside them.
+    # The first and the last silent frame may have to fit the window beside them.
     ends = [n for part in layout.silent for n in (part.first, part.last - 1)]
     alone = (FrameRange(frame, frame + 1) for frame in (*lost, *ends))
     clusters = clusters_of((*chain(*runs.made, *runs.borders), *alone))
@@ -188,7 +188,7 @@ def _windows(
     format: StreamFormat,
     frames: FrameRange,
 ) -> SourceWindows:
-    """The windows of the frames that are copied from."""
+    """The windows of the copied frames."""
     out = SourceWindows.nothing(frames.count, format.channels)
     start = bisect_right(copied, frames.first, key=_last_frame)
     for one in copied[start : bisect_left(copied, frames.last, key=_first_frame)]:
@@ -212,10 +212,10 @@ def _stretches(parts: Sequence[PlacedPart]) -> tuple[ConferenceSpan, ...]:
 
 
 def _other_mode(part: PlacedPart, owner: PlacedPart) -> Notice | None:
-    """What keeps a recording's frames from standing among the owner's: some decoders stop there."""
+    """Why a recording's frames can't be mixed with the owner's: some decoders stop there."""
     if part.index.header.mode == owner.index.header.mode:
         return None
-    return Notice("mode", "Its frames are of another channel mode than the output's")
+    return Notice("mode", "Its frames have another channel mode than the output's")
 
 
 def _owner(
@@ -224,9 +224,9 @@ def _owner(
     hearing: Hearing,
     candidates: Iterable[int],
 ) -> int | None:
-    """The recording with most frames to copy if the output's fell on its own.
+    """The recording with the most frames to copy if it set the grid.
 
-    Frames of which only one party can be copied count where those of both are as many.
+    Frames with only one party to copy break ties.
     """
     best, most = None, (0, 0)
     silence = silence_around(stretches)
@@ -250,11 +250,11 @@ def _frames_to_copy(part: PlacedPart, same: Iterable[Span], masked: Iterable[Spa
 def _aligned(
     parts: Sequence[PlacedPart], owner: int, candidates: Iterable[int]
 ) -> Sequence[PlacedPart]:
-    """The recordings, those that overlap no other moved to the owner's frames where they can be."""
+    """The recordings; those that overlap no other are moved to the owner's grid if possible."""
     out = list(parts)
     spf = parts[owner].index.format.samples_per_frame
     is_apart = apart(parts)
-    # No two of these overlap: recordings that do stay where they are.
+    # No two of these overlap: overlapping recordings are not moved.
     taken = list(join(part.audio for part, alone in zip(parts, is_apart, strict=True) if not alone))
     taken += (part.audio for part, alone in zip(parts, is_apart, strict=True) if alone)
     taken.sort()
@@ -274,12 +274,12 @@ def _aligned(
 
 
 def _is_taken(span: Span, taken: Sequence[Span]) -> bool:
-    """Whether any of sorted spans, of which no two overlap, overlaps this one."""
+    """Whether any of the sorted, disjoint spans in `taken` overlaps `span`."""
     return any(other.start < span.end and span.start < other.end for other in touching(taken, span))
 
 
 def _damaged(plan: MergePlan) -> dict[int, Notice]:
-    """The recordings that are damaged near frames that are made anew."""
+    """The recordings with damage near re-made frames."""
     out = {}
     for number, shift in {one.part: one.shift for one in plan.copied}.items():
         index = plan.parts[number].index
@@ -302,7 +302,7 @@ def _damaged(plan: MergePlan) -> dict[int, Notice]:
 def _bitrate(
     parts: Sequence[PlacedPart], hearing: Hearing, format: StreamFormat
 ) -> tuple[int, bool]:
-    """The bitrate_index of what is made: the highest nominal one heard; and if all are constant."""
+    """The bitrate_index of re-made frames, the highest heard; and whether all are constant."""
     highest, constant = 0.0, True
     for number, part in enumerate(parts):
         heard = hearing.heard[number]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What keeps a source's frames from being copied around what is re-made."""
+"""Obstacles to copying a source's frames around re-made ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from audioengine.notices import Notice
 from audioengine.plan.grid import FrameRange, merged
 
 NEIGHBOURHOOD_FRAMES = 16
-"""Damage this near to a re-made run may reach into the samples that the run is made from."""
+"""Damage this close to a run may affect the samples that the run is made from."""
 
 
 def obstacles(index: FrameIndex, required: Iterable[Iterable[FrameRange]]) -> list[Notice]:
-    """Why the smart path can't go: free format, and damage near what is re-made.
+    """Why the smart path is impossible: free format, or damage near re-made frames.
 
     required: by channel, the source's frames that are re-made.
     """

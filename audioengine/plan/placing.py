@@ -22,7 +22,7 @@ from audioengine.times import round_half_up, round_outward
 
 @dataclass(frozen=True)
 class PlacedPart:
-    """A recording, its edits, and where it lies."""
+    """A recording, its edits, and its place."""
 
     index: FrameIndex
     edits: Edits
@@ -30,9 +30,9 @@ class PlacedPart:
     masked: tuple[tuple[Span, ...], ...]
     """Per channel of the recording, the raw samples that the beep replaces."""
     rate_hz: int
-    """Of the output."""
+    """The output's sampling rate."""
     offset: int
-    """Where on the timeline its sample `zero` lies."""
+    """The position of its sample `zero` on the timeline."""
     zero: int
     """The sample of its clock at its start time: 0, or an untagged source's encoder delay."""
     conferences: tuple[Span, ...] = ()
@@ -40,7 +40,7 @@ class PlacedPart:
     obstacle: Notice | None = None
     """Why none of its frames can be copied."""
     moved: int = 0
-    """Samples by which it lies later than asked, to fall on the output's frames."""
+    """Samples by which it lies later than asked, to fall on the output's grid."""
 
     @cached_property
     def ratio(self) -> Fraction:
@@ -49,18 +49,18 @@ class PlacedPart:
 
     @property
     def resampled(self) -> bool:
-        """Whether its sampling rate is not the output's."""
+        """Whether its sampling rate differs from the output's."""
         return self.ratio != 1
 
     @cached_property
     def audio(self) -> Span:
-        """Where on the timeline it has audio: what its trim keeps, from its start time on."""
+        """Its audio on the timeline: the part that its trim keeps, from its start time on."""
         start, end = max(self.edits.trim.start, self.zero), max(self.edits.trim.end, self.zero)
         return Span(self.at(start), self.at(end))
 
     @property
     def raw_zero(self) -> int:
-        """Where its first raw sample lies, if it is not resampled."""
+        """The position of its first raw sample, if it is not resampled."""
         return self.offset - self.zero - self.index.start
 
     @property
@@ -69,11 +69,11 @@ class PlacedPart:
         return Span(self.raw_zero, self.raw_zero + self.index.raw_samples)
 
     def at(self, sample: int) -> int:
-        """The place on the timeline of a sample of its clock."""
+        """The position on the timeline of a sample of its clock."""
         return self.offset + round_half_up((sample - self.zero) * self.ratio)
 
     def samples_of(self, span: Span) -> Span:
-        """The samples of its clock that lie inside a span of the timeline, and are played."""
+        """The played samples of its clock that lie inside a span of the timeline."""
         start = ceil((span.start - self.offset) / self.ratio) + self.zero
         end = ceil((span.end - self.offset) / self.ratio) + self.zero
         first = max(self.edits.trim.start, self.zero)
@@ -81,7 +81,7 @@ class PlacedPart:
         return Span(start, max(start, end)).clipped(played)
 
     def time_of(self, span: Span) -> tuple[Fraction, Fraction]:
-        """The exact place on the timeline of a span of its clock."""
+        """The exact position on the timeline of a span of its clock."""
         return (
             self.offset + (span.start - self.zero) * self.ratio,
             self.offset + (span.end - self.zero) * self.ratio,
@@ -98,7 +98,7 @@ class PlacedPart:
 
     @cached_property
     def masked_on_timeline(self) -> tuple[tuple[Span, ...], ...]:
-        """Per channel, where on the timeline it is masked."""
+        """Per channel, its masked spans on the timeline."""
         start = self.index.start
         return tuple(
             join(Span(self.at(span.start - start), self.at(span.end - start)) for span in spans)
@@ -106,12 +106,12 @@ class PlacedPart:
         )
 
     def moved_by(self, samples: int) -> PlacedPart:
-        """The same, later."""
+        """The same recording, later by `samples`."""
         return replace(self, offset=self.offset + samples, moved=self.moved + samples)
 
 
 def apart(parts: Sequence[PlacedPart]) -> tuple[bool, ...]:
-    """Of each recording, whether no other has audio at the same time."""
+    """For each recording, whether no other has audio at the same time."""
     order = sorted(range(len(parts)), key=lambda number: parts[number].audio)
     out = [True] * len(parts)
     before: Span | None = None

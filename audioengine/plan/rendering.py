@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What rendering has to do, as data, whatever operation asks for it."""
+"""The plan that rendering executes, as data, for every operation."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Reason: TypeAlias = Literal[
 ]
 """Why frames of a channel are re-made.
 
-mask, trim: they depend on masked samples, on samples outside the trim; shared: coded together
-with the other channel's; window: beside a run, to where windows follow one another; full:
-everything was to be re-made. In a merge, mixed: several recordings are heard; off_grid: the
-recording heard can't be copied onto the output's frames; switch: who is heard changes.
+mask: they depend on masked samples; trim: they depend on samples outside the trim; shared: coded
+together with the other channel's; window: beside a run, needed for a legal window sequence; full:
+everything is re-made. In a merge, mixed: several recordings are heard; off_grid: the recording's
+frames do not fall on the output's grid; switch: another recording begins.
 """
 
 # Copying fewer frames in bulk is not worth it.
@@ -39,7 +39,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class RenderPlan:
-    """The output's frames: which are copied, which are silent, which channel of which is made."""
+    """The output's frames: copied, silent, or re-made in one or both channels."""
 
     format: StreamFormat
     kept: Span
@@ -49,31 +49,31 @@ class RenderPlan:
     masked: tuple[tuple[Span, ...], ...]
     """Per channel, the raw samples that the beep replaces."""
     required: ChannelRanges
-    """Per channel, the frames that must be re-made, since they depend on what is changed."""
+    """Per channel, the frames that must be re-made, because they depend on changed samples."""
     made: ChannelRanges
-    """Per channel, the frames that are re-made: those required, and those coded together with
-    frames that are re-made of the other channel."""
+    """Per channel, the re-made frames: the required ones, and those coded together with re-made
+    frames of the other channel."""
     borders: ChannelRanges
-    """Per channel, frames beside these that are re-made too where windows ask for it."""
+    """Per channel, frames beside these that are re-made too if the window sequence needs it."""
     causes: tuple[Cause, ...]
-    """Why; the first that holds a frame counts, and a mask where none does."""
+    """The reasons; the first that contains a frame counts, and a mask if none does."""
     lost: tuple[int, ...]
-    """Source frames of the output that become silent ones: those whose main data is lost, and
-    Info frames inside a recording."""
+    """Source frames that become silent in the output: lost frames, and Info frames inside a
+    recording."""
     clusters: tuple[FrameRange, ...]
-    """Stretches that are laid frame by frame; all between them is copied in bulk, or silent."""
+    """Stretches that are laid frame by frame; between them frames are copied in bulk, or silent."""
     silences: tuple[FrameRange, ...]
-    """Stretches outside the clusters that no source has frames for."""
+    """Stretches outside the clusters without frames in any source."""
     bitrate_index: int
-    """Of re-made frames."""
+    """The bitrate of re-made frames."""
     padded: bool
     """Whether re-made frames follow the padding of an exact constant bitrate."""
     full_band: bool
-    """Whether re-made frames keep all that their samples hold: samples that were decoded hold
-    nothing above what their encoder kept. Else LAME leaves out what the bitrate is too low for, and
-    works at the quality of first encodes."""
+    """Whether re-made frames keep the whole band; decoded samples have nothing above their source's
+    low-pass. If false, LAME chooses the low-pass by the bitrate, and works at the quality of first
+    encodes."""
     keeps_start: bool
-    """Whether the output begins where its source does: then the decoder's phase is kept too."""
+    """Whether the output begins with its source, so that the decoder's phase is kept too."""
     render: Render
 
     @property
@@ -84,5 +84,5 @@ class RenderPlan:
 
 
 def clusters_of(parts: Iterable[FrameRange]) -> tuple[FrameRange, ...]:
-    """The stretches to lay one by one, of which these frames are not copied."""
+    """The stretches to lay frame by frame; `parts` are the frames in them that are not copied."""
     return merged((part for part in parts if part.count), gap=_LEAST_COPIED_FRAMES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recording that no MP3 holds: it has a clock like any other, and no frames to copy."""
+"""The index of a recording that is no MP3: it has a clock like any other, but no frames."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class SampleIndex(FrameIndex):
 
     @property
     def raw_samples(self) -> int:
-        """All that there are."""
+        """The number of samples."""
         return self.count
 
     @property
     def tells_delay(self) -> bool:
-        """Nothing comes before its first sample."""
+        """Whether the delay is known: always, because no encoder added one."""
         return True
 
     @cached_property
@@ -37,7 +37,7 @@ class SampleIndex(FrameIndex):
 
 
 def sample_index(format: StreamFormat, samples: int) -> SampleIndex:
-    """The index of so many samples, which are to be encoded in `format`."""
+    """The index of `samples` samples that will be encoded in `format`."""
     bitrate_index = format.bitrates_kbps.index(first_kbps(format))
     return SampleIndex(
         header=header_for(format, bitrate_index),

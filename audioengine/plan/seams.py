@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far runs of re-made frames reach, so that windows can follow one another at their ends.
+"""Extends runs of re-made frames until the window sequence is legal at their ends.
 
-A window that ends with a long slope is followed by one that begins with a long slope, and a short
-one by a short one (ISO/IEC 11172-3, 2.4.3.4.10.3). A re-made frame can always be had with long
-slopes, so that a run may end wherever the source's frame beside it has one. Where that frame has
-a short one, the run reaches on to where it hasn't.
+A window that ends with a long slope must be followed by one that begins with a long slope, and a
+short one by a short one (ISO/IEC 11172-3, 2.4.3.4.10.3). A re-made frame can always have long
+slopes, so a run may end wherever the source's frame beside it has one. If that frame has a short
+slope, the run extends to the next long one.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ ChannelRanges = tuple[tuple[FrameRange, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """What is re-made of each channel."""
+    """The re-made frames of each channel."""
 
     made: ChannelRanges
-    """What is required, and what can't be taken apart from it."""
+    """The required frames, and frames coupled with them."""
     borders: ChannelRanges
-    """Beside it; made or copied, as the windows allow. A coupled frame is one of every channel."""
+    """Frames beside these; re-made or copied, as the windows allow. A coupled frame is in all
+    channels."""
 
 
 def runs_of(
     required: Sequence[Sequence[FrameRange]], frames: FrameRange, read_windows: ReadWindows
 ) -> Runs:
-    """The runs of an output's frames, of which those in `required` must be re-made.
+    """The runs of re-made frames in an output that must re-make the frames in `required`.
 
-    `read_windows` is asked for the frames beside what is re-made, and for those of which one
-    channel only is.
+    `read_windows` is called for the frames beside re-made ones, and for those with one re-made
+    channel.
     """
     if all(frames in channel for channel in required):
         return Runs(tuple(map(tuple, required)), ((),) * len(required))
@@ -62,7 +63,7 @@ def runs_of(
 
 
 def _close(known: _Known, channels: Sequence[Flags]) -> bool:
-    """Add to each channel the coupled frames of the others; tell whether there were any."""
+    """Add to each channel the coupled frames of the others; return whether any were added."""
     some = np.logical_or.reduce(channels)
     known.load(some & ~np.logical_and.reduce(channels))
     together = some & known.windows.coupled
@@ -73,7 +74,7 @@ def _close(known: _Known, channels: Sequence[Flags]) -> bool:
 
 
 def _reach_out(known: _Known, channel: int, run: FrameRange, flags: Flags) -> None:
-    """Add what lies between a run and the nearest long slopes beside it."""
+    """Add the frames between a run and the nearest long slopes beside it."""
     first, last = run.first, run.last
     while first > 0 and not flags[first - 1] and known.ends_short(first - 1, channel):
         first -= 1
@@ -83,7 +84,7 @@ def _reach_out(known: _Known, channel: int, run: FrameRange, flags: Flags) -> No
 
 
 class _Known:
-    """The source's windows, read where they are asked for."""
+    """The source's windows, read on demand."""
 
     def __init__(self, frames: FrameRange, channels: int, read: ReadWindows) -> None:
         self._frames = frames
@@ -92,7 +93,7 @@ class _Known:
         self.windows = SourceWindows.nothing(frames.count, channels)
 
     def load(self, wanted: Flags) -> None:
-        """Read what is not known yet around these frames."""
+        """Read the unknown windows around these frames."""
         starts = range(0, len(wanted), _AT_ONCE_FRAMES)
         some = np.logical_or.reduceat(wanted, starts) if len(wanted) else self._loaded
         for blocks in ranges_of(some & ~self._loaded, 0):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sets of samples and of frames, as sorted ranges of which no two touch."""
+"""Sets of samples and of frames, as sorted ranges that do not touch."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def without(spans: Iterable[Span], holes: Iterable[Span]) -> tuple[Span, ...]:
 
 
 class SpansByPlace:
-    """Spans by number, found by place; they may overlap."""
+    """Numbered spans that may overlap, found by position."""
 
     def __init__(self, spans: Mapping[int, Span]) -> None:
         self._spans = sorted((span, number) for number, span in spans.items())
-        # The furthest end so far never falls: what ends before a place is found by bisection.
+        # The furthest end so far never falls, so bisection finds the spans that end before a point.
         self._ends = list(accumulate((span.end for span, _ in self._spans), max))
 
     def inside(self, window: Span) -> dict[int, Span]:
-        """By number, in order, the part of each span that lies in the window."""
+        """By number, in order, the part of each span inside the window."""
         first = bisect_right(self._ends, window.start)
         last = bisect_left(self._spans, window.end, key=lambda pair: pair[0].start)
         parts = {number: span.clipped(window) for span, number in self._spans[first:last]}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the frames under a mask couple the two parties."""
+"""Reads how the frames under a mask couple the two parties."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from audioengine.plan.grid import Flags, FrameRange
 
 _CHUNK_FRAMES = 256
 
-# Masks come in order: few chunks are asked for again.
+# Masks come in order, so few chunks are read twice.
 _KEPT_CHUNKS = 64
 
 
 class Coupling(IntEnum):
-    """What one channel of a frame says of the other."""
+    """How the two channels of a frame are coded together."""
 
     SEPARATE = 0
     """Coded left/right."""
     SILENT = 1
-    """Neither channel has main data, or there is no such frame."""
+    """Neither channel has main data, or the frame does not exist."""
     MID_SIDE = 2
     EQUAL = 3
-    """Mid/side with an empty side: both channels are the same."""
+    """Mid/side with an empty side: both channels are equal."""
     INTENSITY = 4
 
 
 class CouplingReader:
-    """Gives the Coupling of a source's frames, read in chunks: many masks may share one."""
+    """Returns the Coupling of a source's frames, read in chunks that many masks may share."""
 
     def __init__(self, source: ByteSource, index: FrameIndex) -> None:
         self._source = source
@@ -45,7 +45,7 @@ class CouplingReader:
         self._silent = lru_cache(_KEPT_CHUNKS)(self._read_silent)
 
     def __call__(self, frames: FrameRange) -> npt.NDArray[np.uint8]:
-        """[shape=(frames.count,)] Of each frame; those outside the source are SILENT."""
+        """[shape=(frames.count,)] The Coupling of each frame; SILENT outside the source."""
         start = frames.first - frames.first % _CHUNK_FRAMES
         chunk = FrameRange(start, min(start + _CHUNK_FRAMES, self._index.frames))
         if start >= 0 and frames.last <= chunk.last:
@@ -56,13 +56,13 @@ class CouplingReader:
         for here, there, chunk in self._chunks(frames):
             out[here] = self._by_header(chunk)[there]
         if (out == Coupling.EQUAL).any():
-            # Equal channels are judged by all frames that say anything.
+            # All frames that are not silent decide whether the channels are equal.
             for here, there, chunk in self._chunks(frames):
                 out[here][self._silent(chunk)[there]] = Coupling.SILENT
         return out
 
     def _chunks(self, frames: FrameRange) -> Iterator[tuple[slice, slice, FrameRange]]:
-        """Where frames of each chunk are in `frames` and in the chunk, and the chunk."""
+        """For each chunk: its positions in `frames`, the frames' positions in it, and the chunk."""
         first, last = max(frames.first, 0), min(frames.last, self._index.frames)
         if first >= last:
             return
@@ -101,7 +101,7 @@ def _silent(source: ByteSource, index: FrameIndex, frames: FrameRange) -> Flags:
 
 
 def _offsets(index: FrameIndex, frames: FrameRange) -> npt.NDArray[np.int64]:
-    """Where each frame begins in their joined bytes."""
+    """The offset of each frame in their joined bytes."""
     sizes = index.sizes[index.byte2[frames.first : frames.last]]
     offsets: npt.NDArray[np.int64] = np.cumsum(sizes, dtype=np.int64) - sizes
     return offsets

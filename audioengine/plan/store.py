@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of one store: which frames are copied, which channel of which frame is re-made, why.
+"""Plans a store: the frames to copy, the frames and channels to re-make, and why.
 
-A frame is copied where none of the samples that its coded data depends on has changed. What an
-edit changes is, per channel, the masks and everything outside the trim.
+A frame is copied if no sample that its coded data depends on has changed. An edit changes, per
+channel, the masked samples and everything outside the trim.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from audioengine.plan.seams import runs_of
 from audioengine.plan.windows import ReadWindows
 
 _WITHIN_A_FRAME = (
-    "The kept stretch begins and ends within one frame, which decoders cut right only where it "
-    "begins at a frame's start"
+    "The kept stretch begins and ends within one frame; decoders cut it exactly only if it begins "
+    "at the frame's start"
 )
 
 # Everything far outside the recording.
@@ -35,7 +35,7 @@ _FAR = 1 << 60
 
 @dataclass(frozen=True)
 class StorePlan(RenderPlan):
-    """What rendering has to do for one store, and what there is to say of it beforehand."""
+    """The plan for rendering a store, with facts for its report."""
 
     edits: Edits
     fallbacks: tuple[Notice, ...]
@@ -56,11 +56,11 @@ def make_store_plan(
 ) -> StorePlan:
     """Plan an edit that changes something.
 
-    `read_coupling` gives the Coupling of each frame of a range; it is asked only for the frames
-    under masks of one party in a stereo source. `read_windows` gives the windows of frames near
-    those that are re-made. `found` is what keeps frames from being copied and can't be seen here.
+    `read_coupling` returns the Coupling of each frame of a range; it is called only for frames
+    under one-party masks in a stereo source. `read_windows` returns the windows of frames near
+    re-made ones. `found` holds obstacles to copying that only rendering can find.
 
-    Raises UnsupportedAudioError where the source needs the full path and `fallback` refuses it.
+    Raises UnsupportedAudioError if the source needs the full path and `fallback` refuses it.
     """
     format = index.format
     kept = Span(index.start + edits.trim.start, index.start + edits.trim.end)
@@ -138,13 +138,13 @@ def make_store_plan(
 
 
 def _in_front(grid: Grid) -> tuple[FrameRange, ...]:
-    """Frames that stand before the source's first."""
+    """Frames before the source's first."""
     first = grid.frames.first
     return (FrameRange(first, min(0, grid.frames.last)),) if first < 0 else ()
 
 
 def _outside(kept: Span, index: FrameIndex) -> tuple[Span, ...]:
-    """The raw samples that a source has and the output does not play."""
+    """The raw samples of a source that the output does not play."""
     out = []
     if kept.start > 0:
         out.append(Span(-_FAR, kept.start))
@@ -156,7 +156,7 @@ def _outside(kept: Span, index: FrameIndex) -> tuple[Span, ...]:
 def _source_frames_outside(
     required: Iterable[Iterable[FrameRange]], grid: Grid, index: FrameIndex
 ) -> tuple[FrameRange, ...]:
-    """The source's frames of the output that no edit touches."""
+    """The source's frames in the output that no edit touches."""
     out = []
     position = max(0, grid.frames.first)
     for part in merged(part for channel in required for part in channel):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The windows of a source's frames, and which frames hold both channels together."""
+"""Reads the windows of a source's frames, and which frames code both channels together."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _Fields = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class SourceWindows:
-    """Of consecutive frames; what is lost, or in no source, is not there and has long windows."""
+    """The windows of consecutive frames; lost and missing frames have long ones."""
 
     there: Flags
     """[shape=(frames,)]"""
     coupled: Flags
-    """[shape=(frames,)] Neither channel can be taken out of the frame."""
+    """[shape=(frames,)] The frame codes both channels together, so neither can be taken out."""
     starts_short: Flags
     """[shape=(frames, channels)] The frame begins with the slope of a short window."""
     ends_short: Flags
@@ -35,13 +35,13 @@ class SourceWindows:
 
     @classmethod
     def nothing(cls, frames: int, channels: int) -> SourceWindows:
-        """Frames that are not there."""
+        """The windows of frames that are not there."""
         none = np.zeros(frames, dtype=bool)
         each = np.zeros((frames, channels), dtype=bool)
         return cls(none, none.copy(), each, each.copy())
 
     def put(self, place: int, other: SourceWindows) -> None:
-        """Take over what is known of the frames from `place` on."""
+        """Copy the windows of other frames, from position `place` on."""
         here = slice(place, place + len(other.there))
         self.there[here] = other.there
         self.coupled[here] = other.coupled
@@ -106,7 +106,7 @@ def _parsed(source: ByteSource, index: FrameIndex, frames: FrameRange) -> Source
         coupled = joint & (byte3 & 0x30 > 0)
         equal = np.ones(frames.count, dtype=bool)
         for granule, types in enumerate(every):
-            # Left and right are the mid channel where the side is empty; it gets quieter.
+            # If the side is empty, left and right are the mid channel, made quieter.
             empty_side = field(granule, 1, layout.length_shift, 12) == 0
             empty = field(granule, 0, layout.length_shift, 12) == 0
             can_be_quieter = field(granule, 0, layout.gain_shift, 8) >= -MID_TO_EACH_SIDE

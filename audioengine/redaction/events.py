@@ -8,9 +8,7 @@ the recording goes.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from audioengine.json_input import parse_object
 from audioengine.notices import Notice
 from audioengine.redaction.finding import Finding, Findings, Guard, Origin
 from audioengine.redaction.parties import PARTIES
+from audioengine.redaction.table_rows import HIDDEN, table_rows
 from audioengine.times import MAX_EPOCH_MS, MIN_EPOCH_MS, Interval, Number, exact
 
 PausedTime: TypeAlias = Literal["kept", "removed"]
@@ -45,7 +44,6 @@ _PAIRS: Mapping[Kind, tuple[EventName, EventName]] = {
     "KEYS": ("keydown", "keyup"),
 }
 _COLUMNS = ("time", "event", "party")
-_HIDDEN = "<hidden>"
 _NAMED_AT_MOST = 20
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,12}))?\s?(Z|z|[+-]\d\d:?\d\d)"
@@ -151,9 +149,13 @@ def _read(data: bytes, start_ms: Fraction, called: Mapping[str, EventName]) -> l
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InvalidRequestError.of("the events", _HIDDEN, "must be text in UTF-8") from None
-    rows = _json_lines(text) if text.lstrip()[:1] == "{" else _csv(text)
+        raise InvalidRequestError.of("the events", HIDDEN, "must be text in UTF-8") from None
     problems: list[Problem] = []
+    rows = (
+        _json_lines(text)
+        if text.lstrip()[:1] == "{"
+        else table_rows(text, _COLUMNS, _COLUMNS[:2], problems, only=False)
+    )
     found = [_event(path, row, start_ms, called, problems) for path, row in rows]
     if problems:
         raise InvalidRequestError(problems[:_NAMED_AT_MOST])
@@ -165,26 +167,6 @@ def _json_lines(text: str) -> Iterator[tuple[str, Mapping[str, object]]]:
         if line.strip():
             path = f"line {number}"
             yield path, parse_object(line, path, "the JSON of one event")
-
-
-def _csv(text: str) -> Iterator[tuple[str, Mapping[str, object]]]:
-    rows = csv.reader(io.StringIO(text, newline=""))
-    try:
-        names = [name.strip().lower() for name in next(rows, [])]
-        if not {"time", "event"} <= set(names) or len(set(names)) < len(names):
-            rule = f"must name the columns, each once: {', '.join(_COLUMNS)}"
-            raise InvalidRequestError.of("line 1", _HIDDEN, rule)
-        for row in rows:
-            path = f"line {rows.line_num}"
-            if not any(field.strip() for field in row):
-                continue
-            if len(row) != len(names):
-                rule = f"must have {len(names)} fields, as line 1 has"
-                raise InvalidRequestError.of(path, _HIDDEN, rule)
-            yield path, dict(zip(names, row, strict=True))
-    except csv.Error:
-        rule = "must be a line of CSV"
-        raise InvalidRequestError.of(f"line {rows.line_num}", _HIDDEN, rule) from None
 
 
 def _event(
@@ -200,18 +182,18 @@ def _event(
     meant = called.get(name.strip().lower()) if isinstance(name, str) else None
     if meant is None:
         rule = f"must be one of {', '.join(sorted(called))}, or be given a meaning by event_names"
-        problems.append(Problem(f"{path}.event", _HIDDEN, rule))
+        problems.append(Problem(f"{path}.event", HIDDEN, rule))
     party = row.get("party")
     whose = party.strip().lower() if isinstance(party, str) else party
     if whose in (None, ""):
         whose = "both"
     if not isinstance(whose, str) or whose not in PARTIES:
         rule = f"must be one of {', '.join(PARTIES)}, or missing: both"
-        problems.append(Problem(f"{path}.party", _HIDDEN, rule))
+        problems.append(Problem(f"{path}.party", HIDDEN, rule))
     epoch_ms = _epoch_ms(row.get("time"))
     if epoch_ms is None:
         rule = "must be epoch milliseconds, or ISO 8601 with a zone: 2026-11-30T09:15:02.5Z"
-        problems.append(Problem(f"{path}.time", _HIDDEN, rule))
+        problems.append(Problem(f"{path}.time", HIDDEN, rule))
     if len(problems) > before or meant is None or epoch_ms is None:
         return None
     return _Event((epoch_ms - start_ms) / 1000, meant, PARTIES[str(whose)], path)

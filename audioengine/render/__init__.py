@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Executing a plan: bytes that are copied, frames that are re-made, and how they meet."""
+"""Rendering: executes a plan by copying bytes, re-making frames and joining both."""

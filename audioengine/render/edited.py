@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PCM that re-made frames are encoded from: the source's, with the edits applied."""
+"""The PCM of re-made frames: the source's samples with the edits applied."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from audioengine.plan.rendering import RenderPlan
 _NEAR_SAMPLES = 1 << 14
 
 ReadPcm: TypeAlias = Callable[[Sequence[Span]], list[Samples]]
-"""Gives the raw samples of each span, shape (span.length, channels)."""
+"""Returns the raw samples of each span, shape (span.length, channels)."""
 
 
 class EditedPcm:
     """Windows of the recording, each decoded once for both channels.
 
-    What `channel` gives has nothing of the source where that channel is masked or where the
-    output is silent.
+    `channel` returns no sample of the source where that channel is masked or the output is silent.
     """
 
     def __init__(
@@ -56,6 +55,6 @@ class EditedPcm:
 
 
 def _near_joined(windows: Iterable[Span]) -> Iterable[Span]:
-    """The windows, those that are near one another as one: a decode has a price of its own."""
+    """The windows, with close ones joined, because starting a decode is costly."""
     widened = join(Span(window.start, window.end + _NEAR_SAMPLES) for window in windows)
     return (Span(window.start, window.end - _NEAR_SAMPLES) for window in widened)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carrying out a plan: sections are made by workers, and laid in order as they come."""
+"""Executes a plan: workers make sections, which are laid in order."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 
 class RenderTarget(Protocol):
-    """A place for an output that nobody sees yet."""
+    """An output that is not published yet."""
 
     def write(self, data: bytes) -> object:
         """Append."""
         ...
 
     def rewrite_start(self, data: bytes) -> None:
-        """Replace the first bytes, which were written before."""
+        """Replace the first bytes, which are already written."""
         ...
 
 
@@ -56,12 +56,12 @@ class RemadeFrames:
 
 @dataclass(frozen=True)
 class Rendered:
-    """What rendering did."""
+    """The result of rendering."""
 
     counts: dict[Kind, int]
     remade: tuple[RemadeFrames, ...]
     coherence: dict[int, Coherence]
-    """By number of a mask of one party, that of the source's channels under it."""
+    """By number of a one-party mask, the coherence of the source's channels under it."""
     bitrates: dict[int, int]
     """Frames by bitrate in kbit/s."""
     encoder_delay: int
@@ -84,8 +84,8 @@ def render_plan(
 ) -> Rendered:
     """Render `plan` into `staging`, tag frame included.
 
-    `stream` has the frames that the plan copies, `read_pcm` gives the samples that it re-makes
-    frames from. `progress` is told how many frames are done and how many there are.
+    `stream` has the frames that the plan copies; `read_pcm` returns the samples for re-made frames.
+    `progress` is called with the number of frames done and of all frames.
     """
     staging.write(bytes(tag_frame_bytes(stream.header)))
     executor = executor_of(workers)
@@ -142,7 +142,7 @@ class _Execution:
         return self._finish()
 
     def _sections(self) -> Iterator[Section]:
-        """All sections in order, a few groups of them made ahead."""
+        """All sections in order, with a few groups made ahead."""
         waiting: deque[Future[list[Section]]] = deque()
         for group in tasks(self.plan):
             waiting.append(self.executor.submit(self.maker.make, group))
@@ -183,7 +183,7 @@ class _Execution:
                 )
 
     def _copy(self, first: int, last: int, *, more: bool) -> None:
-        """Copy frames between clusters; with `more`, a cluster comes after them."""
+        """Copy frames between clusters; with `more`, a cluster follows them."""
         reach = self.stream.reach
         head = self.stream.read(first, min(last, first + reach))
         self.weaver.finish(head[0])
@@ -203,7 +203,7 @@ class _Execution:
         self._tell(last)
 
     def _sharing(self, first: int, last: int) -> list[Frame]:
-        """The frames before `last` in whose slots main data of frame `last` may begin."""
+        """The frames before `last` whose slots may hold main data of frame `last`."""
         frames = self.stream.read(first, last)
         start = len(frames)
         room = 0
@@ -221,11 +221,11 @@ class _Execution:
         format, grid, output = self.plan.format, self.plan.grid, self.output
         if is_id3v1(output.tail):
             ms = 1000 * format.samples_per_frame / format.rate_hz
-            # One in 16 million ends so; decoders would leave its last frames out.
+            # One output in 16 million ends this way; decoders would leave its last frames out.
             raise UnsupportedAudioError(
                 "the output would end with bytes that look like a tag (TAG, 128 bytes before its "
                 f"end), and would not play to its end: let it end {ms:.0f} ms earlier or later, or "
-                "re-encode all of it (render full)"
+                'use render="full"'
             )
         byte2 = output.byte2
         counts = byte2_counts(byte2).reshape(16, 16).sum(axis=1).tolist()
@@ -259,7 +259,7 @@ class _Execution:
 
 
 def _joined(remade: list[RemadeFrames]) -> tuple[RemadeFrames, ...]:
-    """The same, in order, with those joined that one section's end cut in two."""
+    """The same in order, with ranges joined that a section's end split."""
     out: list[RemadeFrames] = []
     for part in sorted(remade, key=lambda part: (part.channel, part.frames)):
         last = out[-1] if out else None

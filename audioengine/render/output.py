@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frames of an output on their way to its bytes, and what there is to say of them."""
+"""Writes the frames of an output as bytes, and counts them for the report."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ _FRAMES_AT_ONCE = 256
 
 
 Kind: TypeAlias = Literal["verbatim", "slot_rewritten", "spliced", "reencoded", "silent"]
-"""How a frame of an output came to be.
+"""How a frame of an output was made.
 
-verbatim: all bytes are the source's; slot_rewritten: header, side information and main data are,
-slots of others' data are not; spliced: one party's granules are; silent: empty main data.
+verbatim: all bytes are the source's; slot_rewritten: header, side information and main data are the
+source's, other frames' data in its slot is not; spliced: one party's granules are the source's;
+reencoded: no granule is; silent: empty main data.
 """
 
 
@@ -39,10 +40,10 @@ class _Pending(NamedTuple):
 
     kind: Kind
     original: bytes
-    """Of a copied frame, what it was before its slots were written to."""
+    """The bytes of a copied frame before its slot was written to."""
 
 
-# What is made anew has no bytes of before.
+# Re-made frames have no original bytes.
 _MADE: dict[Kind, _Pending] = {kind: _Pending(kind, b"") for kind in get_args(Kind)}
 
 
@@ -51,13 +52,13 @@ class FrameOutput:
     """Writes frames in order and counts them."""
 
     header: FrameHeader
-    """What re-made frames share with the stream's."""
+    """The header fields that re-made frames share with the stream's."""
     write: Callable[[bytes], object]
     counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(get_args(Kind), 0))
     audio_bytes: int = 0
     audio_crc: int = 0
     tail: bytes = b""
-    """The last bytes, as many as a tag's that may stand behind frames."""
+    """The last bytes, as many as an ID3v1 tag has."""
 
     def __post_init__(self) -> None:
         self._slots = SlotWriter(self.header.format)
@@ -92,9 +93,9 @@ class FrameOutput:
         self.counts["silent"] += frames.count
 
     def keep(self, frame: Frame, *, shared: bool) -> None:
-        """Add a source frame; `shared` where a re-made frame's main data may lie in its slots.
+        """Add a source frame; `shared` if a re-made frame's main data may lie in its slot.
 
-        A shared frame keeps main data only, one that is not keeps its stuffing too.
+        A shared frame keeps only its main data; others keep their stuffing too.
         """
         head = frame.data[: frame.header.main_data_offset]
         self._pending.append(_Pending("verbatim", frame.data))
@@ -122,7 +123,7 @@ class FrameOutput:
         return self._headers[key]
 
     def adopt(self, adu: bytes, main_data_begin: int) -> None:
-        """Take main data of a frame that will be copied, as far as it lies in slots held here."""
+        """Write main data of a frame that will be copied, as far as it lies in held slots."""
         self._slots.adopt(adu, main_data_begin)
 
     def flush(self) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which coding of each frame is taken in a run, so that all windows follow one another legally.
+"""Picks a coding for each frame of a run, so that the window sequence is legal.
 
-Pure: windows in, choices out.
+Pure functions: windows in, picks out.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _BEFORE_LONG = {BlockType.LONG, BlockType.STOP}
 class FrameWindows(NamedTuple):
     """First and last window of a channel's frame.
 
-    None: that of a mixed block, whose lowest two subbands have a long window beside a short one
-    (2.4.2.7, mixed_block_flag). Only its own source's neighbour fits it.
+    None: the window of a mixed block, which has a long window in the lowest two subbands and short
+    ones above (2.4.2.7, mixed_block_flag). Only its own source's neighbour fits it.
     """
 
     first: BlockType | None
@@ -32,7 +32,7 @@ class FrameWindows(NamedTuple):
         return self.first in _AFTER_LONG and self.last in _BEFORE_LONG
 
     def like(self, other: FrameWindows) -> bool:
-        """Whether what is legal beside the other is legal beside these."""
+        """Whether the same windows are legal beside these and beside the other's."""
         return (self.first == other.first or {self.first, other.first} <= _AFTER_LONG) and (
             self.last == other.last or {self.last, other.last} <= _BEFORE_LONG
         )
@@ -51,8 +51,8 @@ class Pick(IntEnum):
 
 LONG_WINDOWS = FrameWindows(BlockType.LONG, BlockType.LONG)
 
-# Three frames more are re-made rather than one made with long windows where the encoder wants
-# short ones: long windows smear attacks.
+# Re-making three more frames is better than giving one long windows where the encoder wants short
+# ones, because long windows smear attacks.
 _COST = {Pick.SOURCE: 0, Pick.NATURAL: 1, Pick.LONG: 4}
 
 
@@ -67,14 +67,14 @@ def legal_picks(
     before: FrameWindows | None,
     after: FrameWindows | None,
 ) -> list[Pick] | None:
-    """The picks for consecutive frames of a channel: few re-made ones, and few of long windows.
+    """The picks for consecutive frames of a channel, with few re-made frames and few long windows.
 
     source: the source's windows, None for frames that must be re-made.
-    natural: those that the encoder chose.
-    before, after: of the frames beside, which are the source's where the source's frame may be
-        picked next to them; None where any window may stand.
+    natural: the windows that the encoder chose.
+    before, after: the windows of the neighbouring frames, which are the source's if the source's
+        frame may be picked beside them; None if any window is legal.
 
-    None where no picks are legal.
+    Returns None if no picks are legal.
     """
     total: dict[Pick, int] = {}
     shown: dict[Pick, FrameWindows] = {}
@@ -91,7 +91,7 @@ def legal_picks(
                     costs[pick] = _COST[pick]
                 continue
             for last, cost in total.items():
-                # How the source's own windows follow one another is not ours.
+                # The source's own window sequence is not ours to correct.
                 fits = pick is last is Pick.SOURCE or legal(shown[last], windows)
                 if fits and (pick not in costs or cost + _COST[pick] < costs[pick]):
                     costs[pick], came[pick] = cost + _COST[pick], last
@@ -116,10 +116,10 @@ def natural_picks(
     before: FrameWindows | None,
     after: FrameWindows | None,
 ) -> Sequence[Pick] | None:
-    """The same of `count` frames that must all be re-made, and whose windows follow one another.
+    """The picks for `count` frames that must all be re-made and have a legal window sequence.
 
-    Only at the ends may some have to be long: up to the first frame with long slopes, and from the
-    last one on. So only the windows there are asked for.
+    Only frames at the ends may need long windows: up to the first frame with long slopes, and from
+    the last one on. So only the windows there are read.
     """
     head, tail = 0, count
     if before is not None and not legal(before, natural(0)):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The work of one section of a cluster, which any worker can do alone: decode, edit, encode.
+"""Makes one section of a cluster, independently of others: decodes, edits, encodes.
 
-Sections have a fixed length, and which short ones are made together depends on the plan alone, so
-what they give does not depend on how many work at once.
+Sections have a fixed length, and short ones are grouped by the plan alone, so the result does not
+depend on the number of workers.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ from audioengine.render.tracks import Pieces, Track, TrackMaker, track_of, windo
 from audioengine.render.weave import Remade
 
 SECTION_SAMPLES = 576 * 1024
-"""What is made at once of a long stretch."""
+"""The length of a section in a long stretch."""
 
 # Sections with no more samples than this together are made at once: starting an encoder and a
 # decoder costs as much as a dozen frames.
 _GROUP_SAMPLES = 576 * 128
 
-# Encoding the frames between costs less than warming up the encoder anew.
+# Encoding the frames between them costs less than warming up the encoder again.
 _JOIN_GAP_FRAMES = 6
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section as it is laid."""
+    """A section that is ready to be laid."""
 
     frames: FrameRange
     laid: list[Frame | Remade]
     """Its frames in order."""
     made: tuple[Flags, ...]
-    """Per channel, which of them are re-made."""
+    """Per channel, whether each frame is re-made."""
     coupled: Flags
-    """Of which of them the source codes both channels together."""
+    """Whether the source codes both channels of each frame together."""
     coherence: dict[int, Coherence]
-    """By number of a mask of one party, that of the source's channels under it."""
+    """By number of a one-party mask, the coherence of the source's channels under it."""
 
 
 def sections(cluster: FrameRange, plan: RenderPlan) -> Iterable[FrameRange]:
@@ -73,11 +73,11 @@ class Task(NamedTuple):
 
     frames: FrameRange
     cluster: FrameRange
-    """The cluster that it is of."""
+    """The cluster that contains it."""
 
 
 def tasks(plan: RenderPlan) -> Iterator[tuple[Task, ...]]:
-    """All sections of a plan in order, those together that are made together."""
+    """All sections of a plan in order, grouped by those that are made together."""
     group: list[Task] = []
     frames = 0
     most = _GROUP_SAMPLES // plan.format.samples_per_frame
@@ -94,18 +94,18 @@ def tasks(plan: RenderPlan) -> Iterator[tuple[Task, ...]]:
 
 @dataclass
 class _Run:
-    """Frames of a channel that may be re-made together, as far as they are in one section."""
+    """Frames of a channel in one section that may be re-made together."""
 
     frames: FrameRange
     borders: Flags
-    """Which of them may be copied instead."""
+    """Whether each frame may be copied instead."""
     before: FrameWindows | None
-    """Of what stands in front; None where nothing does."""
+    """The windows of the frame in front; None if it has none."""
     after: FrameWindows | None
     picks: Sequence[Pick] = ()
 
     def must_make(self, number: int) -> None:
-        """Let a frame be no border any more."""
+        """Require a frame to be re-made: it is no border any more."""
         self.borders[number - self.frames.first] = False
 
     def makes(self, number: int) -> bool:
@@ -119,16 +119,16 @@ class _Draft:
 
     frames: FrameRange
     source: dict[int, Frame]
-    """The source's frames that are there, and those beside them; none where all is re-made."""
+    """The source's frames in the section and beside it; none if everything is re-made."""
     runs: tuple[list[_Run], ...]
     """Per channel."""
     pieces: Pieces
     heard: dict[int, Span]
-    """By number of a mask of one party, the masked samples that are played here."""
+    """By number of a one-party mask, the masked samples that are played here."""
 
 
 class SectionMaker:
-    """Makes the sections of one plan; may be called from many threads."""
+    """Makes the sections of one plan; thread-safe."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class SectionMaker:
         )
 
     def make(self, group: Sequence[Task]) -> list[Section]:
-        """Make sections that are made together."""
+        """Make a group of sections together."""
         drafts = [self._draft(task) for task in group]
         windows = [self._tracks.windows(draft.pieces) for draft in drafts]
         heard = [draft.heard.values() for draft in drafts]
@@ -193,14 +193,14 @@ class SectionMaker:
     ) -> Iterator[_Run]:
         """The runs of a channel in a section.
 
-        Where one goes on in the next section, both make the frames beside that end, with long
-        slopes between: neither has to know what the other does.
+        If a run continues in the next section, both sections make the frames beside their border,
+        with long slopes between, so that neither depends on the other.
         """
         around = FrameRange(frames.first - 1, frames.last + 1)
         borders = flags_of(self._plan.borders[channel], around)
         every = flags_of(self._plan.made[channel], around) | borders
         comes_on, goes_on = every[:2].all(), every[-2:].all()
-        # What silence outside the section fits has to be known beforehand, too.
+        # The windows that silence outside the section fits must be known beforehand, too.
         silence = [
             number in self._plan.grid.frames and number not in source
             for number in (around.first, frames.last)
@@ -260,7 +260,7 @@ class SectionMaker:
         )
 
     def _coherence(self, heard: Mapping[int, Span], pcm: EditedPcm) -> dict[int, Coherence]:
-        """By mask, that of the source's channels under its part that is played here."""
+        """By mask, the coherence of the source's channels under the part that is played here."""
         stretches = (pcm.unedited(span) for span in heard.values())
         found = coherences_of(stretches, self._plan.format.rate_hz)
         for (number, span), one in zip(heard.items(), found, strict=True):
@@ -269,7 +269,7 @@ class SectionMaker:
         return dict(zip(heard, found, strict=True))
 
     def _pick(self, draft: _Draft, tracks: Sequence[Sequence[Track]]) -> None:
-        """Decide how each frame of each run is coded."""
+        """Pick the coding of each frame of each run."""
         coupled = self._coupled_borders(draft)
         todo = [(channel, run) for channel, runs in enumerate(draft.runs) for run in runs]
         while todo:
@@ -285,7 +285,7 @@ class SectionMaker:
                     todo += copied
 
     def _coupled_borders(self, draft: _Draft) -> dict[int, list[tuple[int, _Run]]]:
-        """The runs that hold a coupled frame which one of them may copy, by that frame's number."""
+        """By number of a coupled frame that a run may copy, the runs that contain it."""
         numbers = {
             number
             for runs in draft.runs
@@ -349,14 +349,14 @@ class SectionMaker:
                 run.before,
                 run.after,
             )
-        # The plan lets runs end beside long slopes only.
+        # In a plan, runs end only beside long slopes.
         assert picks is not None
         return picks
 
     def _laid(
         self, number: int, units: Sequence[Mapping[int, ChannelFrame]], draft: _Draft
     ) -> Frame | Remade:
-        """A frame, of which some channels may be kept."""
+        """A frame in which some channels may be kept."""
         made = [channel.get(number) for channel in units]
         if None not in made:
             return Remade(number, tuple(filter(None, made)), (False,) * len(made))
@@ -364,7 +364,7 @@ class SectionMaker:
         kept = tuple(unit is None and frame is not None for unit in made)
         parts: Sequence[ChannelFrame | None] = made
         if frame is None:
-            # What the stream has not is kept as silence.
+            # A frame that the stream lacks is kept as silence.
             parts = [
                 unit or self._silent(number, channel, units, draft)
                 for channel, unit in enumerate(made)
@@ -393,7 +393,7 @@ class SectionMaker:
                 made = any(is_in(beside, ranges) for ranges in runs)
             if beside in draft.source and not made:
                 windows[side] = self._windows(draft.source[beside], channel)
-        # Silence beside a mixed block fits its short part, which is all but two subbands.
+        # Silence beside a mixed block fits its short part, which is all except two subbands.
         before, after = (
             BlockType.SHORT if window is None else window
             for window in (windows[0].last, windows[1].first)
@@ -401,7 +401,7 @@ class SectionMaker:
         return silent_channel(self._plan.format, before, after)
 
     def _heard(self, frames: FrameRange) -> dict[int, Span]:
-        """By mask of one party, the masked samples that these frames play."""
+        """By one-party mask, the masked samples that these frames play."""
         spf = self._plan.format.samples_per_frame
         zero = self._plan.grid.origin
         played = Span(zero + frames.first * spf, zero + frames.last * spf)
@@ -410,7 +410,7 @@ class SectionMaker:
     def smaller(
         self, frame: int, channels: Mapping[int, ChannelFrame]
     ) -> Iterator[dict[int, ChannelFrame]]:
-        """The frame's re-made channels at ever lower bitrates, with windows that fit as theirs."""
+        """The frame's re-made channels at ever lower bitrates, with windows that fit the same."""
         window = self._tracks.window(FrameRange(frame, frame + 1))
         pcm = EditedPcm(self._read_pcm, self._plan, self._tone, [window])
         wanted = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the copied frames of an output come from: one recording, or stretches of several."""
+"""The sources of an output's copied frames: one recording, or stretches of several."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ _COPY_BYTES = 1 << 20
 
 
 class FrameStream(Protocol):
-    """Frames by their number in the output; there need not be one for every number."""
+    """Frames by their number in the output; numbers may be missing."""
 
     @property
     def header(self) -> FrameHeader:
-        """What re-made frames share with the stream's."""
+        """The header fields that re-made frames share with the stream's."""
         ...
 
     @property
     def encoder(self) -> bytes:
-        """Who the output's tag says has encoded it."""
+        """The name of the encoder for the output's tag."""
         ...
 
     @property
     def reach(self) -> int:
-        """As many frames as hold what a frame's main data can reach back over."""
+        """The most frames that a frame's main data can reach back over."""
         ...
 
     def read(self, first: int, last: int) -> list[Frame]:
-        """The frames there are from `first` to before `last`."""
+        """The existing frames from `first` to before `last`."""
         ...
 
     def bulk(self, first: int, last: int) -> Iterator[bytes]:
-        """The bytes of the frames from `first` to before `last`, all of which there are."""
+        """The bytes of the frames from `first` to before `last`, all of which must exist."""
         ...
 
     def byte2(self, first: int, last: int) -> npt.NDArray[np.uint8]:
@@ -68,19 +68,19 @@ class RecordingStream:
 
     @property
     def encoder(self) -> bytes:
-        """The source's own, where its tag has one that decoders honour."""
+        """The source's encoder, if its tag names one that decoders honour."""
         info = self.index.info_tag
         return info.encoder if info is not None and info.gapless and info.encoder else OWN_ENCODER
 
     @cached_property
     def reach(self) -> int:
-        """By the recording's smallest frame."""
+        """The most frames, by the size of the recording's smallest frame."""
         sizes = self.index.sizes[np.flatnonzero(byte2_counts(self.index.byte2))]
         smallest = int(sizes.min()) - self.index.header.main_data_offset - CRC_BYTES
         return self.index.format.max_main_data_begin // max(1, smallest) + 2
 
     def read(self, first: int, last: int) -> list[Frame]:
-        """The recording's frames there."""
+        """The recording's frames in that range."""
         low, high = max(0, first - self.shift), min(self.index.frames, last - self.shift)
         frames = read_frames(self.source, self.index, low, high)
         if not self.shift:
@@ -101,7 +101,7 @@ class RecordingStream:
 
 @dataclass(frozen=True, slots=True)
 class CopiedRun:
-    """Consecutive frames of the output that one recording has."""
+    """Consecutive frames of the output that are copied from one recording."""
 
     frames: FrameRange
     stream: RecordingStream
@@ -109,7 +109,7 @@ class CopiedRun:
 
 @dataclass(frozen=True)
 class PatchedStream:
-    """Stretches of several recordings, in order; without any, there is nothing to copy."""
+    """Stretches of several recordings, in order; without stretches, nothing is copied."""
 
     header: FrameHeader
     encoder: bytes
@@ -117,7 +117,7 @@ class PatchedStream:
 
     @cached_property
     def reach(self) -> int:
-        """The farthest of any recording."""
+        """The largest reach of any recording."""
         return max((patch.stream.reach for patch in self.patches), default=0)
 
     @cached_property
@@ -125,11 +125,11 @@ class PatchedStream:
         return [patch.frames.first for patch in self.patches]
 
     def patch_at(self, frame: int) -> CopiedRun:
-        """The patch that has this frame."""
+        """The patch that contains this frame."""
         return self.patches[bisect_right(self._firsts, frame) - 1]
 
     def read(self, first: int, last: int) -> list[Frame]:
-        """What the patches have there."""
+        """The patches' frames in that range."""
         out: list[Frame] = []
         start = max(0, bisect_right(self._firsts, first) - 1)
         for patch in self.patches[start : bisect_left(self._firsts, last)]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PCM of a merge: each recording where it is heard, sums of several, and silence."""
+"""The PCM of a merge: single recordings, sums of several, and silence."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from audioengine.plan.placing import PlacedPart
 _BLOCK_MS = 10
 _PAGE = 4096
 
-# From a border that is none to the limiter.
+# The distance of a border that the limiter need not observe.
 _FAR = 1 << 60
 
 Samples = npt.NDArray[np.float32]
 
 ReadRaw: TypeAlias = Callable[[int, int], Samples]
-"""Gives a recording's raw samples from one number to before another, shape (n, channels)."""
+"""Returns a recording's raw samples [start, end), shape (n, channels)."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,16 @@ class PlacedVoice:
     read_raw: ReadRaw
     tone: BeepTone
     heard: tuple[Span, ...]
-    """Where on the timeline, no two touching."""
+    """Where it is heard on the timeline, in spans that do not touch."""
 
     def samples(self, span: Span) -> Samples:
-        """[shape=(span.length, its channels)] Its samples there, which it is heard throughout."""
+        """[shape=(span.length, its channels)] Its samples in a span in which it is heard."""
         part = self.part
         if not part.resampled:
             first = span.start - part.offset + part.zero
             return self._edited(Span(first, first + span.length))
         heard = self.heard[bisect_right(self.heard, Span(span.start, 1 << 62)) - 1]
-        # Of what is not heard, nothing may come in through the filter.
+        # The resampling filter must not let in samples that are not heard.
         there = part.samples_of(heard)
         return resample(
             partial(self._from_zero, there),
@@ -71,7 +71,7 @@ class PlacedVoice:
         return out
 
     def _edited(self, span: Span) -> Samples:
-        """Samples of its clock, the beep in place of what is masked."""
+        """Samples of its clock, with the beep in place of masked ones."""
         start = self.part.index.start + span.start
         pcm = self.read_raw(start, start + span.length)
         for channel, masked in enumerate(self.part.masked):
@@ -84,7 +84,7 @@ class PlacedVoice:
 
 
 class LimiterLog:
-    """How far the limiter went, by short blocks of the timeline: the same in any order."""
+    """The limiter's lowest gain, by short blocks of the timeline, independent of their order."""
 
     def __init__(self, rate_hz: int) -> None:
         self._block = max(1, rate_hz * _BLOCK_MS // 1000)
@@ -104,7 +104,7 @@ class LimiterLog:
                 np.minimum.at(gains, blocks[here] % _PAGE, gain[low[here]].astype(np.float16))
 
     def least(self, span: Span) -> tuple[float, int]:
-        """The lowest gain in a span, and in how many of its samples, by blocks, it was below 1."""
+        """The lowest gain in a span, and the number of samples, by blocks, with a gain below 1."""
         first, last = span.start // self._block, -(-span.end // self._block)
         lowest, limited = 1.0, 0
         for page in range(first // _PAGE, -(-last // _PAGE)):
@@ -119,13 +119,13 @@ class LimiterLog:
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """Several recordings at once, without a break."""
+    """A stretch without a break in which several recordings are heard at once."""
 
     span: Span
     follows_one: bool
     precedes_one: bool
-    """Whether one recording alone is heard beside it: its samples stay as they are, so the gain has
-    to be 1 there. Beside silence it need not be."""
+    """These say whether one recording alone is heard just before or after. Its samples do not
+    change, so the gain must be 1 at that border; beside silence it need not be."""
 
 
 def _start(mixed: _Sum) -> int:
@@ -133,7 +133,7 @@ def _start(mixed: _Sum) -> int:
 
 
 class TimelinePcm:
-    """Reads the output's raw samples; may be called from many threads."""
+    """Reads the output's raw samples; thread-safe."""
 
     def __init__(
         self, plan: MergePlan, read_raw: Sequence[ReadRaw], tone: Callable[[int], BeepTone]
@@ -158,7 +158,7 @@ class TimelinePcm:
 
     @cached_property
     def _sums(self) -> list[_Sum]:
-        """Where several are heard without a break, whoever they are."""
+        """The stretches in which several recordings are heard without a break."""
         sums = []
         before = 0
         for is_mixed, group in groupby(self._plan.stretches, lambda one: len(one.heard) > 1):
@@ -176,7 +176,7 @@ class TimelinePcm:
         return sums
 
     def _is_one_heard(self, number: int) -> bool:
-        """Whether one recording alone is heard in a stretch: nobody is before the first."""
+        """Whether one recording alone is heard in a stretch; none is before the first."""
         stretches = self._plan.stretches
         return 0 <= number < len(stretches) and len(stretches[number].heard) == 1
 
@@ -191,7 +191,7 @@ class TimelinePcm:
         return out
 
     def _added(self, window: Span) -> Samples:
-        """All that is heard, at full level."""
+        """The sum of all heard recordings, before the limiter."""
         out = np.zeros((window.length, self._plan.format.channels), dtype=np.float32)
         first = max(0, bisect_right(self._starts, window.start) - 1)
         for stretch in self._plan.stretches[first : bisect_left(self._starts, window.end)]:
@@ -208,7 +208,7 @@ class TimelinePcm:
         return mix
 
     def _limit(self, out: Samples, span: Span, mixed: _Sum) -> None:
-        """Turn down what lies in a sum, as far as all near by needs it."""
+        """Apply the limiter to the part of `out` that lies in a sum."""
         reach = self._limiter.reach
         around = Span(span.start - reach, span.end + reach).clipped(mixed.span)
         mix = out if around == span else self._added(around)
@@ -224,7 +224,7 @@ class TimelinePcm:
                 out[:, channel] *= gain[inside]
 
     def _voice(self, number: int, span: Span) -> Samples:
-        """[shape=(span.length, the output's channels)] A recording; mono is both parties."""
+        """[shape=(span.length, the output's channels)] A recording; mono counts as both parties."""
         pcm = self._voices[number].samples(span)
         channels = self._plan.format.channels
         return pcm if pcm.shape[1] == channels else np.repeat(pcm, channels, axis=1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Re-made frames by channel: encoded from edited PCM, or a steady beep's frame repeated."""
+"""Makes frames by channel: encodes edited PCM, or repeats the frames of a steady beep."""
 
 from __future__ import annotations
 
@@ -36,55 +36,55 @@ from audioengine.render.resolve import FrameWindows, legal
 # A steady stretch shorter than this costs less encoded than a second start behind it.
 _MIN_FILL_FRAMES = 12
 
-# How far the encoded frames on either side reach into it, to find legal windows for the seam.
+# Encoded frames on either side that reach into it, so that a seam with legal windows is found.
 _FILL_MARGIN_FRAMES = 2
 
-# No more frames than this are coded at the finer quality at all rates: it costs nothing there.
+# Stretches of at most this many frames take the finer quality at all rates: it costs little there.
 _FEW_FRAMES = 128
 
 # Frames after which a steady tone's coding no longer shows how it began.
 _TONE_WARM_UP_FRAMES = 8
 
-# What a granule needs at least to keep a tone's level.
+# The fewest bits of a granule that keep a tone's level.
 _LEAST_BITS = 100
 
-# Recordings of a batch are masked alike: some phases of a beep or two.
+# Recordings of a batch have similar masks: a few phases of one or two beeps.
 _KEPT_TONES = 64
 
 
 def tone_kbps(format: StreamFormat) -> int:
-    """The least bitrate that keeps a 3 kHz tone: LAME's low-pass falls with it."""
+    """The lowest bitrate that keeps a 3 kHz tone, by LAME's low-pass."""
     return 16 if format.lsf else 32
 
 
 def _pair_index(format: StreamFormat, bitrate_index: int) -> int:
-    """The bitrate_index at which two channels are coded together: the stream's, or the next ones.
+    """The bitrate_index for two channels coded together: the stream's, or a higher one.
 
-    Stereo of 16, 22.05 and 24 kHz has 60, 20 and 12 bits for a granule of each channel at 8 kbit/s.
-    Beeps came out up to 20 dB too low there; with 68 bits and more, they are right.
+    At 8 kbit/s, stereo of 16, 22.05 and 24 kHz has 60, 20 and 12 bits per granule and channel.
+    Beeps came out up to 20 dB too low there; with 68 bits or more their level is right.
     """
     return next(i for i in range(bitrate_index, 15) if format.granule_bits(i) >= _LEAST_BITS)
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """Re-made frames of one channel, in a row."""
+    """Consecutive re-made frames of one channel."""
 
     first: int
     units: Sequence[ChannelFrame]
     breaks: tuple[int, ...] = ()
-    """Frames whose windows do not follow those of the frame before."""
+    """Frames whose windows are not legal after those of the frame before."""
 
     @property
     def frames(self) -> FrameRange:
-        """The frames that the track has."""
+        """The track's frames."""
         return FrameRange(self.first, self.first + len(self.units))
 
     def __getitem__(self, frame: int) -> ChannelFrame:
         return self.units[frame - self.first]
 
     def cut(self, frames: FrameRange) -> Track:
-        """Those of its frames."""
+        """The part of the track with these frames."""
         return Track(frames.first, self.units[frames.first - self.first : frames.last - self.first])
 
 
@@ -103,7 +103,7 @@ def windows_of(unit: ChannelFrame, format: StreamFormat) -> FrameWindows:
 def seam(format: StreamFormat, before: Track, after: Track, wanted: int) -> int:
     """The frame nearest to `wanted` at which `after` may take over from `before`.
 
-    `wanted` where there is none.
+    Returns `wanted` if no frame is legal.
     """
     for distance in range(_FILL_MARGIN_FRAMES + 1):
         for frame in (wanted + distance, wanted - distance):
@@ -117,7 +117,7 @@ def seam(format: StreamFormat, before: Track, after: Track, wanted: int) -> int:
 
 
 class ToneFrames:
-    """Frames of the steady beep, by phase; each is encoded once, whatever it serves."""
+    """Frames of the steady beep, by phase; each is encoded once for all masks."""
 
     def __init__(self, format: StreamFormat, tone: BeepTone, grid: Grid) -> None:
         self._format = format
@@ -126,7 +126,7 @@ class ToneFrames:
         self._bitrate_index = lame_bitrate_index(format, tone_kbps(format))
 
     def fill(self, mask: Span, frames: FrameRange) -> Track | None:
-        """The beep of `mask` over frames in its steady part, or None where it must be encoded."""
+        """The beep of `mask` over frames in its steady part; None if it must be encoded."""
         if self._tone.silent:
             return Track(frames.first, (silent_channel(self._format),) * frames.count)
         spf = self._format.samples_per_frame
@@ -160,21 +160,21 @@ def _steady_frames(
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a track: to be encoded, or a steady beep."""
+    """A part of a track: edited PCM to encode, or a steady beep."""
 
     start: int
     """The frame where it should take over from the part before it."""
     usable: FrameRange
     fill: Track | None
-    """The beep's frames; None where the part is to be encoded."""
+    """The beep's frames; None if the part is to be encoded."""
 
 
 Pieces: TypeAlias = Sequence[Sequence[Sequence[Piece]]]
-"""By channel, those of each of its tracks."""
+"""By channel, the pieces of each of its tracks."""
 
 
 class Coder(NamedTuple):
-    """How frames are encoded: one channel alone, or two that share the bits."""
+    """How to encode frames: one channel alone, or two that share the bits."""
 
     channels: tuple[int, ...]
     bitrate_index: int
@@ -190,10 +190,10 @@ class EncodingJob(NamedTuple):
 class TrackMaker:
     """Makes tracks for one plan.
 
-    Where both channels are made over the same frames, and none is masked there or all is re-made
-    anyhow, they are encoded together and share the bits of the stream's bitrate. Elsewhere each is
-    encoded alone with its half of them, or with all that a steady beep of the other one leaves: no
-    party's sound steers how the other's is coded beside a mask.
+    If both channels are made over the same frames, and neither is masked there or everything is
+    re-made anyway, they are encoded together and share the bits of the stream's bitrate. Otherwise
+    each is encoded alone with half of the bits, or with all bits that a steady beep on the other
+    leaves, so that neither party's sound influences the other's coding beside a mask.
     """
 
     def __init__(self, plan: RenderPlan, tone: BeepTone) -> None:
@@ -210,7 +210,7 @@ class TrackMaker:
             self._rest = lame_bitrate_index(plan.format, rest)
         highest = highest_bitrate_index(plan.format)
         self._pair = _pair_index(plan.format, plan.bitrate_index)
-        # Two that are coded alone have more than LAME gives a pair in MPEG-2.5.
+        # Two channels coded alone get more bits than LAME gives a pair in MPEG-2.5.
         self._pairs = plan.format.channels == 2 and plan.bitrate_index <= highest
         self._lowpass_hz = plan.format.rate_hz // 2 if plan.full_band else None
 
@@ -247,7 +247,7 @@ class TrackMaker:
         return Span(zero + frames.first * spf, zero + frames.last * spf + self._format.support)
 
     def jobs(self, pieces: Pieces) -> list[EncodingJob]:
-        """What to encode for these pieces."""
+        """The encoding jobs for these pieces."""
         asked = [
             [piece.usable for part in parts for piece in part if piece.fill is None]
             for parts in pieces
@@ -268,7 +268,7 @@ class TrackMaker:
         ]
 
     def _masked(self, frames: FrameRange) -> list[bool]:
-        """By channel, whether any played sample is masked that encoding these frames takes."""
+        """By channel, whether encoding these frames takes any played sample that is masked."""
         played = self.window(frames).clipped(self._plan.kept)
         return [
             any(mask.clipped(played).length for mask in touching(masks, played))
@@ -284,11 +284,11 @@ class TrackMaker:
         return self._rest if any(masked) and not masked[channel] else self._share
 
     def windows(self, pieces: Pieces) -> Iterable[Span]:
-        """The raw samples that `make` will ask for."""
+        """The raw samples that `make` will read."""
         return (self.window(job.frames) for job in self.jobs(pieces))
 
     def make(self, drafts: Sequence[Pieces], pcm: EditedPcm) -> list[tuple[tuple[Track, ...], ...]]:
-        """By draft and channel, a track for the pieces of each part."""
+        """By draft and channel, one track for the pieces of each part."""
         asked = [self.jobs(pieces) for pieces in drafts]
         encoded: dict[Coder, Iterator[tuple[Track, ...]]] = {}
         for coder in sorted({job.coder for jobs in asked for job in jobs}):
@@ -329,7 +329,7 @@ class TrackMaker:
         return Track(first, units, breaks)
 
     def follows(self, track: Track, frame: int) -> bool:
-        """Whether the windows of a frame of a track follow those of the frame before."""
+        """Whether a frame's windows are legal after those of the frame before."""
         before = windows_of(track[frame - 1], self._format)
         return legal(before, windows_of(track[frame], self._format))
 
@@ -344,8 +344,8 @@ class TrackMaker:
     ) -> list[tuple[Track, ...]]:
         """By range, a track of edited PCM for each of the coder's channels.
 
-        short_blocks: without, all windows are long.
-        windows_as: the bitrate_index as at which they are chosen.
+        short_blocks: if false, all windows are long.
+        windows_as: the bitrate_index by which windows are chosen.
         """
         channels, index = coder
         lowpass_hz = self._lowpass_hz
@@ -385,8 +385,8 @@ class TrackMaker:
     def _pair_quality(self, ranges: Sequence[FrameRange]) -> int:
         """LAME's quality for two channels.
 
-        Where it gains little and costs much, long stretches are not coded at the finer one, nor
-        is what is encoded for the first time.
+        The finer quality is not used for long stretches where it gains little and costs much, nor
+        for first encodes.
         """
         few = sum(frames.count for frames in ranges) <= _FEW_FRAMES
         lowest_rates = self._format.version is Version.MPEG_2_5
@@ -395,7 +395,7 @@ class TrackMaker:
     def with_long_windows(
         self, channel: int, ranges: Sequence[FrameRange], pcm: EditedPcm
     ) -> list[Track]:
-        """Frames of a channel, none of which has a short window."""
+        """Frames of a channel without short windows."""
         if not ranges:
             return []
         made = self.encode(Coder((channel,), self._share), ranges, pcm, short_blocks=False)
@@ -404,17 +404,17 @@ class TrackMaker:
     def coarser(
         self, frame: int, wanted: Mapping[int, FrameWindows], pcm: EditedPcm
     ) -> Iterator[dict[int, ChannelFrame]]:
-        """Some channels of a frame at ever lower bitrates, with windows like those wanted."""
+        """Some channels of a frame at ever lower bitrates, with windows like the wanted ones."""
         one = FrameRange(frame, frame + 1)
         for index in range(self._share - 1, 0, -1):
-            # As each may have been coded before.
+            # The ways that each may have been coded before.
             ways = [
                 (Coder((channel,), index), usual)
                 for usual in sorted({self._share, self._rest})
                 for channel in sorted(wanted)
             ]
             if self._pairs and len(wanted) == 2:
-                # Together, both channels get short windows where one does.
+                # Coded together, both channels get short windows where one does.
                 both = lame_bitrate_index(self._format, 2 * self._format.bitrates_kbps[index])
                 ways.insert(0, (Coder((0, 1), both), self._pair))
             found: dict[int, ChannelFrame] = {}
@@ -432,7 +432,7 @@ class TrackMaker:
                 yield found
 
     def window(self, frames: FrameRange) -> Span:
-        """The raw samples that encoding these frames takes."""
+        """The raw samples needed to encode these frames."""
         spf = self._format.samples_per_frame
         zero = self._plan.grid.origin + GRID_OFFSET
         return Span(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Laying copied and re-made frames into one reservoir.
+"""Lays copied and re-made frames into one reservoir.
 
 Frames of clusters pass through here one by one. A copied frame's main data has a fixed place
-relative to its frame; re-made main data goes into what is free before it, and leaves free what
-the next copied frame reaches back for.
+relative to its frame. Re-made main data goes into the free space before it, and leaves free the
+space that the next copied frame reaches back to.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from audioengine.plan.rendering import RenderPlan
 from audioengine.render.output import FrameOutput, Kind
 
 Smaller: TypeAlias = Callable[[int, Mapping[int, ChannelFrame]], Iterable[dict[int, ChannelFrame]]]
-"""Gives some channels of a frame, in place of these, at ever lower bitrates."""
+"""Returns smaller codings of a frame's given channels, at ever lower bitrates."""
 
 _LOWEST = 1
-"""bitrate_index of the lowest bitrate there is: its frames hold header, CRC and side information at
-all rates, by 11172-3 and 13818-3, 2.4.1.3."""
+"""bitrate_index of the lowest bitrate: its frames hold header, CRC and side information at all
+sampling rates, by 11172-3 and 13818-3, 2.4.1.3."""
 
 
 class NoRoomError(LimitError):
-    """A re-made frame fits at no bitrate and no quality beside what is kept."""
+    """A re-made frame does not fit beside copied ones at any bitrate and quality."""
 
 
 class Remade(NamedTuple):
-    """A frame to be laid anew."""
+    """A re-made frame to be laid."""
 
     number: int
     channels: tuple[ChannelFrame, ...]
@@ -47,7 +47,7 @@ class Remade(NamedTuple):
 
 @dataclass
 class Weaver:
-    """Lays frames in order; holds a few back until it knows what must stay free for later ones."""
+    """Lays frames in order; holds a few until it knows what must stay free for later ones."""
 
     output: FrameOutput
     plan: RenderPlan
@@ -57,12 +57,12 @@ class Weaver:
     lowered: int = 0
     """Re-made frames that took less quality to fit."""
     lead_in: int = 0
-    """Silent frames added in front, to have room in the reservoir."""
+    """Silent frames added in front to make room in the reservoir."""
     _queue: deque[Frame | Remade] = field(default_factory=deque)
     _copies: int = 0
     """Copied frames in the queue."""
     _large: int = 0
-    """Re-made frames in the queue that may not fit into slots of their own."""
+    """Re-made frames in the queue that may not fit into their own slots."""
     _behind: int = 0
     _started: bool = False
 
@@ -74,11 +74,11 @@ class Weaver:
         slot = max(1, self._rule.slots[1])
         self._length_shift = granule_layout(header.format.lsf).length_shift
         self._large_bits = 8 * (self._rule.slots[14] - header.format.max_main_data_begin)
-        # As far as a frame can reach back over the smallest ones.
+        # As far as a frame can reach back over the smallest frames.
         self._hold = header.format.max_main_data_begin // slot + 2
 
     def add(self, frame: Frame | Remade) -> None:
-        """The next frame, copied or re-made."""
+        """Add the next frame, copied or re-made."""
         self._queue.append(frame)
         self._copies += isinstance(frame, Frame)
         self._large += self._is_large(frame)
@@ -89,7 +89,7 @@ class Weaver:
         return not isinstance(frame, Frame) and sum(self._bits(frame.channels)) >= self._large_bits
 
     def _bits(self, channels: Sequence[ChannelFrame]) -> list[int]:
-        """Main data bits of each channel; `ChannelFrame.bits` takes longer, for many frames."""
+        """Main data bits of each channel; `ChannelFrame.bits` is slower for many frames."""
         shift = self._length_shift
         return [sum([one >> shift for one in channel.granules]) for channel in channels]
 
@@ -98,12 +98,12 @@ class Weaver:
         return (sum(self._bits(channels)) + 7) // 8
 
     def finish(self, following: Frame | None) -> None:
-        """Lay all frames held; `following` is the copied frame after them, if there is one."""
+        """Lay all held frames; `following` is the copied frame after them, if any."""
         while self._queue:
             self._lay_first(following)
 
     def silence(self, frames: FrameRange) -> None:
-        """Frames without a source: all but the last, which may lend their slots, go out at once."""
+        """Add silent frames; all but the last, which may lend their slots, are written at once."""
         bulk = max(frames.first, frames.last - self._hold)
         if frames.first < bulk:
             self.finish(None)
@@ -114,7 +114,7 @@ class Weaver:
 
     @property
     def _silence_rule(self) -> SlotRule:
-        """Silence takes no bits: where bitrates vary anyway, it takes the lowest there is."""
+        """The sizes of silent frames: where bitrates vary anyway, they take the lowest."""
         if self.plan.padded:
             return self._rule
         return replace(self._rule, bitrate_index=_LOWEST)
@@ -125,7 +125,7 @@ class Weaver:
         return Remade(number, silent, (False,) * channels)
 
     def copied(self, behind: int) -> None:
-        """Frames were copied in bulk; the last one left `behind` free bytes before what follows."""
+        """Note that frames were copied in bulk, with `behind` free bytes before the next frame."""
         self._behind = behind
         self._started = True
 
@@ -177,10 +177,10 @@ class Weaver:
         )
 
     def _reserves(self, following: Frame | None) -> Sequence[int]:
-        """What should stay free behind a re-made frame, most first; the last of them must.
+        """Bytes that should stay free after a re-made frame, most first; the last are a must.
 
-        Later frames that are too large for their own slots find room before them, so that they
-        need not be made coarser; at least what they need once they are.
+        Later frames that are too large for their own slots get room before them, so that they need
+        not be made coarser; at least the room that they need once they are.
         """
         copy = self._reserve(self._queue, following) if self._copies or following else 0
         if not self._large:
@@ -189,7 +189,7 @@ class Weaver:
         return (full, coarse) if full > coarse else (coarse,)
 
     def _needs(self, following: Frame | None) -> tuple[int, int]:
-        """What the frames held need before them, as they are and at the lowest quality."""
+        """The bytes that the held frames need before them, unchanged and at the lowest quality."""
         format = self._rule.format
         most = format.max_main_data_begin
         largest = self._rule.slots[14]
@@ -209,9 +209,9 @@ class Weaver:
         return full, coarse
 
     def _shared(self) -> bool:
-        """Whether main data of what a re-made frame replaces may be in the frame just taken.
+        """Whether the frame just taken may hold main data of a replaced frame.
 
-        Wherever a main_data_begin can reach: what the replaced frame's was, must not matter.
+        It may wherever a main_data_begin can reach: the replaced frame's own value must not matter.
         """
         room = 0
         for frame in self._queue:
@@ -221,7 +221,7 @@ class Weaver:
         return False
 
     def _reserve(self, after: Iterable[Frame | Remade], following: Frame | None) -> int:
-        """What must stay free behind a re-made frame for the next copied one."""
+        """Bytes that must stay free after a re-made frame for the next copied one."""
         room = 0
         for frame in after:
             if isinstance(frame, Frame):
@@ -230,7 +230,7 @@ class Weaver:
         return max(0, following.side_info.main_data_begin - room) if following else 0
 
     def _start(self, following: Frame | None) -> None:
-        """Put silent frames in front where the first frames would need a higher bitrate."""
+        """Put silent frames in front if the first frames would need a higher bitrate."""
         self._started = True
         raised = {lead: self._raised_with(lead, following) for lead in self._possible_leads()}
         self.lead_in = min(raised, key=raised.__getitem__)
@@ -242,7 +242,7 @@ class Weaver:
             self._queue.appendleft(Remade(number, silent, (False,) * format.channels))
 
     def _first_windows(self, frame: Frame | Remade | None) -> Sequence[BlockType]:
-        """By channel, the window that a frame begins with."""
+        """By channel, the first window of a frame."""
         format = self._rule.format
         if isinstance(frame, Frame):
             layout = granule_layout(format.lsf)
@@ -252,11 +252,11 @@ class Weaver:
         return [channel.block_types(format)[0] for channel in frame.channels]
 
     def _possible_leads(self) -> Sequence[int]:
-        """How many more silent frames there may be in front, fewest first."""
+        """The possible numbers of silent frames to add in front, fewest first."""
         format, grid = self._rule.format, self.plan.grid
         spf = format.samples_per_frame
         hidden = (grid.encoder_delay + DECODER_DELAY) // spf
-        # With more hidden frames, decoders would skip those whose slots the first audible ones use.
+        # With more hidden frames, decoders would skip some whose slots the first audible ones use.
         most = min((MAX_DELAY - grid.encoder_delay) // spf, PREFRAMES - hidden)
         leads = range(max(0, most) + 1)
         if not self.plan.keeps_start:
@@ -268,7 +268,7 @@ class Weaver:
         return same_phase or leads
 
     def _raised_with(self, lead: int, following: Frame | None) -> int:
-        """How many of the first frames would be raised behind `lead` more silent frames."""
+        """The number of first frames that would be raised after `lead` more silent frames."""
         slot = self._rule.slot(0)
         behind = min(lead * slot, self._rule.format.max_main_data_begin)
         raised = 0

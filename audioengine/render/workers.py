@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who does what can be done apart: threads, or the caller itself."""
+"""Runs independent work on threads, or in the calling thread when there is one worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class _Caller(Executor):
-    """Does each thing at once, where it is asked for: one processor gains nothing by threads."""
+    """Runs each call at once in the calling thread: one processor gains nothing from threads."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()
@@ -27,7 +27,7 @@ class _Caller(Executor):
 
 
 def executor_of(workers: int) -> Executor:
-    """An executor of so many threads; of one, the caller's own."""
+    """An executor with `workers` threads; with one, the calling thread."""
     return ThreadPoolExecutor(workers) if workers > 1 else _Caller()
 
 

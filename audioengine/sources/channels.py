@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The channels of a sound: one of them as a leg, or both exchanged."""
+"""The channels of a sound: one channel as a leg, or both swapped."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ChannelLeg:
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
-    """A sound of two channels, each in the other's place."""
+    """A sound of two channels, swapped."""
 
     sound: Sound
 
@@ -46,13 +46,18 @@ class Swapped:
 
     @property
     def channels(self) -> int:
-        """Those of the sound."""
+        """The number of channels."""
         return self.sound.channels
 
     @property
     def length(self) -> int:
         """Samples per channel."""
         return self.sound.length
+
+    @property
+    def seeks(self) -> bool:
+        """As the sound."""
+        return self.sound.seeks
 
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """The samples in order, as `Sound.blocks` says."""

@@ -34,6 +34,11 @@ class Mp3Sound:
         """Samples per channel, as players play them."""
         return self.index.samples
 
+    @property
+    def seeks(self) -> bool:
+        """Yes: any window decodes exactly."""
+        return True
+
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """The samples in order, as `Sound.blocks` says."""
         zero = self.index.start

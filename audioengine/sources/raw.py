@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files without a header, whose format has to be said: `ulaw:8000:1`."""
+"""The format of files without a header, as the user gives it: `ulaw:8000:1`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from audioengine.errors import InvalidRequestError
 
 LEAST_RATE_HZ, MOST_RATE_HZ = 4_000, 384_000
-"""What is slower is no voice, and no recorder is faster."""
+"""Lower rates hold no voice, and no recorder has higher ones."""
 
 CODECS = {
     "ulaw": ("ULAW", 1),
@@ -20,7 +20,7 @@ CODECS = {
     "s32": ("PCM_32", 4),
     "f32": ("FLOAT", 4),
 }
-"""By name, what libsndfile calls it, and bytes a sample; all little-endian."""
+"""By name: libsndfile's name, and bytes per sample; all little-endian."""
 
 _RULE = (
     f"must be CODEC:RATE:CHANNELS, the codec one of {', '.join(CODECS)}, the rate in Hz, and 1 or "
@@ -30,7 +30,7 @@ _RULE = (
 
 @dataclass(frozen=True, slots=True)
 class RawFormat:
-    """What a file without a header holds."""
+    """The format of a file without a header."""
 
     codec: str
     rate: int
@@ -39,12 +39,11 @@ class RawFormat:
     def __post_init__(self) -> None:
         rate_fits = isinstance(self.rate, int) and LEAST_RATE_HZ <= self.rate <= MOST_RATE_HZ
         if self.codec not in CODECS or not rate_fits or self.channels not in (1, 2):
-            given = f"{self.codec}:{self.rate}:{self.channels}"
-            raise InvalidRequestError.of("raw", given, _RULE)
+            raise InvalidRequestError.of("raw", self.text, _RULE)
 
     @classmethod
     def of(cls, text: str) -> RawFormat:
-        """The format that a text like ``ulaw:8000:1`` says.
+        """Parse a text like ``ulaw:8000:1``.
 
         Raises InvalidRequestError.
         """
@@ -55,13 +54,26 @@ class RawFormat:
 
     @property
     def subtype(self) -> str:
-        """The codec, in libsndfile's word."""
+        """The codec, by its name in libsndfile."""
         return CODECS[self.codec][0]
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes that a sample of all channels takes."""
+        """Bytes of one sample of all channels."""
         return CODECS[self.codec][1] * self.channels
+
+    @property
+    def text(self) -> str:
+        """The same as `of` reads it."""
+        return f"{self.codec}:{self.rate}:{self.channels}"
 
     def __str__(self) -> str:
         return f"headerless {self.codec}"
+
+
+def raw_format(raw: RawFormat | str | None) -> RawFormat | None:
+    """The format of a file without a header, be it given as text.
+
+    Raises InvalidRequestError.
+    """
+    return RawFormat.of(raw) if isinstance(raw, str) else raw

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any stretch of a sound that is read from front to back, for those who ask nearly in order."""
+"""Reads any stretch of a sound, for readers that proceed nearly in order."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ from audioengine.sources.leg import Block, Samples, Sound, as_float
 
 _BLOCK_SAMPLES = 1 << 16
 
+# An encoder is warmed up with what comes before a section, and looks ahead.
+_BESIDE_SAMPLES = 1 << 14
+
 
 class SoundWindows:
-    """Stretches of a sound; may be called from many threads.
+    """Stretches of a sound; thread-safe.
 
-    So many of the last samples are kept that those who work side by side find theirs; who asks
-    for earlier ones lets the sound be read anew.
+    Parallel workers read consecutive sections, not quite in order, so the last few sections are
+    cached, unless reading may start anywhere. A request for earlier samples reads the sound again.
     """
 
-    def __init__(self, sound: Sound, kept: int) -> None:
+    def __init__(self, sound: Sound, section: int, workers: int) -> None:
         self.sound = sound
-        self._kept = kept
+        self._kept = section * (1 if sound.seeks else workers) + _BESIDE_SAMPLES
         self._lock = Lock()
         self._begin(0)
 
@@ -35,7 +38,7 @@ class SoundWindows:
         self._first = self._next = start
 
     def __call__(self, spans: Sequence[Span]) -> list[Samples]:
-        """[shape=(span.length, channels)] The samples of each; those that are not there are 0."""
+        """[shape=(span.length, channels)] The samples of each span; 0 outside the sound."""
         return [self._window(span) for span in spans]
 
     def _window(self, span: Span) -> Samples:
@@ -49,13 +52,13 @@ class SoundWindows:
         return out
 
     def _covering(self, there: Span) -> list[tuple[int, Block]]:
-        """The blocks that a stretch is in."""
+        """The blocks that cover a stretch."""
         with self._lock:
             if there.start < self._first:
                 self._begin(there.start)
             while self._next < there.end:
                 block = next(self._reading, None)
-                if block is None:  # another thread has met the error that ended it
+                if block is None:  # reading failed in another thread
                     raise MalformedAudioError("the file can't be read to its end")
                 self._blocks.append((self._next, block))
                 self._next += len(block)

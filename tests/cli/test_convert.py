@@ -81,7 +81,7 @@ def test_headerless_legs(tmp_path: Path) -> None:
         (["--caller", "{leg}", "{leg}", "x.mp3"], "DST alone must be given"),
         (["--caller", "{leg}@2024-11-30T08:00:00", "x.mp3"], "ISO 8601 with its zone"),
         (["--caller", "{leg}@2024-02-31T08:00:00Z", "x.mp3"], "ISO 8601 with its zone"),
-        (["{leg}", "x.flac"], "what is written is an MP3"),
+        (["{leg}", "x.flac"], "the output is an MP3"),
     ],
     ids=range(5),
 )

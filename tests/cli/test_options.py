@@ -21,7 +21,7 @@ from tests.cli.helpers import CALL, refusal, rules, run
 
 Reach = Callable[..., dict[str, Any]]
 
-DEFAULTS = {"start_time_ms": None, "options": ae.StoreOptions(), "s3": None}
+DEFAULTS = {"start_time_ms": None, "options": ae.StoreOptions(), "raw": None, "s3": None}
 STORE_DEFAULTS = {
     **DEFAULTS,
     "record": None,
@@ -359,7 +359,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
     result = run("store", CALL, tmp_path / "out.mp3", *edits)
     assert result.exit_code == 2
     assert result.stdout == ""
-    outside = "leaves the interval outside the recording, which lasts from 0 to 6 s"
+    outside = "puts the interval outside the recording, which lasts from 0 to 6 s"
     negative = "must be at least 0: relative times count from the recording's start"
     assert result.stderr.splitlines() == [
         "Error: the request can't be honoured:",

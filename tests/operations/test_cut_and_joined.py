@@ -255,7 +255,7 @@ def test_a_tag_that_lacks_its_end_is_read() -> None:
 
 def test_a_tag_without_any_frame_is_refused() -> None:
     tag = next(mpeg.frames(fixture("mpeg25-8k-32k"))).data
-    with pytest.raises(ae.MalformedAudioError, match="no whole audio frame behind the tag frame"):
+    with pytest.raises(ae.MalformedAudioError, match="no whole audio frame after the tag frame"):
         ae.inspect(tag)
 
 

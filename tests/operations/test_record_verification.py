@@ -41,7 +41,7 @@ def judged(folder: Path, **more: Any) -> ae.RecordVerification:
 
 def test_files_that_are_what_they_were(folder: Path) -> None:
     told: list[ae.EntryVerdict] = []
-    verdict = judged(folder, told=told.append)
+    verdict = judged(folder, on_entry=told.append)
     assert verdict.passed
     assert (verdict.outputs_checked, verdict.sources_checked) == (2, 2)
     assert [(one.line, one.output, one.files) for one in told] == [
@@ -131,7 +131,7 @@ def test_whatever_somebody_writes_into_an_entry_ends_in_a_verdict(
     """Without a key anybody can."""
     record = written(tmp_path_factory.mktemp("odd"), lines_of(entries, None), None)
     told: list[ae.EntryVerdict] = []
-    verdict = ae.verify_record(record, storage=ae.MemoryStorage("calls"), told=told.append)
+    verdict = ae.verify_record(record, storage=ae.MemoryStorage("calls"), on_entry=told.append)
     assert len(told) == verdict.count == len(entries)
     json.loads(verdict.to_json())
 

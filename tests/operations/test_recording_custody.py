@@ -152,7 +152,7 @@ def test_an_error_says_that_an_output_is_there_and_not_recorded(
         raise ae.StorageError("the disk is full", retryable=True)
 
     monkeypatch.setattr(CustodyRecord, "add", broken)
-    with pytest.raises(ae.StorageError, match="published, but it is not recorded") as caught:
+    with pytest.raises(ae.StorageError, match="published, but not recorded") as caught:
         ae.store(CALL, tmp_path / "out.mp3", EDIT, record=ae.CustodyRecord(tmp_path / "r.jsonl"))
     assert caught.value.retryable
     assert (tmp_path / "out.mp3").is_file()

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import audioengine as ae
+from audioengine.operations import transcripts as operations
+from audioengine.storage import open_source
 from fixtures.transcripts import encoded
 from tests.batch.helpers import manifest_of
 from tests.cli.helpers import refusal, run, run_json
@@ -84,6 +86,21 @@ def test_a_store_masks_what_a_transcript_tells(file: Path) -> None:
     assert ae.plan_store(CALL, asked(file=file)).findings == report.findings
     assert again.findings == ()
     assert_no_secret(report.to_json(), repr(report))
+
+
+def test_the_version_of_a_recording_is_not_that_of_its_transcript(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_for: list[ae.S3Options | None] = []
+
+    def opened(place: Any, s3: ae.S3Options | None = None) -> Any:
+        asked_for.append(s3)
+        return open_source(place)
+
+    monkeypatch.setattr(operations, "open_source", opened)
+    s3 = ae.S3Options(region="eu-west-1", version="of the recording")
+    ae.plan_store(CALL, asked(file=file), s3=s3)
+    assert asked_for == [ae.S3Options(region="eu-west-1")]
 
 
 def test_hand_made_masks_and_transcripts_add_up(file: Path) -> None:
@@ -184,7 +201,7 @@ def test_the_command_line(file: Path, tmp_path: Path) -> None:
     ("args", "message"),
     [
         (("--redact", "PIN"), "--redact says what to mask of a transcript"),
-        (("--transcript", "{file}"), "must say which kinds"),
+        (("--transcript", "{file}"), "must name the kinds"),
         (("--transcript", "caller=", "--redact", "ALL"), "must be FILE or PARTY=FILE"),
         (("--transcript", "{file}", "--redact", "ALL", "--channel-map", "0=x"), "CHANNEL=caller"),
         (("--transcript", "{file}", "--redact", "ALL", "--agent", "x"), "--agent"),
@@ -384,6 +401,33 @@ def test_an_outputs_transcript_is_a_second_opinion(file: Path, tmp_path: Path) -
     )  # fmt: skip
     assert result.exit_code == 1
     assert "a card number of callee" in " ".join(result.output.split())
+
+
+def test_an_outputs_transcript_of_whole_turns_is_judged_by_what_its_times_tell() -> None:
+    """A turn around a mask proves nothing; one inside it, and a card number anywhere, do."""
+    masked = ae.Modification(mask={"caller": [ae.Interval(1, 3)]})
+    out = BytesIO()
+    ae.store(CALL, out, masked)
+    turns = (
+        ("hello thanks", 0, 8000, True),
+        ("eight", 1500, 2500, False),
+        (SECRET, 0, 8000, False),
+    )
+    for content, start, end, passed in turns:
+        turn = {
+            "ParticipantRole": "CUSTOMER",
+            "BeginOffsetMillis": start,
+            "EndOffsetMillis": end,
+            "Content": content,
+        }
+        verdict = ae.verify(
+            CALL,
+            out.getvalue(),
+            masked,
+            ae.StoreOptions(transcript=ae.TranscriptOptions(agent="callee")),
+            output_transcript=encoded({"Transcript": [turn]}),
+        )
+        assert verdict.checks[-1].passed is passed
 
 
 def test_an_outputs_transcript_is_on_the_trimmed_clock(file: Path) -> None:

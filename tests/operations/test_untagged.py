@@ -150,10 +150,10 @@ ae.encode(ae.Audio(sound(8000), sound(8000), 8000), TAGGED)
 @pytest.mark.parametrize(
     ("source", "absolute", "rule"),
     [
-        (TAGGED.getvalue(), True, "the source's tag tells its delay"),
-        (TAGGED.getvalue(), False, "the source's tag tells its delay"),
-        (stream(8000, "bare"), False, "relative times count what players play"),
-        (stream(8000, "copied"), False, "relative times count what players play"),
+        (TAGGED.getvalue(), True, "the source's tag states its delay"),
+        (TAGGED.getvalue(), False, "the source's tag states its delay"),
+        (stream(8000, "bare"), False, "relative times count from the first sample played"),
+        (stream(8000, "copied"), False, "relative times count from the first sample played"),
     ],
 )
 def test_a_delay_that_can_have_no_effect_is_refused(

@@ -13,7 +13,7 @@ import pytest
 
 import audioengine as ae
 from audioengine.edits import Span
-from audioengine.pcm.decode import decode_raw
+from audioengine.pcm.decode import decode_all
 from audioengine.pcm.tone import BeepTone
 from audioengine.plan import grid
 from fixtures import mpeg
@@ -399,7 +399,7 @@ def test_a_sample_dropped_inside(monkeypatch: pytest.MonkeyPatch, rate: int, kbp
         out = []
         for span in spans:
             places = np.arange(span.start, span.end)
-            pcm = decode_raw(file, index, span.start, span.end + 1)
+            (pcm,) = decode_all(file, index, [Span(span.start, span.end + 1)])
             out.append(pcm[places + (places >= 6 * rate) - span.start])
         return out
 

@@ -187,7 +187,7 @@ def test_any_windows_are_the_sound(asked: list[tuple[int, int]]) -> None:
     data = written(pcm, 8000, "OGG", "VORBIS")
     sound = opened(data).sound
     everything = np.concatenate((np.zeros((50, 2)), whole(sound), np.zeros((5000, 2))))
-    windows = SoundWindows(sound, 2000)
+    windows = SoundWindows(sound, 1000, 2)
     spans = [Span(start, start + length) for start, length in asked]
     for span, found in zip(spans, windows(spans), strict=True):
         assert (found == everything[span.start + 50 : span.end + 50]).all()
@@ -253,7 +253,7 @@ def test_headers_that_do_not_know_are_no_promise(size: int) -> None:
         (headed(rate=1), "1 Hz"),
         (headed(rate=0), "WAV file"),
         (headed(rate=2_000_000_000), "Hz"),
-        (wav(1, 1, 8000, 16, b""), "without a single sample"),
+        (wav(1, 1, 8000, 16, b""), "without samples"),
         (b"RIFF" + struct.pack("<I", 900) + b"WAVE" + headed(), "WAV file"),
         (headed()[:30], "WAV file"),
     ],
@@ -277,6 +277,33 @@ def test_chained_ogg_is_refused() -> None:
     assert opened(one).sound.length == 2000
     with pytest.raises(ae.UnsupportedAudioError, match="several streams"):
         opened(one + one)
+
+
+@pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
+def test_ogg_that_is_cut_off_is_refused_unless_allowed(codec: str) -> None:
+    data = written(tones(8000, 200_000, 1), 8000, "OGG", codec)
+    last = data.rindex(b"OggS")
+    for end in (last + 3, last + 26, last + 27, len(data) - 1):
+        with pytest.raises(ae.MalformedAudioError, match="cut off inside its last page"):
+            opened(data[:end])
+        found = opened(data[:end], allow_truncated=True)
+        assert [one.code for one in found.warnings] == ["truncated"]
+        assert len(whole(found.sound)) == found.sound.length
+    assert [one.code for one in opened(data[:last]).warnings] == ["truncated"]
+    assert opened(data).warnings == opened(data + b"more").warnings == ()
+
+
+def test_a_codec_that_nobody_has_is_named_once() -> None:
+    with pytest.raises(ae.UnsupportedAudioError) as caught:
+        opened(wav(0x7777, 1, 8000, 16, bytes(1000)))
+    assert str(caught.value).count("WAV file") == 1
+
+
+def test_a_gap_of_years_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit counts seconds, not samples at the highest rate."""
+    monkeypatch.setattr("audioengine.sources.opening.MOST_SECONDS", 1)
+    with pytest.raises(ae.LimitError, match="longer than 1 s"):
+        opened(by_ffmpeg(tones(48_000, 60_000, 1), 48_000, "webm", "libopus"))
 
 
 def test_flac_that_promises_years_is_refused() -> None:
@@ -311,6 +338,13 @@ def test_broken_files_raise_typed_errors_alone(name: str, data: st.DataObject) -
         assert count == sound.length
     except ae.AudioEngineError:
         pass
+
+
+def test_a_data_offset_that_lies_is_the_same_wherever_reading_starts() -> None:
+    data = bytearray(written(tones(8000, 300, 2), 8000, "AU", "ALAW"))
+    data[4:8] = bytes(4)
+    sound = opened(bytes(data)).sound
+    assert (whole(sound, 64, 100) == whole(sound)[100:]).all()
 
 
 def test_blocks_are_in_order() -> None:

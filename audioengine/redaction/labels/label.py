@@ -13,10 +13,10 @@ from audioengine.edits import MaskParty, Party
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.redaction.finding import Finding, Origin, is_kind
 from audioengine.redaction.parties import PARTIES
+from audioengine.redaction.table_rows import HIDDEN
 from audioengine.times import Interval, Number, read_time
 
 _UNKNOWN_PARTY = "must name a party, one of caller, callee, both"
-_HIDDEN = "<hidden>"
 _NAMED_AT_MOST = 20
 
 
@@ -50,7 +50,8 @@ class Gathering:
         self._format = format
         self._sha256 = sha256
         self._findings: list[Finding] = []
-        self._problems: list[Problem] = []
+        self.problems: list[Problem] = []
+        """What is wrong with the file."""
 
     def add(
         self, path: str, party: Party | None, start: Number, end: Number, text: str | None
@@ -63,7 +64,7 @@ class Gathering:
                 Finding(party, Interval(start, end), kind if is_kind(kind) else None, None, origin)
             )
         except InvalidRequestError as error:
-            self._problems += error.problems
+            self.problems += error.problems
 
     def add_named(self, path: str, name: str, start: Number, end: Number, text: str | None) -> None:
         """Add a label whose party has a name; it is wrong where nobody is called so."""
@@ -83,7 +84,7 @@ class Gathering:
 
     def wrong(self, path: str, rule: str) -> None:
         """Say what is wrong in a place. What stands there may be a secret, and is not told."""
-        self._problems.append(Problem(path, _HIDDEN, rule))
+        self.problems.append(Problem(path, HIDDEN, rule))
 
     def time(self, path: str, text: str) -> Decimal | None:
         """Return the seconds of a text; None, and it is wrong, where it is no time."""
@@ -94,8 +95,8 @@ class Gathering:
 
     def findings(self) -> tuple[Finding, ...]:
         """Return the findings. Raises InvalidRequestError where something is wrong."""
-        if self._problems:
-            raise InvalidRequestError(self._problems[:_NAMED_AT_MOST])
+        if self.problems:
+            raise InvalidRequestError(self.problems[:_NAMED_AT_MOST])
         return tuple(self._findings)
 
 

@@ -5,41 +5,24 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from audioengine.redaction.labels.label import Gathering, Label
+from audioengine.redaction.table_rows import column_names, table_rows
 
 _COLUMNS = ("party", "from", "to", "label")
+_NEEDED = ("from", "to")
 _DIGITS = 6
 
 
 def is_table(line: str) -> bool:
     """Whether a first line names the columns of labels."""
-    return {"from", "to"} <= {name.strip().lower() for name in line.split(",")}
+    return set(_NEEDED) <= set(column_names(line.split(",")))
 
 
 def read(text: str, found: Gathering) -> None:
     """Columns in any order; without ``party`` all labels are of both, ``label`` may be missing."""
-    rows = csv.reader(io.StringIO(text, newline=""))
-    try:
-        _read(((f"line {rows.line_num}", row) for row in rows), found)
-    except csv.Error:
-        found.wrong(f"line {rows.line_num}", "must be a line of CSV")
-
-
-def _read(rows: Iterator[tuple[str, list[str]]], found: Gathering) -> None:
-    names = [name.strip().lower() for name in next(rows, ("", []))[1]]
-    unknown = [name for name in names if name not in _COLUMNS]
-    if unknown or len(set(names)) < len(names) or not {"from", "to"} <= set(names):
-        found.wrong("line 1", f"must name the columns, each once: {', '.join(_COLUMNS)}")
-        return
-    for path, row in rows:
-        if not any(field.strip() for field in row):
-            continue
-        if len(row) != len(names):
-            found.wrong(path, f"must have {len(names)} fields, as line 1 has")
-            continue
-        fields = dict(zip(names, row, strict=True))
+    for path, fields in table_rows(text, _COLUMNS, _NEEDED, found.problems, only=True):
         start = found.time(f"{path}.from", fields["from"])
         end = found.time(f"{path}.to", fields["to"])
         if start is not None and end is not None:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import audioengine as ae
-from audioengine.review import peaks as module
-from audioengine.review.peaks import extremes_of
+from audioengine.reviewing import peaks as module
+from audioengine.reviewing.peaks import extremes_of
 from tests.cli.helpers import refusal, run, run_json
 from tests.support import FIXTURES, decode_miniaudio, fixture
 

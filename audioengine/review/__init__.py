@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""What people look at and listen to: peaks, pages, pictures."""

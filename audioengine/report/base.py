@@ -31,6 +31,12 @@ class Report(ABC):
     def figures(self) -> list[str]:
         """The most telling figures, a few words each."""
 
+    def _repr_html_(self) -> str:
+        """The report as tables, for notebooks."""
+        from audioengine.report.tables import report_html
+
+        return report_html(self.to_dict())
+
     def __str__(self) -> str:
         return self.text()
 

@@ -27,6 +27,12 @@ class Json:
             del values["recorded"]
         return values
 
+    def _repr_html_(self) -> str:
+        """The report as tables, for notebooks."""
+        from audioengine.report_tables import report_html
+
+        return report_html(self.to_dict())
+
     def to_json(self, indent: int | None = None) -> str:
         """The report as one JSON object."""
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)

@@ -74,7 +74,9 @@ def store(
         format = label_format(labels_out)
     request = read_request(**edit)
     if dry_run:
-        _write_labels(_plan(source, request, as_json=as_json), labels_out, format, request)
+        with _review_beside(page, source, request, workers):
+            planned = _plan(source, request, as_json=as_json)
+        _write_labels(planned, labels_out, format, request)
         return
     kept = read_record(record, pcm_digest)
     from audioengine.cli import text
@@ -97,21 +99,6 @@ def store(
         )
     _write_labels(report, labels_out, format, request)
     click.echo(report.to_json() if as_json else text.stored(report, source, destination))
-
-
-def _write_labels(
-    report: StoreReport | PlanReport,
-    place: str | None,
-    format: LabelFormat | None,
-    request: Request,
-) -> None:
-    """Write the masks of a report as labels, where they are asked for."""
-    if place is None or format is None:
-        return
-    from audioengine.cli.redaction_verbs import write_file
-    from audioengine.operations.label_files import labels_file
-
-    write_file(place, labels_file(report.to_dict(), format)[0], request.places["s3"])
 
 
 @contextmanager
@@ -141,6 +128,21 @@ def _review_beside(
         staging.write(made.html.encode())
         yield
         staging.publish()
+
+
+def _write_labels(
+    report: StoreReport | PlanReport,
+    place: str | None,
+    format: LabelFormat | None,
+    request: Request,
+) -> None:
+    """Write the masks of a report as labels, where they are asked for."""
+    if place is None or format is None:
+        return
+    from audioengine.cli.redaction_verbs import write_file
+    from audioengine.operations.label_files import labels_file
+
+    write_file(place, labels_file(report.to_dict(), format)[0], request.places["s3"])
 
 
 @click.command()

@@ -188,12 +188,12 @@ class FrameHeader:
         """Where the frame's main data slots start, from the frame's first byte."""
         return self.side_info_offset + self.format.side_info_bytes
 
-    @property
+    @cached_property
     def mid_side(self) -> bool:
         """Whether the frame's channels are coded as mid and side."""
         return self.mode is Mode.JOINT_STEREO and bool(self.mode_extension & ModeExtension.MID_SIDE)
 
-    @property
+    @cached_property
     def intensity(self) -> bool:
         """Whether the frame uses intensity stereo."""
         return self.mode is Mode.JOINT_STEREO and bool(

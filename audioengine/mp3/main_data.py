@@ -107,8 +107,8 @@ def read_frames(source: ByteSource, index: FrameIndex, first: int, last: int) ->
     slots = bytearray()
     limit = index.format.max_main_data_begin
     position = 0
-    for number in range(start, last):
-        size = index.size(number)
+    sizes = index.sizes[index.byte2[start:last]].tolist()
+    for number, size in enumerate(sizes, start):
         frame = data[position : position + size]
         position += size
         header = parse_header(frame)

@@ -72,6 +72,14 @@ def split_channels(info: SideInfo, adu: bytes, format: StreamFormat) -> tuple[Ch
     shift = granule_layout(format.lsf).length_shift
     left = main_data_bits(info, format)
     word = int.from_bytes(adu, "big") >> (8 * len(adu) - left)
+    if format.lsf and format.channels == 2:
+        # Nearly all calls are coded so: worth a way of its own.
+        ((first, second),) = info.granules
+        length = second >> shift
+        return (
+            ChannelFrame(info.scfsi[0], (first,), (word >> length,)),
+            ChannelFrame(info.scfsi[1], (second,), (word & (1 << length) - 1,)),
+        )
     data: list[tuple[int, ...]] = []
     for granule in info.granules:
         parts = []
@@ -107,6 +115,18 @@ def separate_channels(
     scfsi_shift = width * format.granules * channels
     begin_shift = 8 * format.side_info_bytes - (8 if format.lsf else 9)
     out: list[list[ChannelFrame]] = [[] for _ in range(channels)]
+    if format.lsf and channels == 1:
+        # What is encoded beside masks is nearly all so: worth a way of its own.
+        for side_info, position in frames:
+            word = int.from_bytes(side_info, "big")
+            begin = position - (word >> begin_shift)
+            granule = word & mask
+            left = granule >> shift
+            data = int.from_bytes(main_data[begin : begin + (left + 7 >> 3)], "big") >> (-left & 7)
+            if granule >> gain_shift & 0xFF > most:
+                raise ValueError(f"a global_gain has no room for {quarter_steps}")
+            out[0].append(ChannelFrame(0, (granule + louder if left else granule,), (data,)))
+        return out
     for side_info, position in frames:
         word = int.from_bytes(side_info, "big")
         begin = position - (word >> begin_shift)

@@ -133,6 +133,8 @@ def _plan_mask(
         return PlannedMask(mask, (own,), audible, core, 0), nothing
     under = source_frames(index, audible)
     coupling = read_coupling(under)
+    if not coupling.any():
+        return PlannedMask(mask, (own,), audible, core, 0), nothing
     counts = np.bincount(coupling, minlength=len(Coupling)).tolist()
     name = f"the mask of {mask.party} at samples {mask.applied.start} to {mask.applied.end}"
     equal, silent = counts[Coupling.EQUAL], counts[Coupling.SILENT]

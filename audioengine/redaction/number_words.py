@@ -102,6 +102,7 @@ class Vocabulary:
 
     table: NumberWords
     _known: dict[str, tuple[_Atom, ...]] = field(default_factory=dict)
+    _plain: dict[str, str] = field(default_factory=dict)
 
     def atoms(self, text: str) -> tuple[_Atom, ...]:
         """Return what a word has to do with numbers; nothing for most."""
@@ -112,7 +113,10 @@ class Vocabulary:
 
     def plain(self, text: str) -> str:
         """Return a word in lower case, without signs around it."""
-        return _EDGES.sub("", text).casefold()
+        found = self._plain.get(text)
+        if found is None:
+            found = self._plain[text] = _EDGES.sub("", text).casefold()
+        return found
 
     def _read(self, text: str) -> tuple[_Atom, ...]:
         bare = self.plain(text)

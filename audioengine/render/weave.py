@@ -17,7 +17,7 @@ from audioengine.errors import LimitError
 from audioengine.mp3.info_tag import DECODER_DELAY, MAX_DELAY, PREFRAMES
 from audioengine.mp3.main_data import Frame
 from audioengine.mp3.reservoir import Placement, SlotRule, lay
-from audioengine.mp3.side_info import BlockType, SideInfo, granule_layout
+from audioengine.mp3.side_info import BlockType, granule_layout
 from audioengine.mp3.splice import ChannelFrame, join_channels, silent_channel
 from audioengine.pcm.decode import phase_turn
 from audioengine.plan.grid import FrameRange
@@ -86,12 +86,16 @@ class Weaver:
             self._lay_first(None)
 
     def _is_large(self, frame: Frame | Remade) -> bool:
-        return not isinstance(frame, Frame) and sum(self._bits(frame)) >= self._large_bits
+        return not isinstance(frame, Frame) and sum(self._bits(frame.channels)) >= self._large_bits
 
-    def _bits(self, frame: Remade) -> list[int]:
+    def _bits(self, channels: Sequence[ChannelFrame]) -> list[int]:
         """Main data bits of each channel; `ChannelFrame.bits` is slower for many frames."""
         shift = self._length_shift
-        return [sum([one >> shift for one in channel.granules]) for channel in frame.channels]
+        return [sum([one >> shift for one in channel.granules]) for channel in channels]
+
+    def _length(self, channels: Sequence[ChannelFrame]) -> int:
+        """Bytes of main data that they have together."""
+        return (sum(self._bits(channels)) + 7) // 8
 
     def finish(self, following: Frame | None) -> None:
         """Lay all held frames; `following` is the copied frame after them, if any."""
@@ -137,20 +141,23 @@ class Weaver:
             self._behind = begin + frame.slot_bytes - len(frame.adu)
             self.output.keep(frame, shared=self._shared())
             return
-        placement, info, adu = self._fit(frame, self._reserves(following))
+        placement, channels = self._fit(frame, self._reserves(following))
         if placement.bitrate_index > self.plan.bitrate_index:
             self.raised += 1
         self._behind = placement.free
-        info = SideInfo(placement.main_data_begin, info.scfsi, info.granules)
+        info, adu = join_channels(channels, self._rule.format, placement.main_data_begin)
         kind: Kind = "spliced" if any(frame.kept) else "reencoded" if adu else "silent"
         self.output.remake(kind, info, adu, placement)
 
-    def _fit(self, frame: Remade, reserves: Sequence[int]) -> tuple[Placement, SideInfo, bytes]:
-        info, adu = join_channels(frame.channels, self._rule.format)
+    def _fit(
+        self, frame: Remade, reserves: Sequence[int]
+    ) -> tuple[Placement, Sequence[ChannelFrame]]:
+        """Where a frame goes, and as what: of less quality where it has no room."""
+        length = self._length(frame.channels)
         for reserve in reserves:
-            placement = lay(len(adu), frame.number, self._behind, reserve, self._rule)
+            placement = lay(length, frame.number, self._behind, reserve, self._rule)
             if placement is not None:
-                return placement, info, adu
+                return placement, frame.channels
         remade = {
             channel: unit
             for channel, (unit, kept) in enumerate(zip(frame.channels, frame.kept, strict=True))
@@ -158,11 +165,12 @@ class Weaver:
         }
         for channels in self.smaller(frame.number, remade):
             parts = [channels.get(number, unit) for number, unit in enumerate(frame.channels)]
-            info, adu = join_channels(parts, self._rule.format)
-            placement = lay(len(adu), frame.number, self._behind, reserves[-1], self._rule)
+            placement = lay(
+                self._length(parts), frame.number, self._behind, reserves[-1], self._rule
+            )
             if placement is not None:
                 self.lowered += 1
-                return placement, info, adu
+                return placement, parts
         raise NoRoomError(
             f"frame {frame.number} does not fit into a frame of the highest bitrate, "
             f"{self._rule.format.bitrates_kbps[14]} kbit/s, at any quality"
@@ -191,7 +199,7 @@ class Weaver:
             if isinstance(frame, Frame):
                 full = coarse = frame.side_info.main_data_begin
                 continue
-            sizes = self._bits(frame)
+            sizes = self._bits(frame.channels)
             least = [
                 size if kept else min(size, lowest)
                 for size, kept in zip(sizes, frame.kept, strict=True)
@@ -269,9 +277,8 @@ class Weaver:
             if isinstance(frame, Frame):
                 break
             reserve = self._reserve(waiting[position + 1 :], following)
-            placement = lay(
-                (sum(self._bits(frame)) + 7) // 8, frame.number, behind, reserve, self._rule
-            )
+            length = self._length(frame.channels)
+            placement = lay(length, frame.number, behind, reserve, self._rule)
             if placement is None:
                 return len(waiting)
             raised += placement.bitrate_index > self.plan.bitrate_index

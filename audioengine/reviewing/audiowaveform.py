@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Peaks in the two formats of BBC's audiowaveform, version 2.
+"""Writes peaks in both formats of BBC's audiowaveform, version 2.
 
-https://github.com/bbc/audiowaveform/blob/master/doc/DataFormat.md says what they hold. Its table of
-byte offsets is that of version 1: in version 2 the data begins at byte 24, where waveform-data.js
-reads it.
+https://github.com/bbc/audiowaveform/blob/master/doc/DataFormat.md describes them. Its table of byte
+offsets is for version 1; in version 2 the data begins at byte 24, where waveform-data.js reads it.
 """
 
 from __future__ import annotations

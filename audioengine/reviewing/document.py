@@ -34,7 +34,7 @@ def in_script(values: Mapping[str, Any]) -> str:
     return json.dumps(values, separators=(",", ":")).translate(_ESCAPES)
 
 
-def document(values: Mapping[str, Any]) -> str:
+def page_html(values: Mapping[str, Any]) -> str:
     """The page that shows these values."""
     scripts = [_part("vendor", name) for name in _LIBRARIES] + [_part("assets", "page.js")]
     style = _part("assets", "page.css")

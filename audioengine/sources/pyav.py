@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that libsndfile does not read, by FFmpeg: the extra `av`."""
+"""Reads files that libsndfile can't read, with FFmpeg: the extra `av`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av import AudioFrame
     from av.container import InputContainer
 
-# Timestamps of WebM are whole milliseconds: less is rounding, not a gap.
+# Timestamps of WebM are whole milliseconds: a smaller difference is rounding, not a gap.
 _LEAST_GAP_S = 0.05
 
 
@@ -31,7 +31,7 @@ def is_there() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AvSound:
-    """A sound in a file that FFmpeg reads; each reading opens it anew."""
+    """A sound in a file that FFmpeg reads; each read opens the file again."""
 
     source: ByteSource
     rate: int
@@ -59,7 +59,7 @@ class AvSound:
 
 
 def open_av(source: ByteSource, kind: str, most_seconds: int) -> AvSound:
-    """Open a file and count its samples, for which it is decoded once.
+    """Open a file and decode it once to count its samples.
 
     Raises UnsupportedAudioError, MalformedAudioError, and LimitError beyond `most_seconds`.
     """
@@ -86,12 +86,12 @@ def open_av(source: ByteSource, kind: str, most_seconds: int) -> AvSound:
 def _shape(container: InputContainer, kind: str) -> tuple[int, int]:
     """The sampling rate and the channels of the only stream of sound."""
     if not container.streams.audio:
-        raise UnsupportedAudioError(f"this is {kind}, and there is no sound in it")
+        raise UnsupportedAudioError(f"this is {kind} without sound")
     stream = container.streams.audio[0]
     if len(container.streams.audio) > 1:
         raise UnsupportedAudioError(
-            f"this is {kind} with {len(container.streams.audio)} streams of sound; which "
-            "is meant is not known: take one out with ffmpeg -map 0:a:N -c copy"
+            f"this is {kind} with {len(container.streams.audio)} streams of sound, and "
+            "which one is meant is unknown: extract one with ffmpeg -map 0:a:N -c copy"
         )
     if stream.codec_context is None:
         raise UnsupportedAudioError(f"this is {kind}, a codec that FFmpeg does not have")
@@ -147,7 +147,7 @@ def _silence(count: int, like: Block) -> Iterator[Block]:
 
 
 def _samples(frame: AudioFrame) -> Block:
-    """[shape=(n, channels)] What a frame holds."""
+    """[shape=(n, channels)] The samples of a frame."""
     values = frame.to_ndarray()
     channels = frame.layout.nb_channels
     pcm = values.T if frame.format.is_planar else values.reshape(-1, channels)

@@ -64,8 +64,8 @@ _CORE_BESIDE_DB = -50.0
 
 _SHALLOW = 1.25
 """Where no frame holds a mask alone, the source's coding has mixed what is kept into what is
-masked, and the likeness to it may be that much larger: 2.02 times chance in noise at 8 kbit/s, 1.45
-in 672 stretches of the soak. In frames that hold a mask alone, soak: 1.24 in 840 stretches."""
+masked, and the likeness to it may be that much larger: 2.02 times chance in noise at 8 kbit/s, 1.55
+in 1,032 stretches of the soak. In frames that hold a mask alone, soak: 1.43 in 1,343."""
 _MAX_ENVELOPE = 1.5
 _LEAST_ENVELOPE = 0.35
 _SURE_ENVELOPE = 3.0
@@ -110,7 +110,7 @@ _HIDDEN_RINGING_DB = -6.0
 _HIDDEN_DBFS = -55.0
 """Below it nothing is judged but its waveform: coding noise of calls is as loud."""
 _MAX_HIDDEN_LIKENESS = 2.5
-"""Soak: 2.21 at most in 13,503 stretches. What is hidden is the echo of what is next to it, and so
+"""Soak: 2.45 at most in 21,858 stretches. What is hidden is the echo of what is next to it, and so
 more alike than chance."""
 
 

@@ -253,7 +253,7 @@ def test_headers_that_do_not_know_are_no_promise(size: int) -> None:
         (headed(rate=1), "1 Hz"),
         (headed(rate=0), "WAV file"),
         (headed(rate=2_000_000_000), "Hz"),
-        (wav(1, 1, 8000, 16, b""), "without a single sample"),
+        (wav(1, 1, 8000, 16, b""), "without samples"),
         (b"RIFF" + struct.pack("<I", 900) + b"WAVE" + headed(), "WAV file"),
         (headed()[:30], "WAV file"),
     ],

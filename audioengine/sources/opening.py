@@ -130,8 +130,8 @@ def _ogg(source: ByteSource, kind: Kind, *, allow_truncated: bool) -> tuple[Noti
     pages = ogg.read_pages(source)
     if pages.streams > 1:
         raise UnsupportedAudioError(
-            f"this is {kind} that holds several streams, of which one can't tell which is meant: "
-            "take one out first"
+            f"this is {kind} with several streams, and which one is meant is unknown: extract one "
+            "first"
         )
     if pages.missing_bytes and not allow_truncated:
         raise MalformedAudioError(

@@ -17,6 +17,7 @@ from audioengine.commands.events import parse_event
 from audioengine.operations.recording_ids import made_ms
 from audioengine.service.recorder.catalogue import Catalogue
 from audioengine.service.recorder.ingest import ingest
+from tests.captures.made import Sender, noise, raw
 from tests.commands.reference import ALARMS as ALARM_EXAMPLES
 from tests.commands.reference import QUEUE_META, READY
 from tests.execution.service import (
@@ -321,3 +322,23 @@ def test_one_kind_of_source_must_be_given(args: list[str]) -> None:
     result = CliRunner().invoke(main, ["ingest", *args, "--meta", META])
     assert result.exit_code == 2
     assert "must be given" in result.output
+
+
+@pytest.mark.usefixtures("tenant")
+def test_a_capture_tells_its_streams(folder: Path) -> None:
+    caller = Sender(start_ns=START * 1_000_000 + 250_000_000)
+    callee = Sender(30_002, 0x9ABC_DEF0, START * 1_000_000)
+    packets = [*caller.send(noise(1_600)), *callee.send(noise(3_200))]
+    file = folder / "call.pcap"
+    file.write_bytes(raw(sorted(packets, key=lambda one: one.arrival_ns)))
+    result = CliRunner().invoke(
+        main, ["ingest", "--pcap", str(file), "--caller", "30000", "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert streams(told["event"]) == {"callerStreams": [START + 250], "calleeStreams": [START]}
+    assert not told["approximate"]
+    (made,) = (folder / "buckets" / TEMP).glob("*.mp3")
+    assert (ae.inspect(made).samples, ae.inspect(made).channels) == (3_600, 2)
+    kept = json.loads(made.with_name(f"{made.name}.meta.json").read_text())
+    assert kept["metadata"]["start-time-ms"] == str(START)

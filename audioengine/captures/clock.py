@@ -18,6 +18,9 @@ import numpy.typing as npt
 LEAST_DRIFT_S, LEAST_DRIFT_PPM, LEAST_DRIFT_MS = 5, 20, 5
 """A drift counts in a stream of at least 5 s, from 20 ppm and 5 ms in all: jitter alone gives
 smaller ones (measured in synthetic captures with a mean jitter of 20 ms)."""
+MOST_DRIFT_PPM = 1_000
+"""No phone's clock drifts more. Beyond it the capture's times are wrong, for instance all equal,
+and the samples stay on the stream's own clock."""
 
 _BIN_S = 0.5
 """In each half second only the least delayed packet can touch the line."""
@@ -35,6 +38,11 @@ class RtpClock:
     resampled: bool
     """Whether the drift exceeds the effect of jitter, and is corrected."""
 
+    @property
+    def contradicts(self) -> bool:
+        """Whether arrivals and timestamps go apart by more than clocks do."""
+        return abs(self.drift_ppm) > MOST_DRIFT_PPM
+
 
 def clock_of(media_ns: Numbers, arrivals_ns: Numbers) -> RtpClock:
     """Fit a stream's clock.
@@ -49,7 +57,8 @@ def clock_of(media_ns: Numbers, arrivals_ns: Numbers) -> RtpClock:
         return RtpClock(earliest, 0.0, resampled=False)
     slope, at_zero = _line_under(media_ns / 1e9, (lateness - earliest) / 1e9)
     drift_ppm = slope * 1e6
-    counts = abs(drift_ppm) >= LEAST_DRIFT_PPM and abs(slope) * duration_s * 1e3 >= LEAST_DRIFT_MS
+    counts = LEAST_DRIFT_PPM <= abs(drift_ppm) <= MOST_DRIFT_PPM
+    counts &= abs(slope) * duration_s * 1e3 >= LEAST_DRIFT_MS
     return RtpClock(earliest + round(at_zero * 1e9) if counts else earliest, drift_ppm, counts)
 
 

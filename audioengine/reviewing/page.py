@@ -24,10 +24,10 @@ from audioengine.operations.store import store
 from audioengine.operations.transcripts import timed_words, with_transcripts
 from audioengine.operations.workers import worker_count
 from audioengine.report import IntervalReport, StoreReport
-from audioengine.reviewing.audiowaveform import numbers
+from audioengine.reviewing.audiowaveform import Extremes, numbers
 from audioengine.reviewing.clips import Clip, clips_of, stretches
 from audioengine.reviewing.document import page_html
-from audioengine.reviewing.peaks import Extremes, peaks_of, read_extremes, samples_per_pixel
+from audioengine.reviewing.peaks import peaks_of, read_extremes, samples_per_pixel
 from audioengine.sources.raw import RawFormat
 from audioengine.storage import DestinationLike, S3Options, SourceLike, open_destination
 from audioengine.times import Number, exact

@@ -60,11 +60,8 @@ def open_sound(
 def open_kind(source: ByteSource, kind: Kind, *, allow_truncated: bool = False) -> Opened:
     """Open a file of a kind that `kind_of` returned; raises what `open_sound` raises."""
     source, warnings = _whole(source, kind, allow_truncated=allow_truncated)
-    if kind.is_ogg and ogg.streams_in(source) > 1:
-        raise UnsupportedAudioError(
-            f"this is {kind} with several streams, and which one is meant is unknown: extract one "
-            "first"
-        )
+    if kind.is_ogg:
+        warnings = _ogg(source, kind, allow_truncated=allow_truncated)
     sound: Sound
     try:
         with quiet(), open_sndfile(source, None) as file:
@@ -129,13 +126,32 @@ def _whole(
     return patched, (Notice("truncated", message),)
 
 
+def _ogg(source: ByteSource, kind: Kind, *, allow_truncated: bool) -> tuple[Notice, ...]:
+    pages = ogg.read_pages(source)
+    if pages.streams > 1:
+        raise UnsupportedAudioError(
+            f"this is {kind} that holds several streams, of which one can't tell which is meant: "
+            "take one out first"
+        )
+    if pages.missing_bytes and not allow_truncated:
+        raise MalformedAudioError(
+            f"this is {kind} that is cut off inside its last page; allow_truncated takes it as it "
+            "is",
+            source.size,
+        )
+    if pages.missing_bytes or not pages.is_ended:
+        message = "The recording may be cut off: its last page is not marked as the end."
+        return (Notice("truncated", message),)
+    return ()
+
+
 def _by_ffmpeg(source: ByteSource, kind: Kind, error: Exception) -> Sound:
     if not pyav.is_there():
         raise UnsupportedAudioError(
             f"this is {kind}, which can't be read without the extra av: "
             f"pip install 'audioengine[av]' (libsndfile: {error})"
         )
-    return pyav.open_av(source, str(kind), MOST_SECONDS * MOST_RATE_HZ)
+    return pyav.open_av(source, str(kind), MOST_SECONDS)
 
 
 def _exact(sound: SndfileSound, kind: Kind, *, allow_truncated: bool) -> SndfileSound:

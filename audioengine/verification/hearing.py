@@ -190,11 +190,12 @@ def _in_tune(mask: HeardMask, beside_dbfs: float, level: float | None, *, short:
 def edges_check(case: Case, heard: Heard) -> Check:
     """Whether masks begin and end where the request says, and the source is heard up to there.
 
-    At each end, 15 ms to either side are compared with what should be heard. They are compared
-    with what would be heard, too, if the end were 2.5 to 10 ms earlier or later (a mask of less
-    than 15 ms is moved as a whole), and if half of the voice or more were left under the beep's
-    first or last 5, 10 or 15 ms. None of these may fit better by 3 dB. Where the coding noise, 15
-    to 30 ms from the end in what is kept, is not 9 dB below what is compared, it is 8 dB.
+    At each end, 15 ms to either side are compared with what should be heard. They are compared with
+    what would be heard, too, if the end were 2.5 to 10 ms earlier or later (a mask of less than 15
+    ms is moved as a whole; no end is looked for before the first or after the last sample that is
+    heard), and if half of the voice or more were left under the beep's first or last 5, 10 or 15
+    ms. None of these may fit better by 3 dB. Where the coding noise, 15 to 30 ms from the end in
+    what is kept, is not 9 dB below what is compared, it is 8 dB.
 
     Where less than 15 ms are heard in all, nothing is judged.
     """

@@ -339,7 +339,8 @@ def kept_check(case: Case, heard: Heard) -> Check:
     better by half.
 
     In no 50 ms, of quiet audio too, more than -50 dBFS is heard beside the source that is also
-    louder than all that is near. No band is lost: see `lost_bands`.
+    louder than all that is near. In none that holds more than -40 dBFS from 100 to 2000 Hz is less
+    heard than -30 dB of that. No band is lost: see `lost_bands`.
     """
     lost, largest = lost_bands(heard.bands, case.format.rate_hz)
     wrong = [

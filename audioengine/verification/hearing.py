@@ -193,11 +193,12 @@ def _in_tune(mask: HeardMask, beside_dbfs: float, level: float | None, *, short:
 def edges_check(case: Case, heard: Heard) -> Check:
     """Whether masks begin and end where the request says, and the source is heard up to there.
 
-    At each end, 15 ms to either side are compared with what should be heard. They are compared
-    with what would be heard, too, if the end were 2.5 to 10 ms earlier or later (a mask of less
-    than 15 ms is moved as a whole), and if half of the voice or more were left under the beep's
-    first or last 5, 10 or 15 ms. None of these may fit better by 3 dB. Where the coding noise, 15
-    to 30 ms from the end in what is kept, is not 9 dB below what is compared, it is 8 dB.
+    At each end, 15 ms to either side are compared with what should be heard. They are compared with
+    what would be heard, too, if the end were 2.5 to 10 ms earlier or later (a mask of less than 15
+    ms is moved as a whole; no end is looked for before the first or after the last sample that is
+    heard), and if half of the voice or more were left under the beep's first or last 5, 10 or 15
+    ms. None of these may fit better by 3 dB. Where the coding noise, 15 to 30 ms from the end in
+    what is kept, is not 9 dB below what is compared, it is 8 dB.
 
     Where less than 15 ms are heard in all, nothing is judged.
     """
@@ -335,13 +336,13 @@ def hidden_check(case: Case, heard: Heard) -> Check:
 def kept_check(case: Case, heard: Heard) -> Check:
     """Whether kept audio that is coded anew is the source's, at its place.
 
-        Judged are stretches of 60 ms or more in which the source is above -45 dBFS. Their correlation
-        with the source is 0.5 at least. Their level is the source's within 1.4 dB, beside what coding
-        leaves out: at a correlation of r, r squared of the level is left. No shift up to 20 ms fits
-        better by half.
+    Judged are stretches of 60 ms or more in which the source is above -45 dBFS. Their correlation
+    with the source is 0.5 at least. Their level is the source's within 1.4 dB, beside what coding
+    leaves out: at a correlation of r, r squared of the level is left. No shift up to 20 ms fits
+    better by half.
 
-        In no 50 ms, of quiet audio too, more than -50 dBFS is heard beside the source that is also
-        louder than all that is near. In none that holds more than -40 dBFS from 100 to 2000 Hz is less
+    In no 50 ms, of quiet audio too, more than -50 dBFS is heard beside the source that is also
+    louder than all that is near. In none that holds more than -40 dBFS from 100 to 2000 Hz is less
     heard than -30 dB of that. In no 60 ms, what is heard beside it at a frequency is 2 dB louder
     than it is about there: see `hear_added`. No band is lost: see `lost_bands`.
     """

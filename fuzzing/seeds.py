@@ -9,7 +9,7 @@ from random import Random
 
 import fixtures
 from fixtures import hostile
-from fuzzing import masks, recorders, service
+from fuzzing import calls, masks, recorders, service
 from fuzzing.draw import REQUEST_BYTES
 from fuzzing.targets import TARGETS
 from fuzzing.transcripts import transcript_seeds
@@ -30,6 +30,8 @@ def seeds(name: str) -> list[bytes]:
         return masks.seeds()
     if name == "containers":
         return recorders.seeds()
+    if name == "captures":
+        return calls.seeds()
     if name == "transcripts":
         return transcript_seeds()
     if not target.sound:

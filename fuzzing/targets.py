@@ -45,6 +45,7 @@ from audioengine.operations.recording import source_warnings
 from audioengine.storage.objects import BytesSource
 from audioengine.times import exact
 from fuzzing import service
+from fuzzing.calls import captures
 from fuzzing.draw import REQUEST_BYTES, Draw
 from fuzzing.masks import labels_and_events
 from fuzzing.recorders import containers
@@ -378,6 +379,7 @@ TARGETS = {
         labels_and_events, ("redaction/labels/", "redaction/events"), sound=False, most_bytes=2048
     ),
     "containers": Target(containers, ("sources/",), sound=False),
+    "captures": Target(captures, ("captures/", "operations/captured"), sound=False),
     "transcripts": Target(
         transcripts,
         (

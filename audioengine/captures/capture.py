@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A capture of one call: its legs, each on the call's clock, and their samples."""
+"""Reads the capture of one call: its legs on the call's clock, and their samples."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     import soxr
 
 BLOCK_S = 30
-"""Of a leg, decoded at once."""
+"""The seconds of a leg that are decoded at once."""
 MAX_LEG_S = 7 * 86_400
-"""A leg is no longer: clocks that are wrong would make it endless."""
+"""The longest leg; wrong clocks could make it endless."""
 _NEAR_BYTES = 1 << 16
-"""Payloads with less between them are read at once."""
+"""Payloads with fewer bytes between them are read together."""
 _PIECE = 1 << 23
-"""Bytes of the file that are read at once, about."""
+"""About how many bytes of the file are read at once."""
 _NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LegPart:
-    """A stretch of a stream at its place in a leg."""
+    """A stretch of a stream at its position in a leg."""
 
     stream: RtpStream
     stretch: PacketRun
     start: int
-    """The leg's sample that it begins with."""
+    """Its first sample in the leg."""
     length: int
     """Samples of the leg until it ends, or until the next part begins."""
 
@@ -52,7 +52,7 @@ class LegPart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CapturedLeg:
-    """One party's sound: all streams that were sent to one port."""
+    """One party's sound: all streams to one port."""
 
     port: int
     rate: int
@@ -70,11 +70,11 @@ class CapturedLeg:
 
     @property
     def streams(self) -> tuple[RtpStream, ...]:
-        """Its streams, in their order."""
+        """Its streams in order."""
         return tuple({id(part.stream): part.stream for part in self.parts}.values())
 
     def blocks(self, size: int) -> Iterator[Samples]:
-        """[shape=(n,)] All samples in order, at most `size` at a time; zeros where nobody sent."""
+        """[shape=(n,)] All samples in order, at most `size` at a time; zeros without packets."""
         for block in self._pieces():
             for begin in range(0, len(block), size):
                 yield block[begin : begin + size]
@@ -94,22 +94,22 @@ class CapturedLeg:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Capture:
-    """The legs of a captured call, by the port that they were sent to."""
+    """The legs of a captured call, by destination port."""
 
     legs: tuple[CapturedLeg, ...]
     silent_streams: tuple[RtpStream, ...]
-    """Streams of payload types that nobody named."""
+    """Streams of unnamed payload types."""
     cut_off_bytes: int
-    """Behind the last whole packet."""
+    """Bytes after the last whole packet."""
 
 
 def read_capture(source: ByteSource, payload_types: Mapping[int, str] | None = None) -> Capture:
     """Find the RTP in a pcap or pcapng file.
 
-    payload_types: names of what the types from 96 stand for, such as ``{101: "telephone-event",
+    payload_types: the codecs of the types from 96, such as ``{101: "telephone-event",
         111: "opus"}``: pcmu, pcma, g722, g729, opus, telephone-event or cn.
 
-    Raises UnsupportedAudioError where the file is no capture, MalformedAudioError, LimitError,
+    Raises UnsupportedAudioError if the file is no capture, MalformedAudioError, LimitError,
     InvalidRequestError and StorageError.
     """
     collector = StreamCollector()
@@ -151,14 +151,14 @@ def _leg(source: ByteSource, port: int, streams: Sequence[RtpStream]) -> Capture
     end = max(start + length for start, length in zip(starts, lengths, strict=True))
     if end > MAX_LEG_S * rate:
         raise LimitError(
-            f"the streams to port {port} last {end / rate:.0f} s: {MAX_LEG_S} s at most"
+            f"the streams to port {port} last {end / rate:.0f} s, at most {MAX_LEG_S} are allowed"
         )
     parts = []
     for number, (stream, stretch) in enumerate(found):
         limit = starts[number + 1] if number + 1 < len(found) else end
         length = max(0, min(lengths[number], limit - starts[number]))
         parts.append(LegPart(stream, stretch, starts[number], length))
-    # The last to begin need not be the last to end: what follows it is not gone back to.
+    # The last stream to begin need not be the last to end.
     end = max(part.start + part.length for part in parts)
     return CapturedLeg(port, rate, zero, end, tuple(parts), source)
 
@@ -168,7 +168,7 @@ def _rounded(numerator: int, denominator: int) -> int:
 
 
 def _length(stretch: PacketRun, rate: int) -> int:
-    """Samples of a stretch at the leg's rate and on the capture's clock."""
+    """The samples of a stretch at the leg's rate, on the capture's clock."""
     return round(stretch.samples * rate / _own_rate(stretch))
 
 
@@ -186,7 +186,7 @@ def _silence(count: int, rate: int) -> Iterator[Samples]:
 
 
 def _resampled(source: ByteSource, stretch: PacketRun, rate: int) -> Iterator[Samples]:
-    """The samples of a stretch at another rate, where it is another."""
+    """The samples of a stretch, resampled if its rate differs."""
     own = _own_rate(stretch)
     if own == rate:
         yield from _decoded(source, stretch)
@@ -200,7 +200,7 @@ def _resampled(source: ByteSource, stretch: PacketRun, rate: int) -> Iterator[Sa
 
 
 def _decoded(source: ByteSource, stretch: PacketRun) -> Iterator[Samples]:
-    """The samples of a stretch, each payload at its timestamp, and zeros between them."""
+    """The samples of a stretch: each payload at its timestamp, zeros in between."""
     decoder = stretch.codec.decoder()
     order = np.argsort(stretch.places, kind="stable")
     places, counts, samples = stretch.places[order], stretch.counts[order], stretch.samples
@@ -224,9 +224,9 @@ def _decoded(source: ByteSource, stretch: PacketRun) -> Iterator[Samples]:
 
 
 def _read(source: ByteSource, packets: Packets) -> Iterator[tuple[Numbers, Bytes, Numbers]]:
-    """Payloads in few pieces of the file: their rows, the piece, and where in it they begin.
+    """Read payloads in a few pieces of the file: their rows, the piece, and their offsets in it.
 
-    Rows keep their order where the file has the packets in theirs, as files of calls nearly do.
+    Rows keep their order if the file has its packets in order, as files of calls nearly always do.
     """
     if not len(packets):
         return

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The records of a capture file: pcap, and pcapng (draft-ietf-opsawg-pcap, -pcapng).
+"""Reads the records of a capture file: pcap and pcapng (draft-ietf-opsawg-pcap, -pcapng).
 
-A file is read in blocks. Records of one size that follow one another, as those of a call do, are
-found at once, without a step of Python for each.
+A file is read in blocks. Consecutive records of one size, as in a call, are found together,
+without a step of Python for each.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from audioengine.mp3.bytesource import ByteSource
 
 BLOCK_BYTES = 4 << 20
 MAX_RECORD_BYTES = 1 << 20
-"""tcpdump's largest snapshot is 256 KiB; pcapng's options come on top."""
+"""tcpdump's largest snapshot is 256 KiB; pcapng adds options."""
 MAX_INTERFACES = 1_000
 
 _PCAP_MAGICS = {
@@ -28,7 +28,7 @@ _PCAP_MAGICS = {
     b"\x4d\x3c\xb2\xa1": ("<", 1),
     b"\xa1\xb2\x3c\x4d": (">", 1),
 }
-"""Byte order and nanoseconds of a unit of the time stamps."""
+"""Byte order, and nanoseconds per unit of the time stamps."""
 _PCAP_HEAD, _PCAP_RECORD = 24, 16
 
 _INTERFACE, _ENHANCED = 1, 6
@@ -51,20 +51,20 @@ class Records:
     starts: Positions
     """[shape=(n,)] Where each packet begins in `data`."""
     lengths: Positions
-    """[shape=(n,)] The bytes that were captured of it."""
+    """[shape=(n,)] The number of captured bytes."""
     times_ns: npt.NDArray[np.int64]
     """[shape=(n,)] When it was captured, since the epoch."""
     links: npt.NDArray[np.int32]
-    """[shape=(n,)] The link type of the interface that it came from."""
+    """[shape=(n,)] The link type of its interface."""
     end: int
-    """Where in the file the next packet begins, if there is one."""
+    """Where the next packet would begin in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Interface:
     link: int
     ns_per_unit: int
-    """0 where a unit is shorter than a nanosecond."""
+    """0 if a unit is shorter than a nanosecond."""
     units_per_ns: int
     offset_ns: int
 
@@ -75,11 +75,11 @@ def is_capture(head: bytes) -> bool:
 
 
 def read_records(source: ByteSource) -> Iterator[Records]:
-    """The packets of a pcap or pcapng file, a block at a time.
+    """Yield the packets of a pcap or pcapng file, one block at a time.
 
-    What stands behind the last whole packet is left out: captures that were cut off end so.
+    Bytes after the last whole packet are left out; captures that were cut off have some.
 
-    Raises UnsupportedAudioError where the file is neither, MalformedAudioError, LimitError and
+    Raises UnsupportedAudioError if the file is neither, MalformedAudioError, LimitError and
     StorageError.
     """
     head = source.read(0, _PCAP_HEAD)
@@ -105,7 +105,7 @@ def _read_pcap(source: ByteSource, order: str, unit_ns: int, link: int) -> Itera
         while at + _PCAP_RECORD <= len(data):
             length = int(length_of.unpack_from(data, at + 8)[0])
             if length > MAX_RECORD_BYTES:
-                message = f"a packet of {length} bytes can't be: {MAX_RECORD_BYTES} is the most"
+                message = f"a packet has {length} bytes, at most {MAX_RECORD_BYTES} are possible"
                 raise MalformedAudioError(message, base + at)
             stride = _PCAP_RECORD + length
             count = _run(data, at, stride, {8: length}, order)
@@ -127,7 +127,7 @@ def _read_pcap(source: ByteSource, order: str, unit_ns: int, link: int) -> Itera
 
 
 def _run(data: bytes, at: int, stride: int, fields: Mapping[int, int], order: str) -> int:
-    """How many records of `stride` bytes that hold `fields` (of 4 bytes) follow one another."""
+    """The number of consecutive records of `stride` bytes with these 4-byte `fields`."""
     room = (len(data) - at) // stride
     found = 0
     probe = 8
@@ -145,13 +145,13 @@ def _run(data: bytes, at: int, stride: int, fields: Mapping[int, int], order: st
 
 
 def _u32(data: bytes, positions: Positions, order: str) -> Positions:
-    """Numbers of 4 bytes, which may begin at any byte."""
+    """Numbers of 4 bytes at any offset."""
     every: npt.NDArray[np.uint32] = np.ndarray((len(data) - 3,), f"{order}u4", data, 0, (1,))
     return every[positions].astype(np.int64)
 
 
 class _Sections:
-    """Reads a pcapng file, whose sections each have a byte order and interfaces of their own."""
+    """Reads a pcapng file; each of its sections has its own byte order and interfaces."""
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
@@ -168,7 +168,7 @@ class _Sections:
             while at + _BLOCK_LEAST <= len(data):
                 if data[at : at + 4] == b"\x0a\x0d\x0d\x0a":
                     if runs:
-                        break  # what comes is of another byte order, perhaps
+                        break  # the next section may have another byte order
                     order = self._section(data, at, base)
                 size = self._block_bytes(data, at, base)
                 if at + size > len(data):
@@ -220,11 +220,11 @@ class _Sections:
         return size
 
     def _add_interface(self, block: bytes, offset: int) -> None:
-        """An interface, whose time stamps count microseconds unless an option says otherwise."""
+        """Add an interface; its time stamps count microseconds unless an option says otherwise."""
         if len(self._interfaces) == MAX_INTERFACES:
             raise LimitError(f"the capture has more than {MAX_INTERFACES} interfaces")
         if len(block) < 20:
-            raise MalformedAudioError("the description of an interface is short", offset)
+            raise MalformedAudioError("the description of an interface is too short", offset)
         (link,) = struct.unpack_from(f"{self._order}H", block, 8)
         units_per_s, offset_s = 1_000_000, 0
         at = 16
@@ -242,10 +242,10 @@ class _Sections:
         whole = units_per_s <= _NS and _NS % units_per_s == 0
         if not whole and units_per_s % _NS:
             raise UnsupportedAudioError(
-                f"time stamps of 1/{units_per_s} s: powers of ten are read", offset
+                f"time stamps in 1/{units_per_s} s are not supported, only powers of ten", offset
             )
         if not -(1 << 33) < offset_s < 1 << 33:
-            raise MalformedAudioError(f"time stamps are moved by {offset_s} s", offset)
+            raise MalformedAudioError(f"time stamps have an offset of {offset_s} s", offset)
         self._interfaces.append(
             _Interface(
                 link,

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a stream began, and how its clock runs against the capture's.
+"""Estimates when a stream began, and the drift of its clock against the capture's.
 
-Jitter only ever delays packets. So the line that lies under all (timestamp, lateness) touches the
-packets that came straight through: where it begins is the stream's start, and its slope is the
-drift of the sender's clock. With jitter of 20 ms in the mean, 5 % reordered and 2 % lost, starts
-were within 0.1 ms of the truth, and ±80 ppm was found to 0.3 ppm over 40 s.
+Jitter only ever delays packets. So a line below all points (timestamp, lateness) touches the
+packets that were not delayed: its height at 0 is the stream's start, and its slope is the drift of
+the sender's clock. With a mean jitter of 20 ms, 5 % of packets reordered and 2 % lost, starts were
+within 0.1 ms of the truth, and ±80 ppm was found to 0.3 ppm over 40 s.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 LEAST_DRIFT_S, LEAST_DRIFT_PPM, LEAST_DRIFT_MS = 5, 20, 5
-"""A drift counts in a stream of at least 5 s, from 20 ppm and 5 ms in all: below that, jitter
-gives as much (measured in synthetic captures with jitter of 20 ms in the mean)."""
+"""A drift counts in a stream of at least 5 s, from 20 ppm and 5 ms in all: jitter alone gives
+smaller ones (measured in synthetic captures with a mean jitter of 20 ms)."""
+MOST_DRIFT_PPM = 1_000
+"""No phone's clock drifts more. Beyond it the capture's times are wrong, for instance all equal, and
+the samples stay on the stream's own clock."""
 
 _BIN_S = 0.5
-"""Of each half second only the packet that was least late can touch the line."""
+"""In each half second only the least delayed packet can touch the line."""
 
 Numbers = npt.NDArray[np.int64]
 
@@ -31,9 +34,14 @@ class RtpClock:
 
     start_ns: int
     drift_ppm: float
-    """How much slower the sender's clock runs than the capture's; 0.0 in less than 5 s."""
+    """How much slower the sender's clock runs than the capture's; 0.0 if shorter than 5 s."""
     resampled: bool
-    """Whether the drift is more than jitter gives, and is taken out."""
+    """Whether the drift exceeds the effect of jitter, and is corrected."""
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether arrivals and timestamps go apart by more than clocks do."""
+        return abs(self.drift_ppm) > MOST_DRIFT_PPM
 
 
 def clock_of(media_ns: Numbers, arrivals_ns: Numbers) -> RtpClock:
@@ -49,7 +57,8 @@ def clock_of(media_ns: Numbers, arrivals_ns: Numbers) -> RtpClock:
         return RtpClock(earliest, 0.0, resampled=False)
     slope, at_zero = _line_under(media_ns / 1e9, (lateness - earliest) / 1e9)
     drift_ppm = slope * 1e6
-    counts = abs(drift_ppm) >= LEAST_DRIFT_PPM and abs(slope) * duration_s * 1e3 >= LEAST_DRIFT_MS
+    counts = LEAST_DRIFT_PPM <= abs(drift_ppm) <= MOST_DRIFT_PPM
+    counts &= abs(slope) * duration_s * 1e3 >= LEAST_DRIFT_MS
     return RtpClock(earliest + round(at_zero * 1e9) if counts else earliest, drift_ppm, counts)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""UDP datagrams in captured packets: link layer, VLAN tags, IPv4 (RFC 791), IPv6 (RFC 8200)."""
+"""Finds UDP datagrams in packets: link layer, VLAN tags, IPv4 (RFC 791), IPv6 (RFC 8200)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NULL, _ETHERNET, _LOOP, _COOKED, _COOKED_2 = 0, 1, 108, 113, 276
 _RAW = (12, 14, 101, 228, 229)
 _LINK_BYTES = {_NULL: 4, _ETHERNET: 14, _LOOP: 4, _COOKED: 16, _COOKED_2: 20}
 _TYPE_PLACE = {_ETHERNET: 12, _COOKED: 14, _COOKED_2: 0}
-"""Where the protocol of the layer above stands."""
+"""The offset of the field that names the next protocol."""
 
 _VLAN_TYPES = (0x8100, 0x88A8, 0x9100)
 _MOST_VLAN_TAGS = 3
@@ -23,13 +23,13 @@ _IPV4, _IPV6 = 0x0800, 0x86DD
 _UDP = 17
 _IPV6_HEAD, _UDP_HEAD = 40, 8
 _IPV6_OPTIONS = (0, 43, 60)
-"""Extension headers that may stand before UDP: hop by hop, routing, destination."""
+"""Extension headers that may precede UDP: hop-by-hop, routing, destination."""
 _MOST_IPV6_OPTIONS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Datagrams:
-    """Payloads of UDP, in the capture's order."""
+    """UDP payloads in the capture's order."""
 
     data: npt.NDArray[np.uint8]
     base: int
@@ -37,14 +37,14 @@ class Datagrams:
     starts: Positions
     """[shape=(n,)] Where each payload begins in `data`."""
     lengths: Positions
-    """[shape=(n,)] Bytes of the payload."""
+    """[shape=(n,)] The payload's length in bytes."""
     times_ns: npt.NDArray[np.int64]
     from_ports: npt.NDArray[np.int64]
     to_ports: npt.NDArray[np.int64]
 
 
 class _Bytes:
-    """Reads numbers at many places at once; what lies outside a packet reads as zero."""
+    """Reads numbers at many offsets at once; bytes outside a packet read as zero."""
 
     def __init__(self, records: Records) -> None:
         self._data = records.data
@@ -59,7 +59,7 @@ class _Bytes:
 
 
 def find_datagrams(records: Records) -> Datagrams:
-    """The UDP datagrams among packets; fragments and datagrams that were cut off are left out."""
+    """Find the UDP datagrams among packets; fragments and truncated datagrams are left out."""
     read = _Bytes(records)
     rows = np.arange(len(records.starts))
     at, rows = _network_layer(records, read, rows)
@@ -113,7 +113,7 @@ def _network_layer(records: Records, read: _Bytes, rows: Positions) -> tuple[Pos
 
 
 def _ipv4(read: _Bytes, at: Positions, rows: Positions) -> tuple[Positions, Positions]:
-    """Where the UDP headers are; a fragment has none, or not all that it names."""
+    """The UDP headers; a fragment has none, or lacks a part of its payload."""
     whole = (read.u16(at + 6, rows) & 0x3FFF) == 0
     udp = whole & (read.u8(at + 9, rows) == _UDP)
     at, rows = at[udp], rows[udp]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The codecs of RTP payloads: their clocks, how long a payload lasts, and its samples.
+"""The codecs of RTP payloads: their clocks, durations and samples.
 
-Payload types up to 34 are those of RFC 3551, table 4; others are named by whoever opens a capture.
+Payload types up to 34 are those of RFC 3551, table 4; the caller names others.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Numbers = npt.NDArray[np.int64]
 
 
 class Decoder(Protocol):
-    """Makes samples of payloads, in their order."""
+    """Decodes payloads, in order."""
 
     def place(
         self, block: Samples, places: Numbers, data: Bytes, offsets: Numbers, sizes: Numbers
     ) -> None:
-        """Write the samples of each payload to its place in `block`.
+        """Write the samples of each payload to its position in `block`.
 
         places: [shape=(n,)] The first sample of each payload in `block`.
         offsets: [shape=(n,)] Its first byte in `data`.
-        sizes: [shape=(n,)] Its bytes.
+        sizes: [shape=(n,)] Its size in bytes.
         """
         ...
 
@@ -42,21 +42,21 @@ class Codec:
 
     name: str
     clock_hz: int
-    """Of its RTP timestamps."""
+    """The rate of its RTP timestamps."""
     rate_hz: int
-    """Of its samples. G.722 has 16,000 on a clock of 8,000 (RFC 3551, 4.5.2)."""
+    """The rate of its samples. G.722 has 16,000 on a clock of 8,000 (RFC 3551, 4.5.2)."""
     count: Callable[[Bytes, Numbers], Numbers]
-    """Samples of payloads, by the first byte and the size of each."""
+    """Returns the samples of each payload, by its first byte and its size."""
     decoder: Callable[[], Decoder]
 
 
 TELEPHONE_EVENT, COMFORT_NOISE = "telephone-event", "cn"
 NO_SOUND = (TELEPHONE_EVENT, COMFORT_NOISE)
-"""Payloads that take no samples: events (RFC 4733) and comfort noise (RFC 3389)."""
+"""Payloads without samples: events (RFC 4733) and comfort noise (RFC 3389)."""
 
 
 class _G711:
-    """ITU-T G.711: a byte a sample, looked up."""
+    """ITU-T G.711: one byte per sample, decoded by a table."""
 
     def __init__(self, table: npt.NDArray[np.float32]) -> None:
         self._table = table
@@ -64,7 +64,7 @@ class _G711:
     def place(
         self, block: Samples, places: Numbers, data: Bytes, offsets: Numbers, sizes: Numbers
     ) -> None:
-        """Write all payloads of one size at once: those of a call mostly have one."""
+        """Write all payloads of one size at once: most calls have a single size."""
         for size in np.unique(sizes).tolist():
             of_size = sizes == size
             each = np.arange(size)
@@ -92,7 +92,7 @@ def _a_law() -> npt.NDArray[np.float32]:
 
 
 class _Av:
-    """A decoder of FFmpeg's, from the extra ``audioengine[av]``."""
+    """An FFmpeg decoder, from the extra ``audioengine[av]``."""
 
     def __init__(self, name: str, rate_hz: int) -> None:
         try:
@@ -111,7 +111,7 @@ class _Av:
     def place(
         self, block: Samples, places: Numbers, data: Bytes, offsets: Numbers, sizes: Numbers
     ) -> None:
-        """Write one payload after another: each leans on what the decoder keeps of those before."""
+        """Write one payload after another: each depends on the decoder's state."""
         ranges = zip(places.tolist(), offsets.tolist(), sizes.tolist(), strict=True)
         for place, offset, size in ranges:
             part = block[place:]
@@ -151,7 +151,7 @@ _OPUS_FRAME = np.array(
 
 
 def _opus(first: Bytes, sizes: Numbers) -> Numbers:
-    """By the first byte; packets of an arbitrary number of frames count as one of 20 ms each."""
+    """By the first byte; packets with an arbitrary number of frames count as frames of 20 ms."""
     frames = np.array([1, 2, 2, 1], np.int64)[first & 3]
     return np.where(sizes > 0, _OPUS_FRAME[first >> 3] * frames, 0)
 
@@ -166,7 +166,7 @@ CODECS = {
         Codec("opus", 48_000, 48_000, _opus, lambda: _Av("opus", 48_000)),
     )
 }
-"""By name, in small letters."""
+"""By name, in lower case."""
 
 STATIC_TYPES = {0: "pcmu", 8: "pcma", 9: "g722", 13: COMFORT_NOISE, 18: "g729"}
-"""RFC 3551, table 4: the payload types with a fixed meaning that are read here."""
+"""RFC 3551, table 4: the supported payload types with a fixed meaning."""

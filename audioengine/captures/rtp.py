@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RTP packets among datagrams (RFC 3550, 5.1)."""
+"""Finds RTP packets among datagrams (RFC 3550, 5.1)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ PACKET = np.dtype(
         ("first", "u1"),  # byte of the payload: it says how long Opus lasts
     ]
 )
-"""What is kept of a packet until its samples are read: 26 bytes."""
+"""The 26 bytes kept per packet until its samples are read."""
 Packets = npt.NDArray[np.void]
 
 _HEAD, _LEAST_TYPE_OF_RTCP, _MOST_TYPE_OF_RTCP = 12, 64, 95
 
 
 def find_packets(datagrams: Datagrams) -> tuple[npt.NDArray[np.uint64], Packets]:
-    """[shape=(n,)] The packets that may be RTP, and of each the stream that it belongs to.
+    """[shape=(n,)] The datagrams that may be RTP packets, and the stream of each.
 
-    A stream is known by its SSRC and both its ports: 32, 16 and 16 bits of one number.
+    A stream's number consists of its SSRC and both its ports: 32, 16 and 16 bits.
 
-    Datagrams count that have version 2, room for what their header names, and a payload type that
-    RTCP does not use on the same port (RFC 5761, 4).
+    A datagram counts if it has version 2, room for the fields of its header, and a payload type
+    that RTCP does not use on the same port (RFC 5761, 4).
     """
     data = datagrams.data
     enough = datagrams.lengths >= _HEAD

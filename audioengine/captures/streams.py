@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RTP streams: packets of one SSRC in order, cut where the clock jumps."""
+"""Collects RTP streams: packets of one SSRC in order, split where the clock jumps."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from audioengine.captures.rtp import Packets
 from audioengine.errors import LimitError
 
 MAX_STREAMS = 65_536
-"""Pairs of SSRC and ports in a capture; what is no RTP may look like one for a packet or two."""
+"""The most pairs of SSRC and ports; other traffic may look like RTP for a packet or two."""
 LEAST_PACKETS = 5
-"""Fewer are no stream: 100 ms of a call."""
+"""The fewest packets of a stream: 100 ms of a call."""
 MOST_PARTING_NS = 250_000_000
-"""Where arrival and timestamp part by more, a stretch ends: no jitter buffer bridges that."""
+"""A stretch ends where arrival and timestamp diverge by more: no jitter buffer bridges that."""
 _NEIGHBOURS = 10
-"""Packets before and after a place whose least lateness is compared: a burst that was held up comes
-with one at least that is in time again."""
+"""The packets before and after a position that are compared by their least lateness: even a delayed
+burst has at least one packet in time."""
 
 Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PacketRun:
-    """Packets of one codec on one unbroken clock, by their sequence numbers, none twice."""
+    """Packets of one codec on one unbroken clock, in sequence, without repeats."""
 
     codec: Codec
     packets: Packets
@@ -40,14 +40,14 @@ class PacketRun:
     """[shape=(n,)] Samples in each packet."""
     clock: RtpClock
     lost: int
-    """Packets that are missing between the first and the last."""
+    """Packets missing between the first and the last."""
     repeated: int
     late: int
-    """Packets that came after one with a higher sequence number."""
+    """Packets that arrived after one with a higher sequence number."""
 
     @property
     def samples(self) -> int:
-        """From the first sample to the end of the last, at the codec's rate."""
+        """Samples from the first to the last, at the codec's rate."""
         return int((self.places + self.counts).max())
 
     @property
@@ -57,13 +57,13 @@ class PacketRun:
 
     @property
     def heard(self) -> int:
-        """Samples that packets hold; the others are digital silence."""
+        """Samples in packets; the others are digital silence."""
         return int(self.counts.sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RtpStream:
-    """What one sender sent from one port to another."""
+    """The packets of one sender from one port to another."""
 
     ssrc: int
     from_port: int
@@ -71,10 +71,10 @@ class RtpStream:
     stretches: tuple[PacketRun, ...]
     packets: int
     events: int
-    """Packets of keys that were pressed (RFC 4733); what they hold is never decoded."""
+    """Packets that report pressed keys (RFC 4733); their contents are never decoded."""
     comfort_noise: int
     unknown: Mapping[int, int]
-    """Packets by payload type that nobody named."""
+    """Packets by unnamed payload type."""
 
 
 class StreamCollector:
@@ -84,9 +84,9 @@ class StreamCollector:
         self._parts: dict[int, list[Packets]] = {}
 
     def add(self, keys: npt.NDArray[np.uint64], packets: Packets) -> None:
-        """Packets in the capture's order, each with its stream's number.
+        """Add packets in the capture's order, each with its stream's number.
 
-        Raises LimitError where there are more than MAX_STREAMS.
+        Raises LimitError for more than MAX_STREAMS.
         """
         if not len(keys):
             return
@@ -99,9 +99,9 @@ class StreamCollector:
             raise LimitError(f"the capture has more than {MAX_STREAMS} pairs of SSRC and ports")
 
     def streams(self, types: Mapping[int, str]) -> Iterator[RtpStream]:
-        """The streams with sound, by the time of their first packet.
+        """The streams with sound, in order of their first packet.
 
-        types: what payload types stand for: names of CODECS, or of NO_SOUND.
+        types: by payload type, a name in CODECS or NO_SOUND.
         """
         whole = [
             (key, np.concatenate(parts))
@@ -143,7 +143,7 @@ def _stream(key: int, packets: Packets, types: Mapping[int, str]) -> RtpStream:
 
 
 def _stretches(packets: Packets, kinds: npt.NDArray[np.object_]) -> Iterator[PacketRun]:
-    """Packets in the capture's order, cut where the codec or the clock is another."""
+    """Packets in the capture's order, split where the codec or the clock changes."""
     # Events and comfort noise count in the sequence, so that they are not taken for losses.
     sequence = _unwrapped(packets["sequence"], 16)
     # Each codec's timestamps are unwrapped on their own: events keep that of the key's begin.
@@ -165,7 +165,7 @@ def _stretches(packets: Packets, kinds: npt.NDArray[np.object_]) -> Iterator[Pac
 
 
 def _runs(kinds: npt.NDArray[np.object_], rows: Numbers) -> Iterator[tuple[str, Numbers]]:
-    """Packets of one codec that follow one another."""
+    """Consecutive packets of one codec."""
     names = kinds[rows]
     bounds = np.flatnonzero(names[1:] != names[:-1]) + 1
     for part in np.split(rows, bounds):
@@ -173,7 +173,7 @@ def _runs(kinds: npt.NDArray[np.object_], rows: Numbers) -> Iterator[tuple[str, 
 
 
 def _unwrapped(values: npt.NDArray[np.uint32] | npt.NDArray[np.uint16], bits: int) -> Numbers:
-    """Counters that wrap, as numbers that go on; each is taken for nearest to the one before."""
+    """Unwrap counters; each value is taken as close as possible to the one before."""
     half = 1 << bits - 1
     numbers: Numbers = values.astype(np.int64)
     steps = (numbers[1:] - numbers[:-1] + half) % (2 * half) - half
@@ -181,7 +181,7 @@ def _unwrapped(values: npt.NDArray[np.uint32] | npt.NDArray[np.uint16], bits: in
 
 
 def _unbroken(lateness_ns: Numbers) -> Iterator[tuple[int, int]]:
-    """Where arrival and timestamp stay together, as ranges of packets."""
+    """Ranges of packets in which arrival and timestamp do not diverge."""
     count = len(lateness_ns)
     none = np.full(_NEIGHBOURS, np.iinfo(np.int64).max)
     padded = np.concatenate((none, lateness_ns, none))

@@ -131,6 +131,7 @@ def peaks(
 @click.option(
     "--with-audio", is_flag=True, help="Hold all of the recordings, not only clips around masks."
 )
+@click.option("--with-words", is_flag=True, help="Show the words of --transcript around each mask.")
 @click.option(
     "--verify", is_flag=True, help="Show the verdict of verify too; needs audioengine[verify]."
 )
@@ -142,6 +143,7 @@ def review(
     page: Path,
     after_only: bool,
     with_audio: bool,
+    with_words: bool,
     verify: bool,
     workers: int | None,
     as_json: bool,
@@ -164,6 +166,7 @@ def review(
         request.options,
         after_only=after_only,
         with_audio=with_audio,
+        with_words=with_words,
         verify=verify,
         workers=workers,
         start_time_ms=request.places["start_time_ms"],

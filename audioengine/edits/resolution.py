@@ -215,10 +215,12 @@ def _mask(
     if _is_outside(bounds, asked.start, asked.end, place):
         return []
     length = end - start
-    if length < 1:
+    # Comparing a fraction with a number of another type takes ten times as long.
+    numerator, denominator = length.as_integer_ratio()
+    if numerator < denominator:
         place.problems.append(_too_short(bounds, clock))
         return []
-    if length * 1000 < SHORT_MASK_MS * clock.rate_hz:
+    if numerator * 1000 < SHORT_MASK_MS * clock.rate_hz * denominator:
         ms = length * 1000 / clock.rate_hz
         place.warnings.append(Notice("short_mask", f"{bounds.path} {lasts(ms, clock)}."))
     inside = asked.clipped(whole)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from audioengine.captures.capture import Capture, CapturedLeg, LegPart, read_capture
+from audioengine.captures.clock import MOST_DRIFT_PPM
 from audioengine.edits import Span
 from audioengine.errors import InvalidRequestError, Problem, UnsupportedAudioError
 from audioengine.notices import Notice
@@ -155,6 +156,13 @@ def _warnings(
             yield Notice(
                 "packets_lost",
                 f"{lost:,} of the {party}'s packets are not in the capture; there is silence.",
+            )
+        if any(part.stretch.clock.contradicts for part in leg.parts):
+            yield Notice(
+                "capture_times_wrong",
+                f"The capture's times and the {party}'s timestamps run apart by more than "
+                f"{MOST_DRIFT_PPM:,} ppm, which no clock does; the samples are on the stream's own "
+                "clock, and when it began is not sure.",
             )
     unknown = {
         kind

@@ -71,7 +71,7 @@ class Audio:
             elif not np.isfinite(values).all():
                 problems.append(Problem(name, "NaN or infinity", "must be finite samples"))
             elif _is_held_wide(values):
-                rule = "must be integers of at most 32 bits, or floats: as int64 they are silence"
+                rule = "must be integers of at most 32 bits, or floats: int64 would be silence"
                 problems.append(Problem(name, f"{values.dtype} array", rule))
             elif (peak := _peak(values)) > MAX_PEAK:
                 rule = f"must be within ±{MAX_PEAK:g}, full scale being ±1"
@@ -103,6 +103,12 @@ class Audio:
 
     def __repr__(self) -> str:
         return f"<Audio of {self.duration:g} s: {len(self):,} samples at {self.rate_hz} Hz>"
+
+    def _repr_html_(self) -> str:
+        """Waveforms and a player, for notebooks."""
+        from audioengine.operations.audio_player import player_html
+
+        return player_html(self.caller, self.callee, self.rate_hz)
 
     def __getitem__(self, stretch: slice) -> Audio:
         """Return a stretch ``start:end`` in seconds; the samples are shared, not copied.

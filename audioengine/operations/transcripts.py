@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from audioengine.choices import CallerChannel
 from audioengine.edits import Edits, Modification, Party, TranscriptFile, modification_of
@@ -191,3 +191,38 @@ def _how(options: SharedOptions) -> _How:
         "channel_map": reading.parties(),
         "caller_channel": options.caller_channel,
     }
+
+
+class TimedWord(NamedTuple):
+    """A word of a transcript, and when it is said."""
+
+    party: Party | None
+    start: float
+    """In seconds of the recording."""
+    end: float
+    text: str
+
+    def __repr__(self) -> str:
+        """Return nothing of the text."""
+        return f"TimedWord({self.party!r}, {self.start!r}, {self.end!r}, …)"
+
+
+def timed_words(
+    file: TranscriptFile, options: SharedOptions, s3: S3Options | None
+) -> list[TimedWord]:
+    """Return the words of a transcript that have times, in order of their starts.
+
+    Raises what `read_transcript` raises.
+    """
+    from audioengine.redaction.transcripts.reading import read_words
+
+    data = read_bytes(open_source(file.place, s3))
+    found = []
+    with rare_collection():
+        transcript, _ = read_words(data, party=file.party, **_how(options))
+        for stream in transcript.streams:
+            for place, word in enumerate(() if stream.is_of_speaker else stream.words):
+                start, end = stream.start_of(place), stream.end_of(place)
+                if start is not None and end is not None:
+                    found.append(TimedWord(stream.party, float(start), float(end), str(word.text)))
+    return sorted(found, key=lambda one: one.start)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much of one channel is heard on the other: echo, side tone, crosstalk."""
+"""Measures how much of one channel is on the other: echo, side tone, crosstalk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 LEAST_MS = 50
-"""Shorter stretches have too few samples to tell one voice on both channels from two."""
+"""Shorter stretches have too few samples to distinguish one voice on both channels from two."""
 
 _Pcm: TypeAlias = npt.NDArray[np.float32]
 
@@ -21,15 +21,15 @@ _BAND_HZ = (200.0, 1900.0)
 _SMOOTHED_HZ = 100.0
 _LEAST_THRESHOLD = 0.2
 
-# Voiced speech is strongest below 2 kHz; averaging neighbours is filter enough to get there.
+# Voiced speech is strongest below 2 kHz; averaging neighbours filters well enough for that.
 _WORKING_RATE_HZ = 4000
 
-# Stretches looked at together: their transforms stay within a few megabytes.
+# Stretches transformed together: their transforms stay within a few megabytes.
 _AT_ONCE = 16
 
 
 class _Scale(NamedTuple):
-    """What a sampling rate is brought down to."""
+    """How a sampling rate is reduced."""
 
     factor: int
     rate_hz: float
@@ -54,7 +54,7 @@ class _Scale(NamedTuple):
 
 
 class _Gathered(NamedTuple):
-    """What one block adds."""
+    """The contribution of one block."""
 
     samples: int
     energy: npt.NDArray[np.float64]
@@ -66,8 +66,8 @@ class _Gathered(NamedTuple):
 class Coherence:
     """Gathers blocks of both channels; the largest correlation at any lag is the coherence.
 
-    Blocks are whitened inside the band of voiced speech first, so that two voices with alike
-    spectra do not pass for one, and quiet copies count like loud ones.
+    Blocks are first whitened inside the band of voiced speech, so that two voices with similar
+    spectra are not taken for one, and quiet copies count like loud ones.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -84,12 +84,12 @@ class Coherence:
         return self._scale.block
 
     def add(self, pcm: _Pcm) -> None:
-        """pcm: [shape=(n, 2)] consecutive samples of both channels, at most `block`."""
+        """Add a block: [shape=(n, 2)] consecutive samples of both channels, at most `block`."""
         for one in _gathered([pcm], self._scale.size(pcm), self._scale):
             self.take(one)
 
     def take(self, gathered: _Gathered) -> None:
-        """Add what a block gave."""
+        """Add the contribution of a block."""
         if not self._samples:
             self._samples, self._energy, self._cross = gathered
             return
@@ -98,18 +98,18 @@ class Coherence:
         self._cross += gathered.cross
 
     def settle(self) -> None:
-        """Keep the value alone, which takes a thousandth of the memory: nothing can be added."""
+        """Keep only the value, in a thousandth of the memory; nothing can be added then."""
         self._value = self.value()
         self._cross = np.zeros(0)
 
     def merge(self, other: Coherence) -> None:
-        """Add what another one gathered at the same sampling rate."""
+        """Add the contributions of another one at the same sampling rate."""
         self._samples += other._samples
         self._energy += other._energy
         self._cross += other._cross
 
     def threshold(self) -> float:
-        """What two voices that have nothing in common hardly reach."""
+        """The value that two unrelated voices hardly ever reach."""
         values = 2 * (_BAND_HZ[1] - _BAND_HZ[0]) * max(self._samples, 1) / self._scale.rate_hz
         chance = np.sqrt(2 * np.log(2 * self._lags + 1) / values)
         return float(min(0.9, max(_LEAST_THRESHOLD, 2 * chance)))
@@ -123,9 +123,9 @@ class Coherence:
 
 
 def coherences_of(stretches: Iterable[_Pcm], rate_hz: int) -> list[Coherence]:
-    """stretches: each [shape=(n, 2)] both channels, of any length.
+    """The coherence of each stretch, [shape=(n, 2)] both channels, of any length.
 
-    Masks are many and short: those whose transforms have one size go through them together.
+    Masks are many and short, so stretches with transforms of one size are transformed together.
     """
     scale = _Scale.of(rate_hz)
     out = []
@@ -145,13 +145,13 @@ def coherences_of(stretches: Iterable[_Pcm], rate_hz: int) -> list[Coherence]:
 
 
 def _gathered(blocks: Sequence[_Pcm], size: int, scale: _Scale) -> Iterator[_Gathered]:
-    """What each of some blocks adds, whose transforms have one size."""
+    """The contribution of each block; their transforms have one size."""
     factor, rate_hz, lags = scale
-    # NumPy's transforms of single precision take three times as long at some sizes.
+    # NumPy's single-precision transforms take three times as long at some sizes.
     channels = np.zeros((len(blocks), 2, size))
     counts = np.array([len(pcm) // factor for pcm in blocks])
     for pcm, count, both in zip(blocks, counts.tolist(), channels, strict=True):
-        # Neighbours are added by strides, channel by channel: numpy is slow at means over so few.
+        # Neighbours are added by strides, by channel: numpy is slow at means over few values.
         apart = pcm[: count * factor].T.astype(np.float64, order="C")
         mean = both[:, :count]
         for step in range(factor):
@@ -165,7 +165,7 @@ def _gathered(blocks: Sequence[_Pcm], size: int, scale: _Scale) -> Iterator[_Gat
     # NumPy would multiply complex numbers, which takes ten times as long.
     heard.real *= gain
     heard.imag *= gain
-    # Whitened, all blocks are equally loud: each counts by its length.
+    # Whitened blocks are all equally loud, so each counts by its length.
     energy = (np.abs(heard) ** 2).sum(axis=-1) * (counts / size)[:, np.newaxis]
     product = spectra[:, 0]
     product[:, band] *= heard[:, 1].conj()
@@ -179,7 +179,7 @@ def _gathered(blocks: Sequence[_Pcm], size: int, scale: _Scale) -> Iterator[_Gat
 
 @lru_cache(maxsize=4096)
 def _fast_size(least: int) -> int:
-    """The least even number, not below, that is quick to transform: of the factors 2, 3 and 5."""
+    """The smallest even number, at least `least`, with only the prime factors 2, 3 and 5."""
     odd: list[int] = [3**threes * 5**fives for threes in range(9) for fives in range(7)]
     return min(part << max(1, (-(-least // part) - 1).bit_length()) for part in odd)
 
@@ -188,7 +188,7 @@ def _smoothed(magnitude: npt.NDArray[np.floating], width: int) -> npt.NDArray[np
     """Moving average along the last axis over `width` bins, an odd number."""
     half = width // 2
     bins = magnitude.shape[-1]
-    # As far as half the width beyond either end, its last value.
+    # Half the width beyond either end repeats the value there.
     total = np.empty((*magnitude.shape[:-1], bins + 2 * half + 1))
     total[..., : half + 1] = magnitude[..., :1]
     total[..., half + 1 : half + 1 + bins] = magnitude

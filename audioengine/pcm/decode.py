@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoding any stretch of a source exactly, without decoding what comes before it.
+"""Decodes any stretch of a source exactly, without decoding everything before it.
 
-libsndfile (mpg123) is given a small file in memory: an Info frame that says how much to drop, a
-donor frame whose slots hold the main data that the first frame reaches back for, the warm-up
-frames, and the frames asked for, all as they stand in the source. Its own idea of a file's
-length is never used.
+libsndfile (mpg123) gets a small file in memory: an Info frame that says how much to drop, a donor
+frame whose slots hold the main data that the first frame reaches back to, the warm-up frames, and
+the requested frames, all unchanged from the source. libsndfile's own value of a file's length is
+never used.
 """
 
 from __future__ import annotations
@@ -34,16 +34,17 @@ Samples = npt.NDArray[np.float32]
 
 
 def decode_raw(source: ByteSource, index: FrameIndex, start: int, end: int) -> Samples:
-    """[shape=(end - start, channels)] The raw samples of that stretch, full scale ±1.
+    """[shape=(end - start, channels)] The raw samples of a stretch, full scale ±1.
 
-    Samples before the first frame and behind the last are zero. Frames whose main data is lost
-    decode as silence. Raises MalformedAudioError where the decoder refuses a frame.
+    Samples before the first frame and after the last are zero. Lost frames decode as silence.
+
+    Raises MalformedAudioError if the decoder refuses a frame.
     """
     return decode_all(source, index, [Span(start, end)])[0]
 
 
 def decode_all(source: ByteSource, index: FrameIndex, spans: Sequence[Span]) -> list[Samples]:
-    """The same of several stretches, for the price of starting one decoder."""
+    """The raw samples of several stretches, at the cost of starting one decoder."""
     ranges = [_frames_of(index, span) for span in spans]
     decoded = iter(_decode_frames(source, index, [part for part in ranges if part]))
     return [
@@ -53,7 +54,7 @@ def decode_all(source: ByteSource, index: FrameIndex, spans: Sequence[Span]) -> 
 
 
 def decode_stream(data: bytes) -> Samples:
-    """[shape=(n, channels)] What frames without a tag play, some samples at their end left out."""
+    """[shape=(n, channels)] The samples of untagged frames, without some samples at the end."""
     with quiet(), _open_in_memory(data) as file:
         pcm: Samples = file.read(dtype="float32", always_2d=True)
     return pcm
@@ -63,7 +64,7 @@ def _frames_of(index: FrameIndex, span: Span) -> range:
     """The frames to decode for a stretch of samples."""
     spf = index.format.samples_per_frame
     first, last = max(0, span.start // spf), min(index.frames, -(-span.end // spf))
-    # A stretch that begins where the phase of a whole decode does is rounded as there.
+    # A stretch that begins in the phase of a whole decode is rounded the same way.
     return range(max(0, first - _phase(index, first)), last) if first < last else range(0)
 
 
@@ -77,14 +78,14 @@ def _samples_of(index: FrameIndex, span: Span, frames: range, pcm: Samples | Non
 
 
 def phase_turn(format: StreamFormat) -> int:
-    """Frames after which mpg123's synthesis, and with it its rounding, is in the same phase."""
+    """Frames after which mpg123's synthesis, and its rounding, returns to the same phase."""
     if format.lsf:
         return 4 if format.channels == 1 else 2
     return 2 if format.channels == 1 else 1
 
 
 def _phase(index: FrameIndex, frame: int) -> int:
-    """The phase of a frame in what `soundfile.read` gives, which seeks to the start first."""
+    """The phase of a frame in the samples of `soundfile.read`, which first seeks to the start."""
     audible = index.start // index.format.samples_per_frame
     return (frame + audible) % phase_turn(index.format)
 
@@ -92,12 +93,12 @@ def _phase(index: FrameIndex, frame: int) -> int:
 def _decode_frames(
     source: ByteSource, index: FrameIndex, ranges: Sequence[range]
 ) -> Iterable[Samples]:
-    """[shape=(frames, channels)] What each range of frames plays."""
+    """[shape=(frames, channels)] The samples of each range of frames."""
     if not ranges:
         return []
     format = index.format
     phase = _phase(index, ranges[0].start)
-    # The decoder's phase counts from the first frame that it decodes.
+    # The decoder's phase counts from the first decoded frame.
     lead = phase or PREFRAMES
     body: list[bytes] = []
     places: list[int] = []
@@ -113,8 +114,8 @@ def _decode_frames(
             donor = _donor(source, index, begin)
             room = len(donor) - HEADER_BYTES - format.side_info_bytes
             audio = _silenced(source, index, begin, end, room)
-        # The first begins where mpg123 begins to play; each other one in its own phase, where
-        # nothing is left of the one before, be it that silence takes its place.
+        # The first range begins where mpg123 begins to play. Every other one begins in its own
+        # phase, after enough silent frames to clear the range before it.
         place = number + 1 + format.warm_up_frames if places else lead
         place += (_phase(index, frames.start) - phase - (place - lead)) % phase_turn(format)
         body += (silence * (place - number - 1 - warm_up), donor, audio)
@@ -131,7 +132,7 @@ def _decode_frames(
 def _played(
     index: FrameIndex, body: bytes, lead: int, frames: int, ranges: Sequence[range]
 ) -> Samples:
-    """What `frames` frames of `body` play behind the first `lead`."""
+    """The samples of `frames` frames of `body` after the first `lead`."""
     format = index.format
     tag = build_info_tag(
         _plain_header(index.header, 14),
@@ -146,7 +147,7 @@ def _played(
         padding=DECODER_DELAY,
     )
     if index.free_format:
-        # Its size is found from what follows, so the tag frame has that of all others.
+        # Decoders derive its size from the next frame, so the tag frame has the size of all others.
         size = _free_frame_bytes(format)
         tag = (_plain_header(index.header, 0).word + tag[HEADER_BYTES:]).ljust(size, b"\0")
     wanted = frames * format.samples_per_frame
@@ -167,8 +168,8 @@ def _played(
 
 
 def _open_in_memory(data: bytes) -> soundfile.SoundFile:
-    """An MP3 that is nowhere but in memory."""
-    # A file object would be read through a callback, which takes Python's lock for every block.
+    """Open an MP3 in memory."""
+    # A file object would be read through a callback that takes Python's lock for every block.
     try:
         descriptor = os.memfd_create("audioengine")
     except (AttributeError, OSError):
@@ -179,7 +180,7 @@ def _open_in_memory(data: bytes) -> soundfile.SoundFile:
             view = view[os.write(descriptor, view) :]
         os.lseek(descriptor, 0, os.SEEK_SET)
     except OSError:
-        # A limit on file sizes counts here too.
+        # A limit on file sizes applies here too.
         os.close(descriptor)
         return soundfile.SoundFile(BytesIO(data))
     try:
@@ -190,12 +191,12 @@ def _open_in_memory(data: bytes) -> soundfile.SoundFile:
 
 
 def _plain_header(header: FrameHeader, bitrate_index: int) -> FrameHeader:
-    """A header of the same stream with a table bitrate, no CRC, no padding, left/right coded."""
+    """A header of the same stream with a bitrate from the table, left/right, no CRC, no padding."""
     return FrameHeader(header.format, False, bitrate_index, 0, header.mode, 0, header.flags)
 
 
 def _silent_frame(header: FrameHeader, slots: bytes = b"") -> bytes:
-    """A silent frame whose main data slots end with `slots`, main data of frames after it."""
+    """A silent frame whose slots end with `slots`, main data of the frames after it."""
     format = header.format
     need = HEADER_BYTES + format.side_info_bytes + len(slots)
     index = next(i for i in range(1, 15) if format.frame_bytes(i) >= need)
@@ -204,7 +205,7 @@ def _silent_frame(header: FrameHeader, slots: bytes = b"") -> bytes:
 
 
 def _donor(source: ByteSource, index: FrameIndex, first: int) -> bytes:
-    """A silent frame with the main data that frame `first` and those after it reach back for."""
+    """A silent frame with the main data that frame `first` and later ones reach back to."""
     start = look_back(index, first)
     data = index.read_frames(source, start, first)
     slots = bytearray()
@@ -219,15 +220,15 @@ def _donor(source: ByteSource, index: FrameIndex, first: int) -> bytes:
 
 
 def _free_frame_bytes(format: StreamFormat) -> int:
-    """Size of free-format frames that hold any main data of their own."""
+    """Size of free-format frames that can hold any frame's own main data."""
     bits = format.granules * format.channels * MAX_PART2_3_LENGTH
     return HEADER_BYTES + format.side_info_bytes + -(-bits // 8)
 
 
 def _repacked(source: ByteSource, index: FrameIndex, first: int, last: int) -> bytes:
-    """Free-format frames as such of a size at which none needs the reservoir.
+    """Repack free-format frames into frames so large that none needs the reservoir.
 
-    A table bitrate could be too low for them, and the reservoir would need more than one donor.
+    A bitrate from the table could be too low for them, and the reservoir could need several donors.
     """
     format = index.format
     size = _free_frame_bytes(format)
@@ -248,14 +249,14 @@ def _silent_free_frame(header: FrameHeader) -> bytes:
 
 
 def _silenced(source: ByteSource, index: FrameIndex, first: int, last: int, room: int) -> bytes:
-    """The frames' bytes, with lost ones given empty side information in place.
+    """The frames' bytes, with empty side information in lost ones.
 
-    `room` are the slot bytes that stand before the first.
+    room: the slot bytes before the first frame.
     """
     if not index.lost_between(first, last):
         return index.read_frames(source, first, last)
     parts = []
-    # Slot bytes before each frame that are behind all main data.
+    # Slot bytes before each frame that come after all main data.
     free = room
     for frame in read_frames(source, index, first, last):
         if frame.intact:

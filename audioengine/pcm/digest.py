@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The digest of a recording's samples: of what is heard, not of the file's bytes."""
+"""The digest of a recording's decoded samples, not of the file's bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BLOCK_SAMPLES = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class PcmDigest:
-    """What a recording decodes to."""
+    """The digest of a recording's samples."""
 
     sha256: str
     samples: int
@@ -28,17 +28,17 @@ class PcmDigest:
     channels: int
     rate_hz: int
     decoder: str
-    """With its version: another one rounds otherwise."""
+    """With its version, because other versions round differently."""
     encoding: str = ENCODING
 
 
 def pcm_digest(source: ByteSource, index: FrameIndex) -> PcmDigest:
-    """Decode a recording whole, in blocks.
+    """Decode a whole recording, in blocks, and hash its samples.
 
-    Where there is no damage it is the SHA-256 of ``numpy.clip(numpy.rint(x * 32768), -32768,
-    32767).astype("<i2")``, x being what soundfile reads of the file as float32.
+    Without damage the digest is the SHA-256 of ``numpy.clip(numpy.rint(x * 32768), -32768,
+    32767).astype("<i2")``, where x is the file read by soundfile as float32.
 
-    Raises MalformedAudioError where the decoder refuses a frame.
+    Raises MalformedAudioError if the decoder refuses a frame.
     """
     digest = hashlib.sha256()
     end = index.start + index.samples

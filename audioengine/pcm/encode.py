@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encoding so that the encoder's frames fall on a given frame grid.
+"""Encodes audio so that the encoder's frames fall on a given frame grid.
 
-A channel coded alone depends on nothing of the other one; two that are coded together share the
-bits. LAME's own frames are taken apart at once; what leaves here is free of its headers and
-reservoir.
+A channel coded alone does not depend on the other one; channels coded together share the bits.
+LAME's frames are split into channels at once, without its headers and reservoir.
 """
 
 from __future__ import annotations
@@ -22,53 +21,52 @@ from audioengine.pcm.lame import encoder
 from audioengine.pcm.level import is_coarse, with_level
 
 GRID_OFFSET = 1105
-"""LAME codes its input sample n where raw sample n + 1105 of its output is: 576 + 529."""
+"""LAME's input sample n becomes raw sample n + 1105 of its output: 576 + 529."""
 
 WARM_UP_FRAMES = 4
 """Frames after which LAME's window decisions no longer show its cold start."""
 
 LOOK_AHEAD_FRAMES = 2
-"""Frames of input behind the last wanted one, for LAME's analysis of what comes next."""
+"""Frames of input after the last wanted one, for LAME's look-ahead."""
 
 QUALITY = 5
 """LAME's noise shaping: 2 is best, 7 fastest."""
 
 FINE_QUALITY = 4
-"""The same, and the best division of each granule into Huffman tables: two channels are 0.3 to
-0.6 dB nearer to the source at 8 kHz, and 0.1 to 0.3 dB at 16 and 44.1 kHz, for 11 to 13 % more of
-LAME's time. 3 and 2 are 0.2 to 1.8 dB further from it."""
+"""The same, with the best division of each granule into Huffman tables. Two channels are 0.3 to
+0.6 dB closer to the source at 8 kHz, and 0.1 to 0.3 dB at 16 and 44.1 kHz, for 11 to 13 % more of
+LAME's time. 3 and 2 are 0.2 to 1.8 dB worse."""
 
-# LAME is given what it codes in these quarter steps of global_gain below its level, 3 dB, and they
-# are given back exactly in the coded gain. Where a voice begins beside a beep, the noise that
-# spreads into the beep is lower by up to 6 dB so (8 kHz, 16 kbit/s).
+# LAME's input is lowered by these quarter steps of global_gain, 3 dB, and the coded gain is raised
+# by exactly as much. Where a voice begins beside a beep, this lowers the noise that spreads into
+# the beep by up to 6 dB (8 kHz, 16 kbit/s).
 _HEADROOM_STEPS = 2
 
-# What stays in the processor's cache on its way to LAME.
+# A block that stays in the processor's cache on its way to LAME.
 _BLOCK_SAMPLES = 1 << 17
 
 
 def lame_bitrate_index(format: StreamFormat, kbps: float) -> int:
-    """The bitrate_index at which LAME codes at no less than `kbps`, where it can."""
+    """The bitrate_index at which LAME codes with at least `kbps`, or its highest."""
     return min(format.bitrate_index_at_least(kbps), highest_bitrate_index(format))
 
 
 def highest_bitrate_index(format: StreamFormat) -> int:
-    """LAME takes at most 64 kbit/s in MPEG-2.5, for one channel or two."""
+    """LAME's highest bitrate_index: in MPEG-2.5 it codes at most 64 kbit/s, mono or stereo."""
     return 8 if format.version is Version.MPEG_2_5 else 14
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Consecutive frames of a channel to be coded, and the samples that this takes."""
+    """Consecutive frames of a channel to encode, with the samples that they need."""
 
     pcm: npt.NDArray[np.float32]
-    """[shape=(n,)] At the format's rate, full scale ±1. The first sample belongs at raw sample
-    GRID_OFFSET of the first frame, the last at least LOOK_AHEAD_FRAMES behind the last frame
-    wanted."""
+    """[shape=(n,)] At the format's rate, full scale ±1. The first sample is raw sample GRID_OFFSET
+    of the first frame, the last at least LOOK_AHEAD_FRAMES after the last wanted frame."""
     skip: int
-    """Frames before the first one wanted."""
+    """Frames before the first wanted one."""
     count: int
-    """Frames wanted."""
+    """Wanted frames."""
 
 
 def encode_channel(
@@ -80,14 +78,14 @@ def encode_channel(
     short_blocks: bool = True,
     windows_of: int | None = None,
 ) -> list[list[ChannelFrame]]:
-    """The frames of each stretch of one channel, coded in mono.
+    """Encode each stretch of one channel, in mono.
 
-    All go through one encoder, whose start costs as much as a dozen frames, in the order given:
-    a stretch's first frames, to be skipped, wipe out what the one before has left in it. Each
-    stretch but the last must be whole frames long.
+    All stretches pass through one encoder in the given order, because starting one costs as much as
+    a dozen frames. The skipped frames of a stretch clear the encoder's state from the one before.
+    Each stretch except the last must be whole frames long.
 
-    lowpass_hz, short_blocks: as `audioengine.pcm.lame.encoder` takes them.
-    windows_of: the bitrate_index whose windows are taken; LAME's depend on the bitrate.
+    lowpass_hz, short_blocks: as for `audioengine.pcm.lame.encoder`.
+    windows_of: the bitrate_index by which windows are chosen; LAME's depend on the bitrate.
     """
     mono = StreamFormat(format.version, format.rate_index, 1)
     parts = [(stretch,) for stretch in stretches]
@@ -105,10 +103,10 @@ def encode_pair(
     short_blocks: bool = True,
     windows_of: int | None = None,
 ) -> list[list[list[ChannelFrame]]]:
-    """The frames of both channels of each stretch, coded left/right with shared bits.
+    """Encode both channels of each stretch, left/right with shared bits.
 
-    The same as `encode_channel` of either, at the bitrate of both together: the channel that
-    needs more gets more. The stretches of a pair are as long as one another.
+    Works as `encode_channel`, at the bitrate of both channels together: the channel that needs more
+    bits gets more. Both stretches of a pair must have the same length.
     """
     return _encode(pairs, format, bitrate_index, quality, lowpass_hz, short_blocks, windows_of)
 
@@ -122,7 +120,7 @@ def _encode(
     short_blocks: bool,
     windows_of: int | None,
 ) -> list[list[list[ChannelFrame]]]:
-    """By stretch and channel, the frames."""
+    """The frames by stretch and channel."""
     with encoder(
         format.rate_hz,
         format.channels,
@@ -174,7 +172,7 @@ def _at_level(
     stream: bytes,
     wanted: Sequence[range],
 ) -> list[list[list[ChannelFrame]]]:
-    """The same frames, none quieter than what they were made of; see `audioengine.pcm.level`."""
+    """The frames, made louder where LAME coded them too quietly; see `audioengine.pcm.level`."""
     scale, spf = np.float32(2 ** (-_HEADROOM_STEPS / 4)), format.samples_per_frame
     decoded = decode_stream(stream)
     out = []

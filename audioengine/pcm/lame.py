@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """LAME's own C interface, as the shared object in lameenc's wheel exports it.
 
-lameenc's Python class sets a bitrate, a rate and a quality, and takes 16-bit samples. What
-re-made frames need besides, LAME itself has: a low-pass, long windows only, float samples.
+lameenc's Python class sets bitrate, rate and quality, and takes 16-bit samples. Re-made frames also
+need LAME's low-pass, its option for long windows only, and float samples.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 LIMIT = 2.0
-"""Beyond this, in full scales, samples are cut off: 6 dB above what any decoder plays."""
+"""Samples are clipped at this multiple of full scale, 6 dB above what any decoder plays."""
 
-_MODES = {1: 3, 2: 0}  # MPEG_mode: mono, and stereo that has no mid/side
+_MODES = {1: 3, 2: 0}  # MPEG_mode: mono, and stereo without mid/side
 
 # lame.h multiplies "IEEE" floats by 32767; everyone else's full scale is 32768.
 _FULL_SCALE = 32_768 / 32_767
 
-# How LAME chooses among the quantisations that it tries for a granule: the one with the fewest
-# bands whose noise is above the mask, then with the least noise above it. By default, 9, it weighs
-# by squares, and what it makes of calls is 0.2 to 1.4 dB further from the source for the same time.
+# LAME's rule for choosing a quantisation of a granule: the fewest bands with noise above the mask,
+# then the least noise above it. The default, 9, weighs by squares; its calls are 0.2 to 1.4 dB
+# further from the source in the same time.
 _FEWEST_BANDS = 0
 
 _Handle = ctypes.c_void_p
@@ -72,7 +72,7 @@ _FUNCTIONS: dict[str, tuple[type | None, list[type]]] = {
 
 @cache
 def _library() -> ctypes.CDLL:
-    """LAME, with what each of its functions takes and gives."""
+    """LAME, with the argument and result types of its functions."""
     library = ctypes.CDLL(lameenc.__file__)
     missing = [name for name in _FUNCTIONS if not hasattr(library, name)]
     if missing:
@@ -93,19 +93,19 @@ class Encoder:
     def __init__(self, handle: int, library: ctypes.CDLL) -> None:
         self._handle = handle
         self._library = library
-        # At a constant bitrate LAME makes its input quieter, by 0.45 dB at most call rates.
+        # At a constant bitrate LAME attenuates its input, by 0.45 dB at most rates of calls.
         self._scale = np.float32(_FULL_SCALE / library.lame_get_scale(handle))
 
     @property
     def attack_threshold(self) -> float:
-        """How much louder a third of a granule is than before where it is an attack."""
+        """The rise in level of a third of a granule that counts as an attack."""
         threshold: float = self._library.lame_get_short_threshold_lrm(self._handle)
         return threshold
 
     def encode(self, pcm: npt.NDArray[np.float32]) -> bytes:
-        """What LAME has ready after these samples, [shape=(channels, n)], full scale ±1.
+        """Encode samples, [shape=(channels, n)], full scale ±1; return the bytes that are ready.
 
-        Raises ValueError for NaN and infinities: LAME ends the whole process there.
+        Raises ValueError for NaN and infinities, because LAME ends the whole process on them.
         """
         if not np.isfinite(pcm).all():
             raise ValueError("NaN or infinity among the samples")
@@ -113,7 +113,7 @@ class Encoder:
         most = np.float32(LIMIT) * self._scale
         np.clip(scaled, -most, most, out=scaled)
         count = pcm.shape[1]
-        # lame.h: at worst 1.25 bytes a sample, and 7200.
+        # lame.h: at most 1.25 bytes per sample, plus 7200.
         out = ctypes.create_string_buffer(count * 5 // 4 + 7200)
         size = self._library.lame_encode_buffer_ieee_float(
             self._handle, scaled[0], scaled[-1], count, out, len(out)
@@ -121,7 +121,7 @@ class Encoder:
         return self._taken(out, size)
 
     def flush(self) -> bytes:
-        """The rest, behind silence that fills the last frame."""
+        """Encode silence that fills the last frame; return the remaining bytes."""
         out = ctypes.create_string_buffer(7200)
         return self._taken(out, self._library.lame_encode_flush(self._handle, out, len(out)))
 
@@ -132,7 +132,7 @@ class Encoder:
 
 
 def _lowpass(lowpass_hz: int | None, rate_hz: int) -> int:
-    """The same as LAME wants it: 0 for its choice, -1 for none."""
+    """The low-pass in LAME's form: 0 for LAME's choice, -1 for none."""
     if lowpass_hz is None:
         return 0
     return -1 if 2 * lowpass_hz >= rate_hz else lowpass_hz
@@ -149,28 +149,28 @@ def encoder(
     short_blocks: bool,
     attacks_as_kbps: int | None = None,
 ) -> Iterator[Encoder]:
-    """An encoder of one channel or two at a constant bitrate, without a tag frame.
+    """An encoder of one or two channels at a constant bitrate, without a tag frame.
 
-    Its level is that of what it is given. Two channels are coded left/right in every frame, and
-    share the bits as they need them. Different encoders may run in different threads.
+    Output has the level of the input. Two channels are coded left/right in every frame, and share
+    the bits as they need them. Different encoders may run in different threads.
 
-    kbps: LAME takes the nearest bitrate that it has, in MPEG-2.5 at most 64.
+    kbps: LAME takes its nearest bitrate, in MPEG-2.5 at most 64.
     quality: LAME's noise shaping, 0 (best) to 9 (fastest).
-    lowpass_hz: what lies above is left out, to the nearest of 32 bands of equal width; half the
-    rate or more leaves nothing out. None for LAME's choice by rate and bitrate. At 16 kHz LAME
+    lowpass_hz: frequencies above it are left out, to the nearest of 32 bands of equal width; half
+    the rate or more leaves out nothing. None for LAME's choice by rate and bitrate. At 16 kHz LAME
     codes nothing above 7.3 kHz.
-    short_blocks: whether attacks get short windows; without, all windows are long.
-    attacks_as_kbps: what counts as an attack is what does at this bitrate, so that the windows are
-    those of an encoder at that one.
+    short_blocks: whether attacks get short windows; if false, all windows are long.
+    attacks_as_kbps: detect attacks as at this bitrate, so that the windows are those of an encoder
+    at that bitrate.
 
-    Raises ValueError where LAME has no such rate.
+    Raises ValueError if LAME lacks the rate.
     """
     library = _library()
     handle = library.lame_init()
     if not handle:
         raise MemoryError("LAME has no memory for an encoder")
     try:
-        # It would print what it does and finds.
+        # LAME would print messages.
         for report in ("errorf", "debugf", "msgf"):
             getattr(library, f"lame_set_{report}")(handle, None)
         settings = {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The level of granules that few bits hold.
+"""Corrects the level of granules with few bits.
 
-Steps of many sizes give the same small numbers, which cost the same bits, and LAME takes the finest
-of them: noise at 8 kbit/s came out up to 4.5 dB quieter than it was given. The numbers stay; the
-step becomes the one that is nearest to what was given.
+Quantiser steps of many sizes give the same small numbers, which cost the same bits, and LAME takes
+the finest step: noise at 8 kbit/s became up to 4.5 dB too quiet. The numbers stay; the step is
+replaced by the one that brings the level closest to the input's.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from audioengine.mp3.side_info import granule_layout
 from audioengine.mp3.splice import ChannelFrame
 
 _FEW_BITS = 500
-"""For a granule of a channel on the average. 8 kHz has 1,068 in stereo of 32 kbit/s, and 204 in
-that of 8; 16 kHz has 780 and 60, 44.1 kHz 763 in stereo of 128 kbit/s."""
+"""On average for a granule of a channel. Stereo at 8 kHz has 1,068 bits at 32 kbit/s and 204 at 8;
+at 16 kHz 780 and 60; at 44.1 kHz 763 at 128 kbit/s."""
 
 _MOST_STEPS = 4
-"""Of 1.5 dB each; 3 were seen."""
+"""The most steps of 1.5 dB; 3 were observed."""
 
 _GRANULE = 576
 _WINDOW, _WINDOW_LATE = 1152, 240
-"""A granule's window, and the samples by which the filters in front of it delay it."""
+"""A granule's window, and its delay by the filters in front of it, in samples."""
 _WEIGHTS = np.sin(np.pi / _WINDOW * (np.arange(_WINDOW) + 0.5)).astype(np.float32) ** 2
 
 
 def is_coarse(format: StreamFormat, bitrate_index: int) -> bool:
-    """Whether a bitrate has few bits for each granule of a channel."""
+    """Whether a bitrate leaves few bits for each granule of a channel."""
     return format.granule_bits(bitrate_index) < _FEW_BITS
 
 
@@ -41,10 +41,10 @@ def with_level(
     given: npt.NDArray[np.float32],
     coded: npt.NDArray[np.float32],
 ) -> ChannelFrame:
-    """The frame, louder where that brings it nearer to what was given.
+    """The frame, made louder if that brings it closer to the input.
 
-    given, coded: [shape=(n,)] What was encoded, and what the frame and its neighbours decode to,
-    from the frame's first sample on; what is missing at the end counts as silence.
+    given, coded: [shape=(n,)] The encoder's input, and the decoded frame and its neighbours, from
+    the frame's first sample on; samples missing at the end count as silence.
     """
     layout = granule_layout(format.lsf)
     granules = list(unit.granules)

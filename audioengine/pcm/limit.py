@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A look-ahead limiter for the sum of several recordings.
 
-Its gain is a function of the samples near by and of nothing else, so any window of a sum comes
-out the same. The gain that a sample needs is spread by a sliding minimum and smoothed by two
-running means that are no longer: so it is never above what any sample needs. It is exactly 1
-where no sample near by is too loud, and goes back to 1 at the borders of the sum, where a sample
-that is too loud is clipped alone. A sum goes on through changes of who is in it.
+Its gain depends only on nearby samples, so every window of a sum gives the same result. The gain
+that a sample needs is spread by a sliding minimum and smoothed by two running means that are not
+longer, so the gain is never higher than any sample needs. It is exactly 1 if no nearby sample is
+too loud, and returns to 1 at the borders of the sum, where samples that are too loud are clipped.
+A sum continues when its recordings change.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ class Limiter:
 
     @property
     def reach(self) -> int:
-        """How many samples on either side a sample's gain depends on."""
+        """The number of samples on either side that affect a sample's gain."""
         return 4 * self._half
 
     def gain(self, mix: Samples, before: int, after: int) -> Samples | None:
         """[shape=mix.shape] The gain of each sample of one channel; None where it is 1 throughout.
 
-        mix: [shape=(n,)] of a sum, of which `before` samples precede these and `after` follow.
-        Within `reach` of an end at which the sum does not end the gain is not yet right.
+        mix: [shape=(n,)] A window of a sum; `before` samples of the sum precede it, `after` follow.
+        Within `reach` of an end of the window that is no end of the sum, the gain is not right.
         """
         peak = np.abs(mix)
         loud = np.flatnonzero(peak > CEILING)
         if not len(loud):
             return None
         gain: Samples = np.ones(len(mix), dtype=np.float32)
-        # Far from what is too loud there is nothing to work out.
+        # Far from samples that are too loud, nothing needs computing.
         apart = np.flatnonzero(np.diff(loud) > 2 * self.reach)
         for first, last in zip(
             loud[np.concatenate(([0], apart + 1))], loud[np.concatenate((apart, [-1]))], strict=True
@@ -65,7 +65,7 @@ class Limiter:
         return gain
 
     def _near(self, peak: Samples, before: int, after: int) -> Samples:
-        """The gain around samples that are too loud, from the magnitudes of all near by."""
+        """The gain around samples that are too loud, from the magnitudes of nearby samples."""
         needed = np.minimum(1, CEILING / np.maximum(peak, np.float32(1e-9)))
         reduction = np.ceil((1 - needed) * _ONE).astype(np.int64)
         half = self._half

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeping what libmpg123 says of broken frames off the terminal.
+"""Keeps libmpg123's messages about broken frames off the terminal.
 
-libsndfile gives no way to ask the libmpg123 inside it for silence. It writes to C's `stderr`, a
-variable that programs may set like any other where C's library is glibc (its manual, 12.2 "Standard
-Streams"). While anything decodes, that is a stream to /dev/null. File descriptor 2 stays as it
-is, so what Python writes and what other processes inherit goes where it always goes: only what C
-libraries of other threads say at that moment is lost. With other libraries than glibc all is shown.
+libsndfile has no option to silence the libmpg123 inside it, which writes to C's `stderr`. In glibc
+this is a variable that programs may set (its manual, 12.2 "Standard Streams"). While any thread
+decodes, it is a stream to /dev/null. File descriptor 2 does not change, so Python's output and that
+of child processes are not affected; only messages that C libraries write from other threads at the
+same time are lost. With other C libraries all messages are shown.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class _Streams(NamedTuple):
     variable: ctypes.c_void_p
     """C's `stderr`."""
     shown: int
-    """What it was at first."""
+    """Its original value."""
     hidden: int
-    """A stream to /dev/null, which is never closed: a thread may still be writing to it."""
+    """A stream to /dev/null, never closed because a thread may still write to it."""
 
 
 class _Quiet:
-    """How many threads decode. The first sets the variable, the last sets it back."""
+    """Counts decoding threads. The first sets the variable, the last restores it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -45,14 +45,14 @@ class _Quiet:
 
     def leave(self) -> None:
         with self._lock:
-            # A process that was forked inside has begun anew.
+            # A process that was forked meanwhile has started over.
             self._inside = max(0, self._inside - 1)
             streams = _streams()
             if streams is not None and not self._inside:
                 streams.variable.value = streams.shown
 
     def forked(self) -> None:
-        """Begin anew in a process that has none of its parent's other threads."""
+        """Start over in a forked process, which has none of its parent's other threads."""
         self._lock = Lock()
         if self._inside:
             self._inside = 1
@@ -66,7 +66,7 @@ if hasattr(os, "register_at_fork"):
 
 @cache
 def _streams() -> _Streams | None:
-    """None where C's `stderr` may not be set."""
+    """The streams; None if C's `stderr` can't be set."""
     try:
         library = ctypes.CDLL(None)
         # Only glibc has it.
@@ -83,11 +83,11 @@ def _streams() -> _Streams | None:
 
 
 def is_writable(address: int) -> bool:
-    """Whether memory may be written to, by Linux's list of it.
+    """Whether memory is writable, by Linux's list of mappings.
 
-    A layer over another C library may have glibc's names, and `stderr` be a constant there.
+    A compatibility layer over another C library may have glibc's names but a constant `stderr`.
 
-    Raises OSError where there is no such list.
+    Raises OSError if no such list exists.
     """
     with Path("/proc/self/maps").open() as maps:
         for line in maps:
@@ -100,7 +100,7 @@ def is_writable(address: int) -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Where C libraries write nothing to stderr; any number of threads may be inside."""
+    """A context in which C libraries write nothing to stderr; thread-safe."""
     _quiet.enter()
     try:
         yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any window of a recording at another sampling rate, the same wherever the window begins."""
+"""Resamples any window of a recording; the result does not depend on where the window begins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-# Resampled beside what is wanted, so that the filter has settled.
+# Extra samples on either side, so that the filter has settled.
 _CONTEXT_MS = 100
 
 Samples = npt.NDArray[np.float32]
@@ -20,12 +20,12 @@ def resample(
 ) -> Samples:
     """[shape=(end - start, channels)] Samples `start` to `end` at `rate_hz` times `ratio`.
 
-    Sample 0 is sample 0 of the recording, of which `read` gives any samples at `rate_hz`; those
-    that it has not are zero.
+    Sample 0 is sample 0 of the recording. `read` returns any of its samples at `rate_hz`, zeros
+    outside it.
     """
     import soxr  # only merges of different rates need it
 
-    # Every `down` samples, the recording's and the resampled ones coincide.
+    # The recording's and the resampled samples coincide every `down` samples.
     up, down = ratio.numerator, ratio.denominator
     context = -(-rate_hz * _CONTEXT_MS // (1000 * down))
     first, last = start // up - context, -(-end // up) + context

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The beep: what is heard where a party is masked."""
+"""The beep in place of a masked party."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from audioengine.times import exact
 
 _RAMP_MS = 5
 
-# A tone whose frames repeat only after more than this is cheaper to encode as it comes.
+# A tone with a longer period than this, in frames, is cheaper to encode directly.
 _MAX_PERIOD_FRAMES = 256
 
-# A tone of more phases is computed as it comes: decimals of its frequency may make any number.
+# A tone with more phases is computed directly: a decimal frequency may have any number of them.
 _MAX_TABLE = 1 << 20
 
 
@@ -33,7 +33,7 @@ def _rising(ramp: int) -> npt.NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class BeepTone:
-    """A beep at a sampling rate; its phase is counted in whole steps, so it repeats exactly."""
+    """A beep at a sampling rate; its phase counts whole steps, so it repeats exactly."""
 
     beep: Beep
     rate_hz: int
@@ -50,7 +50,7 @@ class BeepTone:
 
     @cached_property
     def step(self) -> int:
-        """Phase steps a sample."""
+        """Phase steps per sample."""
         return exact(self.beep.frequency_hz, "beep.frequency_hz").numerator
 
     @cached_property
@@ -60,7 +60,7 @@ class BeepTone:
 
     @cached_property
     def _turn(self) -> npt.NDArray[np.float32]:
-        """The tone by phase, for every phase that is whole steps from zero."""
+        """The tone at every reachable phase."""
         phases = np.arange(self.cycle)
         wave: npt.NDArray[np.float32] = (
             self.amplitude * np.sin(2 * np.pi / self.cycle * phases)
@@ -78,7 +78,7 @@ class BeepTone:
         return np.tile(once, -(-count // period))[:count] if count > period else once
 
     def _computed(self, phase: int, count: int) -> npt.NDArray[np.float32]:
-        """[shape=(count,)] The same, in 2^64ths of a turn, which wrap round as phases do."""
+        """[shape=(count,)] The same, computed in units of 2^-64 turns, which wrap as phases do."""
         start, step = (np.uint64((x % self.cycle << 64) // self.cycle) for x in (phase, self.step))
         phases = start + step * np.arange(count, dtype=np.uint64)
         wave: npt.NDArray[np.float32] = (
@@ -98,7 +98,7 @@ class BeepTone:
         return Span(mask.start + ramp, mask.end - ramp)
 
     def sound(self, mask: Span, start: int, end: int) -> npt.NDArray[np.float32]:
-        """[shape=(end - start,)] What a mask sounds like from `start` to `end`, inside it."""
+        """[shape=(end - start,)] The sound of a mask from `start` to `end`, inside it."""
         if self.silent:
             return np.zeros(end - start, dtype=np.float32)
         first, last = start - mask.start, end - mask.start
@@ -120,7 +120,7 @@ class BeepTone:
                 pcm[start - first : end - first] = self.sound(mask, start, end)
 
     def period_frames(self, samples_per_frame: int) -> int | None:
-        """After how many frames the steady tone repeats, or None where that is long."""
+        """The number of frames after which the steady tone repeats; None if that is too long."""
         turn = samples_per_frame * self.step
         period = self.cycle // gcd(turn, self.cycle)
         return period if period <= _MAX_PERIOD_FRAMES else None

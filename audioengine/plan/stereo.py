@@ -46,6 +46,12 @@ class CouplingReader:
 
     def __call__(self, frames: FrameRange) -> npt.NDArray[np.uint8]:
         """[shape=(frames.count,)] The Coupling of each frame; SILENT outside the source."""
+        start = frames.first - frames.first % _CHUNK_FRAMES
+        chunk = FrameRange(start, min(start + _CHUNK_FRAMES, self._index.frames))
+        if start >= 0 and frames.last <= chunk.last:
+            found = self._by_header(chunk)[frames.first - start : frames.last - start]
+            if not found.any():
+                return found
         out = np.full(frames.count, Coupling.SILENT, dtype=np.uint8)
         for here, there, chunk in self._chunks(frames):
             out[here] = self._by_header(chunk)[there]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people look at and listen to: peaks, pages, pictures."""
+"""Output for reviewers: waveforms."""

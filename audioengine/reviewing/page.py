@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from html import escape
 from io import BytesIO
 from math import ceil
 from typing import Any
@@ -15,20 +16,21 @@ from typing import Any
 import numpy as np
 
 from audioengine.edits import Modification, Span, join, modification_of
+from audioengine.errors import InvalidRequestError
 from audioengine.operations.hashing import sha256_hex
 from audioengine.operations.options import StoreOptions, options_of
 from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.store import store
-from audioengine.operations.transcripts import with_transcripts
+from audioengine.operations.transcripts import timed_words, with_transcripts
 from audioengine.operations.workers import worker_count
 from audioengine.report import IntervalReport, StoreReport
-from audioengine.reviewing.audiowaveform import numbers
+from audioengine.reviewing.audiowaveform import Extremes, numbers
 from audioengine.reviewing.clips import Clip, clips_of, stretches
 from audioengine.reviewing.document import page_html
-from audioengine.reviewing.peaks import Extremes, peaks_of, read_extremes, samples_per_pixel
+from audioengine.reviewing.peaks import peaks_of, read_extremes, samples_per_pixel
 from audioengine.sources.raw import RawFormat
 from audioengine.storage import DestinationLike, S3Options, SourceLike, open_destination
-from audioengine.times import Number
+from audioengine.times import Number, exact
 from audioengine.version import VERSION
 
 PIXELS_AT_MOST = 100_000
@@ -48,6 +50,13 @@ class ReviewPage:
     def __repr__(self) -> str:
         return f"ReviewPage({len(self.html):,} characters, {len(self.report.masks)} masks)"
 
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own, for notebooks; it reaches nothing of theirs."""
+        return (
+            '<iframe sandbox="allow-scripts allow-downloads" width="100%" height="900" '
+            f'title="Review of a recording" srcdoc="{escape(self.html)}"></iframe>'
+        )
+
     def write(self, destination: DestinationLike, *, s3: S3Options | None = None) -> None:
         """Write the page. It appears whole or not at all. Raises StorageError."""
         with closing(open_destination(destination, s3)) as staging:
@@ -64,6 +73,7 @@ def review(
     start_time_ms: Number | None = None,
     after_only: bool = False,
     with_audio: bool = False,
+    with_words: bool = False,
     verify: bool = False,
     raw: RawFormat | str | None = None,
     s3: S3Options | None = None,
@@ -79,6 +89,7 @@ def review(
     after_only: leave out all that comes from the source: its name, digest, waveform, sound and
         warnings, and what was measured under masks.
     with_audio: hold all of both recordings, not only clips.
+    with_words: show the words of the modification's transcripts around each mask.
     verify: show the verdict of `verify` too; needs ``audioengine[verify]``.
 
     The other arguments are those of `store`; of its options, `verify`, `refuse` and
@@ -91,6 +102,13 @@ def review(
         options_of(options, StoreOptions), verify=False, refuse=(), fail_on_crosstalk=False
     )
     count = worker_count(workers)
+    files = modification_of(modification).transcripts
+    if with_words and (after_only or not files):
+        rule = "must be false with after_only: words are of the source"
+        if not after_only:
+            rule = "must be false without a transcript, which has the words"
+        raise InvalidRequestError.of("with_words", True, rule)
+    words = [one for file in files for one in timed_words(file, options, s3)] if with_words else []
     modification = with_transcripts(modification, options, s3)
     name = name_of(source)
     source = _reopenable(source)
@@ -133,6 +151,10 @@ def review(
         open_recording(source, allow_truncated=options.allow_truncated, s3=s3, raw=raw) as before,
         open_recording(shown, s3=s3) as after,
     ):
+        made_hz, shown_hz = (one.index.format.rate_hz for one in (before, after))
+        if made_hz != shown_hz:
+            rule = f"must have the source's sampling rate, {made_hz} Hz"
+            raise InvalidRequestError.of("output", f"{shown_hz} Hz", rule)
         digest = report.output.sha256 if output is None else sha256_hex(after.file)
         content = _Content(before, after, report, options, count, digest, after_only=after_only)
         values = {
@@ -140,6 +162,10 @@ def review(
             **content.waveforms(),
             **content.clips(whole=with_audio),
             "checks": checks,
+            "words": [
+                [one.party or "both", round(one.start, 3), round(one.end, 3), one.text]
+                for one in words
+            ],
             "outputName": "" if output is None else name_of(output),
         }
         if not after_only:
@@ -190,7 +216,7 @@ class _Content:
             "samples": report.source.samples,
             "kept": report.trim.applied.samples,
             "trimAsked": report.trim.asked and report.trim.asked.samples,
-            "guard": [ceil(float(one) * rate_hz / 1000) for one in (before, after)],
+            "guard": [ceil(exact(one, "guard_ms") * rate_hz / 1000) for one in (before, after)],
             "beep": {
                 "fill": beep.fill,
                 "frequencyHz": float(beep.frequency_hz),
@@ -276,8 +302,11 @@ class _Content:
         )
 
     def _packed(self, pixels: Extremes, each: int) -> str:
+        """The pixels of all of the source's clock, in text."""
         rate_hz, samples = self.rate_hz, self.report.source.samples
         channel = self.options.caller_channel
+        count = -(-samples // each)
+        pixels = np.pad(pixels[:count], [(0, count - len(pixels[:count])), (0, 0), (0, 0)])
         found = numbers(peaks_of(pixels, channel, rate_hz, each, samples), 8)
         return b64encode(found.astype(np.int8).tobytes()).decode()
 

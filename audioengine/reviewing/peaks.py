@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Rational
 
@@ -19,67 +18,15 @@ from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.workers import worker_count
 from audioengine.render.execute import Progress
 from audioengine.render.workers import executor_of
+from audioengine.reviewing.audiowaveform import Extremes, Peaks
 from audioengine.storage import S3Options, SourceLike
 from audioengine.times import Number
 
-Extremes = npt.NDArray[np.int16]
-
 PIXELS_PER_SECOND = 100
-"""By default: a pixel holds 10 ms, the step by which a reviewer moves an edge."""
+"""The default: a pixel covers 10 ms, the step by which a reviewer moves an edge."""
 
 BLOCK_SAMPLES = 1 << 20
-"""Decoded at once by each worker: 8 MiB of floats, and less than 0.5 % of it warm-up."""
-
-
-@dataclass(frozen=True, eq=False)
-class Peaks:
-    """The waveform of both parties, a pixel a row.
-
-    `to_json` and `to_dat` write it as audiowaveform does; peaks.js, waveform-data.js and
-    wavesurfer.js read that.
-    """
-
-    caller: Extremes
-    """[shape=(pixels, 2)] The lowest and the highest sample, full scale 32,768."""
-    callee: Extremes
-    """[shape=(pixels, 2)] The same array as `caller` where the recording is mono."""
-    rate_hz: int
-    samples_per_pixel: int
-    """The last pixel may hold fewer."""
-    samples: int
-
-    def __len__(self) -> int:
-        """How many pixels there are."""
-        return len(self.caller)
-
-    def __repr__(self) -> str:
-        return (
-            f"Peaks({len(self)} pixels of {self.samples_per_pixel} samples, {self.rate_hz} Hz, "
-            f"{self.samples / self.rate_hz:.3f} s)"
-        )
-
-    @property
-    def duration(self) -> float:
-        """Seconds."""
-        return self.samples / self.rate_hz
-
-    def to_json(self, bits: int = 8) -> str:
-        """JSON of audiowaveform's version 2, of 8 or 16 bits a number.
-
-        Raises InvalidRequestError where `bits` is neither.
-        """
-        from audioengine.reviewing.audiowaveform import to_json
-
-        return to_json(self, bits)
-
-    def to_dat(self, bits: int = 8) -> bytes:
-        """Binary data of audiowaveform's version 2, of 8 or 16 bits a number.
-
-        Raises InvalidRequestError where `bits` is neither.
-        """
-        from audioengine.reviewing.audiowaveform import to_dat
-
-        return to_dat(self, bits)
+"""The samples that each worker decodes at once: 8 MiB of floats, less than 0.5 % warm-up."""
 
 
 def peaks(
@@ -92,11 +39,11 @@ def peaks(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Peaks:
-    """The waveform of a recording, decoded block by block.
+    """Compute the waveform of a recording, decoding it block by block.
 
-    pixels_per_second: above 0, at most the sampling rate. A pixel holds a whole number of samples,
-        the nearest to what is asked for; `Peaks.samples_per_pixel` says how many.
-    progress: called with the samples done and the samples in all.
+    pixels_per_second: above 0, at most the sampling rate. A pixel covers a whole number of samples,
+        the nearest one; `Peaks.samples_per_pixel` states it.
+    progress: called with the number of samples done and of all samples.
 
     Raises InvalidRequestError, MalformedAudioError, UnsupportedAudioError, StorageError.
     """
@@ -162,7 +109,7 @@ def _blocks(span: Span, each: int) -> Iterator[tuple[int, int]]:
 
 
 def samples_per_pixel(asked: Number, rate_hz: int) -> int:
-    """How many samples a pixel holds."""
+    """The number of samples per pixel."""
     number = isinstance(asked, (int, float, Rational)) and not isinstance(asked, bool)
     if not number or not 0 < asked <= rate_hz:
         rule = f"must be above 0 and at most {rate_hz}, the sampling rate"
@@ -173,7 +120,7 @@ def samples_per_pixel(asked: Number, rate_hz: int) -> int:
 def _extremes(
     recording: Recording, blocks: list[tuple[int, int]], each: int, workers: int
 ) -> Iterator[Extremes]:
-    """[shape=(pixels, channels, 2)] Those of each block, in order; few blocks are held at once."""
+    """[shape=(pixels, channels, 2)] The extremes of each block, in order; few are held at once."""
     first = recording.index.start
 
     def block(start: int, end: int) -> Extremes:
@@ -191,9 +138,9 @@ def _extremes(
 
 
 def extremes_of(pcm: npt.NDArray[np.float32], samples_per_pixel: int) -> Extremes:
-    """[shape=(pixels, channels, 2)] The lowest and highest of each so many samples.
+    """[shape=(pixels, channels, 2)] The lowest and highest sample of each pixel.
 
-    pcm: [shape=(samples, channels)] Full scale ±1; what is beyond it is shown at full scale.
+    pcm: [shape=(samples, channels)] Full scale ±1; samples beyond it are clipped.
     """
     whole = len(pcm) // samples_per_pixel
     pixels = -(-len(pcm) // samples_per_pixel)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What recorders leave: containers and codecs, opened and laid on one clock.
+"""Opens recorders' files of many containers and codecs, and lays them on one clock.
 
-Knows samples and where they are in time, and nothing of edits. Files are known by their bytes.
+This package knows about samples and their times, but not about edits. It detects formats by bytes.
 """

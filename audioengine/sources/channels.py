@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The channels of a sound: one of them as a leg, or both exchanged."""
+"""The channels of a sound: one channel as a leg, or both swapped."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ChannelLeg:
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
-    """A sound of two channels, each in the other's place."""
+    """A sound of two channels, swapped."""
 
     sound: Sound
 
@@ -46,7 +46,7 @@ class Swapped:
 
     @property
     def channels(self) -> int:
-        """Those of the sound."""
+        """The number of channels."""
         return self.sound.channels
 
     @property

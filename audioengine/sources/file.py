@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A source as libraries want it: a binary file that is read at a place of its own."""
+"""Presents a source as a binary file with its own position, as libraries need it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Raw(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._source.size}[whence]
-        # libsndfile looks for places in front of the file where a header is broken.
+        # If a header is broken, libsndfile seeks to negative offsets.
         self._place = max(0, base + offset)
         return self._place
 
@@ -51,20 +51,20 @@ def file_of(source: ByteSource) -> io.BufferedReader:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Some of a source's bytes as a source of their own."""
+    """A range of a source's bytes as a source."""
 
     whole: ByteSource
     offset: int
     size: int
 
     def read(self, offset: int, length: int) -> bytes:
-        """The bytes from `offset`, counted from the slice's first."""
+        """Read bytes from `offset`, counted from the slice's first."""
         return self.whole.read(self.offset + offset, max(0, min(length, self.size - offset)))
 
 
 @dataclass(frozen=True, slots=True)
 class Patched:
-    """A source some bytes of which are others."""
+    """A source with some bytes replaced."""
 
     whole: ByteSource
     offset: int
@@ -76,7 +76,7 @@ class Patched:
         return self.whole.size
 
     def read(self, offset: int, length: int) -> bytes:
-        """The bytes from `offset`, the patch among them."""
+        """Read bytes from `offset`, with the patch applied."""
         data = bytearray(self.whole.read(offset, length))
         for place, value in enumerate(self.patch, self.offset - offset):
             if 0 <= place < len(data):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a file is, by its bytes: names are nothing to go by."""
+"""Detects the kind of a file by its bytes, not its name."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _AIFF_CODECS = {
     b"GSM ": "GSM 6.10",
     b"QDMC": "QDesign",
 }
-# Brands of ISO/IEC 14496-12's `ftyp` that are sound alone.
+# Brands of ISO/IEC 14496-12's `ftyp` for sound without pictures.
 _SOUND_BRANDS = (b"M4A ", b"M4B ", b"F4A ")
 
 _ADTS_CHAINED = 3
@@ -62,11 +62,11 @@ class Kind:
     name: str
     """With an article, for messages: "a WAV file with G.729"."""
     riff: Riff | None = None
-    """Of a WAV file."""
+    """The chunks of a WAV file."""
 
     @property
     def holds_mp3(self) -> bool:
-        """Whether it is an MP3 recording in the wrapping of a WAV file."""
+        """Whether it is a WAV file that contains an MP3 recording."""
         return self.riff is not None and self.riff.tag == MP3
 
     @property
@@ -79,7 +79,7 @@ class Kind:
 
 
 def kind_of(source: ByteSource) -> Kind | None:
-    """The kind of a file; None where it may be an MP3, or nothing that is known here."""
+    """The kind of a file; None if it may be an MP3 or is unknown."""
     head = source.read(0, _HEAD_BYTES)
     if head[:4] in (b"RIFF", b"RF64", b"BW64", b"RIFX"):
         return _wave(source, head)
@@ -115,7 +115,7 @@ def _aiff(head: bytes) -> str:
 
 
 def _is_adts(head: bytes) -> bool:
-    """Whether frames of AAC follow one another there: ISO/IEC 13818-7, 6.2."""
+    """Whether consecutive AAC frames begin there: ISO/IEC 13818-7, 6.2."""
     at = 0
     for _ in range(_ADTS_CHAINED):
         frame = head[at : at + 7]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What there is to read samples from: sounds of one or two channels, and legs of one party."""
+"""The interfaces for reading samples: sounds of one or two channels, and legs of one party."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FULL_SCALE = 32_768
 
 
 class Leg(Protocol):
-    """Samples of one party from when it was first heard, read from front to back."""
+    """Samples of one party, from its first one, read in order."""
 
     @property
     def rate(self) -> int:
@@ -28,7 +28,7 @@ class Leg(Protocol):
 
     @property
     def length(self) -> int:
-        """Samples in all, exactly."""
+        """The exact number of samples."""
         ...
 
     @property
@@ -39,7 +39,7 @@ class Leg(Protocol):
     def blocks(self, size: int) -> Iterator[Block]:
         """[shape=(n,)] All samples in order, at most `size` at a time.
 
-        Raises MalformedAudioError where there are fewer than `length`.
+        Raises MalformedAudioError if the file has fewer than `length`.
         """
         ...
 
@@ -70,8 +70,8 @@ class Sound(Protocol):
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """[shape=(n, channels)] The samples from `start` on in order, at most `size` at a time.
 
-        They are the same wherever the reading starts. Raises MalformedAudioError where there are
-        fewer than `length`.
+        They are the same for any `start`. Raises MalformedAudioError if the file has fewer than
+        `length`.
         """
         ...
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How loud a sound is, by channel, measured while it is read."""
+"""Measures the level of each channel of a sound while it is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CLIPPED = np.float32((FULL_SCALE - 1) / FULL_SCALE)
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Of one channel."""
+    """The level of one channel."""
 
     power: float
     """Sum of the squares, full scale being 1."""
@@ -25,7 +25,7 @@ class Level:
     """Samples at full scale or beyond."""
 
     def rms_dbfs(self, samples: int) -> float | None:
-        """Root of the mean square over so many samples; None: digital silence."""
+        """Root mean square over `samples` samples; None: digital silence."""
         return _decibels(math.sqrt(self.power / samples)) if self.power and samples else None
 
     @property
@@ -39,7 +39,7 @@ def _decibels(amplitude: float) -> float:
 
 
 class Metered:
-    """A sound whose samples are measured once, however often they are read."""
+    """A sound that measures its samples once, even if they are read several times."""
 
     def __init__(self, sound: Sound) -> None:
         self._sound = sound
@@ -88,7 +88,7 @@ class Metered:
             self._clipped[channel] += np.count_nonzero(np.abs(pcm) >= _CLIPPED)
 
     def levels(self) -> Sequence[Level]:
-        """By channel, of what was read so far."""
+        """The levels of the samples read so far, by channel."""
         return [
             Level(float(power), float(peak), int(clipped))
             for power, peak, clipped in zip(self._power, self._peak, self._clipped, strict=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening a file, whatever it holds."""
+"""Opens a sound file of any supported kind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from audioengine.sources.raw import LEAST_RATE_HZ, MOST_RATE_HZ, RawFormat
 from audioengine.sources.sndfile import CutOffError, SndfileSound, open_sndfile
 
 MOST_SECONDS = 86_400
-"""No call lasts longer than a day; a header may promise years."""
+"""The longest call, a day; a header may promise years."""
 
 _COUNTED_AT_ONCE = 1 << 12
 
@@ -32,20 +32,20 @@ _SIZE_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file that was opened."""
+    """A file that is open."""
 
     sound: Sound
     kind: str
-    """What it is, with an article: "a WAV file with 16-bit PCM"."""
+    """The kind of file, with an article: "a WAV file with 16-bit PCM"."""
     warnings: tuple[Notice, ...] = ()
 
 
 def open_sound(
     source: ByteSource, raw: RawFormat | None = None, *, allow_truncated: bool = False
 ) -> Opened:
-    """Open a file of sound by its bytes; one without a header by what `raw` says.
+    """Open a sound file, by its bytes or, without a header, by `raw`.
 
-    allow_truncated: take one that is shorter than its header promises.
+    allow_truncated: accept a file that is shorter than its header promises.
 
     Raises MalformedAudioError, UnsupportedAudioError, LimitError and StorageError.
     """
@@ -58,13 +58,10 @@ def open_sound(
 
 
 def open_kind(source: ByteSource, kind: Kind, *, allow_truncated: bool = False) -> Opened:
-    """Open a file of a kind that `kind_of` has found; raises as `open_sound` does."""
+    """Open a file of a kind that `kind_of` returned; raises what `open_sound` raises."""
     source, warnings = _whole(source, kind, allow_truncated=allow_truncated)
-    if kind.is_ogg and ogg.streams_in(source) > 1:
-        raise UnsupportedAudioError(
-            f"this is {kind} that holds several streams, of which one can't tell which is meant: "
-            "take one out first"
-        )
+    if kind.is_ogg:
+        warnings = _ogg(source, kind, allow_truncated=allow_truncated)
     sound: Sound
     try:
         with quiet(), open_sndfile(source, None) as file:
@@ -79,7 +76,7 @@ def open_kind(source: ByteSource, kind: Kind, *, allow_truncated: bool = False) 
 
 
 def mp3_in(source: ByteSource, kind: Kind | None) -> ByteSource:
-    """The bytes of MP3 frames: all, or those that a WAV file holds."""
+    """The bytes of MP3 frames: the whole file, or the data of a WAV file."""
     if kind is None or kind.riff is None:
         return source
     return Slice(source, kind.riff.data_offset, kind.riff.data_bytes)
@@ -92,7 +89,7 @@ def _mp3(source: ByteSource, kind: Kind | None, *, allow_truncated: bool) -> Ope
         promised = index.frames + index.missing_frames
         raise MalformedAudioError(
             f"the recording is cut off: its tag promises {promised} frames and {index.frames} are "
-            "there; allow_truncated takes it as it is"
+            "there; allow_truncated accepts it"
         )
     return Opened(Mp3Sound(inside, index), str(kind or "an MP3 recording"))
 
@@ -101,7 +98,7 @@ def _headerless(source: ByteSource, raw: RawFormat) -> Opened:
     length, rest = divmod(source.size, raw.frame_bytes)
     warnings: tuple[Notice, ...] = ()
     if rest:
-        message = f"The last {rest} bytes are no whole sample; they are left out."
+        message = f"The last {rest} bytes are an incomplete sample; they are left out."
         warnings = (Notice("incomplete_last_sample", message),)
     sound = SndfileSound(source, raw.rate, raw.channels, length, raw.subtype, raw)
     return Opened(_checked(sound, str(raw)), str(raw), warnings)
@@ -110,17 +107,17 @@ def _headerless(source: ByteSource, raw: RawFormat) -> Opened:
 def _whole(
     source: ByteSource, kind: Kind, *, allow_truncated: bool
 ) -> tuple[ByteSource, tuple[Notice, ...]]:
-    """The file, with a header that is true where its own is not and that may be."""
+    """The file, with its header corrected if it is wrong and that is allowed."""
     riff = kind.riff
     if riff is None or not (riff.missing_bytes or riff.is_unfinished):
         return source, ()
     if riff.is_unfinished:
-        found = "its header was never filled in, as a recorder leaves it that is killed"
+        found = "its header was never completed, probably because the recorder was killed"
     else:
-        found = f"its header promises {riff.missing_bytes:,} bytes more than are there"
+        found = f"its header promises {riff.missing_bytes:,} bytes more than the file has"
     if not allow_truncated:
         raise MalformedAudioError(
-            f"this is {kind} that is cut off: {found}; allow_truncated takes it as it is",
+            f"this is {kind} that is cut off: {found}; allow_truncated accepts it",
             source.size,
         )
     message = f"The recording is cut off: {found}."
@@ -129,20 +126,39 @@ def _whole(
     return patched, (Notice("truncated", message),)
 
 
+def _ogg(source: ByteSource, kind: Kind, *, allow_truncated: bool) -> tuple[Notice, ...]:
+    pages = ogg.read_pages(source)
+    if pages.streams > 1:
+        raise UnsupportedAudioError(
+            f"this is {kind} that holds several streams, of which one can't tell which is meant: "
+            "take one out first"
+        )
+    if pages.missing_bytes and not allow_truncated:
+        raise MalformedAudioError(
+            f"this is {kind} that is cut off inside its last page; allow_truncated takes it as it "
+            "is",
+            source.size,
+        )
+    if pages.missing_bytes or not pages.is_ended:
+        message = "The recording may be cut off: its last page is not marked as the end."
+        return (Notice("truncated", message),)
+    return ()
+
+
 def _by_ffmpeg(source: ByteSource, kind: Kind, error: Exception) -> Sound:
     if not pyav.is_there():
         raise UnsupportedAudioError(
             f"this is {kind}, which can't be read without the extra av: "
             f"pip install 'audioengine[av]' (libsndfile: {error})"
         )
-    return pyav.open_av(source, str(kind), MOST_SECONDS * MOST_RATE_HZ)
+    return pyav.open_av(source, str(kind), MOST_SECONDS)
 
 
 def _exact(sound: SndfileSound, kind: Kind, *, allow_truncated: bool) -> SndfileSound:
-    """The sound with the length that it has, where libsndfile can't know it."""
+    """The sound with its real length, if libsndfile can't know it."""
     riff = kind.riff
     if riff is not None and riff.samples:
-        # The last block may be filled up: the header tells where the sound ends.
+        # The last block may be padded: the header states the sound's length.
         filled_up = sound.length - riff.samples
         if 0 < filled_up < riff.block_samples:
             sound = replace(sound, length=riff.samples)
@@ -152,7 +168,7 @@ def _exact(sound: SndfileSound, kind: Kind, *, allow_truncated: bool) -> Sndfile
 
 
 def _counted(sound: SndfileSound) -> int:
-    """How many samples can be read."""
+    """The number of samples that can be read."""
     count = 0
     with suppress(CutOffError):
         for block in sound.blocks(_COUNTED_AT_ONCE):
@@ -161,7 +177,7 @@ def _counted(sound: SndfileSound) -> int:
 
 
 def _checked(sound: Sound, kind: str) -> Sound:
-    """The sound, if it may be that of a call."""
+    """The sound, if it can be a call's."""
     if sound.channels not in (1, 2):
         raise UnsupportedAudioError(
             f"this is {kind} of {sound.channels} channels; a call has one or two"
@@ -169,10 +185,10 @@ def _checked(sound: Sound, kind: str) -> Sound:
     if not LEAST_RATE_HZ <= sound.rate <= MOST_RATE_HZ:
         raise UnsupportedAudioError(
             f"this is {kind} at {sound.rate:,} Hz; rates from {LEAST_RATE_HZ:,} to "
-            f"{MOST_RATE_HZ:,} Hz can be read"
+            f"{MOST_RATE_HZ:,} Hz are supported"
         )
     if not sound.length:
-        raise MalformedAudioError(f"this is {kind} without a single sample")
+        raise MalformedAudioError(f"this is {kind} without samples")
     if sound.length > MOST_SECONDS * sound.rate:
         hours = sound.length / sound.rate / 3600
         raise LimitError(f"this is {kind} that promises {hours:,.0f} h of sound; 24 h are allowed")

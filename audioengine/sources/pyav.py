@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that libsndfile does not read, by FFmpeg: the extra `av`."""
+"""Reads files that libsndfile can't read, with FFmpeg: the extra `av`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av import AudioFrame
     from av.container import InputContainer
 
-# Timestamps of WebM are whole milliseconds: less is rounding, not a gap.
+# Timestamps of WebM are whole milliseconds: a smaller difference is rounding, not a gap.
 _LEAST_GAP_S = 0.05
 
 
@@ -31,7 +31,7 @@ def is_there() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AvSound:
-    """A sound in a file that FFmpeg reads; each reading opens it anew."""
+    """A sound in a file that FFmpeg reads; each read opens the file again."""
 
     source: ByteSource
     rate: int
@@ -58,36 +58,44 @@ class AvSound:
             raise CutOffError(position, self.length)
 
 
-def open_av(source: ByteSource, kind: str, most_samples: int) -> AvSound:
+def open_av(source: ByteSource, kind: str, most_seconds: int) -> AvSound:
     """Open a file and count its samples, for which it is decoded once.
 
-    Raises UnsupportedAudioError, MalformedAudioError, and LimitError beyond `most_samples`.
+    Raises UnsupportedAudioError, MalformedAudioError, and LimitError beyond `most_seconds`.
     """
     import av
 
     try:
         with _container(source) as container:
-            if not container.streams.audio:
-                raise UnsupportedAudioError(f"this is {kind}, and there is no sound in it")
-            stream = container.streams.audio[0]
-            if len(container.streams.audio) > 1:
-                raise UnsupportedAudioError(
-                    f"this is {kind} with {len(container.streams.audio)} streams of sound; which "
-                    "is meant is not known: take one out with ffmpeg -map 0:a:N -c copy"
-                )
-            if stream.codec_context is None:
-                raise UnsupportedAudioError(f"this is {kind} of a codec that FFmpeg has not")
-            rate, channels = stream.rate or 0, stream.channels
+            rate, channels = _shape(container, kind)
+    except UnsupportedAudioError:
+        raise
     except (av.FFmpegError, ValueError, IndexError) as error:
-        raise UnsupportedAudioError(f"this is {kind}, which FFmpeg can't read: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise UnsupportedAudioError(f"this is {kind}, which FFmpeg can't read: {why}") from error
     if not rate or not channels:
         raise MalformedAudioError(f"this is {kind} of {channels} channels at {rate} Hz")
     length = 0
     for block in _decoded(source):
         length += len(block)
-        if length > most_samples:
-            raise LimitError(f"the recording is longer than {most_samples:,} samples")
+        if length > most_seconds * rate:
+            raise LimitError(f"the recording is longer than {most_seconds:,} s")
     return AvSound(source, rate, channels, length)
+
+
+def _shape(container: InputContainer, kind: str) -> tuple[int, int]:
+    """The sampling rate and the channels of the only stream of sound."""
+    if not container.streams.audio:
+        raise UnsupportedAudioError(f"this is {kind}, and there is no sound in it")
+    stream = container.streams.audio[0]
+    if len(container.streams.audio) > 1:
+        raise UnsupportedAudioError(
+            f"this is {kind} with {len(container.streams.audio)} streams of sound; which "
+            "is meant is not known: take one out with ffmpeg -map 0:a:N -c copy"
+        )
+    if stream.codec_context is None:
+        raise UnsupportedAudioError(f"this is {kind}, a codec that FFmpeg does not have")
+    return stream.rate or 0, stream.channels
 
 
 def _container(source: ByteSource) -> InputContainer:
@@ -139,7 +147,7 @@ def _silence(count: int, like: Block) -> Iterator[Block]:
 
 
 def _samples(frame: AudioFrame) -> Block:
-    """[shape=(n, channels)] What a frame holds."""
+    """[shape=(n, channels)] The samples of a frame."""
     values = frame.to_ndarray()
     channels = frame.layout.nb_channels
     pcm = values.T if frame.format.is_planar else values.reshape(-1, channels)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files without a header, whose format has to be said: `ulaw:8000:1`."""
+"""The format of files without a header, as the user gives it: `ulaw:8000:1`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from audioengine.errors import InvalidRequestError
 
 LEAST_RATE_HZ, MOST_RATE_HZ = 4_000, 384_000
-"""What is slower is no voice, and no recorder is faster."""
+"""Lower rates hold no voice, and no recorder has higher ones."""
 
 CODECS = {
     "ulaw": ("ULAW", 1),
@@ -20,7 +20,7 @@ CODECS = {
     "s32": ("PCM_32", 4),
     "f32": ("FLOAT", 4),
 }
-"""By name, what libsndfile calls it, and bytes a sample; all little-endian."""
+"""By name: libsndfile's name, and bytes per sample; all little-endian."""
 
 _RULE = (
     f"must be CODEC:RATE:CHANNELS, the codec one of {', '.join(CODECS)}, the rate in Hz, and 1 or "
@@ -30,7 +30,7 @@ _RULE = (
 
 @dataclass(frozen=True, slots=True)
 class RawFormat:
-    """What a file without a header holds."""
+    """The format of a file without a header."""
 
     codec: str
     rate: int
@@ -43,7 +43,7 @@ class RawFormat:
 
     @classmethod
     def of(cls, text: str) -> RawFormat:
-        """The format that a text like ``ulaw:8000:1`` says.
+        """Parse a text like ``ulaw:8000:1``.
 
         Raises InvalidRequestError.
         """
@@ -54,12 +54,12 @@ class RawFormat:
 
     @property
     def subtype(self) -> str:
-        """The codec, in libsndfile's word."""
+        """The codec, by its name in libsndfile."""
         return CODECS[self.codec][0]
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes that a sample of all channels takes."""
+        """Bytes of one sample of all channels."""
         return CODECS[self.codec][1] * self.channels
 
     @property

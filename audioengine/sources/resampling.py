@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A leg at another sampling rate, from front to back."""
+"""Resamples a leg, in order."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy as np
 from audioengine.sources.leg import Block, Leg, Samples, as_float
 from audioengine.times import round_half_up
 
-# What is given to soxr at once; what comes out does not depend on the reader's own blocks.
+# Samples passed to soxr at once, so that the result does not depend on the reader's blocks.
 _AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Resampled:
-    """A leg whose sample k is heard when it is, k / rate after its start."""
+    """A leg at another rate; its sample k is heard k / rate after its start."""
 
     leg: Leg
     rate: int
 
     @property
     def length(self) -> int:
-        """Samples in all."""
+        """The number of samples."""
         return round_half_up(Fraction(self.leg.length * self.rate, self.leg.rate))
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The chunks of a WAV file: what its codec is, and how much of its data is there.
+"""Reads the chunks of a WAV file: its codec, and how much of its data is there.
 
 RIFF and its `fmt ` chunk are those of Microsoft's "Multimedia Programming Interface and Data
 Specifications 1.0"; RF64 and `ds64` those of EBU Tech 3306; codecs have the numbers of RFC 2361.
@@ -39,7 +39,7 @@ _EXTENSIBLE = 0xFFFE
 # Their format chunks go on with the samples of a block.
 _IN_BLOCKS = (2, 0x11, 0x31)
 
-# What writers put there that do not know how long the data will be: sox, FFmpeg, and others.
+# Sizes from writers that do not know the length of the data yet: sox, FFmpeg, and others.
 _UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0x80000000)
 _NEAR_UNKNOWN = 256
 
@@ -48,27 +48,27 @@ _MOST_CHUNKS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Riff:
-    """What a WAV file says of itself."""
+    """The header of a WAV file."""
 
     is_64: bool
     """Whether it is an RF64 (or BW64) file."""
     tag: int
     """Number of the codec."""
     bits: int
-    """Per sample; 0 where the codec has no such number."""
+    """Per sample; 0 if the codec has no such number."""
     samples: int | None
     """By the `fact` chunk; None without one."""
     block_samples: int
-    """Samples that are coded together; 0: the header does not tell."""
+    """Samples that are coded together; 0: the header does not say."""
     data_offset: int
     data_bytes: int
-    """Bytes of the data chunk that are there."""
+    """Bytes of the data chunk in the file."""
     promised_bytes: int | None
-    """Those that its header promises; None where it says that it does not know."""
+    """Bytes that the chunk's header promises; None if it leaves them open."""
 
     @property
     def codec(self) -> str:
-        """For people."""
+        """The codec's name for people."""
         if self.tag == PCM:
             return f"{self.bits}-bit PCM"
         if self.tag == FLOAT:
@@ -77,17 +77,17 @@ class Riff:
 
     @property
     def missing_bytes(self) -> int:
-        """Of the data that the header promises, how much is not there."""
+        """The number of bytes that the header promises but the file lacks."""
         return max(0, (self.promised_bytes or 0) - self.data_bytes)
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the header was never filled in, as a killed recorder leaves it."""
+        """Whether the header was never completed, as after a killed recorder."""
         return self.promised_bytes == 0 and self.data_bytes > 0
 
 
 def read_riff(source: ByteSource) -> Riff | None:
-    """The chunks up to the data; None where it is no WAV file, or has no format or no data."""
+    """Read the chunks up to the data; None if it is no WAV file, or lacks a format or data."""
     head = source.read(0, 12)
     kind = head[:4]
     if kind not in (b"RIFF", b"RF64", b"BW64") or head[8:12] != b"WAVE":
@@ -111,7 +111,7 @@ def read_riff(source: ByteSource) -> Riff | None:
             offset = position + 8
             promised = _promised(size, data_64)
             there = source.size - offset
-            # Behind data of unknown length nothing else can stand.
+            # No chunk can follow data of unknown length.
             length = there if not promised else min(promised, there)
             return _riff(kind != b"RIFF", format_chunk, samples, offset, length, promised)
         position += 8 + size + size % 2

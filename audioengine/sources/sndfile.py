@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that libsndfile reads."""
+"""Reads files with libsndfile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audioengine.sources.file import file_of
 from audioengine.sources.leg import Block
 from audioengine.sources.raw import RawFormat
 
-# What these hold, 16 bits hold too.
+# 16 bits hold the samples of these without loss.
 _SIXTEEN_BITS = frozenset(
     (
         "PCM_S8",
@@ -47,23 +47,23 @@ _APART = frozenset(
     )
 )
 
-# Of a few samples at a time, libsndfile 1.2.2 gives other ones where they are Opus.
+# libsndfile 1.2.2 decodes Opus wrongly if only a few samples are read at a time.
 _READ_AT_ONCE = 1 << 12
 
 MOST_PEAK = 2.0
-"""Of floats, 6 dB over full scale; beyond it they are integers taken for floats."""
+"""The highest peak of floats, 6 dB over full scale; higher ones are unscaled integers."""
 
 
 @dataclass(frozen=True, slots=True)
 class SndfileSound:
-    """A sound in a file that libsndfile reads; each reading opens it anew."""
+    """A sound in a file that libsndfile reads; each read opens the file again."""
 
     source: ByteSource
     rate: int
     channels: int
     length: int
     subtype: str
-    """libsndfile's word for the codec."""
+    """libsndfile's name of the codec."""
     raw: RawFormat | None
 
     @property
@@ -105,7 +105,7 @@ class SndfileSound:
 
 
 def open_sndfile(source: ByteSource, raw: RawFormat | None) -> soundfile.SoundFile:
-    """The file as libsndfile opens it. Raises soundfile.LibsndfileError."""
+    """Open a file with libsndfile. Raises soundfile.LibsndfileError."""
     if raw is None:
         return soundfile.SoundFile(file_of(source))
     return soundfile.SoundFile(
@@ -124,7 +124,7 @@ class CutOffError(MalformedAudioError):
     def __init__(self, there: int, promised: int, why: str = "") -> None:
         super().__init__(
             f"the file is cut off or damaged: it promises {promised:,} samples, and {there:,} can "
-            f"be read{f' ({why})' if why else ''}; allow_truncated takes it as it is"
+            f"be read{f' ({why})' if why else ''}; allow_truncated accepts it"
         )
         self._given = (there, promised, why)
 
@@ -133,14 +133,14 @@ class CutOffError(MalformedAudioError):
 
 
 def checked(block: Block) -> Block:
-    """The block, if its floats are samples. Raises MalformedAudioError."""
+    """The block, if its floats are valid samples. Raises MalformedAudioError."""
     if block.dtype == np.int16 or not block.size:
         return block
     peak = float(np.abs(block).max())
     if not peak <= MOST_PEAK:  # NaN is not
         given = "NaN or infinity" if not np.isfinite(peak) else f"a peak of {peak:g}"
         raise MalformedAudioError(
-            f"the file has {given} among its samples; floats must be within ±{MOST_PEAK:g}, full "
-            "scale being ±1"
+            f"the file has {given} among its samples; floats must be within ±{MOST_PEAK:g}, with "
+            "full scale ±1"
         )
     return block

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Legs laid on one clock: the two channels of a recording."""
+"""Lays legs on one clock, as the two channels of a recording."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from audioengine.times import ms_to_samples, round_half_up
 
 @dataclass(frozen=True, slots=True)
 class PlacedLeg:
-    """A leg, at the rate of all, and where its first sample lies."""
+    """A leg at the common rate, and the position of its first sample."""
 
     leg: Leg
     offset: int
 
     @property
     def span(self) -> Span:
-        """Where it has samples."""
+        """Its position on the clock."""
         return Span(self.offset, self.offset + self.leg.length)
 
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """A sound of legs: sample k of each is sample k + offset; where there is none, it is silent.
+    """A sound made of legs: sample k of a leg is sample k + offset; the rest is silent.
 
-    Legs of one channel that overlap are added.
+    Overlapping legs of one channel are added.
     """
 
     rate: int
@@ -41,7 +41,7 @@ class Together:
 
     @property
     def channels(self) -> int:
-        """How many there are."""
+        """The number of channels."""
         return len(self.legs)
 
     @property
@@ -77,7 +77,7 @@ class _Running:
         self._rest: Samples = np.zeros(0, dtype=np.float32)
 
     def add_to(self, out: Samples, first: int) -> None:
-        """Add its samples from `first` on, which follow those that were added before."""
+        """Add its samples from `first` on, which must follow the samples added before."""
         span = self._placed.span
         low, high = max(span.start, first), min(span.end, first + len(out))
         if self._blocks is None:
@@ -92,10 +92,10 @@ class _Running:
 
 
 def lay_together(channels: Sequence[Sequence[Leg]], rate: int) -> Together:
-    """Lay legs on one clock at a sampling rate, which begins with the earliest start.
+    """Lay legs on one clock, at one sampling rate, from the earliest start.
 
-    channels: the legs of each channel; at least one leg in all. Where no start is known, all
-    begin at once.
+    channels: the legs of each channel; at least one leg in all. If no start is known, all legs
+    begin at the same time.
     """
     legs = [leg for channel in channels for leg in channel]
     earliest = min((leg.starts_at for leg in legs if leg.starts_at is not None), default=None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any stretch of a sound that is read from front to back, for those who ask nearly in order."""
+"""Reads any stretch of a sound, for readers that proceed nearly in order."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ _BESIDE_SAMPLES = 1 << 14
 
 
 class SoundWindows:
-    """Stretches of a sound; may be called from many threads.
+    """Stretches of a sound; thread-safe.
 
-    Those who work side by side ask for sections that follow one another, not quite in order. So
-    many of the last ones are kept that each finds its own, unless reading may start anywhere. Who
-    asks for what comes before lets the sound be read anew.
+    Parallel workers read consecutive sections, not quite in order, so the last few sections are
+    cached, unless reading may start anywhere. A request for earlier samples reads the sound again.
     """
 
     def __init__(self, sound: Sound, section: int, workers: int) -> None:
@@ -39,7 +38,7 @@ class SoundWindows:
         self._first = self._next = start
 
     def __call__(self, spans: Sequence[Span]) -> list[Samples]:
-        """[shape=(span.length, channels)] The samples of each; those that are not there are 0."""
+        """[shape=(span.length, channels)] The samples of each span; 0 outside the sound."""
         return [self._window(span) for span in spans]
 
     def _window(self, span: Span) -> Samples:
@@ -53,13 +52,13 @@ class SoundWindows:
         return out
 
     def _covering(self, there: Span) -> list[tuple[int, Block]]:
-        """The blocks that a stretch is in."""
+        """The blocks that cover a stretch."""
         with self._lock:
             if there.start < self._first:
                 self._begin(there.start)
             while self._next < there.end:
                 block = next(self._reading, None)
-                if block is None:  # another thread has met the error that ended it
+                if block is None:  # reading failed in another thread
                     raise MalformedAudioError("the file can't be read to its end")
                 self._blocks.append((self._next, block))
                 self._next += len(block)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where recordings come from and go to. Thin: reading at any place, publishing whole or not.
+"""Reads recordings at any offset, and publishes outputs whole or not at all.
 
-`open_source` and `open_destination` are the doors; each kind of place has a module.
+`open_source` and `open_destination` open every kind of place; each kind has a module.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from audioengine.storage.options import S3Options
 SourceLike: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | ObjectPlace | Source
 )
-"""A path, ``s3://bucket/key``, the bytes themselves, a readable binary file object, an object of a
-storage, or an open source, which is closed in the end."""
+"""A path, ``s3://bucket/key``, bytes, a readable binary file object, an object of a storage, or an
+open source, which is closed at the end."""
 
 DestinationLike: TypeAlias = str | os.PathLike[str] | BinaryIO | ObjectPlace
 """A path, ``s3://bucket/key``, a writable binary file object, or an object of a storage."""
@@ -41,7 +41,7 @@ __all__ = [
 def open_source(source: SourceLike, s3: S3Options | None = None) -> Source:
     """Open a source for reading.
 
-    Raises StorageError where it can't be read, InvalidRequestError where it is no source.
+    Raises StorageError if it can't be read, InvalidRequestError if it is no source.
     """
     if isinstance(source, Source):
         return source
@@ -63,9 +63,9 @@ def open_source(source: SourceLike, s3: S3Options | None = None) -> Source:
 
 
 def open_destination(destination: DestinationLike, s3: S3Options | None = None) -> Staging:
-    """Prepare a place for an output, which nobody sees before `publish`.
+    """Open a destination; its output stays invisible until `publish`.
 
-    Raises StorageError where it can't be written, InvalidRequestError where it is none.
+    Raises StorageError if it can't be written, InvalidRequestError if it is no destination.
     """
     if isinstance(destination, ObjectPlace):
         return destination.staging()
@@ -83,7 +83,7 @@ def open_destination(destination: DestinationLike, s3: S3Options | None = None) 
 
 
 def _is_s3(place: str | os.PathLike[str], field: str) -> bool:
-    """Whether a name is one in S3; of other stores none is known."""
+    """Whether a name is an S3 URL. Raises InvalidRequestError for URLs of other schemes."""
     text = os.fspath(place)
     scheme, separator, _ = text.partition("://") if isinstance(text, str) else ("", "", "")
     if separator and scheme != "s3":

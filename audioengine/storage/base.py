@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every kind of place offers."""
+"""The interfaces of every kind of source and destination."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from audioengine.errors import StorageError
 
 
 class DestinationChangedError(StorageError):
-    """An output was not written: what it may replace is no longer what it was judged to be."""
+    """An output was not written, because its destination changed since it was checked."""
 
     def __init__(self, place: str) -> None:
         self.place = place
-        message = f"can't write destination {place!r}: it was changed meanwhile"
+        message = f"can't write destination {place!r}: it has changed in the meantime"
         super().__init__(message, retryable=True)
 
     def __reduce__(self) -> tuple[type[DestinationChangedError], tuple[str]]:
@@ -23,13 +23,13 @@ class DestinationChangedError(StorageError):
 
 
 class Source(ABC):
-    """Bytes of known length that can be read at any place, from any thread."""
+    """Bytes of known length that can be read at any offset, from any thread."""
 
     size: int
     """Length in bytes when the source was opened."""
 
     metadata: Mapping[str, str] = MappingProxyType({})
-    """What its place keeps beside it, where it can."""
+    """The metadata kept with it, if its storage can keep any."""
 
     @abstractmethod
     def read(self, offset: int, length: int) -> bytes:
@@ -40,15 +40,15 @@ class Source(ABC):
 
     @abstractmethod
     def check_unchanged(self) -> None:
-        """Raise StorageError where the source is no longer what was opened."""
+        """Raise StorageError if the source has changed since it was opened."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what the source holds."""
+        """Release the source's resources."""
 
 
 class Staging(ABC):
-    """An output that nobody sees before it is published; left otherwise, it never was.
+    """An output that stays invisible until it is published; closed before that, it is removed.
 
     ``with closing(open_destination(place)) as staging: …; staging.publish()``
     """
@@ -62,23 +62,23 @@ class Staging(ABC):
 
     @abstractmethod
     def rewrite_start(self, data: bytes) -> None:
-        """Replace the first bytes, which were written before. Raises StorageError."""
+        """Replace the first bytes, which are already written. Raises StorageError."""
 
     @abstractmethod
     def read(self, offset: int, length: int) -> bytes:
-        """What was written, from `offset`. Raises StorageError."""
+        """Read written bytes from `offset`. Raises StorageError."""
 
     @abstractmethod
     def restart(self) -> None:
-        """Forget all that was written. Raises StorageError."""
+        """Discard everything written. Raises StorageError."""
 
     @abstractmethod
     def publish(self, facts: Mapping[str, str] | None = None) -> None:
-        """Let the output appear under its name, whole. Raises StorageError.
+        """Make the whole output appear under its name. Raises StorageError.
 
-        facts: what is kept beside it, in ASCII, where the place can.
+        facts: metadata to keep with it, in ASCII, if the storage can.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Remove what was not published."""
+        """Remove the output unless it is published."""

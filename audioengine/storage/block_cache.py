@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks of remote objects, kept within one budget however many objects are open."""
+"""A cache of blocks of remote objects, with one budget for any number of open objects."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TypeAlias
 
-# A block this long is kept in pages of its own, which go back to the system with it. On the heaps
-# of several threads, blocks that come and go in turns leave holes of twice their size.
+# A block this long is kept in pages of its own, which return to the system with it. On the heaps of
+# several threads, blocks that are freed and allocated in turn leave holes of twice their size.
 _PAGED_BYTES = 64 << 10
 
 Block: TypeAlias = bytes | mmap.mmap
@@ -18,7 +18,7 @@ Block: TypeAlias = bytes | mmap.mmap
 
 
 class BlockCache:
-    """The blocks that were used last, of all objects together; may be shared by threads."""
+    """The most recently used blocks of all objects; thread-safe."""
 
     def __init__(self, budget_bytes: int) -> None:
         self._budget_bytes = budget_bytes
@@ -27,10 +27,10 @@ class BlockCache:
         self._bytes = 0
 
     def get(self, owner: object, number: int, load: Callable[[], bytes]) -> Block:
-        """Block `number` of an object; `load` gives it where it is not kept.
+        """Return block `number` of an object; `load` returns it if it is not cached.
 
-        owner: what stands for the object, compared by identity. Two threads that ask for one block
-        at once may load it twice.
+        owner: a value that stands for the object, compared by identity. Two threads that ask for a
+        block at the same time may load it twice.
         """
         key = (owner, number)
         with self._lock:
@@ -43,7 +43,7 @@ class BlockCache:
         return loaded
 
     def put(self, owner: object, number: int, block: bytes) -> None:
-        """Keep a block; those used longest ago go where the budget is exceeded."""
+        """Cache a block; the least recently used ones are dropped if the budget is exceeded."""
         kept = _paged(block) if len(block) >= _PAGED_BYTES else block
         with self._lock:
             before = self._blocks.pop((owner, number), b"")
@@ -53,14 +53,14 @@ class BlockCache:
                 self._bytes -= len(self._blocks.popitem(last=False)[1])
 
     def drop(self, owner: object) -> None:
-        """Forget an object's blocks."""
+        """Drop an object's blocks."""
         with self._lock:
             for key in [key for key in self._blocks if key[0] is owner]:
                 self._bytes -= len(self._blocks.pop(key))
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of all blocks."""
+        """The size of all cached blocks."""
         return self._bytes
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Storage as commands know it: buckets of objects, each kind of it with the same doors.
+"""Storages for commands: buckets of objects, all with the same interface.
 
-Reading and publishing are those of every other place; beside them an object can be found, copied
-without passing through here, and deleted.
+Objects are read and published like every other place. They can also be found, copied inside the
+storage, and deleted.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class Location:
 
 
 def split_place(text: str, field: str) -> tuple[str, str]:
-    """Return what is before the first slash after ``s3://``, and what is after it.
+    """Split a place at the first slash after ``s3://``, into bucket and key.
 
-    An access point stands for a bucket by its ARN, which may have slashes of its own.
+    The ARN of an access point may stand for the bucket, and may contain slashes.
 
-    Raises InvalidRequestError where it is an ARN of something else.
+    Raises InvalidRequestError for any other ARN.
     """
     rest = text.removeprefix(SCHEME) if text.startswith(SCHEME) else ""
     if not rest.startswith("arn:"):
@@ -68,38 +68,38 @@ def split_place(text: str, field: str) -> tuple[str, str]:
     rule = "must be s3://bucket/key, or have the ARN of an access point for a bucket:"
     rule += " arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME"
     if service == ["s3-object-lambda"]:
-        rule = "must not be an object Lambda access point, which changes what is read: name the"
-        rule += " bucket, or an access point of it"
+        rule = "must not be an object Lambda access point, which changes the object: name the"
+        rule += " bucket, or one of its access points"
     elif ".mrap" in rest:
-        rule = "must not be a multi-region access point: name a bucket, or an access point of it"
+        rule = "must not be a multi-region access point: name a bucket or one of its access points"
     raise InvalidRequestError.of(field, text, rule)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An object that is there."""
+    """An object that exists."""
 
     size: int
     """In bytes."""
     etag: str
-    """Another one where the object is replaced by something else."""
+    """It changes when the object is replaced."""
     version: str | None = None
-    """Its version, in a bucket that keeps them."""
+    """Its version, in a versioned bucket."""
     sha256: str | None = None
-    """In base64, where the store knows it."""
+    """In base64, if the store knows it."""
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Kept beside it, by names in lower case."""
+    """Its metadata, by names in lower case."""
     is_hidden: bool = False
-    """Whether it seems to be under another key than the one given: the store says nothing else."""
+    """Whether it seems to need another customer key; the store reports nothing more."""
 
 
 Judge: TypeAlias = Callable[[Found], None]
-"""Raises where an object must not be read or deleted, for what is kept beside it."""
+"""Raises if an object must not be read or deleted, by its metadata."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object, as a listing of its bucket describes it."""
+    """An object in a listing of its bucket."""
 
     key: str
     etag: str
@@ -109,24 +109,24 @@ class Listed:
 
 
 class Storage(ABC):
-    """Buckets of objects. May be sent to another process where its class says so.
+    """Buckets of objects. Classes that may be pickled for another process say so.
 
-    Whatever takes `options` takes region, keys and metadata of that one object, of a copy the new
-    one's; where they are None or leave something out, the storage's own count. All raise
+    `options` give region, encryption and metadata of one object; for a copy, those of the new one.
+    Fields that are unset, and options of None, fall back to the storage's own. All methods raise
     StorageError, and InvalidRequestError for names and keys that this storage can't have.
     """
 
     @abstractmethod
     def find(self, location: Location, options: S3Options | None = None) -> Found | None:
-        """The object, or None where there is none; one under another key is there, but hidden."""
+        """The object; None if it does not exist. An unreadable one is found, but hidden."""
 
     @abstractmethod
     def source(self, location: Location, options: S3Options | None = None) -> Source:
-        """Open an object for reading; with its metadata."""
+        """Open an object for reading, with its metadata."""
 
     @abstractmethod
     def staging(self, location: Location, options: S3Options | None = None) -> Staging:
-        """Prepare an object, which nobody sees before it is published."""
+        """Open an object for writing; it stays invisible until it is published."""
 
     @abstractmethod
     def copy(
@@ -136,11 +136,11 @@ class Storage(ABC):
         found: Found,
         options: S3Options | None = None,
     ) -> None:
-        """Copy an object, as it was `found`, inside the storage; with the metadata of `options`."""
+        """Copy an object inside the storage, unchanged since `found`, with `options`' metadata."""
 
     @abstractmethod
     def versions(self, location: Location) -> tuple[str, ...]:
-        """All versions of an object, the newest first; none where its bucket keeps none."""
+        """All versions of an object, newest first; none if its bucket is not versioned."""
 
     @abstractmethod
     def delete(
@@ -150,36 +150,36 @@ class Storage(ABC):
         *,
         judge: Judge | None = None,
     ) -> None:
-        """Delete an object, every version of it or those; none there is no error.
+        """Delete an object, in all or the given versions; a missing object is no error.
 
-        judge: gets each version before any is deleted, and raises where it must stay. Only the
-            versions that it got are deleted, as far as the store can distinguish them.
+        judge: called with each version before any is deleted; it raises if one must stay. Only the
+            versions passed to it are deleted, as far as the store can distinguish them.
         """
 
     @abstractmethod
     def objects(self, bucket: str, prefix: str = "") -> Iterator[Listed]:
-        """All objects of a bucket whose keys begin so, in any order; of each the newest version."""
+        """The newest version of all objects in a bucket with this key prefix, in any order."""
 
     def place(self, bucket: str, key: str, options: S3Options | None = None) -> ObjectPlace:
-        """An object as `store`, `merge` and the others take sources and destinations."""
+        """An object as a source or destination of `store`, `merge` and other operations."""
         return ObjectPlace(self, Location(bucket, key), options)
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectPlace:
-    """An object, there or not, of a storage."""
+    """An object of a storage, which may not exist yet."""
 
     storage: Storage
     location: Location
     options: S3Options | None = None
     judge: Callable[[Mapping[str, str]], None] | None = None
-    """Raises where the object must not be read, for the metadata of the very one that is opened."""
+    """Raises if the object must not be read, by the metadata of the version that is opened."""
 
     def __str__(self) -> str:
         return str(self.location)
 
     def source(self) -> Source:
-        """Open it for reading."""
+        """Open the object for reading."""
         source = self.storage.source(self.location, self.options)
         if self.judge is not None:
             try:
@@ -190,21 +190,21 @@ class ObjectPlace:
         return source
 
     def staging(self) -> Staging:
-        """Prepare it for writing."""
+        """Open the object for writing."""
         return self.storage.staging(self.location, self.options)
 
 
 def refuse_encryption(options: S3Options | None, kind: str) -> None:
-    """Raise InvalidRequestError where an object should be encrypted and can't be."""
+    """Raise InvalidRequestError if an object should be encrypted but can't be."""
     if options is not None and (options.kms_key or options.customer_key):
         rule = f"must not be given: {kind} can't encrypt"
         raise InvalidRequestError.of("encryptionKey", "***", rule)
 
 
 def check_replaced(place: str, options: S3Options | None, etag: str | None) -> None:
-    """Raise DestinationChangedError where an output would replace what it must not.
+    """Raise DestinationChangedError if an output would replace an object that it must not.
 
-    etag: of what is there now; None: nothing is.
+    etag: the ETag of the present object; None if it does not exist.
     """
     if options is None:
         return

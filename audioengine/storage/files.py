@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Local files: read by position, written beside their place and renamed into it."""
+"""Local files: read by offset, written beside their destination and renamed to it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from audioengine.storage.base import DestinationChangedError, Source, Staging
 
 TEMPORARY_SUFFIX = ".audioengine-part"
 
-# Numbers beyond a writer's own at which it looks for what killed processes left. It takes more
-# writers to one destination at once, all of them killed, to leave one farther away for good.
+# Numbers beyond a writer's own at which it looks for leftovers of killed processes. A leftover
+# stays for good only if more writers than this to one destination were killed at once.
 _LOOKED_AHEAD = 16
 
-# What may be gone when the same call is made again.
+# Errors that may be gone when the call is repeated.
 _PASSING_ERRORS = frozenset(
     {
         errno.EAGAIN,
@@ -37,22 +37,22 @@ _PASSING_ERRORS = frozenset(
     }
 )
 
-# Network file systems may know no locks.
+# Network file systems may have no locks.
 _LOCKLESS_ERRORS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
-# File systems may know no hard links.
+# File systems may have no hard links.
 _LINKLESS_ERRORS = frozenset(
     {errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 )
 
 READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-"""How files are opened that are only read: a pipe without a writer doesn't block."""
+"""The flags for opening a file to read; opening a pipe without a writer doesn't block."""
 
 _Opened = TypeVar("_Opened")
 
 
 class Failing:
-    """Turns what the system says into StorageError; one for each thing that is done to a file."""
+    """A context that turns OSError into StorageError, with what was being done to a file."""
 
     __slots__ = ("_doing",)
 
@@ -81,7 +81,7 @@ class FileSource(Source):
     def __init__(self, path: str | os.PathLike[str], name: str | None = None) -> None:
         """Raises StorageError.
 
-        name: what messages call it; by default its path.
+        name: its name in messages; by default its path.
         """
         self._name = os.fspath(path) if name is None else name
         self._reading = Failing(f"can't read source {self._name!r}")
@@ -108,9 +108,7 @@ class FileSource(Source):
         with self._reading:
             now = os.fstat(self._fd)
         if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
-            raise StorageError(
-                f"source {self._name!r} was changed while it was read", retryable=True
-            )
+            raise StorageError(f"source {self._name!r} changed while it was read", retryable=True)
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -127,7 +125,7 @@ def _regular(fd: int) -> os.stat_result:
 
 
 def opened(attempt: Callable[[], _Opened]) -> _Opened:
-    """What `attempt` opens; where too many files are open, once more with a higher limit.
+    """Return the result of `attempt`; if too many files are open, retry with a higher limit.
 
     Raises OSError, as `attempt` does.
     """
@@ -140,20 +138,20 @@ def opened(attempt: Callable[[], _Opened]) -> _Opened:
 
 
 def _raise_limit() -> bool:
-    """Whether this process may open more files than before."""
+    """Raise the limit of open files; return whether that succeeded."""
     # A merge of a thousand recordings needs more than what a shell allows by default.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * soft if hard == resource.RLIM_INFINITY else min(2 * soft, hard)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (ValueError, OSError):
-        # The system has a lower one of its own.
+        # The system's own limit is lower.
         return False
     return wanted > soft
 
 
 def lock(fd: int) -> None:
-    """Wait until nobody else has locked a file or folder; where there are no locks, go on.
+    """Lock a file or folder, waiting for other locks; without lock support, do nothing.
 
     Raises OSError.
     """
@@ -165,7 +163,7 @@ def lock(fd: int) -> None:
 
 
 def unlock(fd: int) -> None:
-    """Let others lock a file or folder again; closing it does too. Raises OSError."""
+    """Unlock a file or folder; closing it does that too. Raises OSError."""
     try:
         fcntl.flock(fd, fcntl.LOCK_UN)
     except OSError as error:
@@ -174,11 +172,11 @@ def unlock(fd: int) -> None:
 
 
 class FileStaging(Staging):
-    """A file beside its destination, renamed onto it when it is whole.
+    """A temporary file beside its destination, renamed to it when it is whole.
 
-    Its name has the lowest number that no other writer to the destination holds. While it is
-    written, the file is locked: an unlocked one was left by a process that was killed, and is
-    removed by the next that writes there.
+    Its name has the lowest number that no other writer to the destination uses. It is locked while
+    it is written: an unlocked one is the leftover of a killed process, and the next writer removes
+    it.
     """
 
     def __init__(
@@ -191,9 +189,9 @@ class FileStaging(Staging):
     ) -> None:
         """Raises StorageError.
 
-        only_new: whether it must not replace any file, whoever has made it meanwhile.
-        name: what messages call it; by default its path.
-        mode: its permissions; None: those of the file that it replaces, or what the umask leaves.
+        only_new: whether it must not replace any file, even one created in the meantime.
+        name: its name in messages; by default its path.
+        mode: its permissions; None: those of the file that it replaces, or the umask's.
         """
         target = Path(path)
         self._name = os.fspath(path) if name is None else name
@@ -202,11 +200,10 @@ class FileStaging(Staging):
         with self._writing:
             if not os.fspath(path):
                 raise StorageError(f"{doing}: it has no name")
-            # Writing through a link replaces what it points to, as any program would.
-            # Links that go in circles are found where the file is made.
+            # Writing through a link replaces its target, as any program would.
             self._target = Path(os.path.realpath(target)) if target.is_symlink() else target
             if self._target.is_dir():
-                raise StorageError(f"{doing}: it is a folder; name a file in it")
+                raise StorageError(f"{doing}: it is a folder; name a file inside it")
             folder = self._target.parent
             if not folder.is_dir():
                 missing = "" if name is not None else f" {str(folder)!r}"
@@ -241,15 +238,15 @@ class FileStaging(Staging):
         self.size = 0
 
     def publish(self, facts: Mapping[str, str] | None = None) -> None:
-        del facts  # a file has no room for them
+        del facts  # a file can't keep them
         with self._writing:
-            # The name must not come before the bytes, should the machine stop.
+            # If the machine stops, the name must not exist before the bytes do.
             os.fsync(self._fd)
             if self._only_new:
                 _link_new(self._part, self._target, self._name)
             else:
                 self._part.replace(self._target)
-        # It is visible, so nothing that fails from here on makes it a failure.
+        # The output is visible now, so later errors don't make this a failure.
         fd, self._fd = self._fd, -1
         with suppress(OSError):
             os.close(fd)
@@ -259,7 +256,7 @@ class FileStaging(Staging):
     def close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            # What can't be removed now, the next to write there removes.
+            # The next writer removes a file that can't be removed now.
             with suppress(OSError):
                 self._part.unlink(missing_ok=True)
             with suppress(OSError):
@@ -267,7 +264,7 @@ class FileStaging(Staging):
 
 
 def _link_new(part: Path, target: Path, name: str) -> None:
-    """Rename a file where nothing has the name: a link is refused where something has.
+    """Rename a file to a new name by a link, which fails if the name exists.
 
     Raises DestinationChangedError, OSError.
     """
@@ -278,7 +275,7 @@ def _link_new(part: Path, target: Path, name: str) -> None:
     except OSError as error:
         if error.errno not in _LINKLESS_ERRORS:
             raise
-        # Nothing better is there: between the look and the rename somebody may take the name.
+        # No better way exists: the name may be taken between the check and the rename.
         if target.exists():
             raise DestinationChangedError(name) from None
         part.replace(target)
@@ -288,10 +285,10 @@ def _link_new(part: Path, target: Path, name: str) -> None:
 
 
 def make_folders(path: str, name: str | None = None, mode: int = 0o777) -> None:
-    """Make the folders that a file's path names.
+    """Create the folders of a file's path.
 
-    name: what messages call the file; by default its path.
-    mode: of folders that are made, before the umask.
+    name: the file's name in messages; by default its path.
+    mode: the permissions of created folders, before the umask.
 
     Raises StorageError.
     """
@@ -300,7 +297,7 @@ def make_folders(path: str, name: str | None = None, mode: int = 0o777) -> None:
         missing = [one for one in (folder, *folder.parents) if not one.exists()]
         for one in reversed(missing):
             one.mkdir(mode, exist_ok=True)
-        folder.mkdir(exist_ok=True)  # raises where it is a file
+        folder.mkdir(exist_ok=True)  # raises if it is a file
 
 
 def _part(target: Path, number: int) -> Path:
@@ -313,10 +310,10 @@ def _part(target: Path, number: int) -> Path:
 
 
 def _create_part(target: Path, mode: int | None) -> tuple[Path, int]:
-    """A new, locked file beside `target`, of the lowest number that nobody is writing.
+    """Create a locked file beside `target` with the lowest number that no writer uses.
 
-    With the permissions of `mode`, else those that `target` has, else those that the umask leaves.
-    Unlocked files of this number and the next ones are removed: the folder need not be listed.
+    Its permissions are `mode`, or those of `target`, or the umask's. Unlocked files with this
+    number and the next ones are removed, so the folder need not be listed.
     """
     with suppress(FileNotFoundError):
         mode = stat.S_IMODE(target.stat().st_mode) if mode is None else mode
@@ -329,7 +326,7 @@ def _create_part(target: Path, mode: int | None) -> tuple[Path, int]:
 
 
 def _create_locked(part: Path, mode: int | None) -> int | None:
-    """A new, locked file; None where another is there that can't be removed."""
+    """Create a locked file; None if the name is taken by a file that can't be removed."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     while True:
         try:
@@ -354,7 +351,7 @@ def _create_locked(part: Path, mode: int | None) -> int | None:
 
 
 def _remove_leftover(part: Path) -> bool:
-    """Remove a file that nobody has locked; whether none of that name is there any more."""
+    """Remove an unlocked file; return whether the name is free now."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         fd = opened(partial(os.open, part, flags))
@@ -364,13 +361,13 @@ def _remove_leftover(part: Path) -> bool:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Published or removed meanwhile, the name may be that of another's new file.
+        # The file was published or removed in the meantime; the name may be another writer's now.
         if _is_at(fd, part):
             part.unlink()
     except FileNotFoundError:
         return True
     except OSError:
-        # Locked: somebody is writing it now.
+        # Locked: another writer is using it.
         return False
     finally:
         os.close(fd)
@@ -378,7 +375,7 @@ def _remove_leftover(part: Path) -> bool:
 
 
 def _is_at(fd: int, path: Path) -> bool:
-    """Whether a name is that of an open file."""
+    """Whether a path is that of an open file."""
     try:
         return os.path.samestat(os.fstat(fd), path.lstat())
     except FileNotFoundError:
@@ -386,7 +383,7 @@ def _is_at(fd: int, path: Path) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Let the names in a folder outlast the machine's stopping."""
+    """Write a folder's names to disk, so that they survive a crash of the machine."""
     fd = opened(lambda: os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
     try:
         os.fsync(fd)

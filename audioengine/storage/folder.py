@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Local folders as buckets: an object is a file, its metadata a file beside it."""
+"""Local folders as buckets: an object is a file, with its metadata in a file beside it."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ from audioengine.storage.options import S3Options
 META_SUFFIX = ".meta.json"
 _BLOCK_BYTES = 1 << 20
 
-# Of a file's name, which that of its metadata must fit into too.
+# The longest file name; that of the metadata file must fit too.
 _MOST_NAME_BYTES = 255
 _GONE = (FileNotFoundError, NotADirectoryError)
 
 
 class FolderStorage(Storage):
-    """A bucket is a folder in `root`, and has to be there; may be sent to another process.
+    """Buckets are existing folders in `root`. May be pickled for another process.
 
-    `.meta.json` beside an object, which commands may write, contains its metadata. It no longer
-    counts once the object was replaced by other means. No key, bucket or link leads out of `root`,
-    as long as nobody else makes links there meanwhile.
+    An object's metadata is in a `.meta.json` file beside it. The metadata is ignored if another
+    program has replaced the object. No key, bucket or link leads out of `root`, unless another
+    program creates links there at the same time.
     """
 
     def __init__(self, root: str | os.PathLike[str], *, mode: int = 0o600) -> None:
-        """Look at nothing yet.
+        """Access nothing yet.
 
-        mode: the permissions of its files, whatever the umask; folders that it makes may be
-            entered by whoever may read files.
+        mode: the permissions of its files, regardless of the umask; created folders may be entered
+            by all users who may read its files.
         """
         self._root = Path(root)
         self._mode = mode
@@ -96,7 +96,7 @@ class FolderStorage(Storage):
             closing(self.staging(destination, options)) as staging,
         ):
             if original.found != found:
-                message = f"can't copy {str(source)!r}: it was changed meanwhile"
+                message = f"can't copy {str(source)!r}: it has changed in the meantime"
                 raise StorageError(message, retryable=True)
             for offset in range(0, original.size, _BLOCK_BYTES):
                 staging.write(original.read(offset, _BLOCK_BYTES))
@@ -118,7 +118,7 @@ class FolderStorage(Storage):
         path = self._path(location)
         self._check_bucket(location.bucket)
         if versions is not None:
-            # None of them is there.
+            # No such version exists.
             return
         with Failing(f"can't delete {str(location)!r}"), suppress(*_GONE), _locked(path.parent):
             if judge is not None and (found := _found_at(path)) is not None:
@@ -131,7 +131,7 @@ class FolderStorage(Storage):
     def objects(self, bucket: str, prefix: str = "") -> Iterator[Listed]:
         folder = self._path(Location(bucket, "any")).parent
         self._check_bucket(bucket)
-        # Not through all of the bucket for the few that are in a folder of it.
+        # Start in the prefix's folder instead of walking through the whole bucket.
         inside = prefix[: prefix.rfind("/") + 1]
         start = self._path(Location(bucket, f"{inside}any")).parent
         if not start.is_dir():
@@ -149,7 +149,7 @@ class FolderStorage(Storage):
                 yield Listed(key, _etag(status), status.st_mtime_ns // 1_000_000)
 
     def _path(self, location: Location) -> Path:
-        """Where an object's file is: inside its bucket's folder, whatever it is called."""
+        """The path of an object's file, always inside its bucket's folder."""
         problem = _problem(location.bucket)
         if problem is not None:
             raise InvalidRequestError.of("bucket", location.bucket, problem)
@@ -162,7 +162,7 @@ class FolderStorage(Storage):
             folder = root / location.bucket
             path = folder / location.key
             if folder.is_symlink():
-                rule = "must be a folder in the storage's root, no link to another"
+                rule = "must be a folder in the storage's root, not a link to another"
                 raise InvalidRequestError.of("bucket", location.bucket, rule)
             # A link inside the bucket may lead out of it.
             parent = Path(os.path.realpath(path.parent))
@@ -174,12 +174,12 @@ class FolderStorage(Storage):
 
     def _check_bucket(self, bucket: str) -> None:
         if not (self._root / bucket).is_dir():
-            message = f"there is no bucket {bucket!r}: make a folder of that name in the root first"
+            message = f"there is no bucket {bucket!r}: make a folder of that name in the root"
             raise StorageError(message)
 
 
 def _problem(name: str) -> str | None:
-    """What is wrong with the name of a folder or file, which others must not be able to choose."""
+    """The problem with a name of a folder or file in a key; None if it is valid."""
     if name in {"", ".", ".."} or "/" in name or "\0" in name:
         return "must have names that are neither empty nor . or .."
     if name.endswith((META_SUFFIX, TEMPORARY_SUFFIX)):
@@ -200,7 +200,7 @@ def _refuse_version(options: S3Options | None) -> None:
 
 
 class _FolderSource(FileSource):
-    """A file with the metadata beside it, of the very file that is open."""
+    """An open file with its own metadata."""
 
     def __init__(self, path: Path, location: Location) -> None:
         super().__init__(path, str(location))
@@ -235,7 +235,8 @@ class _FolderStaging(FileStaging):
             ):
                 check_replaced(self._name, self._options, _etag_at(self._path))
                 staging.write(json.dumps(meta, indent=1).encode())
-                # Killed between the two, the old object has no metadata; never the new one's.
+                # A process killed in between leaves the old object without metadata, never with the
+                # new object's.
                 staging.publish()
                 super().publish()
 
@@ -246,7 +247,7 @@ class _FolderStaging(FileStaging):
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Let nobody else publish or delete in a folder meanwhile."""
+    """Keep others from publishing or deleting in a folder."""
     fd = opened(lambda: os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
     try:
         lock(fd)
@@ -260,12 +261,12 @@ def _meta_path(path: Path) -> Path:
 
 
 def _identity(status: os.stat_result) -> dict[str, int]:
-    """What identifies a published file without reading it."""
+    """Values that identify a published file without reading it."""
     return {"bytes": status.st_size, "mtimeNs": status.st_mtime_ns}
 
 
 def _found_at(path: Path) -> Found | None:
-    """What is at a path; None where nothing is, or no object."""
+    """The object at a path; None if the path does not exist or is no object."""
     try:
         fd = opened(lambda: os.open(path, READING))
     except _GONE:
@@ -277,7 +278,7 @@ def _found_at(path: Path) -> Found | None:
 
 
 def _found(path: Path, fd: int) -> Found | None:
-    """An open file as an object; None where it is none."""
+    """An open file as an object; None if it is no regular file."""
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         return None
@@ -297,7 +298,7 @@ def _etag_at(path: Path) -> str | None:
 
 
 def _read_meta(path: Path, fd: int, status: os.stat_result) -> tuple[Mapping[str, str], str | None]:
-    """Metadata and SHA-256 of an open file, where those beside its path are its own."""
+    """Metadata and SHA-256 of an open file, if its metadata file belongs to it."""
     try:
         meta = parse_json(_meta_path(path).read_bytes(), "metadata")
         metadata = {str(name).lower(): str(value) for name, value in meta["metadata"].items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies under a prefix of a bucket or in a local folder, named one after another."""
+"""Lists the objects under a prefix of a bucket, or the files in a local folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audioengine.storage.options import S3Options
 def bucket_and_prefix(place: str, field: str) -> tuple[str, str] | None:
     """Return bucket and prefix of ``s3://bucket/prefix/``; None for a local folder.
 
-    Raises InvalidRequestError where it is neither; `field` names it there.
+    Raises InvalidRequestError if it is neither; `field` is its name in the message.
     """
     if "://" not in place:
         return None
@@ -33,13 +33,13 @@ def list_folder(folder: str, name: str) -> Iterator[str]:
 
 
 def list_sizes(prefix: str, s3: S3Options | None = None) -> Iterator[tuple[str, int]]:
-    """The names of all that lies under a prefix, sorted, as they are asked for, and their bytes.
+    """Yield the names of all objects under a prefix, sorted, with their sizes in bytes.
 
-    Of ``s3://bucket/prefix/`` whole keys; of a local folder, paths relative to it, of the regular
-    files in it and in the folders inside, without links to folders and outputs that are only being
-    written.
+    For ``s3://bucket/prefix/`` names are whole keys. For a local folder they are relative paths of
+    regular files in it and its subfolders; links to folders are not followed, and outputs that are
+    still being written are left out.
 
-    Raises StorageError where it can't be listed, InvalidRequestError where it is no prefix.
+    Raises StorageError if it can't be listed, InvalidRequestError if it is no prefix.
     """
     place = bucket_and_prefix(prefix, "source")
     if place is None:
@@ -50,7 +50,7 @@ def list_sizes(prefix: str, s3: S3Options | None = None) -> Iterator[tuple[str, 
 
 
 def listed_in_s3(bucket: str, prefix: str, options: S3Options) -> Iterator[Mapping[str, Any]]:
-    """What S3 lists of each object under a prefix, sorted by key.
+    """Yield S3's listing of each object under a prefix, sorted by key.
 
     Raises StorageError.
     """
@@ -73,7 +73,7 @@ def _files(folder: str, path: str, name: str) -> Iterator[tuple[str, int]]:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except FileNotFoundError:
-            if path:  # gone meanwhile
+            if path:  # removed in the meantime
                 return
             raise
     for entry in entries:
@@ -84,6 +84,6 @@ def _files(folder: str, path: str, name: str) -> Iterator[tuple[str, int]]:
             with Failing(f"can't look at {entry.name!r} in {name!r}"):
                 try:
                     size = entry.stat().st_size
-                except FileNotFoundError:  # gone meanwhile, as if it had not been there
+                except FileNotFoundError:  # removed in the meantime, so left out
                     continue
             yield path + entry.name, size

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Buckets in memory, for tests of those who use this package."""
+"""Buckets in memory, for tests of programs that use this package."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class MemoryObject:
     data: bytes
     found: Found
     options: S3Options
-    """How it was asked to be kept; nothing is encrypted."""
+    """The options that it was written with; nothing is encrypted."""
     modified_ms: int
     """When it was written, in epoch milliseconds."""
 
 
 class MemoryStorage(Storage):
-    """Buckets of these names, in this process.
+    """Buckets with these names, in this process.
 
-    versioned: whether what is overwritten is kept.
+    versioned: whether overwritten versions are kept.
 
-    `requests` lists what was asked for, in order: the method's name, and the place.
+    `requests` lists all requests in order: the method's name, and the place.
     """
 
     def __init__(self, *buckets: str, versioned: bool = False) -> None:
@@ -54,14 +54,14 @@ class MemoryStorage(Storage):
         metadata: Mapping[str, str] | None = None,
         modified_ms: int | None = None,
     ) -> None:
-        """Make an object, without its being counted as a request.
+        """Create an object without adding it to `requests`.
 
         modified_ms: when it was written, in epoch milliseconds; None: now.
         """
         self._keep(Location(bucket, key), data, S3Options(metadata=metadata or {}), modified_ms)
 
     def get(self, bucket: str, key: str) -> bytes:
-        """The bytes of an object. Raises StorageError where there is none."""
+        """The bytes of an object. Raises StorageError if it does not exist."""
         return self._existing(Location(bucket, key)).data
 
     def keys(self, bucket: str) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class MemoryStorage(Storage):
         return tuple(sorted(self._bucket(bucket)))
 
     def object(self, bucket: str, key: str) -> MemoryObject:
-        """All that is kept of an object. Raises StorageError where there is none."""
+        """The newest version of an object. Raises StorageError if it does not exist."""
         return self._existing(Location(bucket, key))
 
     def find(self, location: Location, options: S3Options | None = None) -> Found | None:
@@ -100,7 +100,7 @@ class MemoryStorage(Storage):
         self._asked("copy", destination)
         kept = self._existing(source, found.version)
         if kept.found.etag != found.etag:
-            raise StorageError(f"can't copy {str(source)!r}: it was changed", retryable=True)
+            raise StorageError(f"can't copy {str(source)!r}: it has changed", retryable=True)
         self._keep(destination, kept.data, options or S3Options())
 
     def versions(self, location: Location) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ class MemoryStorage(Storage):
                 yield Listed(key, kept[key].found.etag, kept[key].modified_ms)
 
     def publish(self, location: Location, data: bytes, options: S3Options) -> None:
-        """Keep what was staged."""
+        """Keep a staged object."""
         self._asked("publish", location)
         self._keep(location, data, options)
 
@@ -152,7 +152,7 @@ class MemoryStorage(Storage):
             raise StorageError(f"there is no bucket {name!r}") from None
 
     def _kept(self, location: Location, version: str | None) -> MemoryObject | None:
-        """That version of an object, by default the newest; None where there is none."""
+        """A version of an object, by default the newest; None if it does not exist."""
         versions = self._bucket(location.bucket).get(location.key, [])
         return next((one for one in versions if version in (None, one.found.version)), None)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes and file objects of the caller's own."""
+"""The caller's own bytes and file objects."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class BytesSource(Source):
         return self._data[offset : offset + length]
 
     def check_unchanged(self) -> None:
-        """Bytes can't change."""
+        """Do nothing: bytes can't change."""
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Do nothing: bytes hold no resources."""
 
 
 class ObjectSource(Source):
-    """A readable binary file object, from its present position; the caller closes it.
+    """A readable binary file object, from its current position; the caller closes it.
 
-    One that can't seek is read into memory.
+    A file object that can't seek is read into memory.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -72,39 +72,39 @@ class ObjectSource(Source):
 
     def check_unchanged(self) -> None:
         if self._data is None and self._file.seek(0, 2) != self._start + self.size:
-            raise StorageError("the source was changed while it was read", retryable=True)
+            raise StorageError("the source changed while it was read", retryable=True)
 
     def close(self) -> None:
-        """The caller opened it and closes it; it is left where it was."""
+        """Restore its position; the caller opened it and closes it."""
         if self._data is None:
             self._file.seek(self._start)
 
     def _checked(self, data: object) -> bytes:
         if isinstance(data, bytes):
             return data
-        rule = "must be a binary file object, whose read() gives bytes"
+        rule = "must be a binary file object: read() must return bytes"
         raise InvalidRequestError.of("source", self._file, rule)
 
 
 class ObjectStaging(SpooledStaging):
-    """An output for a writable binary file object, which gets it in one go when it is whole."""
+    """An output that is written to a binary file object when it is whole."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__()
         self._target = file
 
     def publish(self, facts: Mapping[str, str] | None = None) -> None:
-        del facts  # an object of the caller's has no room for them
+        del facts  # a file object can't keep them
         self._spool.seek(0)
         try:
             while block := self._spool.read(_BLOCK_BYTES):
                 view = memoryview(block)
                 while view:
-                    # A raw object may take less than it is given.
+                    # A raw file object may write less than it is given.
                     taken = self._target.write(view)
                     if not taken:
                         raise StorageError(
-                            "can't write to the destination object: it takes no more"
+                            "can't write to the destination object: it accepts no more bytes"
                         )
                     view = view[taken:]
         except (OSError, ValueError, TypeError) as error:

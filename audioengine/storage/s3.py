@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects in S3: read by ranges, written whole.
 
-Importing this module imports boto3, so it happens where a place begins with ``s3://``.
+This module imports boto3, so it is imported only for places that begin with ``s3://``.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from audioengine.storage.spool import SpooledStaging
 
 CONTENT_TYPE = "audio/mpeg"
 
-# One request brings a call of half an hour.
+# One request reads half an hour of a call.
 _BLOCK_BYTES = 8 << 20
 
-# All sources of a process share this: a merge of a thousand recordings takes no more than others.
+# All sources of a process share this, so a merge of a thousand recordings takes no more memory.
 _BLOCKS = BlockCache(64 << 20)
 
 _BODY_ATTEMPTS = 4
@@ -41,11 +41,11 @@ _MULTIPART_BYTES = 64 << 20
 _PART_BYTES = 16 << 20
 
 UPLOAD_KEY = "audioengine-upload"
-"""In an object's metadata: distinguishes what one writer made from all else under its name."""
+"""The metadata key that distinguishes one writer's object from all others under its name."""
 
 
 class S3Source(Source):
-    """One object, as it is when it is opened: where it changes, reading fails."""
+    """One object as of when it was opened; reading fails if it changes."""
 
     def __init__(self, location: Location, options: S3Options) -> None:
         self._location = location
@@ -78,7 +78,7 @@ class S3Source(Source):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _block(self, number: int) -> Block:
-        # One thread loads, those that want the same block wait for it.
+        # One thread loads a block; others that want the same block wait for it.
         with self._loading:
             return _BLOCKS.get(self, number, partial(self._load, number))
 
@@ -90,10 +90,10 @@ class S3Source(Source):
         return block
 
     def _incomplete(self) -> StorageError:
-        return StorageError(f"{self._doing}: it gave less than it has", retryable=True)
+        return StorageError(f"{self._doing}: the store sent too few bytes", retryable=True)
 
     def _retried(self, offset: int, length: int) -> tuple[bytes, dict[str, Any]]:
-        # What breaks off in the middle of a body is not retried by boto3, all else is.
+        # boto3 retries everything except a body that breaks off in the middle.
         try:
             with mapped(self._doing):
                 return tenacity.Retrying(
@@ -128,14 +128,14 @@ class S3Source(Source):
             raise _BrokenBodyError(type(error).__name__) from None
 
     def check_unchanged(self) -> None:
-        """Each request asked for the object as it was: what was read is of one piece."""
+        """Do nothing: each request required the object to be unchanged."""
 
     def close(self) -> None:
         _BLOCKS.drop(self)
 
 
 class S3Staging(SpooledStaging):
-    """An object that appears when it is whole; large ones are sent in parts."""
+    """An object that appears when it is whole; a large one is sent in parts."""
 
     def __init__(self, location: Location, options: S3Options) -> None:
         self._location = location
@@ -162,20 +162,20 @@ class S3Staging(SpooledStaging):
                     self._upload(arguments)
                 else:
                     answer = self._put(arguments, digest)
-            # Where the store has said what it has, there is nothing to ask.
+            # If the answer already confirms the object, no request is needed to check it.
             if not self._is_confirmed(answer, digest):
                 self._check(digest)
         finally:
             self.close()
 
     def _blocks(self) -> Iterator[bytes]:
-        """What is written, part by part."""
+        """The written bytes, part by part."""
         self._spool.seek(0)
         while block := self._spool.read(_PART_BYTES):
             yield block
 
     def _digest_of_parts(self) -> str:
-        """The checksum of an object that is sent in parts: that of its parts' checksums."""
+        """The checksum of an object that is sent in parts: the digest of its parts' digests."""
         digests = [_sha256([block]) for block in self._blocks()]
         return f"{_base64(_sha256(digests))}-{len(digests)}"
 
@@ -185,7 +185,7 @@ class S3Staging(SpooledStaging):
         return encrypted and answer.get("ChecksumSHA256") == digest
 
     def _put(self, arguments: Mapping[str, Any], digest: str) -> Mapping[str, Any]:
-        """Send all at once; what the store says of it then."""
+        """Send the object in one request; return the store's answer."""
         answer: Mapping[str, Any] = self._client.put_object(
             Bucket=self._location.bucket,
             Key=self._location.key,
@@ -199,10 +199,10 @@ class S3Staging(SpooledStaging):
         return answer
 
     def _abort_left(self, since: float) -> None:
-        """Abort what a killed process has left of this object; the store would keep it."""
+        """Abort unfinished uploads that a killed process left; the store would keep them."""
         place = {"Bucket": self._location.bucket, **self._options.request_arguments}
         pages = self._client.get_paginator("list_multipart_uploads")
-        # Who may not list or abort uploads may write all the same.
+        # Credentials that may not list or abort uploads may still write.
         with suppress(ClientError):
             for page in pages.paginate(Prefix=self._location.key, **place):
                 for one in page.get("Uploads", ()):
@@ -226,7 +226,7 @@ class S3Staging(SpooledStaging):
         send_in_parts(self._client, place, options, arguments, self._blocks(), send)
 
     def _exists(self) -> bool:
-        """Whether the object is this very output, though the store has refused it."""
+        """Whether the object is this output although the store refused to write it."""
         return upload_of(self._head()) == self._upload_id
 
     def _head(self) -> Mapping[str, Any]:
@@ -240,7 +240,7 @@ class S3Staging(SpooledStaging):
         return found
 
     def _check(self, digest: str) -> None:
-        """Compare what the store says that it has: not every store checks what it is sent."""
+        """Check the stored object's digest: not every store verifies what it receives."""
         with mapped(self._doing):
             found = self._head()
         if upload_of(found) != self._upload_id:
@@ -252,13 +252,13 @@ class S3Staging(SpooledStaging):
                 self._remove(found.get("VersionId"))
             raise StorageError(f"{self._doing}: this store does not encrypt it; it is removed")
         stored = found.get("ChecksumSHA256", "")
-        # Not every store says of how many parts a checksum of checksums is.
+        # Not every store adds the number of parts to a digest of digests.
         alike = ("-" in stored) == ("-" in digest)
         wrong = alike and stored not in ("", digest)
         if wrong or found["ContentLength"] != self.size:
             with mapped(self._doing):
                 self._remove(found.get("VersionId"))
-            message = f"{self._doing}: what is stored is not what was sent; it is removed"
+            message = f"{self._doing}: the stored object differs from what was sent; it is removed"
             raise StorageError(message, retryable=True)
 
     def _remove(self, version: str | None) -> None:
@@ -271,7 +271,7 @@ class S3Staging(SpooledStaging):
 
 
 def metadata_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
-    """What users keep beside an object, by names in lower case, of an answer of S3."""
+    """A user's metadata of an object in an answer of S3, by names in lower case."""
     found = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
     found.pop(UPLOAD_KEY, None)
     return found
@@ -279,10 +279,10 @@ def metadata_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
 
 @contextmanager
 def appearing(location: Location, options: S3Options, exists: Callable[[], bool]) -> Iterator[None]:
-    """Tell a destination that is no longer what it was judged to be from all else that fails.
+    """Raise DestinationChangedError if an object can't appear because its destination changed.
 
-    exists: whether the object is there that was to appear: the answer to an earlier try of boto3
-        may have been lost.
+    exists: whether the new object exists, because the answer to an earlier attempt of boto3 may
+        have been lost.
 
     Raises DestinationChangedError.
     """
@@ -300,13 +300,13 @@ def appearing(location: Location, options: S3Options, exists: Callable[[], bool]
 
 
 def upload_of(answer: Mapping[str, Any]) -> str | None:
-    """By what one writer knows its own object, of an answer of S3; None: it is of none of ours."""
+    """The writer's own mark of an object in an answer of S3; None for objects of others."""
     key: str | None = answer.get("Metadata", {}).get(UPLOAD_KEY)
     return key
 
 
 class _EmptyObjectError(Exception):
-    """The object has no bytes, of which a range could be asked."""
+    """The object is empty, so no range of it can be read."""
 
 
 class _BrokenBodyError(Exception):

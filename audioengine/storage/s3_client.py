@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients for S3 and stores that speak like it, and what boto3 raises, as StorageError.
+"""Clients for S3 and compatible stores, with boto3's exceptions turned into StorageError.
 
-Importing this module imports boto3, so it happens where a place begins with ``s3://``. Credentials
-come from boto3's usual chain, and so do region and endpoint where the options name none.
+This module imports boto3, so it is imported only for places that begin with ``s3://``. Credentials
+come from boto3's usual chain, as do region and endpoint if the options name none.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ _PASSING_CODES = frozenset(
 )
 _CHANGED_CODES = frozenset({"412", "PreconditionFailed"})
 
-# What a condition that no longer holds is answered with too: another writer is at it, or the object
-# to replace is gone.
+# Other answers to a condition that no longer holds: another writer is writing, or the object to
+# replace is gone.
 _CONDITION_CODES = _CHANGED_CODES | {"ConditionalRequestConflict", "NoSuchKey"}
 
-# What may pass, for the next credentials may be better, and what helps until then.
+# Errors that are retryable, because the next credentials may be valid, and what helps until then.
 _CREDENTIAL_CODES = {
     "ExpiredToken": "the AWS credentials have expired",
     "ExpiredTokenException": "the AWS credentials have expired",
@@ -92,27 +92,27 @@ _NO_CREDENTIALS = (
     TokenRetrievalError,
 )
 _HELP = (
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN where they are"
-    " temporary), or AWS_PROFILE, after `aws sso login` where it needs that, or let the machine"
-    " have a role"
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN if they are"
+    " temporary), or AWS_PROFILE (after `aws sso login` if it needs that), or give the machine"
+    " a role"
 )
 _CLOCK_HELP = "set the clock, for instance by NTP"
 
 _making = Lock()
 
 
-# What these write while debugging holds keys, tokens and signatures, or what a store says of them.
+# The debug logs of these hold keys, tokens and signatures, or a store's answers about them.
 _TELLTALES = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
 
 
 def _withheld(record: logging.LogRecord) -> bool:
     if record.levelno <= logging.DEBUG:
-        record.msg, record.args = "a request; what is in it is withheld", ()
+        record.msg, record.args = "a request; its contents are withheld", ()
     return True
 
 
 def withhold() -> None:
-    """Let boto3 log nothing of what is in requests and answers, also while debugging."""
+    """Keep boto3 from logging the contents of requests and answers, even when debugging."""
     for name in _TELLTALES:
         logging.getLogger(name).addFilter(_withheld)
 
@@ -123,7 +123,7 @@ def _client(region: str | None, endpoint_url: str | None, session: boto3.Session
         retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
         connect_timeout=_TIMEOUT_S,
         read_timeout=_TIMEOUT_S,
-        # Older stores know none of the newer checksums; ours are asked for by name.
+        # Older stores lack the newer checksums; ours are requested by name.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
@@ -132,10 +132,9 @@ def _client(region: str | None, endpoint_url: str | None, session: boto3.Session
 
 
 def made_by(session: boto3.Session | None, service: str, **arguments: Any) -> Any:
-    """Return a client, which has credentials; those of boto3's usual chain without a session.
+    """Return a client with credentials of the session, or of boto3's usual chain.
 
-    Raises NoCredentialsError where there are none: a client that was made without them would never
-    have any.
+    Raises NoCredentialsError without credentials: a client made without them never gets any.
     """
     if session is None:
         if boto3.DEFAULT_SESSION is None:
@@ -149,9 +148,9 @@ def made_by(session: boto3.Session | None, service: str, **arguments: Any) -> An
 def s3_client(options: S3Options) -> Any:
     """The client for a region and an endpoint, made once.
 
-    Raises StorageError where none can be made.
+    Raises StorageError if none can be made.
     """
-    # boto3 makes no clients in several threads at once.
+    # boto3 can't make clients in several threads at once.
     with mapped("can't reach S3"), _making:
         try:
             return _client(options.region, options.endpoint_url, options.session)
@@ -160,43 +159,43 @@ def s3_client(options: S3Options) -> Any:
 
 
 BROKEN = (HTTPClientError, IncompleteReadError, HTTPError, ConnectionError)
-"""What is raised where a connection breaks."""
+"""The exceptions of a broken connection."""
 
-# boto3 has tried these often enough, but they may pass.
+# boto3 has retried these often enough, but they are retryable later.
 _UNREACHABLE = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
 
 def s3_error(doing: str, code: str, status: int = 0) -> StorageError:
-    """What S3 refuses, as an error of ours.
+    """The StorageError for a refusal of S3.
 
-    doing: what could not be done. status: HTTP's, where the answer has one of its own.
+    doing: what could not be done. status: the HTTP status, if the answer has one.
     """
     if code in _CHANGED_CODES:
-        return StorageError(f"{doing}: it was changed meanwhile", retryable=True)
+        return StorageError(f"{doing}: it has changed in the meantime", retryable=True)
     if code in _CREDENTIAL_CODES:
         why = _CREDENTIAL_CODES[code]
         helping = _CLOCK_HELP if code == "RequestTimeTooSkewed" else _HELP
         return StorageError(f"{doing}: {why} ({code}): {helping}", retryable=True)
     if code == "InvalidObjectState":
         message = "it is archived (InvalidObjectState): restore it first, with `aws s3api"
-        return StorageError(f"{doing}: {message} restore-object`, and try again once it is there")
+        return StorageError(f"{doing}: {message} restore-object`, and try again when it is ready")
     if code == "NotImplemented":
-        message = "the store can't do that (NotImplemented); it must know conditional writes"
+        message = "the store can't do that (NotImplemented); it must support conditional writes"
         return StorageError(f"{doing}: {message}: If-Match, If-None-Match")
     passing = code in _PASSING_CODES or status >= 500 or status == 429
     return StorageError(f"{doing}: {code}", retryable=passing)
 
 
 def is_changed(error: ClientError, options: S3Options) -> bool:
-    """Whether a store may refuse to write because what is there is not what may be replaced."""
+    """Whether a store may refuse a write because the present object must not be replaced."""
     code = error.response.get("Error", {}).get("Code")
-    # An upload that is not there any more may have ended well, its answer lost.
+    # A missing upload may have succeeded, with its answer lost.
     return code == "NoSuchUpload" or (options.is_conditional and code in _CONDITION_CODES)
 
 
 @contextmanager
 def mapped(doing: str) -> Iterator[None]:
-    """Turn what boto3 raises into StorageError, without what it says of the request."""
+    """Turn boto3's exceptions into StorageError, without their details of the request."""
     try:
         yield
     except ClientError as error:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Objects that are sent to S3 in parts: all of them, and then the object appears, or none.
+"""Sends objects to S3 in parts; an object appears only when all its parts are sent.
 
-boto3's own transfers can't say under which condition an object may appear, so each request is made
-here.
+boto3's own transfers can't make an object appear under a condition, so this module makes each
+request itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _AT_ONCE = 4
 
 _Part = TypeVar("_Part")
 Sent = Mapping[str, Any]
-"""What a part is known by: its number, ETag and, where the store gives it, its checksum."""
+"""The identity of a part: its number, its ETag and, if the store returns it, its checksum."""
 
 
 def send_in_parts(
@@ -31,12 +31,12 @@ def send_in_parts(
     parts: Iterable[_Part],
     send: Callable[[Mapping[str, Any], _Part], Mapping[str, Any]],
 ) -> None:
-    """Let an object appear, under the condition of its options, once all its parts are there.
+    """Send an object in parts, and make it appear under the condition of its options.
 
-    reached: the client. made: what the object is made with. parts: in order; few are held at once.
-    send: sends one of them, given the arguments that say which one it is; what the store answers.
+    reached: the client. made: the arguments of the object. parts: in order; few are held at once.
+    send: sends a part, given the arguments that identify it, and returns the store's answer.
 
-    Raises what boto3 raises; what was sent is then given up.
+    Raises what boto3 raises; the sent parts are then discarded.
     """
     place = {"Bucket": location.bucket, "Key": location.key, **options.request_arguments}
     upload = reached.create_multipart_upload(**place, ChecksumAlgorithm="SHA256", **made)
@@ -57,14 +57,14 @@ def send_in_parts(
             **options.condition_arguments,
         )
     except BaseException:
-        # The store keeps the parts until they are given up; what failed is what counts.
+        # The store keeps the parts until the upload is aborted; the first error is raised.
         with suppress(Exception):
             reached.abort_multipart_upload(**this)
         raise
 
 
 def _all_sent(sent: Callable[[int, _Part], Sent], parts: Iterable[_Part]) -> list[Sent]:
-    """Send parts, some at once; those that have begun have ended when it returns or raises."""
+    """Send parts, some in parallel; all started parts have ended when this returns or raises."""
     done: list[Sent] = []
     waiting: deque[Future[Sent]] = deque()
     with ThreadPoolExecutor(_AT_ONCE) as pool:

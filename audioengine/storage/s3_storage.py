@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""S3, or a store that speaks like it, as buckets of objects."""
+"""S3, or a compatible store, as buckets of objects."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from audioengine.storage.buckets import Found, Judge, Listed, Location, Storage
 from audioengine.storage.listing import listed_in_s3
 from audioengine.storage.options import S3Options
 
-# What one request may copy, and delete; both are S3's own.
+# S3's own limits for copying and deleting in one request.
 _MOST_COPIED_BYTES = 5 << 30
 _COPIED_PART_BYTES = 1 << 30
 _MOST_DELETED = 1000
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion"})
 
-# What HEAD is answered for an object under a customer's key, without that key and with another.
+# The answers to HEAD for an object under a customer key, without that key and with another.
 _KEYLESS, _DENIED = 400, 403
 
-# The version of what was written while its bucket kept none.
+# The version of an object written while its bucket was not versioned.
 _NO_VERSION = "null"
 
 
 class S3Storage(Storage):
-    """S3; may be sent to another process, which needs credentials of its own.
+    """S3, or a compatible store. May be pickled for another process, which needs credentials too.
 
-    options: of all requests, where an object's own say nothing else.
+    options: the options of all requests, unless an object's own differ.
     """
 
     def __init__(self, options: S3Options | None = None) -> None:
@@ -49,10 +49,10 @@ class S3Storage(Storage):
         return None if answer is None else _found(answer)
 
     def _hidden(self, location: Location) -> Found | None:
-        """What a listing says of an object that may not be read: its ETag, mostly.
+        """The listing of an object that may not be read, for its ETag.
 
-        An answer to HEAD has no body that says why it is refused; that to a list has one, as where
-        credentials have expired.
+        An answer to HEAD has no body with the reason for a refusal; the answer to a list has one,
+        for instance if credentials have expired.
         """
         from botocore.exceptions import ClientError
 
@@ -94,7 +94,7 @@ class S3Storage(Storage):
                 if status not in (_KEYLESS, _DENIED):
                     raise
                 found = self._hidden(location)
-                # What may not be looked at at all is answered like another key.
+                # S3 gives the same answer for a denied object as for another key.
                 if status == _DENIED and not options.customer_key:
                     raise
                 raise _HiddenError(str(location), found) from None
@@ -147,12 +147,12 @@ class S3Storage(Storage):
             return sent
 
         def exists() -> bool:
-            """Whether the destination needs no other try: what has changed is the source, if so."""
+            """Whether the copy exists already; if so, the source is what has changed."""
             found = self._head(destination, own)
             if found is not None and upload_of(found) == copy_id:
                 return True
             if (found and found["ETag"]) == own.replaces:
-                message = f"can't copy {str(source)!r}: it was changed meanwhile"
+                message = f"can't copy {str(source)!r}: it has changed in the meantime"
                 raise StorageError(message, retryable=True)
             return False
 
@@ -203,20 +203,21 @@ class S3Storage(Storage):
         same_bytes = found.sha256 is not None and found.sha256 == copied.sha256
         if found.version is not None or found.etag == copied.etag or same_bytes:
             return
-        # Not every store looks whether the source is as it was found.
+        # Not every store checks that the source is unchanged since it was found.
         now = self.find(source)
         if now is None or now.etag != found.etag:
             self.delete(destination, [copied.version or _NO_VERSION])
-            message = f"can't copy {str(source)!r}: it was changed meanwhile; the copy is removed"
+            message = f"can't copy {str(source)!r}: it has changed in the meantime;"
+            message += " the copy is removed"
             raise StorageError(message, retryable=True)
 
     def versions(self, location: Location) -> tuple[str, ...]:
         found = tuple(version for version, _ in self._versions(location, "Versions"))
-        # What is the only one, and has no name, is not kept beside another.
+        # A single version without a name is not kept beside others.
         return () if found == (_NO_VERSION,) else found
 
     def _versions(self, location: Location, *kinds: str) -> Iterator[tuple[str, str]]:
-        """Versions, and of which of these kinds each is."""
+        """The versions of an object, each with its kind."""
         from audioengine.storage.s3_client import mapped, s3_client
 
         page: dict[str, Any] = {"Bucket": location.bucket, "Prefix": location.key}
@@ -228,7 +229,7 @@ class S3Storage(Storage):
                 for one in answer.get(kind, ()):
                     if one["Key"] == location.key:
                         yield one["VersionId"], kind
-            # Keys are in order, so those that only begin alike come later.
+            # Keys are in order, so longer keys with this prefix come later.
             if not answer.get("IsTruncated") or answer["NextKeyMarker"] > location.key:
                 return
             page["KeyMarker"] = answer["NextKeyMarker"]
@@ -266,14 +267,14 @@ class S3Storage(Storage):
                     raise s3_error(doing, error["Code"])
 
     def _judge(self, location: Location, names: Sequence[dict[str, str]], judge: Judge) -> None:
-        """Let each version be judged; what may be replaced by another is named by its ETag."""
+        """Judge each version; add the ETag to versions that may be replaced."""
         for name in names:
             is_alone = len(names) == 1 and name["VersionId"] == _NO_VERSION
             found = self.find(location, None if is_alone else S3Options(version=name["VersionId"]))
             if found is None:
                 continue
             judge(found)
-            # A version never changes, but where a bucket keeps none.
+            # A version never changes, except in a bucket that is not versioned.
             if is_alone and found.version is None and found.etag:
                 del name["VersionId"]
                 name["ETag"] = found.etag
@@ -284,11 +285,11 @@ class S3Storage(Storage):
             yield Listed(one["Key"], one["ETag"], modified_ms)
 
     def _for(self, options: S3Options | None) -> S3Options:
-        """An object's options, with the storage's own where they say nothing."""
+        """An object's options, with the storage's own for unset fields."""
         if options is None:
             return self._options
         default = self._options
-        # One key or the other: an object under a customer's key is under none of KMS.
+        # One key or the other: an object under a customer key is under no KMS key.
         keyed = options if options.kms_key or options.customer_key else default
         return replace(
             options,
@@ -306,9 +307,9 @@ class S3Storage(Storage):
 
 
 class _HiddenError(StorageError):
-    """A store says nothing of an object, which needs another key.
+    """A store does not describe an object, because it needs another key.
 
-    found: what a listing says of it; None: it does not exist.
+    found: its listing; None if it does not exist.
     """
 
     def __init__(self, place: str, found: Found | None) -> None:
@@ -317,7 +318,7 @@ class _HiddenError(StorageError):
 
 
 def _found(answer: Mapping[str, Any]) -> Found:
-    """An object, as S3 describes it."""
+    """An object in S3's description."""
     from audioengine.storage.s3 import metadata_of
 
     return Found(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outputs that wait, nameless, until they are whole."""
+"""Outputs that are kept without a name until they are whole."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from abc import ABC
 from audioengine.storage.base import Staging
 from audioengine.storage.files import Failing
 
-# An output larger than this waits on disk, in a file without a name.
+# An output larger than this is kept on disk, in a file without a name.
 _IN_MEMORY_BYTES = 32 << 20
 
 _KEEPING = Failing("can't keep an output on the disk until it is whole")
 
 
 class SpooledStaging(Staging, ABC):
-    """An output kept in memory, or on disk where it is large; `publish` hands it over."""
+    """An output kept in memory, or on disk if it is large, until `publish` delivers it."""
 
     def __init__(self) -> None:
         from tempfile import SpooledTemporaryFile

@@ -68,6 +68,11 @@ _BESIDE_MS = 50
 _LEAST_BESIDE_DBFS = -50.0
 """What is heard beside kept audio counts from here on, where it is also louder than all that is
 near: coding noise of calls is below it, at most -54 dBFS in mid/side frames at 8 kHz."""
+_MISSING_HZ = (100.0, 2000.0)
+_LEAST_MISSING_DBFS = -40.0
+_MISSING_DB = -30.0
+"""What is so loud between these frequencies in 50 ms is coded at every bitrate: encoders leave out
+what lies above, and add noise rather than silence."""
 _LEAST_MASKED_MS = 5
 """A shorter part of a mask is not judged: no coding holds 2 samples of a beep."""
 _LEAST_TONE_MS = 40
@@ -432,9 +437,12 @@ class _Listener:
             return
         heard = passage.ours[channel][passage.cut(span)]
         source = sound.plain[channel][passage.cut(span)]
-        beside = self._beside(span, heard - source, passage)
-        if beside is not None:
-            yield HeardKept(channel, beside, 0.0, 0.0, 0, 0.0)
+        for wrong in (
+            self._beside(span, heard - source, passage),
+            self._missing(span, heard, source),
+        ):
+            if wrong is not None:
+                yield HeardKept(channel, wrong, 0.0, 0.0, 0, 0.0)
         if rms(source) < amplitude(_QUIET_DBFS):
             return
         along, scale = float(np.mean(heard * source)), rms(heard) * rms(source)
@@ -443,6 +451,20 @@ class _Listener:
         sure = found.best > 2 * found.chance
         confidence = found.best / max(found.at_zero, 1e-9) if sure else 0.0
         yield HeardKept(channel, span, resemblance, gain, found.lag, confidence)
+
+    def _missing(self, span: Span, heard: Wave, source: Wave) -> Span | None:
+        """The first 50 ms in which nothing is heard of a source that is loud there."""
+        step = self._samples(_BESIDE_MS)
+        spectrum = np.fft.rfft(source)
+        hz = np.fft.rfftfreq(len(source), 1 / self.rate)
+        spectrum[(hz < _MISSING_HZ[0]) | (hz > _MISSING_HZ[1])] = 0
+        wanted = levels_of(np.fft.irfft(spectrum, len(source)), step)
+        loud = wanted > amplitude(_LEAST_MISSING_DBFS)
+        found = np.flatnonzero(loud & (levels_of(heard, step) < amplitude(_MISSING_DB) * wanted))
+        if not len(found):
+            return None
+        start = span.start + int(found[0]) * step
+        return Span(start, start + step)
 
     def _beside(self, span: Span, rest: Wave, passage: Passage) -> Span | None:
         """The first 50 ms in which more is heard beside the source than its coding may add."""

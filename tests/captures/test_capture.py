@@ -198,6 +198,22 @@ def test_little_drift_is_left() -> None:
     assert (played(leg) == decoded(codes)).all()
 
 
+@pytest.mark.parametrize("speed", [0, 0.001, 0.5, 2])
+def test_times_that_no_clock_gives_move_no_sample(speed: float) -> None:
+    """As captures have them that were written anew, all of one time for instance."""
+    codes = noise(RATE * 6)
+    sent = CALLER.send(codes)
+    times = [EPOCH_NS + round((one.arrival_ns - EPOCH_NS) * speed) for one in sent]
+    frames = [replace(one, arrival_ns=at) for one, at in zip(sent, times, strict=True)]
+    (leg,) = legs(raw(frames))
+    first = leg.parts[0]
+    assert first.stretch.clock.contradicts
+    assert not first.stretch.clock.resampled
+    size = first.length
+    assert size > 5.9 * RATE
+    assert (played(leg)[:size] == decoded(codes)[:size]).all()
+
+
 def test_pauses_are_digital_silence() -> None:
     """DTX and holds: timestamps go on, and nothing is lost."""
     codes = noise(RATE * 4)

@@ -180,7 +180,7 @@ def test_a_name_that_never_comes_to_rest_is_left_for_later(monkeypatch: pytest.M
     outcome = run(store_command(), storage)
     assert isinstance(outcome.error, ae.StorageError)
     assert outcome.retryable
-    assert "changed meanwhile" in str(outcome.error)
+    assert "changed in the meantime" in str(outcome.error)
     assert next(looks) < 10
 
 

@@ -125,6 +125,13 @@ def test_types_that_nobody_named_and_lost_packets_are_warned_of(tmp_path: Path) 
     assert (part.lost, part.silent_ms) == (3, 60.0)
 
 
+def test_times_that_no_clock_gives_are_warned_of(tmp_path: Path) -> None:
+    sent = [replace(one, arrival_ns=EPOCH_NS) for one in CALLER.send(noise(6 * RATE))]
+    report = ae.convert(ae.CaptureFile(raw(sent)), tmp_path / "call.mp3")
+    assert report.output.samples == 6 * RATE
+    assert "capture_times_wrong" in {one.code for one in report.warnings}
+
+
 def test_a_capture_without_sound_names_what_is_missing(tmp_path: Path) -> None:
     data = raw(replace(CALLER, payload_type=111).send(noise(8_000)))
     with pytest.raises(

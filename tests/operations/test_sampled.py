@@ -201,6 +201,18 @@ def test_outputs_are_verified(rate: int, channels: int, tmp_path: Path) -> None:
     assert not ae.verify(late, tmp_path / "o.mp3", edit).passed
 
 
+@pytest.mark.parametrize("rate", [8000, 16_000, 44_100])
+@pytest.mark.parametrize("lost_s", [0.1, 0.4])
+def test_what_is_lost_is_found_out(rate: int, lost_s: float, tmp_path: Path) -> None:
+    """A fraction of a stretch that is coded anew, which leaves most of its likeness."""
+    pcm = talk(rate, 2)
+    blank = pcm.copy()
+    blank[rate : rate + round(lost_s * rate)] = 0
+    ae.store(written(blank, rate, "WAV", "PCM_16"), tmp_path / "o.mp3", ae.Modification())
+    verdict = ae.verify(written(pcm, rate, "WAV", "PCM_16"), tmp_path / "o.mp3", ae.Modification())
+    assert [one.name for one in verdict.checks if not one.passed] == ["kept_sound"]
+
+
 def test_noise_up_to_the_top_is_verified(tmp_path: Path) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal((2 * 24_000, 2))
     source = written(noise.astype(np.float32), 24_000, "WAV", "PCM_16")

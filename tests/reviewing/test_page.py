@@ -10,9 +10,11 @@ from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,16 +77,18 @@ def masked(source: bytes, edit: ae.Modification) -> bytes:
     return buffer.getvalue()
 
 
-def test_waveforms_are_those_of_source_and_output() -> None:
+@pytest.mark.parametrize("after_only", [False, True])
+def test_waveforms_are_those_of_source_and_output(after_only: bool) -> None:
     """With a trim inside a pixel, also where the output's is patched from the source's."""
     edit = ae.Modification(trim=ae.Interval(0.5037, 5.0003), mask=EDIT.mask)
     source = fixture("mpeg2-16k-48k")
     output = masked(source, edit)
-    page = ae.review(source, modification=edit)
+    page = ae.review(source, modification=edit, after_only=after_only)
     each = values_of(page)["peaks"]["samplesPerPixel"]
     start = values_of(page)["kept"][0]
     assert start % each
-    for kind, data, offset in (("before", source, 0), ("after", output, start)):
+    drawn = [("after", output, start), ("before", source, 0)][: 1 if after_only else 2]
+    for kind, data, offset in drawn:
         packed = base64.b64decode(values_of(page)["peaks"][kind])
         pixels = np.frombuffer(packed, np.int8).reshape(-1, 2, 2)
         pcm = np.full((len(pixels) * each, 2), np.nan)
@@ -93,6 +97,7 @@ def test_waveforms_are_those_of_source_and_output() -> None:
         rows = pcm.reshape(-1, each, 2)
         rows = np.where(np.isnan(rows).all(axis=1, keepdims=True), 0, rows)
         wanted = np.stack((np.nanmin(rows, axis=1), np.nanmax(rows, axis=1)), axis=2) * 128
+        assert len(pixels) == -(-len(decode_soundfile(source)) // each)
         assert np.abs(pixels - np.clip(wanted, -128, 127)).max() <= 1.01
 
 
@@ -108,6 +113,24 @@ def test_a_given_output_is_shown_and_compared() -> None:
     assert other["differs"]
     assert not all(check["passed"] for check in other["checks"])
     assert not values_of(same)["differs"]
+
+
+def test_an_output_of_another_rate_is_none() -> None:
+    with pytest.raises(ae.InvalidRequestError, match="sampling rate, 16000 Hz"):
+        ae.review(fixture("mpeg2-16k-48k"), fixture("stereo-8k"), EDIT)
+
+
+def test_what_is_no_mp3_and_what_is_short_have_pages() -> None:
+    buffer = BytesIO()
+    pcm = decode_soundfile(fixture("mpeg2-16k-48k"))[:32_000]
+    soundfile.write(buffer, pcm, 16_000, format="WAV")
+    edit = ae.Modification(mask={"caller": [ae.Interval(0.5, 1)]})
+    page = ae.review(BytesIO(buffer.getvalue()), modification=edit, with_audio=True)
+    for kind in ("before", "after"):
+        ((span, data),) = clips(page, kind)
+        assert len(decode_miniaudio(data)) == span.length == 32_000
+    tiny = ae.review(fixture("tiny-101-samples"), modification=ae.Modification())
+    assert values_of(tiny)["masks"] == []
 
 
 @pytest.mark.parametrize("name", ["nores-8k", "nores-vbr-16k"])
@@ -147,6 +170,9 @@ def test_after_only_names_no_source(tmp_path: Path) -> None:
     assert "before" not in values["clips"]
     assert "before" not in values["peaks"]
     assert "crosstalk" not in json.dumps(values)
+    (mask,) = values_of(ae.review(place, modification=edit))["masks"]
+    assert mask["crosstalk"]
+    assert mask["coherence"] > 0.2
 
 
 def test_names_can_not_leave_their_place(tmp_path: Path) -> None:
@@ -205,7 +231,7 @@ def test_store_writes_the_page_of_what_it_does(tmp_path: Path) -> None:
     call.write_bytes(fixture("crosstalk-16k"))
     edit = ae.Modification(mask={"caller": [ae.Interval(1, 3)]})
     wanted = ae.review(call, modification=edit).html
-    options = [call, call, "--mask", "caller=1-3", "--review", place]
+    options: list[str | Path] = [call, call, "--mask", "caller=1-3", "--review", place]
     refusal("store", *options, "--fail-on-crosstalk")
     assert list(tmp_path.iterdir()) == [call]
     report = run_json("store", *options)
@@ -223,3 +249,39 @@ def test_store_takes_decisions(tmp_path: Path) -> None:
     rest = run("store", CALL, out, "--params", f"@{place}", "--dialect", "rest")
     assert rest.exit_code == 2
     assert "decisions have seconds" in rest.output
+
+
+def spoken(folder: Path, *words: str) -> ae.TranscriptFile:
+    """A transcript of the caller's words, one each second from 1.6 s on."""
+    said = [
+        {"word": word, "start": 1.6 + place, "end": 1.9 + place} for place, word in enumerate(words)
+    ]
+    segments = [{"start": 1.6, "end": 5, "text": " ".join(words), "words": said}]
+    place = folder / "said.json"
+    place.write_text(json.dumps({"text": "", "language": "en", "segments": segments}))
+    return ae.TranscriptFile(str(place), "caller")
+
+
+def test_words_are_there_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    told = spoken(tmp_path, "</script>four", "two")
+    place = told.place
+    edit = ae.Modification(mask=EDIT.mask, transcripts=(told,), redact=("ALL",))
+    plain = ae.review(CALL, modification=edit)
+    assert "four" not in plain.html
+    page = ae.review(CALL, modification=edit, with_words=True)
+    words = [["caller", 1.6, 1.9, "</script>four"], ["caller", 2.6, 2.9, "two"]]
+    assert values_of(page)["words"] == words
+    for wrong in ({"modification": EDIT}, {"modification": edit, "after_only": True}):
+        with pytest.raises(ae.InvalidRequestError, match="with_words"):
+            ae.review(CALL, with_words=True, **wrong)
+    options = ["--mask", "caller=1.5-2.25", "--transcript", f"caller={place}"]
+    options += ["--redact", "ALL", "--with-words"]
+    run_json("review", CALL, *options, "-o", tmp_path / "words.html")
+    assert "four" in (tmp_path / "words.html").read_text()
+
+
+def test_a_notebook_shows_the_page_in_a_frame_of_its_own() -> None:
+    page = ae.review(CALL, modification=EDIT)
+    (frame,) = ET.fromstring(f"<div>{page._repr_html_()}</div>")
+    assert frame.attrib["srcdoc"].split() == page.html.split()
+    assert frame.attrib["sandbox"] == "allow-scripts allow-downloads"

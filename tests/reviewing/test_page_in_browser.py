@@ -17,7 +17,7 @@ from playwright.sync_api import Page
 
 import audioengine as ae
 from tests.operations.browser import Browser, open_browser
-from tests.reviewing.test_page import EDIT, HOSTILE
+from tests.reviewing.test_page import EDIT, HOSTILE, spoken
 from tests.support import fixture
 
 SOURCE = fixture("mpeg2-16k-48k")
@@ -188,6 +188,34 @@ def test_every_key_does_what_it_says(shown: Shown) -> None:
     shown.assert_clean()
 
 
+# How much is drawn in each row of a clip, between two shares of its width.
+ROWS = """([kind, left, right]) => {
+    const drawn = document.querySelector(`figure[data-kind=${kind}] canvas`);
+    const [first, width] = [left * drawn.width, (right - left) * drawn.width];
+    const { data } = drawn.getContext("2d").getImageData(first, 0, width, drawn.height);
+    const rows = new Array(drawn.height).fill(0);
+    for (let at = 0; at < data.length; at += 4)
+        rows[Math.floor(at / 4 / Math.floor(width))] += data[at + 3];
+    return rows;
+}"""
+
+
+def test_a_spectrogram_shows_the_beep_at_its_frequency(shown: Shown) -> None:
+    """Of the caller alone, in the upper half: at 1 kHz of 8."""
+    edit = ae.Modification(mask={"caller": [ae.Interval(1.5, 3.5)]})
+    shown.open(ae.review(SOURCE, modification=edit))
+    shown.page.wait_for_selector("figure.chosen")
+    shown.press("s")
+    assert shown.page.get_attribute("#spectral", "aria-pressed") == "true"
+    rows = np.array(shown.page.evaluate(ROWS, ["after", 0.4, 0.6]), float)
+    half = len(rows) // 2
+    upper = rows[: half - 3]
+    assert np.argmax(upper) == pytest.approx(half * 7 / 8, abs=3)
+    shown.press("s")
+    assert shown.page.get_attribute("#spectral", "aria-pressed") == "false"
+    shown.assert_clean()
+
+
 def test_what_is_decided_comes_back(shown: Shown, tmp_path: Path) -> None:
     """Saved, loaded, stored and shown again it is the same, to the sample."""
     edit = ae.Modification(trim=ae.Interval(0.1, 5.7), mask=EDIT.mask, guard_ms=(10, 40))
@@ -211,12 +239,13 @@ def test_what_is_decided_comes_back(shown: Shown, tmp_path: Path) -> None:
     moved = (round(1.49 * RATE), round(2.251 * RATE))
     assert ("caller", moved) in spans
     assert {party for party, _ in spans} == {"caller", "callee"}
-    found = ae.read_labels(labels.encode())
     applied = {one.applied.samples for one in second.report.masks}
-    assert {
-        (int(float(one.interval.start) * RATE + 0.5), int(float(one.interval.end) * RATE + 0.5))
-        for one in found
-    } == applied
+    masked = ae.plan_store(SOURCE, ae.read_labels(labels.encode()).modification()).masks
+    outward = {(one.applied.samples[0], one.applied.samples[1]) for one in masked}
+    assert len(outward) == len(applied)
+    for label, mask in zip(sorted(outward), sorted(applied), strict=True):
+        assert mask[0] - 1 <= label[0] <= mask[0]
+        assert mask[1] <= label[1] <= mask[1] + 1
     place = tmp_path / "decisions.json"
     place.write_text(decisions)
     shown.page.reload()
@@ -238,8 +267,14 @@ def test_hostile_names_and_ten_thousand_masks(shown: Shown, tmp_path: Path) -> N
     place = tmp_path / HOSTILE.replace("/", "")
     place.write_bytes(SOURCE)
     intervals = [ae.Interval(at / 20_000, (at + 9) / 20_000) for at in range(10_000)]
-    shown.open(ae.review(place, modification=ae.Modification(mask={"callee": intervals})))
+    told = spoken(tmp_path, "before", HOSTILE)
+    edit = ae.Modification(mask=EDIT.mask, transcripts=(told,), redact=("ALL",))
+    shown.open(ae.review(place, modification=edit, with_words=True))
     assert shown.page.inner_text("#name") == place.name
+    assert shown.page.locator("#words mark").all_inner_texts() == ["before"]
+    assert shown.page.locator("#words bdi").inner_text() == HOSTILE
+    shown.open(ae.review(SOURCE, modification=ae.Modification(mask={"callee": intervals})))
+    shown.requests.pop()
     assert shown.page.locator("#rows tr").count() == 100
     shown.page.click("#later")
     assert "page 2 of 100" in shown.page.inner_text("#count")

@@ -253,7 +253,7 @@ def test_headers_that_do_not_know_are_no_promise(size: int) -> None:
         (headed(rate=1), "1 Hz"),
         (headed(rate=0), "WAV file"),
         (headed(rate=2_000_000_000), "Hz"),
-        (wav(1, 1, 8000, 16, b""), "without a single sample"),
+        (wav(1, 1, 8000, 16, b""), "without samples"),
         (b"RIFF" + struct.pack("<I", 900) + b"WAVE" + headed(), "WAV file"),
         (headed()[:30], "WAV file"),
     ],
@@ -277,6 +277,33 @@ def test_chained_ogg_is_refused() -> None:
     assert opened(one).sound.length == 2000
     with pytest.raises(ae.UnsupportedAudioError, match="several streams"):
         opened(one + one)
+
+
+@pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
+def test_ogg_that_is_cut_off_is_refused_unless_allowed(codec: str) -> None:
+    data = written(tones(8000, 200_000, 1), 8000, "OGG", codec)
+    last = data.rindex(b"OggS")
+    for end in (last + 3, last + 26, last + 27, len(data) - 1):
+        with pytest.raises(ae.MalformedAudioError, match="cut off inside its last page"):
+            opened(data[:end])
+        found = opened(data[:end], allow_truncated=True)
+        assert [one.code for one in found.warnings] == ["truncated"]
+        assert len(whole(found.sound)) == found.sound.length
+    assert [one.code for one in opened(data[:last]).warnings] == ["truncated"]
+    assert opened(data).warnings == opened(data + b"more").warnings == ()
+
+
+def test_a_codec_that_nobody_has_is_named_once() -> None:
+    with pytest.raises(ae.UnsupportedAudioError) as caught:
+        opened(wav(0x7777, 1, 8000, 16, bytes(1000)))
+    assert str(caught.value).count("WAV file") == 1
+
+
+def test_a_gap_of_years_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit counts seconds, not samples at the highest rate."""
+    monkeypatch.setattr("audioengine.sources.opening.MOST_SECONDS", 1)
+    with pytest.raises(ae.LimitError, match="longer than 1 s"):
+        opened(by_ffmpeg(tones(48_000, 60_000, 1), 48_000, "webm", "libopus"))
 
 
 def test_flac_that_promises_years_is_refused() -> None:

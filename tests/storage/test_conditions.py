@@ -48,7 +48,7 @@ def test_only_what_was_seen_is_replaced(doors: Doors, request: pytest.FixtureReq
     write(doors, "out.mp3", b"ours", seen)
     assert doors.get("out.mp3") == b"ours"
     if is_told_apart(request):
-        with pytest.raises(DestinationChangedError, match="changed meanwhile") as caught:
+        with pytest.raises(DestinationChangedError, match="changed in the meantime") as caught:
             write(doors, "out.mp3", b"late", seen)
         assert caught.value.retryable
         assert doors.get("out.mp3") == b"ours"

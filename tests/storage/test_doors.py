@@ -154,7 +154,7 @@ def test_what_must_be_new_replaces_nothing_that_came_meanwhile(
             staging.publish()
         except ae.StorageError as error:
             assert error.retryable  # noqa: PT017
-            assert "it was changed meanwhile" in str(error)  # noqa: PT017
+            assert "it has changed in the meantime" in str(error)  # noqa: PT017
             assert doors.get("out.mp3") == b"theirs"
         else:
             # Older stores, as Ceph, look at no condition.

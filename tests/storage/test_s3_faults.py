@@ -161,7 +161,7 @@ def test_an_object_replaced_between_two_ranges_was_changed(
     faulty.objects[PATH] = Stored(DATA)
     faulty.faults["GET"] = [servers.fine, servers.replacing(recording("stereo-8k").data)]
     target = tmp_path / "out.mp3"
-    with pytest.raises(ae.StorageError, match=f"{PLACE}.* was changed") as caught:
+    with pytest.raises(ae.StorageError, match=f"{PLACE}.* it has changed") as caught:
         ae.store(PLACE, target, EDIT)
     assert caught.value.retryable
     assert not target.exists()
@@ -185,7 +185,10 @@ def test_an_object_replaced_by_its_own_output_was_read_before(
 def test_a_first_range_that_gives_less_than_there_is_is_not_taken(faulty: FaultyStore) -> None:
     faulty.objects[PATH] = Stored(DATA)
     faulty.always["GET"] = servers.short_range
-    with time_limit(5), pytest.raises(ae.StorageError, match="less than it has") as caught:
+    with (
+        time_limit(5),
+        pytest.raises(ae.StorageError, match="the store sent too few bytes") as caught,
+    ):
         ae.inspect(PLACE)
     assert caught.value.retryable
 
@@ -201,7 +204,9 @@ def test_what_is_stored_wrong_is_removed(
     wrong: str, faulty: FaultyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     faulty.head_says = WRONG[wrong]
-    with pytest.raises(ae.StorageError, match=f"{PLACE}.*not what was sent.*removed") as caught:
+    with pytest.raises(
+        ae.StorageError, match=f"{PLACE}.*differs from what was sent.*removed"
+    ) as caught:
         ae.store(DATA, PLACE, EDIT, s3=ae.S3Options(customer_key=CUSTOMER_KEY))
     assert caught.value.retryable
     assert faulty.objects == {}

@@ -17,11 +17,14 @@
   const maskOf = (party, asked, guard, shown) => ({
     party, asked, guard, shown, decision: "open", original: shown ? [...asked] : null,
   });
-  const given = () => values.masks.map((shown) => maskOf(
-    shown.party, [...shown.asked],
-    [Math.max(0, shown.asked[0] - shown.applied[0]), Math.max(0, shown.applied[1] - shown.asked[1])],
-    shown,
-  ));
+  // Where a guard is clipped, only the option tells how wide it was.
+  const guardOf = ({ asked, applied }) => [
+    Math.max(asked[0] - applied[0], applied[0] === 0 ? values.guard[0] : 0),
+    Math.max(applied[1] - asked[1], applied[1] === values.samples ? values.guard[1] : 0),
+  ];
+  const given = () => values.masks.map(
+    (shown) => maskOf(shown.party, [...shown.asked], guardOf(shown), shown),
+  );
   let masks = given();
   let chosen = masks.length ? 0 : -1;
   let edge = 0;
@@ -345,6 +348,68 @@
 
   // The chosen mask
 
+  const FFT = 256;
+  const hann = Float32Array.from({ length: FFT }, (_, at) => 0.5 - 0.5 * Math.cos(2 * Math.PI * at / FFT));
+  // Powers in decibels of the lower half of the spectrum of FFT samples from `start` on.
+  const spectrum = (samples, start) => {
+    const real = new Float32Array(FFT);
+    const imaginary = new Float32Array(FFT);
+    for (let at = 0; at < FFT; at++) {
+      let reversed = 0;
+      for (let bit = 1; bit < FFT; bit *= 2) reversed = reversed * 2 + (at & bit ? 1 : 0);
+      real[reversed] = (samples[start + at] || 0) * hann[at];
+    }
+    for (let size = 2; size <= FFT; size *= 2) {
+      for (let first = 0; first < FFT; first += size) {
+        for (let at = 0; at < size / 2; at++) {
+          const angle = -2 * Math.PI * at / size;
+          const [one, other] = [first + at, first + at + size / 2];
+          const re = real[other] * Math.cos(angle) - imaginary[other] * Math.sin(angle);
+          const im = real[other] * Math.sin(angle) + imaginary[other] * Math.cos(angle);
+          real[other] = real[one] - re;
+          imaginary[other] = imaginary[one] - im;
+          real[one] += re;
+          imaginary[one] += im;
+        }
+      }
+    }
+    // A sine at full scale has 0 dB: the window passes half of it, one side of the spectrum half.
+    return Float32Array.from({ length: FFT / 2 }, (_, bin) => 20 * Math.log10(
+      Math.hypot(real[bin], imaginary[bin]) / (FFT / 4) + 1e-6,
+    ));
+  };
+  let spectral = false;
+  const spectrograms = new Map();
+  const spectrogramOf = (figure, sound, from, each, width, height) => {
+    const key = [from, each, width, height, colour("wave")].join();
+    const kept = spectrograms.get(figure);
+    if (kept && kept.sound === sound && kept.key === key) return kept.drawn;
+    const drawn = document.createElement("canvas");
+    drawn.width = width;
+    drawn.height = height;
+    const pen = drawn.getContext("2d");
+    const image = pen.createImageData(width, height);
+    pen.fillStyle = colour("wave");
+    pen.fillRect(0, 0, 1, 1);
+    const [red, green, blue] = pen.getImageData(0, 0, 1, 1).data;
+    const half = Math.floor(height / 2);
+    PARTIES.forEach((party, number) => {
+      const samples = sound.buffer.getChannelData(channelOf(party, sound.buffer.numberOfChannels));
+      for (let x = 0; x < width; x++) {
+        const start = Math.round(from - sound.start + (x + 0.5) * each);
+        if (start < 0 || start >= samples.length) continue;
+        const powers = spectrum(samples, start - FFT / 2);
+        for (let y = 0; y < half; y++) {
+          const power = powers[Math.floor((half - 1 - y) / half * FFT / 2)];
+          const at = 4 * ((number * half + y) * width + x);
+          image.data.set([red, green, blue, 255 * clamp((power + 80) / 70, 0, 1)], at);
+        }
+      }
+    });
+    pen.putImageData(image, 0, 0);
+    spectrograms.set(figure, { sound, key, drawn });
+    return drawn;
+  };
   const drawClip = (figure, sound, mask) => {
     const { pen, width, height } = canvas(figure.querySelector("canvas"));
     figure.classList.toggle("chosen", figure.dataset.kind === version);
@@ -354,15 +419,15 @@
       pen.fillText("No clip of this place.", 10, 24);
       return;
     }
-    const [low, high] = around(mask);
-    const from = Math.max(low, sound.start);
-    const to = Math.min(high, sound.end);
+    // All versions on one clock, also where one begins later: edges stand below one another.
+    const [from, to] = around(mask);
     const each = (to - from) / width;
     const bar = (at, name, wide) => {
       pen.fillStyle = colour(name);
       pen.fillRect((at - from) / each - wide / 2, 0, wide, height);
     };
     const [first, last] = applied(mask);
+    if (spectral) pen.drawImage(spectrogramOf(figure, sound, from, each, width, height), 0, 0);
     PARTIES.forEach((party, number) => {
       const middle = height * (number * 2 + 1) / 4;
       if (covers(mask, party)) {
@@ -371,11 +436,13 @@
         pen.fillRect((first - from) / each, middle - height / 4, (last - first) / each, height / 2);
         pen.globalAlpha = 1;
       }
+      if (spectral) return;
       const samples = sound.buffer.getChannelData(channelOf(party, sound.buffer.numberOfChannels));
       pen.fillStyle = colour("wave");
       for (let x = 0; x < width; x++) {
         const start = Math.floor(from - sound.start + x * each);
         const end = Math.min(samples.length, Math.max(start + 1, Math.floor(from - sound.start + (x + 1) * each)));
+        if (start < 0 || start >= samples.length) continue;
         let least = 0;
         let most = 0;
         for (let at = start; at < end; at++) {
@@ -416,6 +483,30 @@
     if (masks[chosen] !== mask) return;
     sounds = found;
     drawClips();
+  };
+
+  const drawWords = () => {
+    const mask = masks[chosen];
+    byId("words").hidden = !values.words.length || !mask;
+    byId("words").replaceChildren();
+    if (!mask) return;
+    const [low, high] = around(mask).map(seconds);
+    const [from, to] = applied(mask).map(seconds);
+    for (const party of [...PARTIES, "both"]) {
+      const near = values.words.filter((word) => word[0] === party && word[1] < high && word[2] > low);
+      if (!near.length) continue;
+      const term = document.createElement("dt");
+      term.textContent = party === "both" ? "unknown party" : party;
+      const said = document.createElement("dd");
+      for (const [, start, end, text] of near) {
+        const inside = (party === "both" || covers(mask, party)) && start < to && end > from;
+        const word = document.createElement(inside ? "mark" : "bdi");
+        word.textContent = text;
+        word.dir = "auto";
+        said.append(word, " ");
+      }
+      byId("words").append(term, said);
+    }
   };
 
   // What is said of the masks
@@ -480,6 +571,7 @@
     byId("version").value = version;
     byId("solo").value = solo;
     list();
+    drawWords();
     drawSoon();
   };
   const changed = () => { refresh(); loadClips(); };
@@ -530,6 +622,12 @@
     say(party ? `Hear ${party} alone.` : "Hear both parties.");
     stop();
     if (wasPlaying) toggle();
+  };
+  const setSpectral = (on) => {
+    spectral = on;
+    byId("spectral").setAttribute("aria-pressed", String(on));
+    drawClips();
+    say(on ? `Spectrogram from 0 to ${rate / 2} Hz, from −80 to −10 dB.` : "Waveform.");
   };
   const setZoom = (share) => {
     byId("zoom").value = String(clamp(share, 0, 100));
@@ -673,6 +771,7 @@
   on("next", "click", () => choose(chosen + 1));
   on("previous", "click", () => choose(chosen - 1));
   on("new", "click", () => setDrawing(!drawing));
+  on("spectral", "click", () => setSpectral(!spectral));
   on("approve", "click", () => decide("approved"));
   on("reject", "click", () => decide("rejected"));
   on("reset", "click", () => {
@@ -725,6 +824,7 @@
     a: () => decide("approved"),
     r: () => decide("rejected"),
     n: () => setDrawing(!drawing),
+    s: () => setSpectral(!spectral),
     "+": () => setZoom(Number(byId("zoom").value) + 10),
     "-": () => setZoom(Number(byId("zoom").value) - 10),
   };

@@ -343,8 +343,8 @@ def kept_check(case: Case, heard: Heard) -> Check:
 
     In no 50 ms, of quiet audio too, more than -50 dBFS is heard beside the source that is also
     louder than all that is near. In none that holds more than -40 dBFS from 100 to 2000 Hz is less
-    heard than -30 dB of that. In no 60 ms, what is heard beside it at a frequency is 2 dB louder
-    than it is about there: see `hear_added`. No band is lost: see `lost_bands`.
+    heard than -30 dB of that. In no 60 ms, what is heard beside the source at a frequency is 2 dB
+    louder than the source is about there: see `hear_added`. No band is lost: see `lost_bands`.
     """
     lost, largest = lost_bands(heard.bands, case.format.rate_hz)
     added = [found for found in heard.added if found.excess_db > _MOST_ADDED_DB]

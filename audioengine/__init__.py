@@ -76,9 +76,9 @@ if TYPE_CHECKING:
     from audioengine.report import PlanReport as PlanReport
     from audioengine.report import RecordingInfo as RecordingInfo
     from audioengine.report import StoreReport as StoreReport
+    from audioengine.reviewing.audiowaveform import Peaks as Peaks
     from audioengine.reviewing.page import ReviewPage as ReviewPage
     from audioengine.reviewing.page import review as review
-    from audioengine.reviewing.peaks import Peaks as Peaks
     from audioengine.reviewing.peaks import peaks as peaks
     from audioengine.settings import Settings as Settings
     from audioengine.settings import load_settings as load_settings
@@ -131,7 +131,7 @@ _HOMES = {
     "ObjectPlace": "storage.buckets",
     "Origin": "redaction.finding",
     "Outcome": "execution.outcome",
-    "Peaks": "reviewing.peaks",
+    "Peaks": "reviewing.audiowaveform",
     "PlanReport": "report",
     "Problem": "errors",
     "RecordFinding": "custody.verdict",

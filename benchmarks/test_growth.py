@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, get_args
 
 import pytest
 
@@ -30,6 +31,7 @@ MOST_TIMES_OF_AN_HOUR = 10
 FILES = 100_000
 
 Task = Callable[[], object]
+Parties = Literal["either", "both"]
 
 
 def compare(what: str, little: Task, much: Task, most: float, rounds: int = ROUNDS) -> None:
@@ -72,18 +74,22 @@ def test_parts_with_gaps(scratch: Path, align: Align) -> None:
     compare(f"1,000 parts with gaps beside 100, align={align}", merge(100), merge(1000), MOST_TIMES)
 
 
-def masking(count: int, target: Path) -> Task:
-    """Masks of 0.1 s or a little less, of both parties, all over the hour."""
+def masking(
+    count: int, target: Path, of: Parties = "either", render: Literal["smart", "full"] = "smart"
+) -> Task:
+    """Masks of 0.1 s or a little less, of one party or the other or of both, all over the hour."""
     draw = random.Random(2)
     step = HOUR_S / count
-    masks: dict[str, list[audioengine.Interval]] = {party: [] for party in PARTIES}
+    masks: dict[str, list[audioengine.Interval]] = {party: [] for party in (*PARTIES, "both")}
     for number in range(count):
         start = number * step + draw.uniform(0, 0.3) * step
         end = start + min(0.1, draw.uniform(0.2, 0.5) * step)
-        masks[draw.choice(PARTIES)].append(audioengine.Interval(round(start, 3), round(end, 3)))
+        party = "both" if of == "both" else draw.choice(PARTIES)
+        masks[party].append(audioengine.Interval(round(start, 3), round(end, 3)))
     modification = audioengine.Modification(mask=masks)
+    options = audioengine.StoreOptions(render=render)
     source = hour(FORMATS["8k"]).path
-    return lambda: audioengine.store(source, target, modification, workers=1)
+    return lambda: audioengine.store(source, target, modification, options, workers=1)
 
 
 def test_masks(scratch: Path) -> None:
@@ -92,7 +98,8 @@ def test_masks(scratch: Path) -> None:
     compare("an hour with 1,000 masks beside 100", few, many, MOST_TIMES)
 
 
-def test_masks_all_over(scratch: Path) -> None:
+@pytest.mark.parametrize("of", get_args(Parties))
+def test_masks_all_over(scratch: Path, of: Parties) -> None:
     """Most frames are re-made: as if all were."""
     source, target = hour(FORMATS["8k"]).path, scratch / "out.mp3"
 
@@ -101,8 +108,17 @@ def test_masks_all_over(scratch: Path) -> None:
         options = audioengine.StoreOptions(render="full")
         audioengine.store(source, target, trim, options, workers=1)
 
-    what = "an hour with 10,000 masks beside all of it re-encoded"
-    compare(what, full, masking(10_000, target), MOST_TIMES_OF_FULL)
+    what = f"an hour with 10,000 masks of {of} beside all of it re-encoded without a mask"
+    compare(what, full, masking(10_000, target, of), MOST_TIMES_OF_FULL)
+
+
+@pytest.mark.parametrize("of", get_args(Parties))
+def test_masks_and_full(scratch: Path, of: Parties) -> None:
+    """Whether re-encoding everything would be worth it."""
+    target = scratch / "out.mp3"
+    what = f"an hour with 10,000 masks of {of} beside the same by render=full"
+    full = masking(10_000, target, of, "full")
+    compare(what, full, masking(10_000, target, of), MOST_TIMES_OF_FULL)
 
 
 def test_a_full_folder(scratch: Path) -> None:

@@ -7,7 +7,7 @@ from io import BytesIO
 from xml.etree import ElementTree as ET
 
 import audioengine as ae
-from audioengine.report_tables import ROWS_AT_MOST, report_html
+from audioengine.report.tables import ROWS_AT_MOST, report_html
 from tests.support import fixture
 
 EDIT = ae.Modification(mask={"caller": [ae.Interval(1.5, 2.25)]})

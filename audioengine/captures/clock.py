@@ -19,8 +19,8 @@ LEAST_DRIFT_S, LEAST_DRIFT_PPM, LEAST_DRIFT_MS = 5, 20, 5
 """A drift counts in a stream of at least 5 s, from 20 ppm and 5 ms in all: jitter alone gives
 smaller ones (measured in synthetic captures with a mean jitter of 20 ms)."""
 MOST_DRIFT_PPM = 1_000
-"""No phone's clock is further off. Beyond it the capture's times are wrong, all the same for
-instance, and the samples stay on the stream's own clock."""
+"""No phone's clock drifts more. Beyond it the capture's times are wrong, for instance all equal,
+and the samples stay on the stream's own clock."""
 
 _BIN_S = 0.5
 """In each half second only the least delayed packet can touch the line."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -33,11 +33,9 @@ from audioengine.storage.options import S3Options
 if TYPE_CHECKING:
     from audioengine.batch.manifest_all import ForAll
     from audioengine.batch.run import BatchProgress, BatchState, ExecutorName
-    from audioengine.report import BatchPlanReport, BatchReport, FailedJobReport
     from audioengine.settings import Settings
 
 _SOME_FAILED = 3
-_SHOWN_FAILURES = 20
 _DRAWN_EVERY_SECONDS = 0.1
 # What says what is done to each recording of a manifest that only names them.
 _EDIT = ("trim", "mask", "absolute", "start_time_ms", "params", "dialect")
@@ -176,7 +174,7 @@ def batch(
         planned = plan_batch(
             manifest, for_all=for_all, s3=s3, options=request.options, settings=settings
         )
-        click.echo(planned.to_json() if as_json else _planned(planned))
+        click.echo(planned.to_json() if as_json else planned.text())
         raise click.exceptions.Exit(_SOME_FAILED if planned.invalid else 0)
     journal = journal or _default_journal(manifest)
     kept = read_record(
@@ -203,7 +201,7 @@ def batch(
         )
     if failures_csv is not None:
         _write_csv(failures_csv, journal)
-    click.echo(report.to_json() if as_json else _text(report))
+    click.echo(report.to_json() if as_json else report.text())
     if report.failed:
         raise click.exceptions.Exit(_SOME_FAILED)
 
@@ -309,62 +307,6 @@ def _pace(now: BatchState, total: int, seconds: float) -> str:
     if now.failed:
         words.append(f"{now.failed:,} failed")
     return ", ".join(words)
-
-
-def _text(report: BatchReport) -> str:
-    rate = report.done / report.wall_seconds if report.wall_seconds else 0
-    counts = f"{report.done:,} done, {report.failed:,} failed, {report.skipped:,} done before"
-    took = f"{report.wall_seconds:.1f} s, {rate:.1f} jobs a second"
-    lines = [
-        f"Jobs      {report.jobs:,}: {counts}",
-        f"Took      {took} (audioengine {report.version})",
-    ]
-    lines += _left_out(report.left_out)
-    if report.recorded is not None:
-        recorded = report.recorded
-        lines += [
-            f"Recorded  {click.format_filename(recorded.record)}: {recorded.count:,} entries",
-            f"          head {recorded.head}",
-        ]
-    if report.stopped:
-        lines.append("Stopped   too many jobs failed; --resume goes on")
-    return "\n".join([*lines, *_failed(report.failures, report.failed)])
-
-
-def _planned(report: BatchPlanReport) -> str:
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.kinds.items())
-    masks = f"{report.masks:,} masks of {report.masked_seconds:,.1f} s in all"
-    lines = [
-        f"Jobs      {report.jobs:,}" + (f": {kinds}" if kinds else ""),
-        f"Work      {masks}, {report.trims:,} trims, {report.copies:,} plain copies",
-        f"Sources   {_size(report)}",
-        f"Invalid   {report.invalid:,} lines can't be done",
-        *_left_out(report.left_out),
-    ]
-    return "\n".join([*lines, *_failed(report.failures, report.invalid)])
-
-
-def _size(report: BatchPlanReport) -> str:
-    known = f"{report.source_bytes:,} bytes"
-    if not report.unsized:
-        return known
-    unknown = f"of {report.unsized:,} jobs the manifest tells no size"
-    return f"{known}; {unknown}" if report.source_bytes else unknown
-
-
-def _left_out(count: int) -> list[str]:
-    told = f"Left out  {count:,} that are no recordings; --include GLOB takes others"
-    return [told] if count else []
-
-
-def _failed(failures: Sequence[FailedJobReport], count: int) -> list[str]:
-    lines = []
-    for one in failures[:_SHOWN_FAILURES]:
-        named = "" if one.source is None else f", {one.source}"
-        lines.append(f"Failed    line {one.line}{named}: {one.message}")
-    if count > len(lines):
-        lines.append(f"          and {count - len(lines):,} more, see the journal")
-    return lines
 
 
 def _write_csv(path: Path, journal: Path) -> None:

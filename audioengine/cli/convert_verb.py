@@ -204,7 +204,6 @@ def convert(
         )
         wanted = "DST alone" if legs is not None else "SRC and DST"
         raise click.UsageError(f"With {given}, {wanted} must be given.")
-    from audioengine.cli.convert_text import converted
     from audioengine.cli.progress import progress_bar
     from audioengine.operations.converting import convert as run
 
@@ -222,4 +221,4 @@ def convert(
             workers=workers,
             progress=progress,
         )
-    click.echo(report.to_json() if as_json else converted(report, destination))
+    click.echo(report.to_json() if as_json else report.text(destination))

@@ -102,27 +102,25 @@ class _Shown:
     @property
     def text(self) -> str:
         """For people."""
-        from audioengine.cli.text import check_lines
+        from audioengine.report.lines import check_lines
 
         lines = [self.words, "", f"Checked with {self.decoder}, a decoder that isn't ours:"]
         return "\n".join((*lines, *(f"  {line}" for line in check_lines(self.checks))))
 
 
 def _edit(job: _Job, folder: Path) -> _Shown:
-    from audioengine.cli import text
     from audioengine.operations.store import store
     from audioengine.operations.verification import verify
 
     output = folder / f"{job.source.stem}-masked.mp3"
     # Were everything re-encoded, there would be nothing to show.
     report = store(job.source, output, job.modification, StoreOptions(fallback="refuse"))
-    words = "\n".join((*job.words, "", text.stored(report, str(job.source), str(output))))
+    words = "\n".join((*job.words, "", report.text(str(job.source), str(output))))
     verdict = verify(job.source, output, job.modification, StoreOptions(fallback="refuse"))
     return _Shown(words, output, report, verdict.decoder, verdict.checks)
 
 
 def _merge(folder: Path) -> _Shown:
-    from audioengine.cli import merge_text
     from audioengine.operations.merge import merge
     from audioengine.operations.merge_verification import verify_merge
 
@@ -130,7 +128,7 @@ def _merge(folder: Path) -> _Shown:
     output = folder / "conference-merged.mp3"
     report = merge(parts, output)
     words = "Three recordings of one conversation, with a conference in the middle, become one.\n\n"
-    words += merge_text.merge_text(report, str(output))
+    words += report.text(str(output))
     verdict = verify_merge(parts, output)
     return _Shown(words, output, report, verdict.decoder, verdict.checks)
 

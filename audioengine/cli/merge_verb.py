@@ -221,13 +221,12 @@ def merge(
     whole or not at all.
     """
     request = read_merge(**asked)
-    from audioengine.cli import merge_text
     from audioengine.operations.merge import merge as run
     from audioengine.operations.merge import plan_merge
 
     if dry_run:
         planned = plan_merge(request.parts, request.options, s3=request.s3)
-        click.echo(planned.to_json() if as_json else merge_text.merge_plan_text(planned))
+        click.echo(planned.to_json() if as_json else planned.text())
         return
     kept = read_record(record, pcm_digest)
     from audioengine.cli.progress import progress_bar
@@ -242,7 +241,7 @@ def merge(
             workers=workers,
             progress=progress,
         )
-    click.echo(report.to_json() if as_json else merge_text.merge_text(report, destination))
+    click.echo(report.to_json() if as_json else report.text(destination))
 
 
 def _parts(named: Sequence[_Named], conferences: Sequence[_Conference]) -> list[MergePart]:

@@ -5,16 +5,12 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import click
 
 from audioengine.choices import CallerChannel
 from audioengine.cli.options import json_option, read_s3, s3_options, workers_option
 from audioengine.storage.options import S3Options
-
-if TYPE_CHECKING:
-    from audioengine.report import DtmfReport
 
 
 @click.command(epilog="Example: audioengine dtmf call.mp3")
@@ -68,21 +64,7 @@ def dtmf(
         s3=read_s3(**s3),
         workers=workers,
     )
-    click.echo(report.to_json() if as_json else "\n".join(_lines(report)))
-
-
-def _lines(report: DtmfReport) -> list[str]:
-    """A line for each string."""
-    lines = []
-    for one in report.strings:
-        start, end = (ms / 1000 for ms in one.interval.ms)
-        count = "1 key" if one.keys == 1 else f"{one.keys} keys"
-        what = f"{count}, an echo" if one.echo else count
-        digits = "" if one.digits is None else f"  {one.digits}"
-        lines.append(f"{one.party:<7} {start:>9.3f} to {end:.3f} s  {what}{digits}")
-    length = report.samples / report.rate_hz
-    lines.append(f"{length:.1f} s heard in {report.wall_seconds:.2f} s")
-    return lines + [f"Warning: {one.message}" for one in report.warnings]
+    click.echo(report.to_json() if as_json else report.text(show_digits=show_digits))
 
 
 @click.command(epilog="Example: audioengine labels report.json -o masks.txt")

@@ -79,7 +79,6 @@ def store(
         _write_labels(planned, labels_out, format, request)
         return
     kept = read_record(record, pcm_digest)
-    from audioengine.cli import text
     from audioengine.cli.progress import progress_bar
     from audioengine.operations.store import store as run
 
@@ -98,7 +97,7 @@ def store(
             progress=progress,
         )
     _write_labels(report, labels_out, format, request)
-    click.echo(report.to_json() if as_json else text.stored(report, source, destination))
+    click.echo(report.to_json() if as_json else report.text(source, destination))
 
 
 @contextmanager
@@ -155,11 +154,10 @@ def plan(source: str, as_json: bool, **edit: Any) -> None:
 
 
 def _plan(source: str, request: Request, *, as_json: bool) -> PlanReport:
-    from audioengine.cli import text
     from audioengine.operations.store import plan_store
 
     report = plan_store(source, request.modification, request.options, **request.places)
-    click.echo(report.to_json() if as_json else text.store_plan_text(report, source))
+    click.echo(report.to_json() if as_json else report.text(source))
     return report
 
 
@@ -169,8 +167,7 @@ def _plan(source: str, request: Request, *, as_json: bool) -> PlanReport:
 @json_option
 def inspect(source: str, as_json: bool, **s3: str | None) -> None:
     """Describe the recording SRC by its frames. Nothing is decoded."""
-    from audioengine.cli import text
     from audioengine.operations.inspection import inspect as run
 
     info = run(source, s3=read_s3(**s3))
-    click.echo(info.to_json() if as_json else text.inspected(info, source))
+    click.echo(info.to_json() if as_json else info.text(source))

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from audioengine.settings import Settings
     from audioengine.storage import Storage
 
-_SHOWN_FAILURES = 20
-
 
 @click.command(
     "verify-record", epilog="Example: audioengine verify-record custody.jsonl --head 3f2a…"
@@ -61,7 +59,7 @@ def verify_record(
     if entries is not None:
         entries.end(verdict)
     else:
-        click.echo(_text(verdict, files=files))
+        click.echo(verdict.text(files=files))
     if not verdict.passed:
         raise click.exceptions.Exit(1)
 
@@ -92,45 +90,3 @@ class _Entries:
         begun = "" if self._next == ", " else self._next
         # Not to_json: a place may hold what no terminal's encoding has.
         click.echo(f"{begun}], {json.dumps(verdict.to_dict())[1:]}")
-
-
-def _shown(message: str) -> str:
-    """A message without line ends and control characters: whoever wrote the record chose them."""
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in message
-    )
-
-
-def _text(verdict: RecordVerification, *, files: bool) -> str:
-    from audioengine.cli.text import layout
-
-    hmacs = "without HMACs"
-    if verdict.keyed:
-        hmacs = "HMACs checked" if verdict.key_checked else "HMACs not checked: no key is set"
-    covered = []
-    if verdict.head_line is not None:
-        covered = [f"the one given is that of line {verdict.head_line:,}, and covers no later one"]
-    failed = [f"{one.code}: {one.message}" for one in verdict.findings]
-    for entry in verdict.failures[:_SHOWN_FAILURES]:
-        failed += [
-            f"line {entry.line}: {one.code}: {_shown(one.message)}" for one in entry.findings
-        ]
-    if verdict.failed > _SHOWN_FAILURES:
-        more = verdict.failed - _SHOWN_FAILURES
-        failed.append(f"and {more:,} more entries; --json names all")
-    outputs = f"{verdict.outputs_checked:,} checked, {verdict.outputs_superseded:,} superseded"
-    sources = f"{verdict.sources_checked:,} checked, {verdict.sources_unreachable:,} unreachable"
-    right = "VERIFIED" if verdict.passed else "NOT VERIFIED"
-    count = f"{verdict.count - verdict.failed:,} of {verdict.count:,} entries are right"
-    return layout(
-        (
-            "Record",
-            [f"{click.format_filename(verdict.record)}: {verdict.count:,} entries, {hmacs}"],
-        ),
-        ("Head", [verdict.head, *covered]),
-        ("Outputs", [outputs] if files else ["not looked at"]),
-        ("Sources", [sources] if files else []),
-        ("Failed", failed),
-        ("Verdict", [f"{right}: {count}"]),
-        ("Took", [f"{verdict.wall_seconds:.3f} s (audioengine {verdict.version})"]),
-    )

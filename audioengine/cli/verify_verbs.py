@@ -45,7 +45,6 @@ def verify(
     Only the files count, and decoders that rendering does not use hear them; this needs
     audioengine[verify]. The exit code is 1 if a check fails.
     """
-    from audioengine.cli import text
     from audioengine.operations.verification import verify as judge
 
     request = read_request(**options)
@@ -58,7 +57,7 @@ def verify(
         workers=workers,
         **request.places,
     )
-    _print(verdict, text.store_verdict_text(verdict, source, output), as_json=as_json)
+    _print(verdict, verdict.text(source, output), as_json=as_json)
 
 
 @click.command(
@@ -75,12 +74,11 @@ def verify_merge(output: str, workers: int | None, as_json: bool, **options: Any
 
     As `verify` does for a store. The exit code is 1 if a check fails.
     """
-    from audioengine.cli import merge_text
     from audioengine.operations.merge_verification import verify_merge as judge
 
     request = read_merge(**options)
     verdict = judge(request.parts, output, request.options, s3=request.s3, workers=workers)
-    _print(verdict, merge_text.merge_verdict_text(verdict, output), as_json=as_json)
+    _print(verdict, verdict.text(output), as_json=as_json)
 
 
 def _print(verdict: Verification | MergeVerification, shown: str, *, as_json: bool) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from audioengine.report import Json
+from audioengine.report import Report
+
+_SHOWN_FAILURES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class EntryVerdict:
         return {"passed": self.passed, **asdict(self)}
 
 
-@dataclass(frozen=True)
-class RecordVerification(Json):
+@dataclass(frozen=True, repr=False)
+class RecordVerification(Report):
     """Whether a record and its files are what they were."""
 
     passed: bool
@@ -77,3 +79,54 @@ class RecordVerification(Json):
     sources_unreachable: int
     version: str
     wall_seconds: float
+
+    def text(self, *, files: bool = True) -> str:
+        """The verdict as the command line prints it.
+
+        `files` says whether the files that the record names were judged.
+        """
+        from click import format_filename
+
+        from audioengine.report.lines import layout, took_line
+
+        hmacs = "without HMACs"
+        if self.keyed:
+            hmacs = "HMACs checked" if self.key_checked else "HMACs not checked: no key is set"
+        covered = []
+        if self.head_line is not None:
+            line = f"the one given is that of line {self.head_line:,}"
+            covered = [f"{line}, and covers no later one"]
+        failed = [f"{one.code}: {one.message}" for one in self.findings]
+        for entry in self.failures[:_SHOWN_FAILURES]:
+            failed += [
+                f"line {entry.line}: {one.code}: {_printable(one.message)}"
+                for one in entry.findings
+            ]
+        if self.failed > _SHOWN_FAILURES:
+            failed.append(f"and {self.failed - _SHOWN_FAILURES:,} more entries; --json names all")
+        outputs = f"{self.outputs_checked:,} checked, {self.outputs_superseded:,} superseded"
+        sources = f"{self.sources_checked:,} checked, {self.sources_unreachable:,} unreachable"
+        right = "VERIFIED" if self.passed else "NOT VERIFIED"
+        count = f"{self.count - self.failed:,} of {self.count:,} entries are right"
+        return layout(
+            ("Record", [f"{format_filename(self.record)}: {self.count:,} entries, {hmacs}"]),
+            ("Head", [self.head, *covered]),
+            ("Outputs", [outputs] if files else ["not looked at"]),
+            ("Sources", [sources] if files else []),
+            ("Failed", failed),
+            ("Verdict", [f"{right}: {count}"]),
+            ("Took", [took_line(self.wall_seconds, self.version)]),
+        )
+
+    def figures(self) -> list[str]:
+        """The verdict, and how many entries are right."""
+        out = ["verified" if self.passed else "not verified"]
+        out += [one.code for one in self.findings]
+        return [*out, f"{self.count - self.failed:,} of {self.count:,} entries are right"]
+
+
+def _printable(message: str) -> str:
+    """A message without line ends and control characters: whoever wrote the record chose them."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in message
+    )

@@ -172,8 +172,8 @@ def _warnings(
     if unknown:
         yield Notice(
             "payload_types_unknown",
-            f"Packets of the payload types {sorted(unknown)} were left out: nobody said what they "
-            "stand for.",
+            f"Packets of the payload types {sorted(unknown)} were left out: payload_types does not "
+            "name them.",
         )
     if found.cut_off_bytes:
         yield Notice(

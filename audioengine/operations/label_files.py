@@ -123,7 +123,7 @@ def _labels(path: str, edited: object, clock: str) -> list[Label]:
 
 
 _Found: TypeAlias = list[tuple[str, Fraction, Fraction | None, str]]
-"""Party, start, end and kind of what files told."""
+"""Party, start, end and kind of stretches from files."""
 
 
 def _found(edited: Mapping[str, Any]) -> _Found:

@@ -41,7 +41,7 @@ from audioengine.times import Interval, exact
 from audioengine.version import VERSION
 
 GUARD_MS = 60
-"""By how much to widen strings: windows tell edges to 8 ms, and MP3 smears them."""
+"""The guard of strings: analysis windows find edges to 8 ms, and MP3 smears them."""
 KIND = "DTMF"
 _BLOCK_S = 30
 _QUIETER_DB = 3
@@ -135,7 +135,7 @@ def with_tones(
     masks = sorted((*edits.masks, *more.masks), key=lambda one: MASK_PARTIES.index(one.party))
     seconds = time.perf_counter() - started
     heard = tuple(replace(one, wall_seconds=seconds) for one in more.findings)
-    # That nobody pressed a key is nothing to warn of.
+    # A recording without keys needs no warning.
     warnings = [one for one in more.warnings if one.code != "no_findings"]
     return replace(
         edits,

@@ -45,7 +45,7 @@ class _Quiet:
 
     def leave(self) -> None:
         with self._lock:
-            # A process that was forked meanwhile has started over.
+            # A process that was forked inside has started over.
             self._inside = max(0, self._inside - 1)
             streams = _streams()
             if streams is not None and not self._inside:

@@ -19,6 +19,7 @@ from typing import TypeAlias, overload
 from audioengine.edits import FindingsFile, FoundStretch, Modification, Party
 from audioengine.errors import InvalidRequestError, Problem
 from audioengine.notices import Notice
+from audioengine.redaction.number_words import ENGLISH
 from audioengine.times import Interval, Number, exact, exact_or_none
 
 Guard: TypeAlias = Number | tuple[Number, Number]
@@ -39,8 +40,11 @@ MAX_SECONDS = 10**9
 # A name, not what was said: no number that matters has so few digits.
 _KIND = re.compile(r"[^\W\d_][\w .:/-]{0,63}")
 _KIND_DIGITS = 3
+# Captions and tiers of transcripts hold sentences where labels hold names, and "seven three one".
+_KIND_WORDS = 3
+_KIND_SPOKEN_NUMBERS = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SEPARATORS = re.compile(r"[ .:/_-]+")
+_SEPARATORS = re.compile(r"[\s.:/_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ class Finding:
     end may be equal, which masks nothing without a guard, and is refused then."""
     kind: str | None = None
     """What it is, for instance ``CREDIT_DEBIT_NUMBER``: a name of at most 64 letters, digits and
-    separators, at most 3 of them digits; None: the file does not tell."""
+    separators, at most 3 of them digits, in at most 3 words, at most one of them a number; None:
+    the file does not tell."""
     confidence: Number | None = None
     """0 to 1; None: the file does not tell."""
     origin: Origin | None = None
@@ -95,7 +100,8 @@ class Finding:
         if self.kind is not None and not is_kind(self.kind):
             rule = (
                 "must be a name of at most 64 letters, digits and separators, "
-                f"at most {_KIND_DIGITS} of them digits"
+                f"at most {_KIND_DIGITS} of them digits, in at most {_KIND_WORDS} words, at most "
+                f"{_KIND_SPOKEN_NUMBERS} of them a number"
             )
             problems.append(Problem(f"{at}.kind", f"<{type(self.kind).__name__}>", rule))
         if self.confidence is not None:
@@ -261,6 +267,9 @@ def is_kind(kind: object) -> bool:
         isinstance(kind, str)
         and _KIND.fullmatch(kind) is not None
         and sum(map(str.isdigit, kind)) <= _KIND_DIGITS
+        and len(kind.split()) <= _KIND_WORDS
+        and sum(word in ENGLISH.numbers for word in _SEPARATORS.split(kind.lower()))
+        <= _KIND_SPOKEN_NUMBERS
     )
 
 

@@ -14,6 +14,8 @@ _SIGNS = "-–—./, \u00a0\u202f"
 _WRITTEN = re.compile(rf"\d(?:[{_SIGNS}]*\d)*")
 _EDGES = re.compile(r"^[^\w]+|[^\w]+$")
 _PARTS = re.compile(r"[\s\-–]+")
+_GLUED_DIGITS = 4
+"""A word with so many digits says them, whatever else is in it: a group of a card number's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,10 @@ class Vocabulary:
             return (_Atom("digits", "".join(str(int(one)) for one in bare if one.isdecimal())),)
         atoms = [self._part(part) for part in _PARTS.split(bare)]
         known = [atom for atom in atoms if atom is not None]
-        return tuple(known) if len(known) == len(atoms) else ()
+        if len(known) == len(atoms):
+            return tuple(known)
+        glued = "".join(str(int(one)) for one in bare if one.isdecimal())
+        return (_Atom("digits", glued),) if len(glued) >= _GLUED_DIGITS else ()
 
     def _part(self, part: str) -> _Atom | None:
         table = self.table

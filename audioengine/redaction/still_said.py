@@ -87,7 +87,12 @@ def _inside(stream: WordStream, masks: Sequence[Span], rate_hz: int) -> list[_Pl
             continue
         middle = (start + Fraction(end)) / 2
         at = int(middle * rate_hz)
-        if any(_is_well_inside(middle, one, rate_hz) for one in touching(masks, Span(at, at))):
+        around = touching(masks, Span(at, at))
+        if stream.is_timed_as_a_whole(place):
+            # Which of a segment's words are where is not known: it must lie in the mask as a whole.
+            length = (Fraction(end) - start) * rate_hz
+            around = [mask for mask in around if length <= mask.length]
+        if any(_is_well_inside(middle, one, rate_hz) for one in around):
             out.append((stream.party or "both", float(start), float(end)))
     return out
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Short stretches of a recording around its masks, each an MP3 of its own.
+"""Cuts clips around the masks of a recording, each as an MP3.
 
-A clip is cut as `store` trims: its frames are the recording's own, and it plays exactly the samples
-of its stretch from its first to its last. Players that seek in a long MP3 promise neither.
+A clip is cut as `store` trims: it keeps the recording's frames, and plays exactly the samples of
+its stretch. A player that seeks in a long MP3 guarantees neither.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from audioengine.operations.store_request import is_copy
 from audioengine.render.workers import executor_of
 
 MARGIN_S = 1.5
-"""Heard before and after each edge: an edge moves by 10 ms, and ±1 s around it is played."""
+"""Audio before and after each edge: an edge moves by 10 ms, and ±1 s around it is played."""
 
 WHOLE_AT_MOST_S = 8
-"""A longer mask has a clip at each of its edges, and none between."""
+"""A longer mask has a clip at each edge, and none in between."""
 
 CLIPPED_AT_MOST_S = 900
-"""Of all clips of a page together; what comes after has none."""
+"""The length of all clips of a page together; later masks have no clips."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A stretch of a recording that can be played on its own."""
+    """A stretch of a recording that plays on its own."""
 
     span: Span
     """On the clock of the page, which is the source's."""
@@ -42,7 +42,7 @@ class Clip:
 
 
 def stretches(masks: Iterable[Span], samples: int, rate_hz: int) -> tuple[Span, ...]:
-    """Where there are clips: around the edges of these masks, joined where they touch."""
+    """The stretches of clips: around the edges of these masks, joined where they touch."""
     margin, whole = round(MARGIN_S * rate_hz), WHOLE_AT_MOST_S * rate_hz
     wanted: list[Span] = []
     for mask in masks:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One HTML file of the parts of a page: its frame, style, scripts and what it shows.
+"""Builds one HTML file from the parts of a page: frame, style, scripts and contents.
 
 Its policy lets nothing run but these scripts, by their digests, and nothing be fetched at all. What
 it shows stands in a block of JSON, in which no letter can end the block.
@@ -30,7 +30,7 @@ def _digest(text: str) -> str:
 
 
 def in_script(values: Mapping[str, Any]) -> str:
-    """JSON that can stand between script tags: pure ASCII without a single angle bracket."""
+    """JSON that is safe between script tags: ASCII without angle brackets."""
     return json.dumps(values, separators=(",", ":")).translate(_ESCAPES)
 
 

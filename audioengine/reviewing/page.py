@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`review`: a page that shows an edit of a recording and lets people listen to it."""
+"""`review` makes a page that shows an edit of a recording and plays it."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from audioengine.operations.store import store
 from audioengine.operations.transcripts import timed_words, with_transcripts
 from audioengine.operations.workers import worker_count
 from audioengine.report import IntervalReport, StoreReport
-from audioengine.reviewing.audiowaveform import numbers
+from audioengine.reviewing.audiowaveform import Extremes, numbers
 from audioengine.reviewing.clips import Clip, clips_of, stretches
 from audioengine.reviewing.document import page_html
-from audioengine.reviewing.peaks import Extremes, peaks_of, read_extremes, samples_per_pixel
+from audioengine.reviewing.peaks import peaks_of, read_extremes, samples_per_pixel
 from audioengine.sources.raw import RawFormat
 from audioengine.storage import DestinationLike, S3Options, SourceLike, open_destination
 from audioengine.times import Number, exact
 from audioengine.version import VERSION
 
 PIXELS_AT_MOST = 100_000
-"""Of the waveform of a whole recording; around masks, clips show every sample."""
+"""The most pixels of a whole recording's waveform; around masks, clips show every sample."""
 
 _FINEST_PER_S = 100
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ReviewPage:
-    """A page for a browser: one HTML file that needs no network and asks for none."""
+    """A page for a browser: one HTML file that needs no network."""
 
     html: str
     report: StoreReport
-    """What `store` says of the edit."""
+    """The report of `store`."""
 
     def __repr__(self) -> str:
         return f"ReviewPage({len(self.html):,} characters, {len(self.report.masks)} masks)"
@@ -79,13 +79,13 @@ def review(
     s3: S3Options | None = None,
     workers: int | None = None,
 ) -> ReviewPage:
-    """Make a page that shows what `store` makes of a recording, and plays it before and after.
+    """Make a page that shows and plays a recording before and after `store`.
 
     The page holds both waveforms, and around each mask a clip of the source and one of the output.
     It must be kept as the source is, unless it is made with `after_only`.
 
-    output: what `store` made before; None makes it anew, in memory. Where its bytes differ from
-        what `store` makes here, the page says so.
+    output: an output of `store`; None makes it again, in memory. If its bytes differ from those
+        that `store` makes now, the page says so.
     after_only: leave out all that comes from the source: its name, digest, waveform, sound and
         warnings, and what was measured under masks.
     with_audio: hold all of both recordings, not only clips.
@@ -158,7 +158,7 @@ def review(
         digest = report.output.sha256 if output is None else sha256_hex(after.file)
         content = _Content(before, after, report, options, count, digest, after_only=after_only)
         values = {
-            **content.told(modification),
+            **content.reported(modification),
             **content.waveforms(),
             **content.clips(whole=with_audio),
             "checks": checks,
@@ -175,7 +175,7 @@ def review(
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What a page shows."""
+    """The contents of a page."""
 
     before: Recording
     after: Recording
@@ -192,16 +192,16 @@ class _Content:
 
     @property
     def kept(self) -> Span:
-        """What the output plays, on the source's clock."""
+        """The stretch that the output plays, on the source's clock."""
         return _span(self.report.trim.applied)
 
     @property
     def differs(self) -> bool:
-        """Whether the output is not what is made here."""
+        """Whether the output differs from the one that `store` makes now."""
         return self.digest != self.report.output.sha256
 
-    def told(self, modification: Modification | None) -> dict[str, Any]:
-        """What the report says."""
+    def reported(self, modification: Modification | None) -> dict[str, Any]:
+        """The values from the report."""
         report, rate_hz = self.report, self.rate_hz
         guard = self.options.completed(modification_of(modification)).guard_ms or 0
         before, after = guard if isinstance(guard, tuple) else (guard, guard)
@@ -279,7 +279,7 @@ class _Content:
         return {"peaks": values}
 
     def _changed(self, before: Extremes, each: int) -> Extremes:
-        """The output's pixels: the source's, but for those that re-made frames reach into."""
+        """The output's pixels: the source's, except where re-made frames reach into them."""
         kept, frame = self.kept, self.after.index.format.samples_per_frame
         pixels = before.copy()
         pixels[: kept.start // each] = 0
@@ -334,7 +334,7 @@ def _span(interval: IntervalReport) -> Span:
 
 
 def _reopenable(source: SourceLike) -> SourceLike:
-    """A source that can be opened several times: what can be read once is read into memory."""
+    """A source that can be opened several times; one that can be read only once is read first."""
     if isinstance(source, (str, os.PathLike, bytes)):
         return source
     from audioengine.storage import ObjectPlace, open_source
@@ -346,7 +346,7 @@ def _reopenable(source: SourceLike) -> SourceLike:
 
 
 def name_of(source: SourceLike) -> str:
-    """What a source is called on a page: the last part of its path or key; empty where none."""
+    """The name of a source on a page: the last part of its path or key; empty for others."""
     if isinstance(source, (str, os.PathLike)):
         return os.fsdecode(source).rpartition("/")[2]
     return ""

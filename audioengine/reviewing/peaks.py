@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Rational
 
@@ -19,67 +18,15 @@ from audioengine.operations.recording import Recording, open_recording
 from audioengine.operations.workers import worker_count
 from audioengine.render.execute import Progress
 from audioengine.render.workers import executor_of
+from audioengine.reviewing.audiowaveform import Extremes, Peaks
 from audioengine.storage import S3Options, SourceLike
 from audioengine.times import Number
-
-Extremes = npt.NDArray[np.int16]
 
 PIXELS_PER_SECOND = 100
 """The default: a pixel covers 10 ms, the step by which a reviewer moves an edge."""
 
 BLOCK_SAMPLES = 1 << 20
 """The samples that each worker decodes at once: 8 MiB of floats, less than 0.5 % warm-up."""
-
-
-@dataclass(frozen=True, eq=False)
-class Peaks:
-    """The waveform of both parties, one row per pixel.
-
-    `to_json` and `to_dat` write the formats of audiowaveform, which peaks.js, waveform-data.js and
-    wavesurfer.js read.
-    """
-
-    caller: Extremes
-    """[shape=(pixels, 2)] The lowest and the highest sample, full scale 32,768."""
-    callee: Extremes
-    """[shape=(pixels, 2)] The same array as `caller` if the recording is mono."""
-    rate_hz: int
-    samples_per_pixel: int
-    """The last pixel may hold fewer."""
-    samples: int
-
-    def __len__(self) -> int:
-        """Return the number of pixels."""
-        return len(self.caller)
-
-    def __repr__(self) -> str:
-        return (
-            f"Peaks({len(self)} pixels of {self.samples_per_pixel} samples, {self.rate_hz} Hz, "
-            f"{self.samples / self.rate_hz:.3f} s)"
-        )
-
-    @property
-    def duration(self) -> float:
-        """The duration in seconds."""
-        return self.samples / self.rate_hz
-
-    def to_json(self, bits: int = 8) -> str:
-        """Return audiowaveform's JSON, version 2, with 8 or 16 bits per number.
-
-        Raises InvalidRequestError for other `bits`.
-        """
-        from audioengine.reviewing.audiowaveform import to_json
-
-        return to_json(self, bits)
-
-    def to_dat(self, bits: int = 8) -> bytes:
-        """Return audiowaveform's binary data, version 2, with 8 or 16 bits per number.
-
-        Raises InvalidRequestError for other `bits`.
-        """
-        from audioengine.reviewing.audiowaveform import to_dat
-
-        return to_dat(self, bits)
 
 
 def peaks(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of an Ogg file, how many streams they hold, and whether all are there: RFC 3533, 6."""
+"""Reads the pages of an Ogg file: its streams, and whether it is complete (RFC 3533, section 6)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class OggPages:
     """What the pages of an Ogg file say."""
 
     streams: int
-    """That begin in the file, be it one after the other or beside one another."""
+    """The number of streams in the file, in sequence or multiplexed."""
     missing_bytes: int
-    """Of the last page, how much is not there."""
+    """The bytes that the last page lacks."""
     is_ended: bool
     """Whether the last page is marked as the end of a stream, which killed recorders leave out."""
 

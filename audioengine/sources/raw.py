@@ -72,7 +72,7 @@ class RawFormat:
 
 
 def raw_format(raw: RawFormat | str | None) -> RawFormat | None:
-    """The format of a file without a header, be it given as text.
+    """The format of a file without a header, parsed if it is text.
 
     Raises InvalidRequestError.
     """

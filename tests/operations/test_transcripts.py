@@ -403,6 +403,33 @@ def test_an_outputs_transcript_is_a_second_opinion(file: Path, tmp_path: Path) -
     assert "a card number of callee" in " ".join(result.output.split())
 
 
+def test_an_outputs_transcript_of_whole_turns_is_judged_by_what_its_times_tell() -> None:
+    """A turn around a mask proves nothing; one inside it, and a card number anywhere, do."""
+    masked = ae.Modification(mask={"caller": [ae.Interval(1, 3)]})
+    out = BytesIO()
+    ae.store(CALL, out, masked)
+    turns = (
+        ("hello thanks", 0, 8000, True),
+        ("eight", 1500, 2500, False),
+        (SECRET, 0, 8000, False),
+    )
+    for content, start, end, passed in turns:
+        turn = {
+            "ParticipantRole": "CUSTOMER",
+            "BeginOffsetMillis": start,
+            "EndOffsetMillis": end,
+            "Content": content,
+        }
+        verdict = ae.verify(
+            CALL,
+            out.getvalue(),
+            masked,
+            ae.StoreOptions(transcript=ae.TranscriptOptions(agent="callee")),
+            output_transcript=encoded({"Transcript": [turn]}),
+        )
+        assert verdict.checks[-1].passed is passed
+
+
 def test_an_outputs_transcript_is_on_the_trimmed_clock(file: Path) -> None:
     trimmed = ae.Modification(
         trim=ae.Interval(0.5, None),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -210,3 +211,13 @@ def test_american_express_has_fifteen_digits() -> None:
     assert spoken(f"{AMEX[:4]} {AMEX[4:10]} {AMEX[10:]}") == [
         f"CARD_NUMBER: {AMEX[:4]} {AMEX[4:10]} {AMEX[10:]}"
     ]
+
+
+@pytest.mark.parametrize("said", ["cardis{}", "{}'s", "{}usd", "x{}\u200by"])
+def test_a_word_with_a_number_glued_on_is_found(said: str) -> None:
+    (found,) = findings(f"it is {said.format(VISA)} okay")
+    assert (found.kind, found.start, found.end) == ("CARD_NUMBER", 1, Decimal("1.5"))
+
+
+def test_marks_without_a_width_hide_no_digits() -> None:
+    assert len(findings("4012\u200b8888 88\u200b88 1881")) == 1

@@ -290,3 +290,24 @@ def test_a_name_says_what_to_write() -> None:
     assert tuple(map(label_format, names)) == FORMATS
     with pytest.raises(ae.InvalidRequestError, match="srt"):
         label_format("a.srt")
+
+
+@pytest.mark.parametrize(
+    "said", ["my PIN is four one seven", "seven three one", "nine-two", "FOUR_ONE_SEVEN"]
+)
+def test_what_a_caption_says_is_no_kind(said: str) -> None:
+    """Captions and tiers of a transcript hold what was said where labels hold names."""
+    for data in (
+        f"WEBVTT\n\n00:01.000 --> 00:02.000\n<v caller>{said}</v>\n",
+        f"1\t2\tcaller: {said}\n",
+    ):
+        (finding,) = ae.read_labels(data.encode())
+        assert (finding.party, finding.kind) == ("caller", None)
+    with pytest.raises(ae.InvalidRequestError, match="kind"):
+        ae.Finding("caller", ae.Interval(1, 2), said)
+
+
+@pytest.mark.parametrize("name", ["card number", "one-time password", "date of birth"])
+def test_names_of_kinds_stay(name: str) -> None:
+    (finding,) = ae.read_labels(f"1\t2\tcaller: {name}\n".encode())
+    assert finding.kind == name

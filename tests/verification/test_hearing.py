@@ -64,6 +64,25 @@ def test_the_slope_of_a_low_pass_is_not_asked_for() -> None:
     assert not lost_bands([sloping], RATE)[0]
 
 
+@pytest.mark.parametrize(
+    ("band", "two_off_db", "judged"), [(16, 11, False), (16, 8, True), (5, 11, True)]
+)
+def test_a_gap_that_a_scale_factor_band_spans_may_be_left_out(
+    band: int, two_off_db: float, judged: bool
+) -> None:
+    """It has one step, which its loudest lines set; low ones are narrower than two bands."""
+    sound = bands({band: 40}, 60, top=24)
+    off = np.abs(np.arange(BANDS) - band)
+    below = 10 ** (-np.choose(np.minimum(off, 2), (two_off_db, two_off_db - 8, 0)) / 10)
+    gap = replace(
+        sound,
+        ours=sound.ours * below,
+        wanted=sound.wanted * below,
+        squares=sound.squares * below**2,
+    )
+    assert bool(lost_bands([gap], RATE)[0]) == judged
+
+
 @pytest.mark.parametrize("least", [1.0, 0.9])
 def test_a_sum_is_as_loud_as_its_coding_leaves_it(least: float) -> None:
     """Noise that few bits hold correlates less with what it was, and is quieter for it."""

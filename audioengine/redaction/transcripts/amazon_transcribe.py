@@ -17,6 +17,7 @@ from audioengine.redaction.transcripts.model import (
     SpokenWord,
     Transcript,
     WordStream,
+    count_placeholders,
     mapping,
     objects,
     path_in,
@@ -55,7 +56,13 @@ def read_amazon_job(value: dict[str, Any], reading: Reading) -> Transcript:
             party = reading.of_channel(*_channel(channel.get("channel_label"), place), at)
             _read_items(channel.get("items"), f"{at}.items", party, reading, streams, findings)
     marks = value.get("isRedacted") is True or bool(findings)
-    return Transcript(streams, findings, marks)
+    counts = [
+        count_placeholders(one.get("transcript"))
+        for one in objects(results.get("transcripts"), "results.transcripts")
+    ]
+    return Transcript(
+        streams, findings, marks, left_out=("results.transcripts", max(counts, default=0))
+    )
 
 
 def _channel(label: object, place: int) -> tuple[object, int]:
@@ -126,7 +133,7 @@ def read_amazon_stream(value: Any, reading: Reading) -> Transcript:
         inner = mapping(event.get("TranscriptEvent", event), f"events[{number}]")
         results = mapping(inner.get("Transcript"), f"events[{number}].Transcript").get("Results")
         for place, result in enumerate(objects(results, at)):
-            if result.get("IsPartial") is not False:
+            if result.get("IsPartial") is True:
                 continue
             path = f"{at}[{place}]"
             party = None

@@ -14,6 +14,7 @@ from audioengine.redaction.transcripts.model import (
     Transcript,
     WordStream,
     by_speaker,
+    count_placeholders,
     objects,
     path_in,
     stream_of,
@@ -53,7 +54,8 @@ def read_assemblyai(value: dict[str, Any], reading: Reading) -> Transcript:
     entities = value.get("entities")
     findings = _findings(objects(entities, "entities"), streams, reading)
     marks = entities is not None or value.get("redact_pii") is True
-    return Transcript(streams, findings, marks)
+    left_out = min(count_placeholders(value.get("text")), 1)
+    return Transcript(streams, findings, marks, left_out=("text", left_out))
 
 
 def _findings(

@@ -32,10 +32,26 @@ def is_azure_pii(value: Any) -> bool:
 def read_azure_pii(value: dict[str, Any], reading: Reading) -> Transcript:
     """Read the stretches that were redacted; there are no words in clear."""
     findings: list[Finding] = []
+    _check_complete(value)
     for at, one in _conversations(value):
         for number, item in enumerate(objects(one, at)):
             findings += _of_item(item, f"{at}[{number}]", reading)
     return Transcript((), findings, marks=True)
+
+
+def _check_complete(value: dict[str, Any]) -> None:
+    """Raise InvalidRequestError where the analysis failed for some: nobody knows what is there."""
+    tasks = mapping(value.get("tasks"), "tasks").get("items")
+    holders = [("", value)]
+    holders += [(f"tasks.items[{i}].", one) for i, one in enumerate(objects(tasks, "tasks.items"))]
+    for at, holder in holders:
+        errors = mapping(holder.get("results"), f"{at}results").get("errors") or holder.get(
+            "errors"
+        )
+        status = holder.get("status")
+        if errors or (isinstance(status, str) and status.lower() != "succeeded"):
+            rule = "must have succeeded for all conversations: what was not analysed is not marked"
+            raise InvalidRequestError.of(f"{at}status", "<not succeeded>", rule)
 
 
 def _conversations(value: dict[str, Any]) -> list[tuple[str, Any]]:

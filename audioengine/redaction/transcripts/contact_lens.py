@@ -74,6 +74,10 @@ def _gather(
         if item.get("Type") != "punctuation" and "Redaction" not in item:
             start, end = item.get("BeginOffsetMillis"), item.get("EndOffsetMillis")
             spoken.add(SpokenWord(item.get("Content", ""), start, end), f"{at}.Items", place)
+    content = turn.get("Content")
+    if not items and isinstance(content, str):
+        # What was taken out has its own times, or was refused.
+        spoken.add_text(_PLACEHOLDERS.sub(" ", content), f"{at}.Content")
 
 
 def _of_turn(
@@ -89,12 +93,13 @@ def _of_turn(
     stamps = _stamps(redaction.get("RedactedTimestamps"), f"{at}.Redaction.RedactedTimestamps")
     content = turn.get("Content")
     kinds = _PLACEHOLDERS.findall(content) if isinstance(content, str) else []
-    if not of_items and len(stamps) < len(kinds):
+    known = max(len(stamps), len({one.path for one in of_items}))
+    if known < len(kinds):
         rule = (
             f"must have a time for each of the {len(kinds)} stretches that Content leaves out, "
-            f"and has {len(stamps)}: what is not known can't be masked"
+            f"and has {known}: what is not known can't be masked"
         )
-        raise InvalidRequestError.of(f"{at}.Redaction.RedactedTimestamps", len(stamps), rule)
+        raise InvalidRequestError.of(f"{at}.Redaction.RedactedTimestamps", known, rule)
     findings = list(of_items)
     for place, (path, interval) in enumerate(stamps):
         _check_turn(turn, interval, at, path)

@@ -16,6 +16,7 @@ from audioengine.redaction.transcripts.model import (
     Transcript,
     WordStream,
     by_speaker,
+    count_placeholders,
     mapping,
     objects,
     path_in,
@@ -39,10 +40,13 @@ def read_deepgram(value: dict[str, Any], reading: Reading) -> Transcript:
     streams: list[WordStream] = []
     findings: list[Finding] = []
     marks = False
+    left_out = ("", 0)
     for number, channel in enumerate(channels):
         at = f"results.channels[{number}].alternatives"
         best = objects(channel.get("alternatives"), at)[:1] or [{}]
         at += "[0]"
+        if count_placeholders(best[0].get("transcript")):
+            left_out = (f"{at}.transcript", 1)
         party = None
         if len(channels) > 1:
             party = reading.of_channel(number, number, f"results.channels[{number}]")
@@ -55,7 +59,7 @@ def read_deepgram(value: dict[str, Any], reading: Reading) -> Transcript:
         for place, entity in enumerate(objects(entities, f"{at}.entities")):
             findings.append(_finding(entity, f"{at}.entities[{place}]", stream, reading))
     mapping(value.get("metadata"), "metadata")
-    return Transcript(streams, findings, marks)
+    return Transcript(streams, findings, marks, left_out=left_out)
 
 
 def _finding(entity: dict[str, Any], path: str, stream: WordStream, reading: Reading) -> Finding:
@@ -79,10 +83,11 @@ def _finding(entity: dict[str, Any], path: str, stream: WordStream, reading: Rea
 def _index(value: Any, path: str, count: int) -> int:
     """A place of a word, which may be written as 3.0; that after the last one is the last one's."""
     number = value if isinstance(value, (int, Decimal)) else None
-    if number is None or isinstance(number, bool) or number != int(number):
+    if number is None or isinstance(number, bool):
         raise InvalidRequestError.of(path, f"<{type(value).__name__}>", "must be a word's place")
-    if not 0 <= number <= count or count == 0:
-        raise InvalidRequestError.of(path, int(number), f"must be a place of one of {count} words")
+    # Its range first: 1e1000000 has a million digits as an integer.
+    if not 0 <= number <= count or count == 0 or number != int(number):
+        raise InvalidRequestError.of(path, "<number>", f"must be a place of one of {count} words")
     return min(int(number), count - 1)
 
 

@@ -22,6 +22,7 @@ CUSTOMER_ROLES = frozenset({"CUSTOMER", "END_USER"})
 
 # What stands for words that were taken out: "[PII]", "[CREDIT_CARD_1]", "[NAME]," or "****".
 _PLACEHOLDER = re.compile(r"\W*\[([A-Z][A-Z_]*?)(?:_?\d{1,3})?\]\W*|\W*(?:\*{2,}|#{2,})\W*")
+_IN_TEXT = re.compile(r"\[[A-Z][A-Z_]*(?:_?\d{1,3})?\]|(?:\*{2,}|#{2,})(?:\W*(?:\*{2,}|#{2,}))*")
 _OF_ANY_KIND = frozenset({"PII", "REDACTED"})
 
 
@@ -101,6 +102,17 @@ class WordStream:
             raise InvalidRequestError.of(self.path_of(first), None, rule)
         return Interval(start, end, self.path_of(first))
 
+    def is_timed_as_a_whole(self, place: int) -> bool:
+        """Return whether a word has no time but that of a segment in which no word has one."""
+        number = self._segment(place)
+        if number < 0:
+            return False
+        is_last = number + 1 >= len(self.segments)
+        after = len(self.words) if is_last else self.segments[number + 1].first
+        last = self._timed_words()[0][after - 1]
+        first = self._timed_words()[1][self.segments[number].first]
+        return last < self.segments[number].first and first >= after
+
     def _segment(self, place: int) -> int:
         return bisect_right(self.segments, place, key=lambda segment: segment.first) - 1
 
@@ -154,6 +166,9 @@ class Transcript:
     marks: bool = False
     """Whether it would mark what is to be masked, or whether only its words tell."""
     warnings: tuple[Notice, ...] = ()
+    left_out: tuple[str, int] = ("", 0)
+    """A text in which placeholders stand for what was taken out, and the least number of stretches
+    that must be known for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +264,11 @@ def placeholder(text: str) -> tuple[bool, str | None]:
         return False, None
     kind = found[1]
     return True, None if kind in _OF_ANY_KIND else kind
+
+
+def count_placeholders(text: object) -> int:
+    """Return how often something in a text stands for what was taken out of it."""
+    return len(_IN_TEXT.findall(text)) if isinstance(text, str) else 0
 
 
 def placeholders(stream: WordStream) -> Iterator[tuple[int, str | None]]:

@@ -107,5 +107,8 @@ class TranscriptOptions:
             if not name or party not in get_args(Party):
                 rule = "must be CHANNEL=caller or CHANNEL=callee, for instance ch_0=callee"
                 raise InvalidRequestError.of("transcript.channel_map", text, rule)
+            if name in named:
+                rule = "must name each channel once"
+                raise InvalidRequestError.of("transcript.channel_map", text, rule)
             named[name] = cast(Party, party)
         return named or None

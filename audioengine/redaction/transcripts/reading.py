@@ -140,6 +140,10 @@ def read_words(
     reading = Reading(origin, party, agent, channel_map, (left, right))
     transcript = FORMATS[name].read(value, reading)
     marked = [*transcript.findings, *_taken_out(transcript, reading)]
+    text, least = transcript.left_out
+    if len({one.path for one in marked}) < least:
+        rule = "must have a time for each stretch that was taken out: what has none can't be masked"
+        raise InvalidRequestError.of(text, f"<{least} placeholders>", rule)
     marks = transcript.marks or bool(marked)
     return Transcript(transcript.streams, marked, marks, transcript.warnings), reading
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import cache
@@ -284,6 +285,124 @@ def test_what_has_no_place_is_an_error_that_names_its_path(case: str) -> None:
     assert not [one for one in SECRETS if one in str(caught.value)]
 
 
+UNPLACED: dict[str, tuple[Any, str]] = {
+    "Transcribe, text alone": (
+        {"isRedacted": True, "results": {"transcripts": [{"transcript": "it is [PII]"}]}},
+        "results.transcripts",
+    ),
+    "Transcribe, one item for two": (
+        {
+            "results": {
+                "transcripts": [{"transcript": "[NAME], card [PII]"}],
+                "items": [
+                    {
+                        "start_time": "1",
+                        "end_time": "2",
+                        "alternatives": [{"content": "[NAME]", "redactions": [{"type": "NAME"}]}],
+                    }
+                ],
+            }
+        },
+        "results.transcripts",
+    ),
+    "AssemblyAI, words in clear": (
+        {
+            "audio_duration": 2,
+            "redact_pii": True,
+            "text": "pin ####",
+            "words": [{"text": "pin", "start": 1, "end": 9}],
+        },
+        "text",
+    ),
+    "Deepgram, words in clear": (
+        {
+            "results": {
+                "channels": [
+                    {
+                        "alternatives": [
+                            {
+                                "transcript": "pin [PIN_1]",
+                                "words": [{"word": "pin", "start": 1, "end": 2}],
+                            }
+                        ]
+                    }
+                ]
+            }
+        },
+        "results.channels[0].alternatives[0].transcript",
+    ),
+    "Call Analytics, one item for two": (
+        {
+            "Transcript": [
+                {
+                    "ParticipantRole": "CUSTOMER",
+                    "Content": "[NAME] and [PIN]",
+                    "Items": [
+                        {
+                            "Content": "[NAME]",
+                            "BeginOffsetMillis": 1,
+                            "EndOffsetMillis": 9,
+                            "Redaction": [{"Type": "NAME"}],
+                        }
+                    ],
+                }
+            ]
+        },
+        "Transcript[0].Redaction.RedactedTimestamps",
+    ),
+    "Azure, a failed task": (
+        {
+            "tasks": {
+                "items": [
+                    {
+                        "results": {
+                            "conversations": [{"id": "1", "conversationItems": []}],
+                            "errors": [{"id": "2"}],
+                        }
+                    }
+                ]
+            }
+        },
+        "tasks.items[0].status",
+    ),
+    "Azure, still running": (
+        {"status": "running", "conversations": [{"conversationItems": []}]},
+        "status",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNPLACED)
+def test_what_was_taken_out_without_a_time_is_an_error(case: str) -> None:
+    export, path = UNPLACED[case]
+    with pytest.raises(ae.InvalidRequestError) as caught:
+        find_in_transcript(encoded(export), agent="callee")
+    assert caught.value.problems[0].path == path
+
+
+@pytest.mark.parametrize("place", ["1e4000000", "4012888888881881", "0.5"])
+def test_a_place_that_no_word_has_is_refused_at_once_and_not_shown(place: str) -> None:
+    export = encoded(exports.deepgram()).decode()
+    spoilt = re.sub(r'("start_word": )[\d.]+', rf"\g<1>{place}", export)
+    assert spoilt != export
+    with pytest.raises(ae.InvalidRequestError, match="start_word") as caught:
+        find_in_transcript(spoilt.encode())
+    assert place not in str(caught.value)
+
+
+@pytest.mark.parametrize("partial", [{}, {"IsPartial": None}, {"IsPartial": False}])
+def test_only_what_a_stream_calls_partial_is_passed_over(partial: dict[str, Any]) -> None:
+    entity = {"Type": "PIN", "StartTime": 1, "EndTime": 2}
+    result = {**partial, "Alternatives": [{"Entities": [entity]}]}
+    export = {"TranscriptEvent": {"Transcript": {"Results": [result]}}}
+    assert [one.kind for one in find_in_transcript(encoded(export))] == ["PIN"]
+
+
+def test_a_channel_is_given_one_party() -> None:
+    with pytest.raises(ae.InvalidRequestError, match="once"):
+        ae.TranscriptOptions(channel_map=("ch_0=caller", "ch_0=callee"))
+
+
 def test_untimed_words_lie_between_their_neighbours() -> None:
     """WhisperX gives words with digits no time."""
     words = [
@@ -304,6 +423,29 @@ def test_text_without_word_times_masks_its_segment() -> None:
     export = {"segments": [{"start": 2, "end": 9.5, "text": "it is 4111 1111 1111 1111, okay"}]}
     (found,) = find_in_transcript(encoded(export))
     assert found.interval == ae.Interval(2, Decimal("9.5"))
+
+
+def test_a_turn_of_contact_lens_without_items_is_searched_too() -> None:
+    """Beside turns with items, and without what was taken out, which has its own time."""
+    word = {"Content": "hi", "BeginOffsetMillis": 0, "EndOffsetMillis": 500}
+    turns = [
+        {"BeginOffsetMillis": 0, "EndOffsetMillis": 900, "Content": "hi", "Items": [word]},
+        {"BeginOffsetMillis": 2000, "EndOffsetMillis": 4000, "Content": "4012 8888 8888 1881"},
+        {
+            "BeginOffsetMillis": 5000,
+            "EndOffsetMillis": 9000,
+            "Content": "it is [PIN] ok",
+            "Redaction": {
+                "RedactedTimestamps": [{"BeginOffsetMillis": 6000, "EndOffsetMillis": 7000}]
+            },
+        },
+    ]
+    export = {"Transcript": [{**one, "ParticipantRole": "CUSTOMER"} for one in turns]}
+    found = find_in_transcript(encoded(export), agent="callee")
+    assert {(one.kind, one.start, one.end) for one in found} == {
+        ("CARD_NUMBER", 2, 4),
+        ("PIN", 6, 7),
+    }
 
 
 def test_an_entity_of_deepgram_is_rather_widened() -> None:

@@ -1,54 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `convert` did, as text for people."""
+"""Lines of the reports of `convert`."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from audioengine.cli.text import (
-    HOW,
-    bitrate_lines,
-    file_lines,
-    in_seconds,
-    layout,
-    notice_lines,
-    stretch,
-)
-from audioengine.report import (
-    ConvertReport,
+from audioengine.report.details import (
     IntervalReport,
     LegReport,
     PartyReport,
     StreamPartReport,
     StreamReport,
 )
+from audioengine.report.lines import in_seconds, stretch
 
 
-def converted(report: ConvertReport, destination: str) -> str:
-    """What `convert` did."""
-    start = report.start_time_ms
-    return layout(
-        ("Output", file_lines(report.output, destination)),
-        ("Starts", [] if start is None else [f"{_clock(start)} ({start:.3f} ms)"]),
-        ("Sources", [line for one in report.sources for line in _source(one)]),
-        ("Streams", [line for one in report.streams for line in _stream(one)]),
-        ("Parties", [_party(one) for one in report.parties]),
-        ("Both", [stretch(one) for one in report.overlap] if len(report.sources) > 1 else []),
-        ("Silent", [line for one in report.parties for line in _silence(one)]),
-        ("Render", [f"{report.render}: {HOW[report.render]}"]),
-        ("Bitrate", bitrate_lines(report.bitrates)),
-        ("Warnings", notice_lines(report.warnings)),
-        ("Took", [f"{report.wall_seconds:.3f} s (audioengine {report.version})"]),
-    )
-
-
-def _source(one: LegReport) -> list[str]:
+def leg_lines(one: LegReport) -> list[str]:
+    """What a source is, and where it lies."""
     seconds = in_seconds(one.samples * 1000 / one.rate_hz)
     at = f"{seconds} s, {one.samples:,} samples, {one.rate_hz:,} Hz, at {stretch(one.interval)}"
     return [f"{one.party}: {one.kind}, {at}", f"sha256 {one.sha256}"]
 
 
-def _stream(one: StreamReport) -> list[str]:
+def stream_lines(one: StreamReport) -> list[str]:
+    """What an RTP stream brought."""
     packets = f"{one.packets:,} packets of {one.codec} to port {one.to_port}"
     keys = f", {one.events:,} of keys" if one.events else ""
     noise = f", {one.comfort_noise:,} of comfort noise" if one.comfort_noise else ""
@@ -62,12 +37,13 @@ def _stream_part(part: StreamPartReport) -> str:
     drift = f", drift {part.drift_ppm:+.1f} ppm" if part.drift_ppm else ""
     taken_out = " taken out" if part.resampled else ""
     return (
-        f"  from {_clock(part.start_time_ms)} at {stretch(part.interval)}: {part.lost:,} lost, "
+        f"  from {clock_line(part.start_time_ms)} at {stretch(part.interval)}: {part.lost:,} lost, "
         f"{part.repeated:,} repeated, {part.late:,} late{drift}{taken_out}"
     )
 
 
-def _party(one: PartyReport) -> str:
+def party_line(one: PartyReport) -> str:
+    """How loud a party is."""
     if one.level_dbfs is None:
         return f"{one.party} ({one.channel}): digital silence"
     line = f"{one.party} ({one.channel}): {one.level_dbfs:.1f} dBFS, peak {one.peak_dbfs:.1f} dBFS"
@@ -76,7 +52,8 @@ def _party(one: PartyReport) -> str:
     )
 
 
-def _silence(one: PartyReport) -> list[str]:
+def silence_lines(one: PartyReport) -> list[str]:
+    """Where a party has no file."""
     return [f"{one.party}: {_where(part)}" for part in one.silence]
 
 
@@ -84,5 +61,6 @@ def _where(part: IntervalReport) -> str:
     return f"no file from {stretch(part)}"
 
 
-def _clock(start_ms: float) -> str:
+def clock_line(start_ms: float) -> str:
+    """An epoch time in UTC."""
     return datetime.fromtimestamp(start_ms / 1000, timezone.utc).isoformat(timespec="milliseconds")

@@ -1,41 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports of operations: frozen values with the same keys in Python and JSON.
-
-Samples count on the recording's clock, as players play it; milliseconds give the same positions
-for people. All intervals are half-open.
-"""
+"""What reports hold: files, intervals, masks, frames, checks."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from audioengine.edits import FindingsFile, Span
 from audioengine.notices import Notice
 from audioengine.times import samples_to_ms
-
-
-class Json:
-    """Reports as JSON."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as plain values; `recorded` only if a custody record was asked for."""
-        values: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
-        if values.get("recorded", ()) is None:
-            del values["recorded"]
-        return values
-
-    def _repr_html_(self) -> str:
-        """The report as tables, for notebooks."""
-        from audioengine.report_tables import report_html
-
-        return report_html(self.to_dict())
-
-    def to_json(self, indent: int | None = None) -> str:
-        """The report as one JSON object."""
-        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,55 +158,6 @@ class VerdictReport:
     """The decoder; empty if nothing had to be decoded."""
 
 
-@dataclass(frozen=True)
-class StoreReport(Json):
-    """What `store` did."""
-
-    source: FileReport
-    output: FileReport
-    trim: TrimReport
-    masks: tuple[MaskReport, ...]
-    frames: FramesReport
-    remade: tuple[RemadeReport, ...]
-    render: str
-    """``copy``, ``smart``, ``full``, or ``encoded`` if the source is no MP3."""
-    bitrates: BitratesReport
-    seconds_reencoded: float
-    """Seconds of audio in frames with a re-made channel."""
-    fallbacks: tuple[Notice, ...]
-    """Why the full path was taken."""
-    warnings: tuple[Notice, ...]
-    version: str
-    wall_seconds: float
-    recorded: RecordedReport | None = None
-    """None where no custody record was asked for."""
-    verification: VerdictReport | None = None
-    """None: it was not asked for."""
-    findings: tuple[FindingsFile, ...] = ()
-    """The files that masks come from, and what was found there: no text."""
-
-
-@dataclass(frozen=True)
-class PlanReport(Json):
-    """What `store` would do."""
-
-    trim: TrimReport
-    masks: tuple[MaskReport, ...]
-    render: str
-    frames: int
-    """Frames of the output, without the silent lead-in that it may need."""
-    copied: int
-    """Frames that are certainly copied; up to three at each end of a run may be too."""
-    remade: tuple[RemadeReport, ...]
-    seconds_reencoded: float
-    output_samples: int
-    fallbacks: tuple[Notice, ...]
-    warnings: tuple[Notice, ...]
-    version: str
-    findings: tuple[FindingsFile, ...] = ()
-    """The files that masks come from, and what was found there: no text."""
-
-
 @dataclass(frozen=True, slots=True)
 class PlaceReport:
     """A position on a merge's timeline, which begins with the earliest start."""
@@ -318,59 +243,6 @@ class OmittedReport:
     reason: str
 
 
-@dataclass(frozen=True)
-class _Merging(Json):
-    """What the reports of a merge and of its plan share."""
-
-    parts: tuple[PartReport, ...]
-    """In order of start."""
-    timeline: tuple[StretchReport, ...]
-    """The recordings heard at each time, without a break from the first sample to the last."""
-    gaps: tuple[IntervalReport, ...]
-    """Where no recording is heard."""
-    mixed: tuple[MixedReport, ...]
-    grid_owner: str | None
-    """The recording that sets the output's frame grid; None if none is copied."""
-    align: str
-    omitted: tuple[OmittedReport, ...]
-    render: str
-    """``copy``, ``smart``, ``full``, or ``encoded`` if no recording is an MP3."""
-    remade: tuple[RemadeReport, ...]
-    seconds_reencoded: float
-    """Seconds of audio in frames with a re-made channel."""
-    warnings: tuple[Notice, ...]
-    version: str
-
-
-@dataclass(frozen=True)
-class MergePlanReport(_Merging):
-    """What `merge` would do."""
-
-    output_samples: int
-    rate_hz: int
-    channels: int
-    frame_count: int
-    """Frames of the output, without the silent lead-in that it may need."""
-    copied: int
-    """Frames that are certainly copied; up to three at each end of a run may be too."""
-    nominal_kbps: int | None
-    """Bitrate of re-made frames; None in a plain copy."""
-
-
-@dataclass(frozen=True)
-class MergeReport(_Merging):
-    """What `merge` did."""
-
-    output: FileReport
-    frames: FramesReport
-    bitrates: BitratesReport
-    wall_seconds: float
-    recorded: RecordedReport | None = None
-    """None where no custody record was asked for."""
-    verification: VerdictReport | None = None
-    """None: it was not asked for."""
-
-
 @dataclass(frozen=True, slots=True)
 class FailedJobReport:
     """A job of a batch that failed."""
@@ -383,64 +255,6 @@ class FailedJobReport:
     type: str
     message: str
     retryable: bool
-
-
-@dataclass(frozen=True)
-class BatchReport(Json):
-    """What `run_batch` did."""
-
-    jobs: int
-    """Lines of the manifest that this run reached."""
-    done: int
-    failed: int
-    skipped: int
-    """Done by an earlier run of the same batch."""
-    stopped: bool
-    """Whether it ended early because too many jobs failed."""
-    failures: tuple[FailedJobReport, ...]
-    """The first thousand; the journal has all."""
-    version: str
-    wall_seconds: float
-    recorded: RecordedReport | None = None
-    """The custody record after this run's last entry; None if the run made none."""
-    left_out: int = 0
-    """Files in a folder, under a prefix or in a list that are no recordings; they make no jobs."""
-
-
-@dataclass(frozen=True)
-class BatchPlanReport(Json):
-    """What a manifest asks for."""
-
-    jobs: int
-    """Valid lines."""
-    kinds: Mapping[str, int]
-    """Valid lines by the command's method; a line that is no command counts as ``store``."""
-    masks: int
-    trims: int
-    copies: int
-    """Jobs that edit nothing."""
-    masked_seconds: float
-    """The length of all masks as asked, without guards."""
-    source_bytes: int
-    """The size of sources if the manifest states it: a folder, a prefix, an inventory with Size."""
-    unsized: int
-    """Jobs whose source size the manifest does not state."""
-    invalid: int
-    failures: tuple[FailedJobReport, ...]
-    """The first thousand invalid lines."""
-    version: str
-    left_out: int = 0
-    """As in `BatchReport`."""
-
-
-@dataclass(frozen=True)
-class EncodeReport(Json):
-    """What `encode` wrote."""
-
-    output: FileReport
-    bitrates: BitratesReport
-    version: str
-    wall_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -457,20 +271,6 @@ class KeysReport:
     """Whether this is the echo of a string on the other party's channel."""
     digits: str | None = field(default=None, repr=False)
     """The keys, if they were asked for: a secret."""
-
-
-@dataclass(frozen=True)
-class DtmfReport(Json):
-    """The strings of telephone keys (DTMF) in a recording."""
-
-    strings: tuple[KeysReport, ...]
-    """In order of start."""
-    samples: int
-    """Samples of the recording; all were decoded."""
-    rate_hz: int
-    warnings: tuple[Notice, ...]
-    version: str
-    wall_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -545,60 +345,3 @@ class StreamReport:
     """Packets that report pressed keys; their contents were not decoded."""
     comfort_noise: int
     parts: tuple[StreamPartReport, ...]
-
-
-@dataclass(frozen=True)
-class ConvertReport(Json):
-    """What `convert` wrote."""
-
-    sources: tuple[LegReport, ...]
-    output: FileReport
-    start_time_ms: float | None
-    """Epoch time of the output's first sample, the earliest start; None: not known."""
-    parties: tuple[PartyReport, ...]
-    overlap: tuple[IntervalReport, ...]
-    """Where both parties have files."""
-    render: str
-    """``encoded``."""
-    bitrates: BitratesReport
-    warnings: tuple[Notice, ...]
-    version: str
-    wall_seconds: float
-    streams: tuple[StreamReport, ...] = ()
-    """The streams of a capture, by party and start."""
-    meta: str | None = None
-    """For a capture: when each part of a stream began, as `meta` of RECORDINGREADY has it."""
-
-
-@dataclass(frozen=True)
-class RecordingInfo(Json):
-    """A recording described by its frames, or by its header if it is no MP3."""
-
-    kind: str
-    """The kind of file: ``an MP3 recording``, ``a WAV file with 16-bit PCM``."""
-    bytes: int
-    version: str
-    """``MPEG-1``, ``MPEG-2`` or ``MPEG-2.5``, always Layer III; empty if it is no MP3."""
-    rate_hz: int
-    channels: int
-    mode: str
-    samples: int
-    """Per channel, as players play them."""
-    duration_ms: float
-    frames: int
-    bitrate_kbps: float
-    """Mean over the audio frames, or over the file if it is no MP3."""
-    bitrates: Mapping[int, int]
-    """Frames by bitrate in kbit/s; empty in free format."""
-    constant_bitrate: bool
-    free_format: bool
-    protected: bool
-    """Whether frames carry a CRC."""
-    tagged: bool
-    """Whether an Info/Xing tag tells decoders what to trim."""
-    encoder: str | None
-    encoder_delay: int | None
-    padding: int | None
-    tags: tuple[str, ...]
-    """Metadata around the frames: ``id3v1``, ``id3v2``, ``ape``, ``lyrics3``."""
-    warnings: tuple[Notice, ...]

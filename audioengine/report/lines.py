@@ -1,34 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports as text for people: a label a paragraph, in seconds as the options count them."""
+"""Lines of reports as text for people, in seconds as the options count them."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from click import format_filename
 
 from audioengine.edits import FindingsFile
 from audioengine.notices import Notice
-from audioengine.report import (
+from audioengine.report.details import (
     BitratesReport,
     Check,
     FileReport,
     FramesReport,
     IntervalReport,
+    KeysReport,
     MaskReport,
-    PlanReport,
     RecordedReport,
-    RecordingInfo,
     RemadeReport,
-    StoreReport,
     TrimReport,
     VerdictReport,
 )
-
-if TYPE_CHECKING:
-    from audioengine.verification.verdict import MergeVerification, Verification
 
 _Paragraph = tuple[str, Sequence[str]]
 
@@ -59,62 +53,6 @@ HOW = {
 }
 
 
-def stored(report: StoreReport, source: str, destination: str) -> str:
-    """What `store` did."""
-    return layout(
-        ("Output", file_lines(report.output, destination)),
-        ("Source", file_lines(report.source, source)),
-        ("Kept", _kept(report.trim)),
-        ("Found", finding_lines(report.findings)),
-        ("Masked", _masks(report.masks, report.trim)),
-        ("Render", _render(report.render, report.fallbacks)),
-        ("Frames", frame_lines(report.frames)),
-        ("Re-made", remade_lines(report.remade, report.seconds_reencoded)),
-        ("Bitrate", bitrate_lines(report.bitrates)),
-        ("Warnings", notice_lines(report.warnings)),
-        ("Verified", verified_line(report.verification)),
-        ("Recorded", recorded_lines(report.recorded)),
-        ("Took", [f"{report.wall_seconds:.3f} s (audioengine {report.version})"]),
-    )
-
-
-def store_plan_text(report: PlanReport, source: str) -> str:
-    """What `store` would do."""
-    return layout(
-        ("Plan for", [f"{format_filename(source)}; nothing is written"]),
-        ("Kept", _kept(report.trim)),
-        ("Found", finding_lines(report.findings)),
-        ("Masked", _masks(report.masks, report.trim)),
-        ("Render", _render(report.render, report.fallbacks)),
-        ("Frames", [f"{report.frames:,}, of which at least {report.copied:,} are copied"]),
-        ("Re-made", remade_lines(report.remade, report.seconds_reencoded)),
-        ("Warnings", notice_lines(report.warnings)),
-    )
-
-
-def store_verdict_text(verdict: Verification, source: str, output: str) -> str:
-    """Whether an output keeps its promises."""
-    sources = [format_filename(source), f"sha256 {verdict.source_sha256}"]
-    return verdict_text(verdict, output, ("Source", sources))
-
-
-def verdict_text(
-    verdict: Verification | MergeVerification, output: str, sources: tuple[str, Sequence[str]]
-) -> str:
-    """The verdict on an output of such sources."""
-    count = sum(check.passed for check in verdict.checks)
-    passed = "VERIFIED" if verdict.passed else "NOT VERIFIED"
-    took = f"{verdict.wall_seconds:.3f} s (audioengine {verdict.version})"
-    return layout(
-        ("Output", [format_filename(output), f"sha256 {verdict.output_sha256}"]),
-        sources,
-        ("Decoder", [verdict.decoder] if verdict.decoder else []),
-        ("Checks", check_lines(verdict.checks)),
-        ("Verdict", [f"{passed}: {count} of {len(verdict.checks)} checks passed"]),
-        ("Took", [took]),
-    )
-
-
 def verified_line(verification: VerdictReport | None) -> list[str]:
     """That an output was verified before it was published."""
     if verification is None:
@@ -134,40 +72,6 @@ def check_lines(checks: Iterable[Check]) -> list[str]:
     return out
 
 
-def inspected(info: RecordingInfo, source: str) -> str:
-    """What a recording is."""
-    if not info.frames:
-        seconds = in_seconds(info.duration_ms)
-        return layout(
-            ("Source", [f"{format_filename(source)}: {info.bytes:,} bytes"]),
-            ("Format", [f"{info.kind}, {info.rate_hz:,} Hz, {info.mode}"]),
-            ("Length", [f"{seconds} s, {info.samples:,} samples"]),
-            ("Warnings", notice_lines(info.warnings)),
-        )
-    if info.free_format:
-        bitrate = f"{info.bitrate_kbps:g} kbit/s, free format"
-    elif info.constant_bitrate:
-        bitrate = f"{info.bitrate_kbps:g} kbit/s constant"
-    else:
-        bitrate = f"{info.bitrate_kbps:g} kbit/s on average: {_counts(info.bitrates)}"
-    clock = "no gapless tag: its clock starts with the first audio frame"
-    if info.tagged:
-        clock = f"gapless tag: encoder delay {info.encoder_delay}, padding {info.padding} samples"
-    if info.encoder_delay == 0:
-        clock = "a tag that tells no delay: when the audio begins is not known"
-    encoder = f"; written by {info.encoder}" if info.encoder else ""
-    seconds = in_seconds(info.duration_ms)
-    return layout(
-        ("Source", [f"{format_filename(source)}: {info.bytes:,} bytes"]),
-        ("Format", [f"{info.version} Layer III, {info.rate_hz:,} Hz, {info.mode}"]),
-        ("Length", [f"{seconds} s, {info.samples:,} samples, {info.frames:,} frames"]),
-        ("Bitrate", [bitrate + ("; frames carry a CRC" if info.protected else "")]),
-        ("Clock", [clock + encoder]),
-        ("Tags", [", ".join(info.tags)] if info.tags else []),
-        ("Warnings", notice_lines(info.warnings)),
-    )
-
-
 def layout(*paragraphs: _Paragraph) -> str:
     """Paragraphs below each other; one without lines is left out."""
     return "\n".join(
@@ -177,15 +81,46 @@ def layout(*paragraphs: _Paragraph) -> str:
     )
 
 
-def file_lines(file: FileReport, name: str) -> list[str]:
+def of_file(name: str | None, text: str) -> str:
+    """A text about a file, after the file's name if it is known."""
+    return text if name is None else f"{format_filename(name)}: {text}"
+
+
+def file_lines(file: FileReport, name: str | None) -> list[str]:
     """What a file is."""
     channels = "mono" if file.channels == 1 else "stereo"
     seconds = in_seconds(file.samples * 1000 / file.rate_hz)
     sound = f"{seconds} s, {file.samples:,} samples, {file.rate_hz:,} Hz {channels}"
-    return [f"{format_filename(name)}: {sound}, {file.bytes:,} bytes", f"sha256 {file.sha256}"]
+    return [of_file(name, f"{sound}, {file.bytes:,} bytes"), f"sha256 {file.sha256}"]
 
 
-def _kept(trim: TrimReport) -> list[str]:
+def file_figures(file: FileReport) -> str:
+    """An output in a few words."""
+    return f"output {in_seconds(file.samples * 1000 / file.rate_hz)} s, {file.bytes:,} bytes"
+
+
+def frame_figures(frames: FramesReport) -> str:
+    """How many frames there are, and how many of them are the source's as they were."""
+    total = sum(getattr(frames, kind) for kind in _FRAMES)
+    return f"{number_of(total, 'frame')} ({frames.verbatim:,} verbatim)"
+
+
+def verification_figure(verification: VerdictReport | None) -> str:
+    """Whether an output was verified."""
+    if verification is None:
+        return "not verified"
+    return f"verified by {number_of(len(verification.checks), 'check')}"
+
+
+def plan_paragraph(source: str | None) -> _Paragraph:
+    """Of what it is a plan."""
+    if source is None:
+        return "Plan", ["nothing is written"]
+    return "Plan for", [f"{format_filename(source)}; nothing is written"]
+
+
+def kept_lines(trim: TrimReport) -> list[str]:
+    """What the trim left."""
     start, end = trim.applied.samples
     kept = f"{stretch(trim.applied)}, {end - start:,} samples"
     if trim.asked is None:
@@ -203,7 +138,8 @@ def finding_lines(files: Iterable[FindingsFile]) -> list[str]:
     return lines
 
 
-def _masks(masks: Sequence[MaskReport], trim: TrimReport) -> list[str]:
+def mask_lines(masks: Iterable[MaskReport], trim: TrimReport) -> list[str]:
+    """One line a mask."""
     out = []
     for mask in masks:
         line = f"{mask.party:<6}  {mask.channel:<5}  {stretch(mask.asked)}"
@@ -216,7 +152,8 @@ def _masks(masks: Sequence[MaskReport], trim: TrimReport) -> list[str]:
     return out
 
 
-def _render(render: str, fallbacks: Iterable[Notice]) -> list[str]:
+def render_lines(render: str, fallbacks: Iterable[Notice]) -> list[str]:
+    """How the output was made, and why not otherwise."""
     how = [f"{render}: {HOW[render]}"]
     return [*how, *(f"because: {notice.message}" for notice in fallbacks)]
 
@@ -251,8 +188,8 @@ def remade_lines(remade: Iterable[RemadeReport], seconds: float) -> list[str]:
 def bitrate_lines(bitrates: BitratesReport) -> list[str]:
     """Bitrates of the output."""
     if bitrates.nominal_kbps is None:
-        return [f"{_counts(bitrates.frames)} kbit/s"] if bitrates.frames else []
-    out = [f"{_counts(bitrates.frames)} kbit/s; re-made at {bitrates.nominal_kbps} kbit/s"]
+        return [f"{bitrate_counts(bitrates.frames)} kbit/s"] if bitrates.frames else []
+    out = [f"{bitrate_counts(bitrates.frames)} kbit/s; re-made at {bitrates.nominal_kbps} kbit/s"]
     if bitrates.raised:
         out.append(f"{bitrates.raised:,} re-made at more than that, to fit")
     if bitrates.lowered:
@@ -260,14 +197,16 @@ def bitrate_lines(bitrates: BitratesReport) -> list[str]:
     return out
 
 
-def _counts(frames_by_kbps: Mapping[int, int]) -> str:
+def bitrate_counts(frames_by_kbps: Mapping[int, int]) -> str:
+    """How many frames have which bitrate."""
     return ", ".join(
-        f"{_number(count)} at {kbps}" for kbps, count in sorted(frames_by_kbps.items())
+        f"{number_of(count, 'frame')} at {kbps}" for kbps, count in sorted(frames_by_kbps.items())
     )
 
 
-def _number(frames: int) -> str:
-    return f"{frames:,} {'frame' if frames == 1 else 'frames'}"
+def number_of(count: int, noun: str) -> str:
+    """A count of things, in the singular or the plural."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def recorded_lines(recorded: RecordedReport | None) -> list[str]:
@@ -278,6 +217,29 @@ def recorded_lines(recorded: RecordedReport | None) -> list[str]:
         f"{format_filename(recorded.record)}: entry {recorded.count:,}",
         f"head {recorded.head}",
     ]
+
+
+def batch_recorded_lines(recorded: RecordedReport | None) -> list[str]:
+    """What has become of a batch's custody record."""
+    if recorded is None:
+        return []
+    return [
+        f"{format_filename(recorded.record)}: {recorded.count:,} entries",
+        f"head {recorded.head}",
+    ]
+
+
+def took_line(wall_seconds: float, version: str) -> str:
+    """How long it took, and with which version."""
+    return f"{wall_seconds:.3f} s (audioengine {version})"
+
+
+def keys_line(one: KeysReport, *, show_digits: bool) -> str:
+    """Where keys of a telephone are heard, and how many."""
+    start, end = (ms / 1000 for ms in one.interval.ms)
+    what = number_of(one.keys, "key") + (", an echo" if one.echo else "")
+    digits = f"  {one.digits}" if show_digits and one.digits is not None else ""
+    return f"{one.party:<7} {start:>9.3f} to {end:.3f} s  {what}{digits}"
 
 
 def notice_lines(notices: Iterable[Notice]) -> list[str]:

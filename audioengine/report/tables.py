@@ -8,14 +8,14 @@ from html import escape
 from typing import Any
 
 ROWS_AT_MOST = 50
-"""Of a list: a recording may be masked in 10,000 places."""
+"""The most rows of a list: a recording may have 10,000 masks."""
 
 _LANE = 18
 _WIDTH = 800
 
 
 def report_html(values: Mapping[str, Any]) -> str:
-    """A table of a report's values, and of a merge who is heard when; all text is escaped."""
+    """A table of a report's values, with the timeline of a merge; all text is escaped."""
     return f"<div>{_lanes(values)}{_table_of(values)}</div>"
 
 
@@ -29,7 +29,7 @@ def _table_of(values: Mapping[str, Any]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
-        # An interval is told by its times; its samples are in `to_dict`.
+        # An interval shows its times; its samples are in `to_dict`.
         if value.keys() == {"samples", "ms"}:
             start, end = value["ms"] if isinstance(value["ms"], Sequence) else [value["ms"]] * 2
             return f"{start / 1000:.3f} to {end / 1000:.3f} s"

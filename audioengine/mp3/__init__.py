@@ -3,5 +3,6 @@
 
 ``header`` → ``side_info`` → ``main_data`` → ``splice`` → ``reservoir`` follow a frame from its
 sync word to its bits and back; ``tags``, ``info_tag`` and ``index`` turn a file into frames.
+``legal_windows`` says which windows may follow one another.
 This package knows nothing about calls, edits or PCM.
 """

@@ -36,19 +36,6 @@ class BlockType(IntEnum):
 # By window_switching_flag and block_type, three bits; without the flag, the two say nothing.
 _WINDOWS: tuple[BlockType, ...] = (*(BlockType.LONG,) * 4, *BlockType)
 
-# Successions of windows whose overlapping halves fit (2.4.3.4.10.3).
-LEGAL_SUCCESSIONS = frozenset(
-    {
-        (BlockType.LONG, BlockType.LONG),
-        (BlockType.LONG, BlockType.START),
-        (BlockType.START, BlockType.SHORT),
-        (BlockType.SHORT, BlockType.SHORT),
-        (BlockType.SHORT, BlockType.STOP),
-        (BlockType.STOP, BlockType.LONG),
-        (BlockType.STOP, BlockType.START),
-    }
-)
-
 MAX_PART2_3_LENGTH = 4095
 MAX_BIG_VALUES = 288
 """Pairs of samples in a granule."""

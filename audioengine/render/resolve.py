@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
+from audioengine.mp3.legal_windows import LEGAL_SUCCESSIONS
+from audioengine.mp3.side_info import BlockType
 
 _AFTER_LONG = {BlockType.LONG, BlockType.START}
 _BEFORE_LONG = {BlockType.LONG, BlockType.STOP}

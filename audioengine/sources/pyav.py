@@ -59,7 +59,7 @@ class AvSound:
 
 
 def open_av(source: ByteSource, kind: str, most_seconds: int) -> AvSound:
-    """Open a file and count its samples, for which it is decoded once.
+    """Open a file and decode it once to count its samples.
 
     Raises UnsupportedAudioError, MalformedAudioError, and LimitError beyond `most_seconds`.
     """
@@ -86,12 +86,12 @@ def open_av(source: ByteSource, kind: str, most_seconds: int) -> AvSound:
 def _shape(container: InputContainer, kind: str) -> tuple[int, int]:
     """The sampling rate and the channels of the only stream of sound."""
     if not container.streams.audio:
-        raise UnsupportedAudioError(f"this is {kind}, and there is no sound in it")
+        raise UnsupportedAudioError(f"this is {kind} without sound")
     stream = container.streams.audio[0]
     if len(container.streams.audio) > 1:
         raise UnsupportedAudioError(
-            f"this is {kind} with {len(container.streams.audio)} streams of sound; which "
-            "is meant is not known: take one out with ffmpeg -map 0:a:N -c copy"
+            f"this is {kind} with {len(container.streams.audio)} streams of sound, and "
+            "which one is meant is unknown: extract one with ffmpeg -map 0:a:N -c copy"
         )
     if stream.codec_context is None:
         raise UnsupportedAudioError(f"this is {kind}, a codec that FFmpeg does not have")

@@ -385,7 +385,12 @@ class _Listener:
             wanted = painted(theirs, near, (*others, moved), self.case.beep, self.rate)
             return rms(ours - wanted)
 
-        errors = {ms: error(self._samples(ms)) for ms in _SHIFTS_MS}
+        # Beyond what is heard there is no edge: a sample beside it that is not coded is no shift.
+        errors = {
+            ms: error(self._samples(ms))
+            for ms in _SHIFTS_MS
+            if heard.start < edge + self._samples(ms) < heard.end
+        }
         best = min(errors, key=errors.__getitem__)
         at, right = Span(edge, edge), error(0)
         wanted = painted(theirs, near, (*others, mask), self.case.beep, self.rate)

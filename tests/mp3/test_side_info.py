@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioengine.mp3.header import StreamFormat, Version, parse_header
+from audioengine.mp3.legal_windows import LEGAL_SUCCESSIONS
 from audioengine.mp3.side_info import (
-    LEGAL_SUCCESSIONS,
     BlockType,
     granule_layout,
     main_data_bits,

@@ -12,7 +12,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, granule_layout
+from audioengine.mp3.legal_windows import LEGAL_SUCCESSIONS
+from audioengine.mp3.side_info import granule_layout
 from tests.operations.helpers import DECODERS, SMART, Cut, Pcm, cuts, recording, store
 from tests.operations.promises import (
     assert_copied,

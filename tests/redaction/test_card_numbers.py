@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -216,7 +216,8 @@ def test_american_express_has_fifteen_digits() -> None:
 @pytest.mark.parametrize("said", ["cardis{}", "{}'s", "{}usd", "x{}\u200by"])
 def test_a_word_with_a_number_glued_on_is_found(said: str) -> None:
     (found,) = findings(f"it is {said.format(VISA)} okay")
-    assert (found.kind, found.start, found.end) == ("CARD_NUMBER", 1, Decimal("1.5"))
+    assert found.kind == "CARD_NUMBER"
+    assert (found.start, found.end) == (Fraction(1), Fraction(3, 2))
 
 
 def test_marks_without_a_width_hide_no_digits() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
+from audioengine.mp3.legal_windows import LEGAL_SUCCESSIONS
+from audioengine.mp3.side_info import BlockType
 from audioengine.render.resolve import (
     LONG_WINDOWS,
     FrameWindows,

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from audioengine.edits import Beep, Span
 from audioengine.mp3.header import StreamFormat, Version
-from audioengine.mp3.side_info import LEGAL_SUCCESSIONS, BlockType
+from audioengine.mp3.legal_windows import LEGAL_SUCCESSIONS
+from audioengine.mp3.side_info import BlockType
 from audioengine.mp3.splice import ChannelFrame, silent_channel
 from audioengine.pcm.decode import decode_all
 from audioengine.pcm.encode import FINE_QUALITY, QUALITY, encode_pair

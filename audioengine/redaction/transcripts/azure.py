@@ -82,12 +82,12 @@ def _of_item(item: dict[str, Any], at: str, reading: Reading) -> list[Finding]:
     path = f"{at}.redactedContent.audioTimings"
     timings = objects(content.get("audioTimings"), path)
     entities = objects(item.get("entities"), f"{at}.entities")
-    if entities and not timings:
+    if len(timings) < len(entities):
         rule = (
             f"must have the times of the {len(entities)} entities that it names: ask for them with "
             "redactionSource lexical and audioTimings in the request"
         )
-        raise InvalidRequestError.of(path, 0, rule)
+        raise InvalidRequestError.of(path, len(timings), rule)
     kinds = [one.get("category") for one in entities]
     party = _party(item, at, reading)
     findings = []

@@ -75,6 +75,18 @@ class HeardKept:
     """How much likelier that is than none."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeardAdded:
+    """Where most is heard, at one frequency, beside what should be."""
+
+    channel: int
+    span: Span
+    hz: float
+    level_dbfs: float
+    excess_db: float
+    """How much louder it is than what should be heard about there."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class HeardBands:
     """How loud a stretch is that is coded anew, band by band."""
@@ -190,6 +202,7 @@ class Heard:
     masks: list[HeardMask] = field(default_factory=list)
     edges: list[HeardEdge] = field(default_factory=list)
     kept: list[HeardKept] = field(default_factory=list)
+    added: list[HeardAdded] = field(default_factory=list)
     bands: list[HeardBands] = field(default_factory=list)
     shares: list[HeardShare] = field(default_factory=list)
     unasked: list[HeardUnasked] = field(default_factory=list)
@@ -205,6 +218,7 @@ class Heard:
         self.masks += other.masks
         self.edges += other.edges
         self.kept += other.kept
+        self.added += other.added
         self.bands += other.bands
         self.shares += other.shares
         self.unasked += other.unasked

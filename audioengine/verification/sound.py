@@ -16,6 +16,7 @@ import numpy as np
 from audioengine.edits import Span, join, touching
 from audioengine.plan.grid import Flags, FrameRange, flags_of, ranges_of
 from audioengine.plan.spans import without
+from audioengine.verification.added import hear_added
 from audioengine.verification.bands import coded_hz, hear_bands
 from audioengine.verification.case import Case, masks_in
 from audioengine.verification.decoder import UndecodableError, decode_frames
@@ -200,6 +201,7 @@ class _Listener:
         in_short = self._in_short(channel, passage)
         heard.bands += hear_bands(channel, without(bright, in_short), passage, short=False)
         heard.bands += hear_bands(channel, both(bright, in_short), passage, short=True)
+        heard.added += hear_added(channel, clear, passage)
         for sound in passage.sounds:
             for span in both(clear, sound.voice.alone):
                 heard.kept += self._kept(channel, span, sound, passage)
@@ -385,7 +387,7 @@ class _Listener:
             wanted = painted(theirs, near, (*others, moved), self.case.beep, self.rate)
             return rms(ours - wanted)
 
-        # Beyond what is heard there is no edge: a sample beside it that is not coded is no shift.
+        # No edge lies beyond what is heard: a sample that no coding holds is no shift.
         errors = {
             ms: error(self._samples(ms))
             for ms in _SHIFTS_MS

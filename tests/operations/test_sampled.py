@@ -195,10 +195,8 @@ def test_outputs_are_verified(rate: int, channels: int, tmp_path: Path) -> None:
     # Another mask, another source, another place are found out.
     moved = ae.Modification(ae.Interval(0.25, 1.75), {"caller": [ae.Interval(0.8, 1.3)]})
     assert not ae.verify(source, tmp_path / "o.mp3", moved).passed
-    if (rate, channels) != (8000, 1):
-        # There, speech resembles itself enough with half a second of beep in one and a half.
-        unmasked = ae.Modification(ae.Interval(0.25, 1.75))
-        assert not ae.verify(source, tmp_path / "o.mp3", unmasked).passed
+    unmasked = ae.Modification(ae.Interval(0.25, 1.75))
+    assert not ae.verify(source, tmp_path / "o.mp3", unmasked).passed
     late = written(np.roll(pcm, 40, axis=0), rate, "WAV", "PCM_16")
     assert not ae.verify(late, tmp_path / "o.mp3", edit).passed
 

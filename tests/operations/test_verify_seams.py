@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from random import Random
@@ -353,6 +354,21 @@ def test_edges_in_an_output_shorter_than_what_coding_blurs(start: int, samples: 
     edit = ae.Modification(trim, {"both": [ae.Interval(start / rate, (start + 2) / rate)]})
     ae.store(source, output, edit)
     assert not ae.verify(source, output.getvalue(), edit).failures
+
+
+@pytest.mark.parametrize(("kbps", "hz"), [(8, 1000), (32, 1000), (32, 2000)])
+def test_a_sample_beside_a_mask_is_no_shift_of_it(kbps: int, hz: int) -> None:
+    """No coding holds it. A mask that begins 5 ms later is noticed as everywhere."""
+    rate, start = 22_050, 9000
+    tone = 0.05 * np.cos(2 * np.pi * hz * np.arange(rate) / rate)
+    source = recorded("a tone", lame(np.stack((tone, 0 * tone), axis=1), rate, kbps))
+    trim, beep = (start, start + 4508), ae.Beep(876, -52)
+    cut, later = (
+        masking("both", (start + first, start + 745), trim=trim) for first in (1, rate // 200)
+    )
+    result = store(source, cut, beep=beep)
+    assert not failures(result, beep=beep)
+    assert "mask_edges" in failures(replace(store(source, later, beep=beep), cut=cut), beep=beep)
 
 
 def test_frames_that_come_out_as_the_source_s_behind_its_end() -> None:

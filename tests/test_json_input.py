@@ -241,4 +241,4 @@ def test_no_door_reads_json_by_itself() -> None:
         for path in root.rglob("*.py")
         if re.search(r"json\.loads?\(|validate_json|JSONDecoder", path.read_text())
     }
-    assert found == OWN | {"batch/manifest_job.py", "json_input.py"}
+    assert found == OWN | {"commands/named_recordings.py", "json_input.py"}

@@ -18,11 +18,11 @@ RATES = [(8000, 1), (8000, 2), (16_000, 1), (22_050, 2), (44_100, 1), (48_000, 2
 IN_SILENCE, IN_SPEECH = 0.07, (0.4, 0.6, 0.9)
 
 
-def with_beep(pcm: Pcm, rate: int, at_s: float, ms: int, dbfs: float, hz: float = 1000.0) -> Pcm:
+def with_beep(pcm: Pcm, rate: int, at_s: float, ms: int, dbfs: float) -> Pcm:
     """The first channel replaced by a tone."""
     out: Pcm = pcm.copy()
     start, length = round(at_s * rate), rate * ms // 1000
-    tone = np.sin(2 * np.pi * hz * np.arange(length) / rate)
+    tone = np.sin(2 * np.pi * 1000 * np.arange(length) / rate)
     out[start : start + length, 0] = 10 ** (dbfs / 20) * tone
     return out
 
@@ -85,7 +85,7 @@ def test_in_a_merge(kind: str) -> None:
 
     def parts(first: Pcm) -> list[ae.MergePart]:
         data = written(first, rate, "WAV", "PCM_16") if kind == "wav" else lame(first, rate, 48)
-        second = written((0.5 * pcm[: rate // 2]).astype(np.float32), rate, "WAV", "PCM_16")
+        second = written(pcm[: rate // 2] / np.float32(2), rate, "WAV", "PCM_16")
         return [
             ae.MergePart(data, START, recording_id="a"),
             ae.MergePart(second, START + 1000, recording_id="b"),

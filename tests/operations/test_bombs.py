@@ -142,7 +142,7 @@ def test_gaps_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scanning, "MAX_GAPS", 300)
     piece = SOUND[: 3 * 288] + b"junk"
     assert len(scan(Bytes(piece * 300)).junk) == 300
-    with pytest.raises(ae.LimitError, match="300 stretches"):
+    with pytest.raises(ae.LimitError, match="more than 300 gaps"):
         scan(Bytes(piece * 302))
 
 

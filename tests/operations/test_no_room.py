@@ -72,7 +72,7 @@ def test_an_output_that_is_re_made_without_need_does_not_pass() -> None:
 
 def test_no_other_way_is_taken_where_none_may_be() -> None:
     out = BytesIO()
-    with pytest.raises(ae.UnsupportedAudioError, match="no room"):
+    with pytest.raises(ae.UnsupportedAudioError, match="do not fit beside copied ones"):
         ae.store(crowded(), out, CALLER, ae.StoreOptions(fallback="refuse"))
     assert not out.getvalue()
 

@@ -16,6 +16,7 @@ Fill: TypeAlias = Literal["beep", "silence"]
 WarningCode: TypeAlias = Literal[
     "caller_guessed",
     "capture_cut_off",
+    "capture_times_wrong",
     "conference_outside",
     "crosstalk",
     "equal_channels",

@@ -463,7 +463,9 @@ class _Listener:
         spectrum = np.fft.rfft(source)
         hz = np.fft.rfftfreq(len(source), 1 / self.rate)
         spectrum[(hz < _MISSING_HZ[0]) | (hz > _MISSING_HZ[1])] = 0
-        wanted = levels_of(np.fft.irfft(spectrum, len(source)), step)
+        # The filter is circular: a loud end of the stretch shows at its other end.
+        filtered = levels_of(np.fft.irfft(spectrum, len(source)), step)
+        wanted = np.minimum(filtered, levels_of(source, step))
         loud = wanted > amplitude(_LEAST_MISSING_DBFS)
         found = np.flatnonzero(loud & (levels_of(heard, step) < amplitude(_MISSING_DB) * wanted))
         if not len(found):

@@ -51,16 +51,16 @@ def unwrapped(body: str, attributes: Mapping[str, str]) -> tuple[str, Mapping[st
         return body, attributes
     if not isinstance(envelope, dict) or envelope.get("Type") != "Notification":
         return body, attributes
-    message, attributes = envelope.get("Message"), envelope.get("MessageAttributes", {})
+    message, passed_on = envelope.get("Message"), envelope.get("MessageAttributes", {})
     if (
         not isinstance(message, str)
         or "TopicArn" not in envelope
-        or not isinstance(attributes, dict)
+        or not isinstance(passed_on, dict)
     ):
         return body, attributes
     named = {
         name: one["Value"]
-        for name, one in attributes.items()
+        for name, one in passed_on.items()
         if isinstance(one, dict) and isinstance(one.get("Value"), str)
     }
     return message, named

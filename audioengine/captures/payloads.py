@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from math import gcd
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from audioengine.captures.rtp import Packets
 from audioengine.errors import UnsupportedAudioError
 
 Samples = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
+
+_NS = 1_000_000_000
 
 
 class Decoder(Protocol):
@@ -45,9 +49,14 @@ class Codec:
     """The rate of its RTP timestamps."""
     rate_hz: int
     """The rate of its samples. G.722 has 16,000 on a clock of 8,000 (RFC 3551, 4.5.2)."""
-    count: Callable[[Bytes, Numbers], Numbers]
-    """Returns the samples of each payload, by its first byte and its size."""
+    count: Callable[[Packets], Numbers]
+    """Returns the samples of each payload, by its first bytes and its size."""
     decoder: Callable[[], Decoder]
+
+    def nanoseconds(self, ticks: Numbers) -> Numbers:
+        """RTP timestamps as nanoseconds; 48 kHz does not divide a second's."""
+        shared = gcd(_NS, self.clock_hz)
+        return ticks * (_NS // shared) // (self.clock_hz // shared)
 
 
 TELEPHONE_EVENT, COMFORT_NOISE = "telephone-event", "cn"
@@ -131,17 +140,17 @@ class _Av:
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def _each_byte(_: Bytes, sizes: Numbers) -> Numbers:
-    return sizes
+def _sizes(packets: Packets) -> Numbers:
+    return packets["size"].astype(np.int64)
 
 
-def _g722(_: Bytes, sizes: Numbers) -> Numbers:
-    return 2 * sizes
+def _g722(packets: Packets) -> Numbers:
+    return 2 * _sizes(packets)
 
 
-def _g729(_: Bytes, sizes: Numbers) -> Numbers:
+def _g729(packets: Packets) -> Numbers:
     """Ten bytes are 10 ms; two at the end describe comfort noise (RFC 3551, 4.5.6)."""
-    return sizes // 10 * 80
+    return _sizes(packets) // 10 * 80
 
 
 # RFC 6716, 3.1: samples at 48 kHz of a frame, by the configuration in the first byte.
@@ -150,17 +159,19 @@ _OPUS_FRAME = np.array(
 )
 
 
-def _opus(first: Bytes, sizes: Numbers) -> Numbers:
-    """By the first byte; packets with an arbitrary number of frames count as frames of 20 ms."""
-    frames = np.array([1, 2, 2, 1], np.int64)[first & 3]
-    return np.where(sizes > 0, _OPUS_FRAME[first >> 3] * frames, 0)
+def _opus(packets: Packets) -> Numbers:
+    """Of one frame, two, or as many as the second byte says (RFC 6716, 3.2)."""
+    first = packets["first"]
+    several = packets["second"] & 0x3F
+    frames = np.where(first & 3 == 3, several, np.array([1, 2, 2, 0], np.int64)[first & 3])
+    return np.where(packets["size"] > 0, _OPUS_FRAME[first >> 3] * frames, 0)
 
 
 CODECS = {
     codec.name: codec
     for codec in (
-        Codec("pcmu", 8_000, 8_000, _each_byte, lambda: _G711(_mu_law())),
-        Codec("pcma", 8_000, 8_000, _each_byte, lambda: _G711(_a_law())),
+        Codec("pcmu", 8_000, 8_000, _sizes, lambda: _G711(_mu_law())),
+        Codec("pcma", 8_000, 8_000, _sizes, lambda: _G711(_a_law())),
         Codec("g722", 8_000, 16_000, _g722, lambda: _Av("g722", 16_000)),
         Codec("g729", 8_000, 8_000, _g729, lambda: _Av("g729", 8_000)),
         Codec("opus", 48_000, 48_000, _opus, lambda: _Av("opus", 48_000)),

@@ -16,10 +16,11 @@ PACKET = np.dtype(
         ("sequence", "<u2"),
         ("size", "<u2"),  # of the payload
         ("payload_type", "u1"),
-        ("first", "u1"),  # byte of the payload: it says how long Opus lasts
+        ("first", "u1"),  # bytes of the payload: they say how long Opus lasts
+        ("second", "u1"),
     ]
 )
-"""The 26 bytes kept per packet until its samples are read."""
+"""The 27 bytes kept per packet until its samples are read."""
 Packets = npt.NDArray[np.void]
 
 _HEAD, _LEAST_TYPE_OF_RTCP, _MOST_TYPE_OF_RTCP = 12, 64, 95
@@ -63,8 +64,9 @@ def find_packets(datagrams: Datagrams) -> tuple[npt.NDArray[np.uint64], Packets]
     packets["sequence"] = u16(starts + 2)
     packets["size"] = sizes[valid]
     packets["payload_type"] = kinds[valid]
-    payloads = starts + heads[valid]
-    packets["first"] = data[np.where(sizes[valid] > 0, payloads, 0)]
+    payloads, ends = starts + heads[valid], starts + lengths[valid] - 1
+    for place, name in enumerate(("first", "second")):
+        packets[name] = np.where(sizes[valid] > place, data[np.minimum(payloads + place, ends)], 0)
     ssrc = u16(starts + 8) << 16 | u16(starts + 10)
     keys = ssrc.astype(np.uint64) << np.uint64(32)
     keys |= (datagrams.from_ports[rows] << 16 | datagrams.to_ports[rows]).astype(np.uint64)

@@ -17,6 +17,8 @@ from audioengine.errors import LimitError
 
 MAX_STREAMS = 65_536
 """The most pairs of SSRC and ports; other traffic may look like RTP for a packet or two."""
+MAX_TICKS = 1 << 45
+"""Of all jumps of a stream's timestamps together: nanoseconds of more do not fit into 64 bits."""
 LEAST_PACKETS = 5
 """The fewest packets of a stream: 100 ms of a call."""
 MOST_PARTING_NS = 250_000_000
@@ -154,7 +156,9 @@ def _stretches(packets: Packets, kinds: npt.NDArray[np.object_]) -> Iterator[Pac
     for name, part in _runs(kinds, rows):
         codec = CODECS[name]
         ticks = _unwrapped(packets["timestamp"][part], 32)
-        media_ns = ticks * (1_000_000_000 // codec.clock_hz)
+        if np.ptp(ticks) > MAX_TICKS:
+            raise LimitError(f"timestamps of a stream jump over more than {MAX_TICKS:,}")
+        media_ns = codec.nanoseconds(ticks)
         for begin, end in _unbroken(packets["arrival_ns"][part] - media_ns):
             rows_here = part[begin:end]
             between = np.arange(rows_here[0], rows_here[-1] + 1)
@@ -203,8 +207,8 @@ def _stretch(
     late = int(np.count_nonzero(sequence[1:] < np.maximum.accumulate(sequence)[:-1]))
     numbers, kept = np.unique(sequence, return_index=True)
     clock_ticks = ticks[kept] - ticks[kept].min()
-    media_ns = clock_ticks * (1_000_000_000 // codec.clock_hz)
-    counts = codec.count(packets["first"][kept], packets["size"][kept].astype(np.int64))
+    media_ns = codec.nanoseconds(clock_ticks)
+    counts = codec.count(packets[kept])
     inside = np.unique(silent[(silent > numbers[0]) & (silent < numbers[-1])])
     span = int(numbers[-1] - numbers[0]) + 1
     return PacketRun(

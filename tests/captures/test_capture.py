@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import audioengine as ae
+from audioengine.captures.payloads import CODECS
 from tests.captures.made import (
     EPOCH_NS,
     RATE,
@@ -375,3 +376,60 @@ def test_types_that_nobody_named_are_told() -> None:
     assert not capture.legs
     (stream,) = capture.silent_streams
     assert stream.unknown == {111: 10}
+
+
+@pytest.mark.parametrize("ms", [20, 60])
+def test_opus_plays_at_its_timestamps(ms: int) -> None:
+    """Also packets of several frames, whose number is in their second byte."""
+    av: Any = pytest.importorskip("av")
+    context = av.CodecContext.create("libopus", "w")
+    context.sample_rate, context.layout, context.format = 48_000, "mono", "flt"
+    context.options = {"frame_duration": "20"}
+    context.open()
+    time = np.arange(48_000 * 3) / 48_000
+    sound = (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+    packets: list[bytes] = []
+    for begin in range(0, len(sound), 960):
+        frame = av.AudioFrame.from_ndarray(sound[None, begin : begin + 960], "flt", "mono")
+        frame.sample_rate, frame.pts = 48_000, begin
+        packets += map(bytes, context.encode(frame))
+    if ms == 60:
+        packets = [joined(packets[at : at + 3]) for at in range(0, len(packets) - 2, 3)]
+    sent = [
+        Datagram(
+            EPOCH_NS + number * ms * MS, 30_000, rtp(111, number, number * ms * 48, 7, payload)
+        )
+        for number, payload in enumerate(packets)
+    ]
+    (leg,) = legs(raw(sent), {111: "opus"})
+    (part,) = leg.parts
+    assert (leg.rate, leg.length) == (48_000, len(packets) * ms * 48)
+    assert part.stretch.heard == leg.length
+    assert part.stretch.clock.drift_ppm == 0.0
+    middle = played(leg)[24_000:72_000]
+    assert np.abs(np.fft.rfft(middle)).argmax() == 440
+    assert np.sqrt((middle**2).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
+
+
+def joined(frames: list[bytes]) -> bytes:
+    """Frames of one configuration as one packet of any number and sizes (RFC 6716, 3.2.5)."""
+    several, sizes = 0x80 | len(frames), b""
+    for frame in frames[:-1]:
+        size = len(frame) - 1
+        sizes += bytes([size]) if size < 252 else bytes([252 + size % 4, (size - 252) // 4])
+    return bytes([frames[0][0] | 3, several]) + sizes + b"".join(f[1:] for f in frames)
+
+
+def test_the_clock_of_opus_is_exact() -> None:
+    """A tick of 48 kHz is no whole number of nanoseconds: rounded, an hour would be 57 ms short."""
+    ticks = np.array([0, 48_000 * 3600], np.int64)
+    assert CODECS["opus"].nanoseconds(ticks).tolist() == [0, 3600 * 10**9]
+
+
+def test_timestamps_that_jump_without_end_are_refused() -> None:
+    many = [
+        Datagram(EPOCH_NS + number, 30_000, rtp(0, number, number * 0x7FFF_FFFF, 7, b"\xff"))
+        for number in range(20_000)
+    ]
+    with pytest.raises(ae.LimitError, match="timestamps of a stream jump"):
+        legs(raw(many))

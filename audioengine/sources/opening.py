@@ -69,7 +69,9 @@ def open_kind(source: ByteSource, kind: Kind, *, allow_truncated: bool = False) 
                 source, file.samplerate, file.channels, file.frames, file.subtype, None
             )
     except soundfile.LibsndfileError as error:
-        sound = _by_ffmpeg(source, kind, error)
+        sound = by_ffmpeg = _by_ffmpeg(source, kind, error)
+        if by_ffmpeg.missing_s:
+            warnings = _cut_off(by_ffmpeg, kind, allow_truncated=allow_truncated)
     else:
         sound = _exact(found, kind, allow_truncated=allow_truncated)
     return Opened(_checked(sound, str(kind)), str(kind), warnings)
@@ -145,13 +147,22 @@ def _ogg(source: ByteSource, kind: Kind, *, allow_truncated: bool) -> tuple[Noti
     return ()
 
 
-def _by_ffmpeg(source: ByteSource, kind: Kind, error: Exception) -> Sound:
+def _by_ffmpeg(source: ByteSource, kind: Kind, error: Exception) -> pyav.AvSound:
     if not pyav.is_there():
         raise UnsupportedAudioError(
             f"this is {kind}, which can't be read without the extra av: "
             f"pip install 'audioengine[av]' (libsndfile: {error})"
         )
     return pyav.open_av(source, str(kind), MOST_SECONDS)
+
+
+def _cut_off(sound: pyav.AvSound, kind: Kind, *, allow_truncated: bool) -> tuple[Notice, ...]:
+    found = f"its header promises {sound.missing_s:.1f} s more than the file has"
+    if not allow_truncated:
+        raise MalformedAudioError(
+            f"this is {kind} that is cut off: {found}; allow_truncated accepts it"
+        )
+    return (Notice("truncated", f"The recording is cut off: {found}."),)
 
 
 def _exact(sound: SndfileSound, kind: Kind, *, allow_truncated: bool) -> SndfileSound:

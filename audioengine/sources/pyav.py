@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 # Timestamps of WebM are whole milliseconds: a smaller difference is rounding, not a gap.
 _LEAST_GAP_S = 0.05
 
+# Containers whose header states the length, as FFmpeg calls them: WebM, MP4, Windows Media.
+_STATING = {"matroska", "webm", "mov", "mp4", "asf"}
+# FFmpeg gives durations in microseconds (AV_TIME_BASE).
+_UNITS_PER_S = 1_000_000
+# Codecs leave out their delay, or fill the last frame: 65 ms of Windows Media at 8 kHz.
+_LEAST_MISSING_S = 0.5
+
 
 def is_there() -> bool:
     """Whether the extra is installed."""
@@ -37,6 +44,8 @@ class AvSound:
     rate: int
     channels: int
     length: int
+    missing_s: float = 0.0
+    """How much of the length that the header states is not there."""
 
     @property
     def seeks(self) -> bool:
@@ -68,6 +77,7 @@ def open_av(source: ByteSource, kind: str, most_seconds: int) -> AvSound:
     try:
         with _container(source) as container:
             rate, channels = _shape(container, kind)
+            stated_s = _stated_s(container)
     except UnsupportedAudioError:
         raise
     except (av.FFmpegError, ValueError, IndexError) as error:
@@ -80,7 +90,16 @@ def open_av(source: ByteSource, kind: str, most_seconds: int) -> AvSound:
         length += len(block)
         if length > most_seconds * rate:
             raise LimitError(f"the recording is longer than {most_seconds:,} s")
-    return AvSound(source, rate, channels, length)
+    missing_s = stated_s - length / rate
+    return AvSound(
+        source, rate, channels, length, missing_s if missing_s > _LEAST_MISSING_S else 0.0
+    )
+
+
+def _stated_s(container: InputContainer) -> float:
+    """The length that the header states; 0 if FFmpeg estimates it from bitrates."""
+    states = not _STATING.isdisjoint(container.format.name.split(","))
+    return container.duration / _UNITS_PER_S if states and container.duration else 0.0
 
 
 def _shape(container: InputContainer, kind: str) -> tuple[int, int]:

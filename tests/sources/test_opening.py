@@ -148,6 +148,20 @@ def test_the_extra_and_the_kind_are_named_where_it_is_missing(
         opened(g729_wav())
 
 
+def test_webm_that_is_cut_off_is_refused_unless_that_is_allowed() -> None:
+    """FFmpeg reads what is there without a word."""
+    whole = by_ffmpeg(tones(48_000, 4 * 48_000, 1), 48_000, "webm", "libopus")
+    assert not opened(whole).warnings
+    cut = whole[: len(whole) // 2]
+    with pytest.raises(
+        ae.MalformedAudioError, match=r"cut off: its header promises [12]\.\d s more"
+    ):
+        opened(cut)
+    taken = opened(cut, allow_truncated=True)
+    assert [notice.code for notice in taken.warnings] == ["truncated"]
+    assert 48_000 < taken.sound.length < 3 * 48_000
+
+
 def test_gaps_between_time_stamps_are_silence() -> None:
     container, codec, rate = BY_FFMPEG["webm"]
     pcm = tones(rate, rate, 1)

@@ -7,6 +7,7 @@ prints, `repr` one line of its figures.
 """
 
 from audioengine.report.base import Report
+from audioengine.report.batch_reports import BatchPlanReport, BatchReport
 from audioengine.report.details import (
     BitratesReport,
     Check,
@@ -32,18 +33,9 @@ from audioengine.report.details import (
     TrimReport,
     VerdictReport,
 )
-from audioengine.report.reports import (
-    BatchPlanReport,
-    BatchReport,
-    ConvertReport,
-    DtmfReport,
-    EncodeReport,
-    MergePlanReport,
-    MergeReport,
-    PlanReport,
-    RecordingInfo,
-    StoreReport,
-)
+from audioengine.report.merge_reports import MergePlanReport, MergeReport
+from audioengine.report.sound_reports import ConvertReport, DtmfReport, EncodeReport, RecordingInfo
+from audioengine.report.store_reports import PlanReport, StoreReport
 
 __all__ = [
     "BatchPlanReport",

@@ -5,8 +5,18 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
+
+from audioengine.notices import Notice
+from audioengine.report.details import (
+    BitratesReport,
+    FramesReport,
+    RecordedReport,
+    RemadeReport,
+    VerdictReport,
+)
 
 
 class Report(ABC):
@@ -42,3 +52,31 @@ class Report(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {', '.join(self.figures())}>"
+
+
+class MadeReport(Report):
+    """A report of an output that frames were copied to and made for."""
+
+    frames: FramesReport
+    remade: tuple[RemadeReport, ...]
+    seconds_reencoded: float
+    bitrates: BitratesReport
+    warnings: tuple[Notice, ...]
+    verification: VerdictReport | None
+    recorded: RecordedReport | None
+    wall_seconds: float
+    version: str
+
+    def made_paragraphs(self) -> tuple[tuple[str, Sequence[str]], ...]:
+        """How the output was made, from its frames to the time that it took."""
+        from audioengine.report import lines
+
+        return (
+            ("Frames", lines.frame_lines(self.frames)),
+            ("Re-made", lines.remade_lines(self.remade, self.seconds_reencoded)),
+            ("Bitrate", lines.bitrate_lines(self.bitrates)),
+            ("Warnings", lines.notice_lines(self.warnings)),
+            ("Verified", lines.verified_line(self.verification)),
+            ("Recorded", lines.recorded_lines(self.recorded)),
+            ("Took", [lines.took_line(self.wall_seconds, self.version)]),
+        )

@@ -24,7 +24,7 @@ from audioengine.report.details import (
     VerdictReport,
 )
 
-_Paragraph = tuple[str, Sequence[str]]
+Paragraph = tuple[str, Sequence[str]]
 
 _LABEL_WIDTH = 10
 
@@ -72,7 +72,7 @@ def check_lines(checks: Iterable[Check]) -> list[str]:
     return out
 
 
-def layout(*paragraphs: _Paragraph) -> str:
+def layout(*paragraphs: Paragraph) -> str:
     """Paragraphs below each other; one without lines is left out."""
     return "\n".join(
         f"{label if not number else '':<{_LABEL_WIDTH}}{line}"
@@ -112,7 +112,7 @@ def verification_figure(verification: VerdictReport | None) -> str:
     return f"verified by {number_of(len(verification.checks), 'check')}"
 
 
-def plan_paragraph(source: str | None) -> _Paragraph:
+def plan_paragraph(source: str | None) -> Paragraph:
     """Of what it is a plan."""
     if source is None:
         return "Plan", ["nothing is written"]

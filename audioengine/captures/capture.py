@@ -18,6 +18,7 @@ from audioengine.captures.rtp import Packets, find_packets
 from audioengine.captures.streams import Numbers, PacketRun, RtpStream, StreamCollector
 from audioengine.errors import InvalidRequestError, LimitError
 from audioengine.mp3.bytesource import ByteSource
+from audioengine.times import round_half_up
 
 if TYPE_CHECKING:
     import soxr
@@ -146,7 +147,9 @@ def _leg(source: ByteSource, port: int, streams: Sequence[RtpStream]) -> Capture
     found.sort(key=lambda one: one[1].clock.start_ns)
     rate = max(stretch.codec.rate_hz for _, stretch in found)
     zero = found[0][1].clock.start_ns
-    starts = [_rounded((stretch.clock.start_ns - zero) * rate, _NS) for _, stretch in found]
+    starts = [
+        round_half_up(Fraction((stretch.clock.start_ns - zero) * rate, _NS)) for _, stretch in found
+    ]
     lengths = [_length(stretch, rate) for _, stretch in found]
     end = max(start + length for start, length in zip(starts, lengths, strict=True))
     if end > MAX_LEG_S * rate:
@@ -161,10 +164,6 @@ def _leg(source: ByteSource, port: int, streams: Sequence[RtpStream]) -> Capture
     # The last stream to begin need not be the last to end.
     end = max(part.start + part.length for part in parts)
     return CapturedLeg(port, rate, zero, end, tuple(parts), source)
-
-
-def _rounded(numerator: int, denominator: int) -> int:
-    return (2 * numerator + denominator) // (2 * denominator)
 
 
 def _length(stretch: PacketRun, rate: int) -> int:

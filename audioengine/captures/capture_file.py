@@ -186,10 +186,10 @@ class _Sections:
                 count = _run(data, at, size, fields, order)
                 runs.append((at + size * np.arange(count), self._interfaces[number]))
                 at += size * count
-            if runs:
-                yield self._records(data, base, runs, base + at)
             if not at:
                 return  # the last block is cut off
+            # Also without a packet: what is whole up to here is not cut off.
+            yield self._records(data, base, runs, base + at)
             base += at
 
     def _u32(self, data: bytes, at: int) -> int:
@@ -258,8 +258,8 @@ class _Sections:
     def _records(
         self, data: bytes, base: int, runs: list[tuple[Positions, _Interface]], end: int
     ) -> Records:
-        heads = np.concatenate([places for places, _ in runs])
-        counts = [len(places) for places, _ in runs]
+        heads = np.concatenate([np.zeros(0, np.int64), *(places for places, _ in runs)])
+        counts = np.array([len(places) for places, _ in runs], np.int64)
 
         def each(values: list[int]) -> npt.NDArray[np.int64]:
             return np.repeat(np.array(values, np.int64), counts)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import audioengine as ae
+from audioengine.captures import capture_file
+from audioengine.captures.capture import read_capture
 from audioengine.captures.payloads import CODECS
+from audioengine.storage.objects import BytesSource
 from tests.captures.made import (
     EPOCH_NS,
     RATE,
@@ -369,9 +373,6 @@ def test_payload_types_are_known_codecs(number: int, name: str) -> None:
 
 def test_types_that_nobody_named_are_told() -> None:
     packets = replace(CALLER, payload_type=111).send(noise(1_600))
-    from audioengine.captures.capture import read_capture
-    from audioengine.storage.objects import BytesSource
-
     capture = read_capture(BytesSource(raw(packets)))
     assert not capture.legs
     (stream,) = capture.silent_streams
@@ -433,3 +434,15 @@ def test_timestamps_that_jump_without_end_are_refused() -> None:
     ]
     with pytest.raises(ae.LimitError, match="timestamps of a stream jump"):
         legs(raw(many))
+
+
+def test_what_follows_the_last_packet_of_pcapng_is_not_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Statistics of interfaces (block type 5) may be all that the last piece of a file has."""
+    frames = [(0, one.arrival_ns, ipv4(one)) for one in CALLER.send(noise(1_600))]
+    statistics = struct.pack("<IIIIII", 5, 24, 0, 0, 0, 24)
+    data = pcapng(frames, [(101, 6)])
+    monkeypatch.setattr(capture_file, "BLOCK_BYTES", len(data))
+    assert read_capture(BytesSource(data + 2 * statistics)).cut_off_bytes == 0
+    assert read_capture(BytesSource(data + statistics[:-1])).cut_off_bytes == 23

@@ -446,3 +446,86 @@ def test_what_follows_the_last_packet_of_pcapng_is_not_cut_off(
     monkeypatch.setattr(capture_file, "BLOCK_BYTES", len(data))
     assert read_capture(BytesSource(data + 2 * statistics)).cut_off_bytes == 0
     assert read_capture(BytesSource(data + statistics[:-1])).cut_off_bytes == 23
+
+
+def with_more(packet: Datagram, first: int, head: bytes = b"", padding: bytes = b"") -> Datagram:
+    """The packet with other first bits, and what they say is there."""
+    payload = packet.payload
+    more = bytes([0x80 | first]) + payload[1:12] + head + payload[12:] + padding
+    return replace(packet, payload=more)
+
+
+@pytest.mark.parametrize(
+    ("first", "head", "padding"),
+    [
+        (0x20, b"", b"\0\0\3"),  # padding
+        (0x10, b"\xbe\xde\0\2" + bytes(8), b""),  # an extension of two words
+        (0x02, b"\1\2\3\4\5\6\7\x08", b""),  # two contributing sources
+        (0x31, b"\1\2\3\4" + b"\xbe\xde\0\1" + bytes(4), b"\1"),
+    ],
+)
+def test_only_the_payload_is_sound(first: int, head: bytes, padding: bytes) -> None:
+    """RFC 3550, 5.1 and 5.3.1."""
+    sent = [with_more(packet, first, head, padding) for packet in CALLER.send(noise(1_600))]
+    (leg,) = legs(raw(sent))
+    assert (played(leg) == decoded(noise(1_600))).all()
+
+
+def test_rtcp_on_the_same_port_is_no_stream() -> None:
+    """Its lengths may count up as sequence numbers do."""
+    reports = [
+        Datagram(EPOCH_NS + number, 30_000, struct.pack(">BBHI", 0x81, 200, number, 9) + bytes(20))
+        for number in range(6, 30)
+    ]
+    capture = read_capture(BytesSource(raw(merged(CALLER.send(noise(1_600)), reports))))
+    assert len(capture.legs) == 1
+    assert not capture.silent_streams
+
+
+def test_what_does_not_count_up_is_no_stream() -> None:
+    """Of one SSRC and port, and with a payload type of RTP."""
+    numbers = np.random.default_rng(7).integers(0, 65_536, 50).tolist()
+    packets = [
+        Datagram(EPOCH_NS + place, 30_000, rtp(0, number, 0, 7, bytes(160)))
+        for place, number in enumerate(numbers)
+    ]
+    assert not legs(raw(packets))
+
+
+def test_datagrams_shorter_than_their_own_header_are_left_out() -> None:
+    packets = CALLER.send(noise(1_600))
+    wrong = bytearray(ipv4(packets[0]))
+    wrong[24:26] = b"\0\4"  # UDP's length
+    frames = [(one.arrival_ns, ipv4(one)) for one in packets]
+    (leg,) = legs(pcap([(EPOCH_NS, bytes(wrong)), *frames]))
+    assert leg.parts[0].stretch.repeated == 0
+    assert (played(leg) == decoded(noise(1_600))).all()
+
+
+def test_a_packet_of_a_gigabyte_is_refused() -> None:
+    data = bytearray(raw(CALLER.send(noise(1_600))))
+    second = 24 + 16 + 20 + 8 + 12 + 160
+    data[second + 8 : second + 12] = struct.pack("<I", 1 << 30)
+    with pytest.raises(ae.MalformedAudioError, match=rf"has 1073741824 bytes.* \(byte {second}\)"):
+        legs(bytes(data))
+
+
+def test_a_drift_that_clocks_have_anyway_is_left() -> None:
+    """15 ppm, although 7 minutes make 6 ms of it."""
+    sender = replace(CALLER, drift_ppm=15, packet=1_600)
+    (leg,) = legs(raw(sender.send(noise(RATE * 420))))
+    clock = leg.parts[0].stretch.clock
+    assert clock.drift_ppm == pytest.approx(15, abs=1)
+    assert not clock.resampled
+
+
+def test_g729_has_80_samples_in_ten_bytes() -> None:
+    pytest.importorskip("av")
+    sender = replace(CALLER, payload_type=18, packet=20)
+    sent = [
+        replace(one, payload=rtp(18, number, number * 160, 5, bytes(20)))
+        for number, one in enumerate(sender.send(noise(20 * 30)))
+    ]
+    (leg,) = legs(raw(sent))
+    assert leg.length == leg.parts[0].stretch.heard == 30 * 160
+    assert len(played(leg)) == leg.length
